@@ -1,0 +1,291 @@
+//! What a rule or a person decided, as it is stored and as the workflow receives it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::failure::Failure;
+use crate::item::{self, Item, Malformed};
+use crate::status::Status;
+use crate::token::TaskId;
+
+/// The longest reason a decision keeps, in characters. Each may take six in JSON, and a failure's cause ends at
+/// 32,768 (Step Functions API model).
+pub const MAX_REASON_CHARS: usize = 4_000;
+
+/// What a decision says. Escalating is not a decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Outcome {
+    /// The workflow goes on.
+    Approved,
+    /// The workflow takes its `Approval.Rejected` path.
+    Rejected,
+}
+
+impl Outcome {
+    /// Both outcomes.
+    pub const ALL: [Outcome; 2] = [Outcome::Approved, Outcome::Rejected];
+
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Approved => "approved",
+            Outcome::Rejected => "rejected",
+        }
+    }
+
+    /// Reads the stored text; case matters.
+    pub fn parse(text: &str) -> Option<Outcome> {
+        Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text)
+    }
+
+    /// The status of a task whose workflow received it.
+    pub fn status(self) -> Status {
+        match self {
+            Outcome::Approved => Status::Approved,
+            Outcome::Rejected => Status::Rejected,
+        }
+    }
+}
+
+impl fmt::Display for Outcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Who decided.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub enum DecidedBy {
+    /// The rules: `rule`.
+    Rule,
+    /// A person, by name.
+    Person(String),
+}
+
+impl From<String> for DecidedBy {
+    fn from(text: String) -> DecidedBy {
+        if text == "rule" { DecidedBy::Rule } else { DecidedBy::Person(text) }
+    }
+}
+
+impl From<DecidedBy> for String {
+    fn from(by: DecidedBy) -> String {
+        match by {
+            DecidedBy::Rule => "rule".to_owned(),
+            DecidedBy::Person(name) => name,
+        }
+    }
+}
+
+/// A decision, written once and never changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// A ULID made before the first write; output and cause carry it, so that history can prove whose answer landed.
+    pub id: String,
+    /// What was decided.
+    pub outcome: Outcome,
+    /// A stable kebab-case name, for metrics and tests.
+    pub code: String,
+    /// The words for people.
+    pub reason: String,
+    /// The rule that decided; none for a person.
+    pub rule: Option<String>,
+    /// The ruleset's SHA-256; none for a person.
+    pub ruleset: Option<String>,
+    /// Who decided.
+    pub decided_by: DecidedBy,
+    /// When, RFC 3339 in UTC.
+    pub decided_at: String,
+    /// The very bytes that are sent: made once, when the decision is, and read back from the table for each attempt.
+    pub payload: String,
+}
+
+/// A decision before it is one: everything but the payload, which follows from it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Draft {
+    /// See [`Decision::id`].
+    pub id: String,
+    /// See [`Decision::outcome`].
+    pub outcome: Outcome,
+    /// See [`Decision::code`].
+    pub code: String,
+    /// Cut to [`MAX_REASON_CHARS`].
+    pub reason: String,
+    /// See [`Decision::rule`].
+    pub rule: Option<String>,
+    /// See [`Decision::ruleset`].
+    pub ruleset: Option<String>,
+    /// See [`Decision::decided_by`].
+    pub decided_by: DecidedBy,
+    /// See [`Decision::decided_at`].
+    pub decided_at: String,
+}
+
+/// The JSON that the workflow receives: the success output, and the text of the failure's cause.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[expect(missing_docs, reason = "each field is the decision's of the same name")]
+pub struct Payload {
+    pub outcome: Outcome,
+    pub code: String,
+    pub reason: String,
+    pub rule: Option<String>,
+    pub ruleset: Option<String>,
+    pub decided_by: DecidedBy,
+    pub decided_at: String,
+    pub decision_id: String,
+    pub order_id: String,
+    pub task_id: TaskId,
+}
+
+impl Draft {
+    /// Seals the draft for one task: from here on the payload is fixed.
+    ///
+    /// # Panics
+    ///
+    /// Never: strings and enums always serialise.
+    pub fn seal(mut self, order_id: &str, task_id: &TaskId) -> Decision {
+        if self.reason.chars().count() > MAX_REASON_CHARS {
+            self.reason = self.reason.chars().take(MAX_REASON_CHARS - 1).chain(['…']).collect();
+        }
+        let payload = serde_json::to_string(&Payload {
+            outcome: self.outcome,
+            code: self.code.clone(),
+            reason: self.reason.clone(),
+            rule: self.rule.clone(),
+            ruleset: self.ruleset.clone(),
+            decided_by: self.decided_by.clone(),
+            decided_at: self.decided_at.clone(),
+            decision_id: self.id.clone(),
+            order_id: order_id.to_owned(),
+            task_id: task_id.clone(),
+        })
+        .expect("strings and enums always serialise");
+        let Draft { id, outcome, code, reason, rule, ruleset, decided_by, decided_at } = self;
+        Decision { id, outcome, code, reason, rule, ruleset, decided_by, decided_at, payload }
+    }
+}
+
+impl Decision {
+    /// The error name that a rejection's callback carries.
+    pub fn failure_name(&self) -> &'static str {
+        Failure::Rejected.name()
+    }
+
+    /// Tells whether an output or a cause from an execution's history is this decision.
+    ///
+    /// By `decisionId` alone: Step Functions may reformat the JSON, the id is ours.
+    pub fn is_proven_by(&self, output_or_cause: &str) -> bool {
+        serde_json::from_str::<serde_json::Value>(output_or_cause)
+            .is_ok_and(|json| json.get("decisionId").and_then(|id| id.as_str()) == Some(&self.id))
+    }
+
+    /// The `decision` attribute.
+    pub fn to_item(&self) -> Item {
+        let mut map = Item::new();
+        let by: String = self.decided_by.clone().into();
+        for (name, text) in [
+            ("id", Some(self.id.as_str())),
+            ("outcome", Some(self.outcome.as_str())),
+            ("code", Some(&self.code)),
+            ("reason", Some(&self.reason)),
+            ("rule", self.rule.as_deref()),
+            ("ruleset", self.ruleset.as_deref()),
+            ("decidedBy", Some(&by)),
+            ("decidedAt", Some(&self.decided_at)),
+            ("payload", Some(&self.payload)),
+        ] {
+            item::put_text(&mut map, name, text);
+        }
+        map
+    }
+
+    /// Reads the `decision` attribute.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when a field is missing or of another type: such a decision is never sent.
+    pub fn from_item(map: &Item) -> Result<Decision, Malformed> {
+        let outcome = Outcome::parse(&item::text(map, "outcome")?)
+            .ok_or(Malformed::Not("outcome", "approved or rejected"))?;
+        Ok(Decision {
+            id: item::text(map, "id")?,
+            outcome,
+            code: item::text(map, "code")?,
+            reason: item::text(map, "reason")?,
+            rule: item::optional_text(map, "rule")?,
+            ruleset: item::optional_text(map, "ruleset")?,
+            decided_by: item::text(map, "decidedBy")?.into(),
+            decided_at: item::text(map, "decidedAt")?,
+            payload: item::text(map, "payload")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::token::TaskToken;
+
+    fn draft(reason: &str) -> Draft {
+        Draft {
+            id: "01JD".to_owned(),
+            outcome: Outcome::Rejected,
+            code: "sanctioned-country".to_owned(),
+            reason: reason.to_owned(),
+            rule: Some("restricted-goods".to_owned()),
+            ruleset: Some("7f3a".to_owned()),
+            decided_by: DecidedBy::Rule,
+            decided_at: "2026-11-22T10:00:00.000Z".to_owned(),
+        }
+    }
+
+    fn sealed(reason: &str) -> Decision {
+        draft(reason).seal("o-1", &TaskToken::new("abc").unwrap().task_id())
+    }
+
+    #[test]
+    fn the_payload_is_the_contract() {
+        assert_eq!(
+            sealed("one line to IR").payload,
+            concat!(
+                r#"{"outcome":"rejected","code":"sanctioned-country","reason":"one line to IR","rule":"restricted-goods","#,
+                r#""ruleset":"7f3a","decidedBy":"rule","decidedAt":"2026-11-22T10:00:00.000Z","decisionId":"01JD","#,
+                r#""orderId":"o-1","taskId":"ba7816bf8f01cfea414140de5dae2223"}"#
+            )
+        );
+    }
+
+    #[test]
+    fn a_cause_always_fits_step_functions() {
+        // The worst case of JSON: each control character takes six.
+        let decision = sealed(&"\u{1}".repeat(100_000));
+        assert_eq!(decision.reason.chars().count(), MAX_REASON_CHARS);
+        assert!(decision.payload.chars().count() < 32_768 - 1_024 * 6);
+    }
+
+    #[test]
+    fn only_the_same_decision_proves_itself() {
+        let decision = sealed("no");
+        assert!(decision.is_proven_by(&decision.payload));
+        assert!(decision.is_proven_by("{ \"decisionId\" : \"01JD\" }"));
+        for other in ["", "null", "{}", "01JD", r#"{"decisionId":"01JE"}"#, r#"{"x":{"decisionId":"01JD"}}"#]
+        {
+            assert!(!decision.is_proven_by(other), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_stored_decision_reads_back_whole() {
+        let decision = sealed("no");
+        assert_eq!(Decision::from_item(&decision.to_item()), Ok(decision.clone()));
+        for name in ["id", "outcome", "payload", "decidedBy"] {
+            let mut item = decision.to_item();
+            item.remove(name);
+            assert!(Decision::from_item(&item).is_err(), "{name}");
+        }
+    }
+}

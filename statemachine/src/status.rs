@@ -1,0 +1,293 @@
+//! Where a task is in its life, and the only moves it may make.
+//!
+//! The table's conditional writes enforce these moves; this is the same matrix as a value, so that tests and the
+//! model can hold every write against it.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Outcome;
+
+/// Where a task is. Stored as the `status` attribute, in capitals.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Stored; no rule has answered yet, or the answer is stored and still due.
+    Pending,
+    /// The rules left it to a person.
+    Escalated,
+    /// The workflow received an approval. Final.
+    Approved,
+    /// The workflow received a rejection. Final.
+    Rejected,
+    /// The workflow no longer waits, and received nothing of ours. Final.
+    Expired,
+    /// The stored decision can never be delivered; someone must look. Final.
+    Failed,
+}
+
+impl Status {
+    /// Every status, in the order of a task's life.
+    pub const ALL: [Status; 6] = [
+        Status::Pending,
+        Status::Escalated,
+        Status::Approved,
+        Status::Rejected,
+        Status::Expired,
+        Status::Failed,
+    ];
+
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Status::Pending => "PENDING",
+            Status::Escalated => "ESCALATED",
+            Status::Approved => "APPROVED",
+            Status::Rejected => "REJECTED",
+            Status::Expired => "EXPIRED",
+            Status::Failed => "FAILED",
+        }
+    }
+
+    /// Reads the stored text; case matters.
+    pub fn parse(text: &str) -> Option<Status> {
+        Status::ALL.into_iter().find(|status| status.as_str() == text)
+    }
+
+    /// No move leads out of it.
+    pub fn is_final(self) -> bool {
+        matches!(self, Status::Approved | Status::Rejected | Status::Expired | Status::Failed)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How far a stored decision has come. Stored as the `delivery` attribute; absent while there is no decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Delivery {
+    /// To be sent, or sent with no answer yet.
+    Due,
+    /// The token was closed already; the execution's history must say by whom.
+    Unverified,
+    /// The workflow has it.
+    Delivered,
+    /// The workflow ended another way.
+    ClosedElsewhere,
+    /// Step Functions refuses the token or the payload for good.
+    Undeliverable,
+}
+
+impl Delivery {
+    /// Every delivery, in order.
+    pub const ALL: [Delivery; 5] = [
+        Delivery::Due,
+        Delivery::Unverified,
+        Delivery::Delivered,
+        Delivery::ClosedElsewhere,
+        Delivery::Undeliverable,
+    ];
+
+    /// The stored text.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Delivery::Due => "DUE",
+            Delivery::Unverified => "UNVERIFIED",
+            Delivery::Delivered => "DELIVERED",
+            Delivery::ClosedElsewhere => "CLOSED_ELSEWHERE",
+            Delivery::Undeliverable => "UNDELIVERABLE",
+        }
+    }
+
+    /// Reads the stored text; case matters.
+    pub fn parse(text: &str) -> Option<Delivery> {
+        Delivery::ALL.into_iter().find(|delivery| delivery.as_str() == text)
+    }
+}
+
+/// The three attributes that together say where a task is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct State {
+    /// The `status` attribute.
+    pub status: Status,
+    /// The stored decision's outcome, when there is one.
+    pub outcome: Option<Outcome>,
+    /// The `delivery` attribute.
+    pub delivery: Option<Delivery>,
+}
+
+/// What can happen to a task: one conditional write each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Event {
+    /// The rules leave it to a person.
+    Escalated,
+    /// A rule decided.
+    DecidedByRule(Outcome),
+    /// A person decided.
+    DecidedByPerson(Outcome),
+    /// The callback was accepted, or history proves it was.
+    Accepted,
+    /// The callback found the token closed.
+    FoundClosed,
+    /// History proves that the workflow received another answer than ours.
+    ProvenClosedElsewhere,
+    /// Step Functions refused the token or the payload for good.
+    Refused,
+    /// The workflow is proven to wait no longer.
+    ProvenGone,
+}
+
+/// A move the lifecycle does not have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{event:?} cannot happen to a task in {from:?}")]
+pub struct IllegalMove {
+    /// Where the task was.
+    pub from: State,
+    /// What was tried.
+    pub event: Event,
+}
+
+impl State {
+    /// Where ingest puts a new task.
+    pub const NEW: State = State { status: Status::Pending, outcome: None, delivery: None };
+
+    /// The state after `event`.
+    ///
+    /// # Errors
+    ///
+    /// [`IllegalMove`] where DESIGN.md's matrix has no row; the conditional write of that event fails too.
+    pub fn after(self, event: Event) -> Result<State, IllegalMove> {
+        use Delivery::{ClosedElsewhere, Delivered, Due, Undeliverable, Unverified};
+        let state = match (self.status, self.outcome, self.delivery, event) {
+            (Status::Pending, None, None, Event::Escalated) => State { status: Status::Escalated, ..self },
+            (Status::Pending, None, None, Event::DecidedByRule(outcome))
+            | (Status::Pending | Status::Escalated, None, None, Event::DecidedByPerson(outcome)) => {
+                State { outcome: Some(outcome), delivery: Some(Due), ..self }
+            }
+            (_, Some(outcome), Some(Due | Unverified), Event::Accepted) => {
+                State { status: outcome.status(), delivery: Some(Delivered), ..self }
+            }
+            (_, Some(_), Some(Due), Event::FoundClosed) => State { delivery: Some(Unverified), ..self },
+            (_, Some(_), Some(Unverified), Event::ProvenClosedElsewhere) => {
+                State { status: Status::Expired, delivery: Some(ClosedElsewhere), ..self }
+            }
+            (_, Some(_), Some(Due), Event::Refused) => {
+                State { status: Status::Failed, delivery: Some(Undeliverable), ..self }
+            }
+            (Status::Pending | Status::Escalated, None, None, Event::ProvenGone) => {
+                State { status: Status::Expired, ..self }
+            }
+            _ => return Err(IllegalMove { from: self, event }),
+        };
+        Ok(state)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const EVENTS: [Event; 10] = [
+        Event::Escalated,
+        Event::DecidedByRule(Outcome::Approved),
+        Event::DecidedByRule(Outcome::Rejected),
+        Event::DecidedByPerson(Outcome::Approved),
+        Event::DecidedByPerson(Outcome::Rejected),
+        Event::Accepted,
+        Event::FoundClosed,
+        Event::ProvenClosedElsewhere,
+        Event::Refused,
+        Event::ProvenGone,
+    ];
+
+    /// Every state that any sequence of events leads to.
+    fn reachable() -> Vec<State> {
+        let mut found = vec![State::NEW];
+        let mut next = 0;
+        while next < found.len() {
+            for event in EVENTS {
+                if let Ok(state) = found[next].after(event)
+                    && !found.contains(&state)
+                {
+                    found.push(state);
+                }
+            }
+            next += 1;
+        }
+        found
+    }
+
+    #[test]
+    fn a_final_status_never_moves() {
+        for state in reachable().into_iter().filter(|state| state.status.is_final()) {
+            for event in EVENTS {
+                assert_eq!(state.after(event), Err(IllegalMove { from: state, event }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_stored_decision_never_changes() {
+        for state in reachable().into_iter().filter(|state| state.outcome.is_some()) {
+            for event in EVENTS {
+                if let Ok(after) = state.after(event) {
+                    assert_eq!(after.outcome, state.outcome);
+                    assert_ne!(
+                        after.status,
+                        Status::Escalated,
+                        "a decided task is never escalated: {state:?}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_final_status_agrees_with_its_delivery() {
+        for State { status, outcome, delivery } in reachable() {
+            let expected: &[(Option<Outcome>, Option<Delivery>)] = match status {
+                Status::Approved => &[(Some(Outcome::Approved), Some(Delivery::Delivered))],
+                Status::Rejected => &[(Some(Outcome::Rejected), Some(Delivery::Delivered))],
+                Status::Expired => &[
+                    (None, None),
+                    (Some(Outcome::Approved), Some(Delivery::ClosedElsewhere)),
+                    (Some(Outcome::Rejected), Some(Delivery::ClosedElsewhere)),
+                ],
+                Status::Failed => &[
+                    (Some(Outcome::Approved), Some(Delivery::Undeliverable)),
+                    (Some(Outcome::Rejected), Some(Delivery::Undeliverable)),
+                ],
+                Status::Pending | Status::Escalated => continue,
+            };
+            assert!(expected.contains(&(outcome, delivery)), "{status} {outcome:?} {delivery:?}");
+        }
+    }
+
+    #[test]
+    fn every_open_state_can_end() {
+        for state in reachable().into_iter().filter(|state| !state.status.is_final()) {
+            let ends = EVENTS.iter().filter_map(|event| state.after(*event).ok());
+            let statuses: BTreeSet<_> = ends.map(|state| state.status.as_str()).collect();
+            assert!(!statuses.is_empty(), "{state:?} is a dead end");
+        }
+    }
+
+    #[test]
+    fn stored_texts_read_back() {
+        for status in Status::ALL {
+            assert_eq!(Status::parse(status.as_str()), Some(status));
+            assert_eq!(serde_json::to_string(&status).unwrap(), format!("\"{status}\""));
+        }
+        for delivery in Delivery::ALL {
+            assert_eq!(Delivery::parse(delivery.as_str()), Some(delivery));
+        }
+        assert_eq!(Status::parse("pending"), None);
+    }
+}

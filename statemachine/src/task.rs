@@ -1,0 +1,322 @@
+//! A task as the table holds it and the stream brings it; every attribute name, once.
+
+use serde::{Deserialize, Serialize};
+
+use crate::decision::Decision;
+use crate::item::{self, Item, Malformed, Value};
+use crate::message::Message;
+use crate::status::{Delivery, State, Status};
+use crate::token::{TaskId, TaskToken};
+use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
+
+/// The table's attribute names.
+#[expect(missing_docs, reason = "DESIGN.md's table, and README.md's, give the meaning of each")]
+pub mod attribute {
+    pub const TASK_ID: &str = "taskId";
+    pub const ORDER_ID: &str = "orderId";
+    pub const START_TIME: &str = "startTime";
+    pub const TRANSACTION_ID: &str = "transactionId";
+    pub const TASK_TOKEN: &str = "taskToken";
+    pub const STATUS: &str = "status";
+    pub const ORDER: &str = "order";
+    pub const RECEIVED_AT: &str = "receivedAt";
+    pub const DEADLINE: &str = "deadline";
+    pub const REVISION: &str = "revision";
+    pub const DECISION: &str = "decision";
+    pub const DELIVERY: &str = "delivery";
+    pub const ESCALATION: &str = "escalation";
+    /// What the rules saw and said, as JSON text, for `rules explain`.
+    pub const EVALUATION: &str = "evaluation";
+    pub const LIST: &str = "list";
+    pub const LIST_AT: &str = "listAt";
+    pub const TRACEPARENT: &str = "traceparent";
+    pub const EXPIRES_AT: &str = "expiresAt";
+}
+
+/// The indexes' names.
+#[expect(missing_docs, reason = "the names say it")]
+pub mod index {
+    pub const WORKLIST: &str = "worklist";
+    pub const BY_ORDER: &str = "by-order";
+    pub const BY_TRANSACTION: &str = "by-transaction";
+}
+
+/// Why the rules left a task to a person. Stored as the `escalation` attribute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Escalation {
+    /// A stable kebab-case name: a rule's own code, or a cause such as `no-rule-approved` or `rule-error`.
+    pub code: String,
+    /// The words for people.
+    pub reason: String,
+    /// The rule that asked for a person, when one did.
+    pub rule: Option<String>,
+    /// The ruleset's SHA-256, when one was asked.
+    pub ruleset: Option<String>,
+    /// When, RFC 3339 in UTC.
+    pub at: String,
+}
+
+/// One approval a workflow waits for, with all that is stored of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the attribute of the same name")]
+pub struct Task {
+    pub id: TaskId,
+    pub order_id: String,
+    pub start_time: String,
+    pub transaction_id: String,
+    pub token: TaskToken,
+    pub status: Status,
+    pub order: Option<String>,
+    pub received_at: String,
+    pub deadline: Option<i64>,
+    pub revision: i64,
+    pub decision: Option<Decision>,
+    pub delivery: Option<Delivery>,
+    pub escalation: Option<Escalation>,
+    pub evaluation: Option<String>,
+    pub list: Option<String>,
+    pub list_at: Option<i64>,
+    pub traceparent: Option<String>,
+    pub expires_at: Option<i64>,
+}
+
+/// When SQS received a message, in the two forms a task needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceivedAt {
+    /// RFC 3339 in UTC, with milliseconds.
+    pub text: String,
+    /// Seconds since the epoch, rounded down.
+    pub epoch_seconds: i64,
+}
+
+impl Task {
+    /// A new task, as ingest stores it. The same message gives the same task, however often it is delivered.
+    pub fn new(message: Message, received_at: ReceivedAt, traceparent: Option<String>) -> Task {
+        let id = message.task_token.task_id();
+        let deadline = message.timeout_seconds.and_then(|seconds| {
+            i64::try_from(seconds).ok().map(|seconds| received_at.epoch_seconds.saturating_add(seconds))
+        });
+        Task {
+            list: Some(Worklist::Pending.key_of(&id)),
+            list_at: Some(received_at.epoch_seconds + PENDING_GRACE_SECONDS),
+            id,
+            order_id: message.order_id,
+            start_time: message.start_time,
+            transaction_id: message.transaction_id,
+            token: message.task_token,
+            status: Status::Pending,
+            order: message.order,
+            received_at: received_at.text,
+            deadline,
+            revision: 1,
+            decision: None,
+            delivery: None,
+            escalation: None,
+            evaluation: None,
+            traceparent,
+            expires_at: None,
+        }
+    }
+
+    /// Where the task is in its life.
+    pub fn state(&self) -> State {
+        State {
+            status: self.status,
+            outcome: self.decision.as_ref().map(|decision| decision.outcome),
+            delivery: self.delivery,
+        }
+    }
+
+    /// The item as the table holds it.
+    pub fn to_item(&self) -> Item {
+        let mut map = Item::new();
+        for (name, text) in [
+            (attribute::TASK_ID, Some(self.id.as_str())),
+            (attribute::ORDER_ID, Some(&self.order_id)),
+            (attribute::START_TIME, Some(&self.start_time)),
+            (attribute::TRANSACTION_ID, Some(&self.transaction_id)),
+            (attribute::TASK_TOKEN, Some(self.token.expose())),
+            (attribute::STATUS, Some(self.status.as_str())),
+            (attribute::ORDER, self.order.as_deref()),
+            (attribute::RECEIVED_AT, Some(&self.received_at)),
+            (attribute::DELIVERY, self.delivery.map(Delivery::as_str)),
+            (attribute::EVALUATION, self.evaluation.as_deref()),
+            (attribute::LIST, self.list.as_deref()),
+            (attribute::TRACEPARENT, self.traceparent.as_deref()),
+        ] {
+            item::put_text(&mut map, name, text);
+        }
+        for (name, number) in [
+            (attribute::DEADLINE, self.deadline),
+            (attribute::REVISION, Some(self.revision)),
+            (attribute::LIST_AT, self.list_at),
+            (attribute::EXPIRES_AT, self.expires_at),
+        ] {
+            item::put_number(&mut map, name, number);
+        }
+        if let Some(decision) = &self.decision {
+            map.insert(attribute::DECISION.to_owned(), Value::Map(decision.to_item()));
+        }
+        if let Some(escalation) = &self.escalation {
+            map.insert(attribute::ESCALATION.to_owned(), Value::Map(escalation.to_item()));
+        }
+        map
+    }
+
+    /// Reads an item of the table, or a stream record's new image.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] names the first attribute that is missing or wrong, never its value. An id that is not its
+    /// token's hash is one: such an item was not written by ingest.
+    pub fn from_item(map: &Item) -> Result<Task, Malformed> {
+        let token = TaskToken::new(item::text(map, attribute::TASK_TOKEN)?)
+            .map_err(|_| Malformed::Not(attribute::TASK_TOKEN, "1 to 2048 bytes long"))?;
+        let id = token.task_id();
+        if item::text(map, attribute::TASK_ID)? != id.as_str() {
+            return Err(Malformed::Not(attribute::TASK_ID, "the hash of the task token"));
+        }
+        let status = Status::parse(&item::text(map, attribute::STATUS)?)
+            .ok_or(Malformed::Not(attribute::STATUS, "a known status"))?;
+        let delivery = item::optional_text(map, attribute::DELIVERY)?
+            .map(|text| Delivery::parse(&text).ok_or(Malformed::Not(attribute::DELIVERY, "a known delivery")))
+            .transpose()?;
+        let task = Task {
+            id,
+            order_id: item::text(map, attribute::ORDER_ID)?,
+            start_time: item::text(map, attribute::START_TIME)?,
+            transaction_id: item::text(map, attribute::TRANSACTION_ID)?,
+            token,
+            status,
+            order: item::optional_text(map, attribute::ORDER)?,
+            received_at: item::text(map, attribute::RECEIVED_AT)?,
+            deadline: item::optional_number(map, attribute::DEADLINE)?,
+            revision: item::optional_number(map, attribute::REVISION)?
+                .ok_or(Malformed::Missing("revision"))?,
+            decision: item::optional_map(map, attribute::DECISION)?.map(Decision::from_item).transpose()?,
+            delivery,
+            escalation: item::optional_map(map, attribute::ESCALATION)?
+                .map(Escalation::from_item)
+                .transpose()?,
+            evaluation: item::optional_text(map, attribute::EVALUATION)?,
+            list: item::optional_text(map, attribute::LIST)?,
+            list_at: item::optional_number(map, attribute::LIST_AT)?,
+            traceparent: item::optional_text(map, attribute::TRACEPARENT)?,
+            expires_at: item::optional_number(map, attribute::EXPIRES_AT)?,
+        };
+        if task.decision.is_some() != task.delivery.is_some() {
+            return Err(Malformed::Not(attribute::DELIVERY, "there exactly when a decision is"));
+        }
+        Ok(task)
+    }
+}
+
+impl Escalation {
+    /// The `escalation` attribute.
+    pub fn to_item(&self) -> Item {
+        let mut map = Item::new();
+        for (name, text) in [
+            ("code", Some(self.code.as_str())),
+            ("reason", Some(&self.reason)),
+            ("rule", self.rule.as_deref()),
+            ("ruleset", self.ruleset.as_deref()),
+            ("at", Some(&self.at)),
+        ] {
+            item::put_text(&mut map, name, text);
+        }
+        map
+    }
+
+    /// Reads the `escalation` attribute.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] when a field is missing or of another type.
+    pub fn from_item(map: &Item) -> Result<Escalation, Malformed> {
+        Ok(Escalation {
+            code: item::text(map, "code")?,
+            reason: item::text(map, "reason")?,
+            rule: item::optional_text(map, "rule")?,
+            ruleset: item::optional_text(map, "ruleset")?,
+            at: item::text(map, "at")?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::decision::{DecidedBy, Draft, Outcome};
+
+    fn task() -> Task {
+        let body = r#"{"transactionId":"arn:e","taskToken":"abc","startTime":"t","orderId":"o-1","order":{"a":1.50},"timeoutSeconds":120}"#;
+        let received_at =
+            ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 1_795_341_600 };
+        Task::new(Message::parse(body).unwrap(), received_at, None)
+    }
+
+    fn decided() -> Task {
+        let mut task = task();
+        let draft = Draft {
+            id: "01JD".to_owned(),
+            outcome: Outcome::Approved,
+            code: "small-order".to_owned(),
+            reason: String::new(),
+            rule: Some("tier-limit".to_owned()),
+            ruleset: Some("7f3a".to_owned()),
+            decided_by: DecidedBy::Rule,
+            decided_at: "2026-11-22T10:00:01.000Z".to_owned(),
+        };
+        task.decision = Some(draft.seal(&task.order_id, &task.id));
+        task.delivery = Some(Delivery::Due);
+        task.escalation = Some(Escalation {
+            code: "no-rule-approved".to_owned(),
+            reason: "no rule had an answer".to_owned(),
+            rule: None,
+            ruleset: Some("7f3a".to_owned()),
+            at: "2026-11-22T10:00:01.000Z".to_owned(),
+        });
+        task
+    }
+
+    #[test]
+    fn a_new_task_waits_in_its_worklist() {
+        let task = task();
+        assert_eq!(task.state(), State::NEW);
+        assert_eq!(task.deadline, Some(1_795_341_720));
+        assert_eq!((task.list.as_deref(), task.list_at), (Some("PENDING#11"), Some(1_795_341_660)));
+    }
+
+    #[test]
+    fn an_item_reads_back_whole() {
+        for task in [task(), decided()] {
+            assert_eq!(Task::from_item(&task.to_item()), Ok(task));
+        }
+    }
+
+    #[test]
+    fn a_malformed_item_names_the_attribute_and_never_the_token() {
+        let refused = |change: &dyn Fn(&mut Item)| {
+            let mut item = decided().to_item();
+            change(&mut item);
+            Task::from_item(&item).unwrap_err().to_string()
+        };
+        assert_eq!(refused(&|item| drop(item.remove("taskToken"))), "attribute taskToken is missing");
+        assert_eq!(
+            refused(&|item| drop(item.insert("taskToken".to_owned(), Value::Text("other".to_owned())))),
+            "attribute taskId is not the hash of the task token"
+        );
+        assert_eq!(
+            refused(&|item| drop(item.insert("status".to_owned(), Value::Text("APROVED".to_owned())))),
+            "attribute status is not a known status"
+        );
+        assert_eq!(
+            refused(&|item| drop(item.remove("delivery"))),
+            "attribute delivery is not there exactly when a decision is"
+        );
+        assert_eq!(
+            refused(&|item| drop(item.insert("order".to_owned(), Value::Other))),
+            "attribute order is not a string"
+        );
+    }
+}

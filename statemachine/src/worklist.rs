@@ -1,0 +1,74 @@
+//! The lists a task stands in: the `list` key of the `worklist` index.
+//!
+//! Each open list and each day is spread over [`BUCKETS`] keys by the task's id, so that no status is one hot partition.
+
+use crate::token::TaskId;
+
+/// How many keys each list is spread over.
+pub const BUCKETS: u8 = 16;
+/// `listAt` of an escalated task without a deadline: 9999-12-31, so that it sorts last.
+pub const NO_DEADLINE: i64 = 253_402_214_400;
+/// `listAt` of a new task: this long after it was received, the sweeper looks at it, in seconds. The stream normally
+/// brings it within one.
+pub const PENDING_GRACE_SECONDS: i64 = 60;
+
+/// The lists of open tasks; each is walked by `listAt`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Worklist {
+    /// No rule has answered yet. `listAt`: received plus [`PENDING_GRACE_SECONDS`].
+    Pending,
+    /// Waits for a person. `listAt`: the deadline, or [`NO_DEADLINE`].
+    Escalated,
+    /// A stored decision to be sent. `listAt`: the next attempt.
+    Due,
+    /// A closed answer to be verified in the execution's history. `listAt`: the next attempt.
+    Verify,
+}
+
+impl Worklist {
+    /// Every list, in the order a task meets them.
+    pub const ALL: [Worklist; 4] = [Worklist::Pending, Worklist::Escalated, Worklist::Due, Worklist::Verify];
+
+    /// The list's name in its keys.
+    pub fn name(self) -> &'static str {
+        match self {
+            Worklist::Pending => "PENDING",
+            Worklist::Escalated => "ESCALATED",
+            Worklist::Due => "DUE",
+            Worklist::Verify => "VERIFY",
+        }
+    }
+
+    /// The key of one bucket.
+    pub fn key(self, bucket: u8) -> String {
+        key(self.name(), bucket)
+    }
+
+    /// The key a task has in this list.
+    pub fn key_of(self, id: &TaskId) -> String {
+        self.key(id.bucket())
+    }
+}
+
+/// The key of a settled task: the day it settled (`2026-11-22`, UTC) and its bucket.
+pub fn settled_key(day: &str, id: &TaskId) -> String {
+    key(day, id.bucket())
+}
+
+/// The key of one bucket of a named list: `2026-11-22#07`.
+pub fn key(name: &str, bucket: u8) -> String {
+    format!("{name}#{bucket:02}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_the_documented_ones() {
+        let id = TaskId::parse("7a7816bf8f01cfea414140de5dae2223").unwrap();
+        assert_eq!(Worklist::Pending.key_of(&id), "PENDING#07");
+        assert_eq!(settled_key("2026-11-22", &id), "2026-11-22#07");
+        assert!(id.bucket() < BUCKETS);
+    }
+}
