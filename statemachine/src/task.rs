@@ -27,6 +27,8 @@ pub mod attribute {
     pub const ESCALATION: &str = "escalation";
     /// What the rules saw and said, as JSON text, for `rules explain`.
     pub const EVALUATION: &str = "evaluation";
+    /// How often a delivery or a verification was put off.
+    pub const ATTEMPTS: &str = "attempts";
     pub const LIST: &str = "list";
     pub const LIST_AT: &str = "listAt";
     pub const TRACEPARENT: &str = "traceparent";
@@ -74,6 +76,7 @@ pub struct Task {
     pub delivery: Option<Delivery>,
     pub escalation: Option<Escalation>,
     pub evaluation: Option<String>,
+    pub attempts: i64,
     pub list: Option<String>,
     pub list_at: Option<i64>,
     pub traceparent: Option<String>,
@@ -113,6 +116,7 @@ impl Task {
             delivery: None,
             escalation: None,
             evaluation: None,
+            attempts: 0,
             traceparent,
             expires_at: None,
         }
@@ -149,6 +153,7 @@ impl Task {
         for (name, number) in [
             (attribute::DEADLINE, self.deadline),
             (attribute::REVISION, Some(self.revision)),
+            (attribute::ATTEMPTS, (self.attempts > 0).then_some(self.attempts)),
             (attribute::LIST_AT, self.list_at),
             (attribute::EXPIRES_AT, self.expires_at),
         ] {
@@ -199,6 +204,7 @@ impl Task {
                 .map(Escalation::from_item)
                 .transpose()?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
+            attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),
             list: item::optional_text(map, attribute::LIST)?,
             list_at: item::optional_number(map, attribute::LIST_AT)?,
             traceparent: item::optional_text(map, attribute::TRACEPARENT)?,
