@@ -1,2 +1,55 @@
-//! Placeholder.
-fn main() {}
+//! Cold start: configuration, log, client, runtime.
+
+use std::time::Duration;
+
+use aws_config::BehaviorVersion;
+use aws_config::timeout::TimeoutConfig;
+use aws_lambda_events::event::sqs::SqsEvent;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use ingest::config::Config;
+use ingest::handler;
+use ingest::store::Store;
+use lambda_runtime::{LambdaEvent, service_fn};
+
+/// One attempt to put a task; the SDK makes up to three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
+/// All attempts together. The template's function timeout is longer, so that a slow put fails its own message and
+/// not the batch.
+const PUT_TIMEOUT: Duration = Duration::from_secs(4);
+
+#[tokio::main]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    let config = Config::from_env()?;
+    tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_env_filter(config.log_filter())
+        .init();
+    // A panic's own text may quote the body; its place is enough.
+    std::panic::set_hook(Box::new(|panic| {
+        let location = panic.location().map(ToString::to_string);
+        tracing::error!(location, "panicked");
+    }));
+
+    let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk_config().await), config.tasks_table);
+    lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
+        Ok::<_, lambda_runtime::Error>(handler::handle(event.payload, &store).await)
+    }))
+    .await
+}
+
+async fn sdk_config() -> aws_config::SdkConfig {
+    let tls = aws_smithy_http_client::Builder::new().tls_provider(Provider::Rustls(CryptoMode::Ring));
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(tls.build_https())
+        .timeout_config(
+            TimeoutConfig::builder()
+                .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+                .operation_timeout(PUT_TIMEOUT)
+                .build(),
+        )
+        .load()
+        .await
+}

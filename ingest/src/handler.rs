@@ -1,0 +1,141 @@
+//! A batch to a partial batch response: each message on its own, one bad message fails alone.
+
+use std::panic::AssertUnwindSafe;
+
+use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
+use futures::{FutureExt as _, StreamExt as _};
+use jiff::Timestamp;
+use statemachine::message::Message;
+use statemachine::task::{ReceivedAt, Task};
+
+use crate::error::{Error, Reject, Retry};
+use crate::store::{Store, Stored};
+use crate::trace::traceparent;
+
+/// How many messages are stored at once. SQS hands over 10 unless the mapping says otherwise; up to 10,000 it may.
+const CONCURRENT_MESSAGES: usize = 64;
+/// How many unknown fields a warning names, and how much of each name.
+const NAMED_FIELDS: usize = 10;
+const NAMED_CHARS: usize = 40;
+
+/// Stores every message of a batch and answers which ones have to be delivered again.
+pub async fn handle(event: SqsEvent, store: &Store) -> SqsBatchResponse {
+    let failed: Vec<String> = futures::stream::iter(event.records)
+        .map(|message| async move {
+            // A message without an id cannot be named, and an empty name fails the whole batch: none is lost.
+            let message_id = message.message_id.clone().unwrap_or_default();
+            // Nothing of the message outlives a panic, and the store holds no state of its own.
+            let outcome = AssertUnwindSafe(ingest(&message_id, message, store)).catch_unwind().await;
+            match outcome.unwrap_or_else(|_| Err(Retry::Panicked.into())) {
+                Ok(()) => None,
+                Err(error) => Some(fail(message_id, &error)),
+            }
+        })
+        .buffer_unordered(CONCURRENT_MESSAGES)
+        .filter_map(std::future::ready)
+        .collect()
+        .await;
+    let mut response = SqsBatchResponse::default();
+    response.set_failures(failed);
+    response
+}
+
+/// The outcome of a failed message, in one line; its success is logged where the task is known.
+fn fail(message_id: String, error: &Error) -> String {
+    match error {
+        Error::Reject(_) => {
+            tracing::error!(message_id, outcome = "rejected", "message {message_id}: {error}");
+        }
+        Error::Retry(_) => {
+            tracing::warn!(message_id, outcome = "retry", "message {message_id}: {error}");
+        }
+    }
+    message_id
+}
+
+async fn ingest(message_id: &str, message: SqsMessage, store: &Store) -> Result<(), Error> {
+    let task = task(message_id, &message)?;
+    let stored = store.put(&task).await?;
+    let (task_id, order_id) = (task.id.as_str(), task.order_id.as_str());
+    match stored {
+        Stored::New => {
+            tracing::info!(message_id, task_id, order_id, outcome = "stored", "task {task_id} stored")
+        }
+        Stored::Already => {
+            tracing::info!(
+                message_id,
+                task_id,
+                order_id,
+                outcome = "duplicate",
+                "task {task_id} is stored already"
+            );
+        }
+    }
+    Ok(())
+}
+
+fn task(message_id: &str, message: &SqsMessage) -> Result<Task, Reject> {
+    let parsed = Message::parse(message.body.as_deref().ok_or(Reject::NoBody)?)?;
+    if !parsed.unknown_fields.is_empty() {
+        let fields = names(&parsed.unknown_fields, parsed.task_token.expose());
+        tracing::warn!(message_id, fields, "message {message_id} has unknown fields: {fields}");
+    }
+    let received_at = received_at(message.attributes.get("SentTimestamp").map(String::as_str))?;
+    let trace = message.attributes.get("AWSTraceHeader").and_then(|header| traceparent(header));
+    Ok(Task::new(parsed, received_at, trace))
+}
+
+/// The names, cut; one that holds the token is a misplaced token.
+fn names(fields: &[String], token: &str) -> String {
+    let shown = fields.iter().filter(|name| !name.contains(token)).take(NAMED_FIELDS);
+    let mut names: Vec<String> = shown.map(|name| name.chars().take(NAMED_CHARS).collect()).collect();
+    if names.len() < fields.len() {
+        names.push(format!("and {} more", fields.len() - names.len()));
+    }
+    names.join(", ")
+}
+
+/// When SQS took the message: the same on each delivery, unlike the clock.
+fn received_at(sent_timestamp: Option<&str>) -> Result<ReceivedAt, Reject> {
+    let text = sent_timestamp.ok_or(Reject::SentTimestamp("missing"))?;
+    let milliseconds: i64 = text.parse().map_err(|_| Reject::SentTimestamp("not a whole number"))?;
+    let time = Timestamp::from_millisecond(milliseconds)
+        .map_err(|_| Reject::SentTimestamp("outside the calendar"))?;
+    Ok(ReceivedAt { text: format!("{time:.3}"), epoch_seconds: milliseconds.div_euclid(1_000) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_of_sending_keeps_its_milliseconds() {
+        let received = received_at(Some("1795341600123")).unwrap();
+        assert_eq!(received.text, "2026-11-22T10:00:00.123Z");
+        assert_eq!(received.epoch_seconds, 1_795_341_600);
+        assert_eq!(received_at(Some("1795341600000")).unwrap().text, "2026-11-22T10:00:00.000Z");
+    }
+
+    #[test]
+    fn a_message_without_a_time_says_so() {
+        for (value, expected) in [
+            (None, "attribute SentTimestamp is missing"),
+            (Some(""), "attribute SentTimestamp is not a whole number"),
+            (Some("1795341600.5"), "attribute SentTimestamp is not a whole number"),
+            (Some("9223372036854775807"), "attribute SentTimestamp is outside the calendar"),
+        ] {
+            let error = received_at(value).unwrap_err().to_string();
+            assert!(error.starts_with(expected), "{error}");
+        }
+    }
+
+    #[test]
+    fn unknown_fields_are_cut_and_never_the_token() {
+        let field = |name: &str| name.to_owned();
+        assert_eq!(names(&[field("oder")], "secret"), "oder");
+        assert_eq!(names(&[field("a secret b"), field("x")], "secret"), "x, and 1 more");
+        let many: Vec<String> = (0..12).map(|n| format!("f{n}")).collect();
+        assert_eq!(names(&many, "secret"), "f0, f1, f2, f3, f4, f5, f6, f7, f8, f9, and 2 more");
+        assert_eq!(names(&["é".repeat(50)], "secret"), "é".repeat(40));
+    }
+}

@@ -1,0 +1,93 @@
+//! The conditional put: a task is stored once, however often its message is delivered.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+use statemachine::item::{Item, Value};
+use statemachine::task::{Task, attribute};
+use statemachine::token::TaskToken;
+
+use crate::error::{Error, Reject, Retry};
+
+/// The tasks table.
+#[derive(Debug, Clone)]
+pub struct Store {
+    client: Client,
+    table: String,
+}
+
+/// What a put found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stored {
+    /// The task is new.
+    New,
+    /// The table has it already: an earlier delivery of the same message stored it.
+    Already,
+}
+
+impl Store {
+    /// A store over one table.
+    pub fn new(client: Client, table: impl Into<String>) -> Store {
+        Store { client, table: table.into() }
+    }
+
+    /// Puts a task on the condition that the table does not have it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Reject`] when DynamoDB refuses this very item, [`Error::Retry`] for anything else, a missing
+    /// permission included: that is the function's fault, not the message's.
+    pub async fn put(&self, task: &Task) -> Result<Stored, Error> {
+        let answer = self
+            .client
+            .put_item()
+            .table_name(&self.table)
+            .set_item(Some(to_attributes(task.to_item())))
+            .condition_expression("attribute_not_exists(#id)")
+            .expression_attribute_names("#id", attribute::TASK_ID)
+            .send()
+            .await;
+        match answer {
+            Ok(_) => Ok(Stored::New),
+            Err(error) => classify(error, &task.token),
+        }
+    }
+}
+
+fn classify(error: SdkError<PutItemError>, token: &TaskToken) -> Result<Stored, Error> {
+    let Some(answer) = error.as_service_error() else {
+        return Err(Retry::Silent(hide(&DisplayErrorContext(&error).to_string(), token)).into());
+    };
+    if answer.is_conditional_check_failed_exception() {
+        return Ok(Stored::Already);
+    }
+    let code = answer.code().unwrap_or("an unnamed error").to_owned();
+    let message = hide(answer.message().unwrap_or("no message"), token);
+    // An item over 400 KB or a key that an index refuses. All else says nothing about the item.
+    if code == "ValidationException" {
+        return Err(Reject::Refused { code, message }.into());
+    }
+    Err(Retry::Answered { code, message }.into())
+}
+
+/// DynamoDB may quote the value it refuses.
+fn hide(text: &str, token: &TaskToken) -> String {
+    text.replace(token.expose(), "(task token)")
+}
+
+fn to_attributes(item: Item) -> HashMap<String, AttributeValue> {
+    item.into_iter().filter_map(|(name, value)| Some((name, to_attribute(value)?))).collect()
+}
+
+fn to_attribute(value: Value) -> Option<AttributeValue> {
+    match value {
+        Value::Text(text) => Some(AttributeValue::S(text)),
+        Value::Number(digits) => Some(AttributeValue::N(digits)),
+        Value::Map(map) => Some(AttributeValue::M(to_attributes(map))),
+        // Only foreign items have such values; a task never makes one.
+        Value::Other => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! What becomes of each message of a batch: the table, the answer to SQS, and the log.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use aws_lambda_events::event::sqs::SqsEvent;
+use ingest::handler;
+use serde_json::{Value, json};
+use tracing::instrument::WithSubscriber as _;
+
+use crate::dynamodb::{Answer, Table};
+
+const SENT: &str = "1795341600123";
+
+fn record(message_id: &str, body: &str) -> Value {
+    json!({"messageId": message_id, "body": body, "attributes": {"SentTimestamp": SENT}})
+}
+
+fn order(order_id: &str) -> Value {
+    record(&format!("m-{order_id}"), &body(order_id))
+}
+
+fn token(order_id: &str) -> String {
+    format!("SECRET-token-of-{order_id}")
+}
+
+fn body(order_id: &str) -> String {
+    json!({
+        "transactionId": "arn:aws:states:us-east-1:1:execution:shop:e",
+        "taskToken": token(order_id),
+        "startTime": "2026-11-22T10:00:00Z",
+        "orderId": order_id,
+    })
+    .to_string()
+}
+
+/// The log of one run, as production formats it.
+#[derive(Debug, Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Log {
+    fn lines(&self) -> Vec<Value> {
+        let bytes = self.0.lock().unwrap();
+        String::from_utf8_lossy(&bytes).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// The one line that tells a message's outcome.
+    fn outcome(&self, message_id: &str) -> Value {
+        let mut of_message = self.lines();
+        of_message.retain(|line| line["message_id"] == message_id && line["outcome"].is_string());
+        assert_eq!(of_message.len(), 1, "one line an outcome: {of_message:?}");
+        of_message.remove(0)
+    }
+}
+
+/// Handles a batch; the ids to deliver again, sorted, and the log.
+async fn handle(table: &Table, records: Vec<Value>) -> (Vec<String>, Log) {
+    let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
+    let response = handler::handle(event, &table.store()).with_subscriber(subscriber).await;
+    let mut failed: Vec<String> =
+        response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
+    failed.sort();
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(!text.contains("SECRET"), "the log holds a token: {text}");
+    (failed, log)
+}
+
+#[tokio::test]
+async fn a_message_becomes_a_pending_task() {
+    let table = Table::default();
+    let mut message = order("o-1");
+    message["attributes"]["AWSTraceHeader"] =
+        "Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1".into();
+    let (failed, log) = handle(&table, vec![message]).await;
+
+    assert!(failed.is_empty());
+    let item = &table.items()["o-1"];
+    assert_eq!(item["status"]["S"], "PENDING");
+    assert_eq!(item["revision"]["N"], "1");
+    assert_eq!(item["receivedAt"]["S"], "2026-11-22T10:00:00.123Z");
+    assert_eq!(item["listAt"]["N"], "1795341660");
+    assert_eq!(item["traceparent"]["S"], "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
+    let line = log.outcome("m-o-1");
+    assert_eq!((&line["outcome"], &line["order_id"]), (&"stored".into(), &"o-1".into()));
+    assert_eq!(line["task_id"], item["taskId"]["S"]);
+}
+
+#[tokio::test]
+async fn a_redelivery_is_a_success_and_changes_nothing() {
+    let table = Table::default();
+    handle(&table, vec![order("o-1")]).await;
+    let first = table.items();
+    let mut again = order("o-1");
+    again["attributes"]["SentTimestamp"] = "1795349999999".into();
+    let (failed, log) = handle(&table, vec![again]).await;
+
+    assert!(failed.is_empty());
+    assert_eq!(table.items(), first);
+    assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
+}
+
+#[tokio::test]
+async fn a_batch_of_hundreds_is_stored_whole() {
+    let table = Table::default();
+    let records = (0..300).map(|n| order(&format!("o-{n}"))).collect();
+    let (failed, _) = handle(&table, records).await;
+    assert!(failed.is_empty());
+    assert_eq!(table.items().len(), 300);
+}
+
+/// Puts one message between two good ones: only it may fail. Gives its log line.
+async fn fails_alone(table: &Table, bad: Value) -> Value {
+    let message_id = bad["messageId"].as_str().unwrap().to_owned();
+    let (failed, log) = handle(table, vec![order("first"), bad, order("last")]).await;
+    assert_eq!(failed, [message_id.as_str()]);
+    assert_eq!(table.items().into_keys().collect::<Vec<_>>(), ["first", "last"]);
+    log.outcome(&message_id)
+}
+
+#[tokio::test]
+async fn a_poison_message_fails_alone_with_its_reason() {
+    for (bad, reason) in [
+        (record("bad", "{\"taskToken\":\"SECRET\""), "the body is not JSON: error at line 1, column 21"),
+        (record("bad", &body("o-2").replace("taskToken", "token")), "field taskToken is missing"),
+        (json!({"messageId": "bad", "attributes": {"SentTimestamp": SENT}}), "the message has no body"),
+        (
+            json!({"messageId": "bad", "body": body("o-2")}),
+            "attribute SentTimestamp is missing, it has to be the milliseconds since 1970 that SQS sets",
+        ),
+        (
+            record("bad", &body("o-2").replace('}', &format!(",\"order\":\"{}\"}}", "x".repeat(350_000)))),
+            "field order is not at most 350000 bytes of JSON",
+        ),
+    ] {
+        let line = fails_alone(&Table::default(), bad).await;
+        assert_eq!((&line["outcome"], &line["level"]), (&"rejected".into(), &"ERROR".into()));
+        assert_eq!(line["message"], format!("message bad: rejected: {reason}"));
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_dynamodb_refuses_is_rejected_without_its_token() {
+    let refusal = Answer::Error(400, "ValidationException", "bad value SECRET-token-of-o-2 in it");
+    let line = fails_alone(&Table::answering("o-2", refusal), order("o-2")).await;
+    assert_eq!(
+        line["message"],
+        "message m-o-2: rejected: DynamoDB refuses the item: ValidationException: bad value (task token) in it"
+    );
+}
+
+#[tokio::test]
+async fn a_failure_of_dynamodb_is_for_another_try() {
+    for (answer, reason) in [
+        (
+            Answer::Error(400, "ThrottlingException", "slow down"),
+            "DynamoDB answered ThrottlingException: slow down",
+        ),
+        (Answer::Error(500, "InternalServerError", "oh"), "DynamoDB answered InternalServerError: oh"),
+        (
+            Answer::Error(400, "AccessDeniedException", "not authorized"),
+            "DynamoDB answered AccessDeniedException: not authorized",
+        ),
+        (Answer::Silence, "DynamoDB did not answer: "),
+    ] {
+        let line = fails_alone(&Table::answering("o-2", answer), order("o-2")).await;
+        assert_eq!((&line["outcome"], &line["level"]), (&"retry".into(), &"WARN".into()));
+        let message = line["message"].as_str().unwrap();
+        assert!(message.starts_with(&format!("message m-o-2: not stored yet: {reason}")), "{message}");
+    }
+}
+
+#[tokio::test]
+async fn a_panic_fails_its_own_message_only() {
+    let line = fails_alone(&Table::answering("o-2", Answer::Panic), order("o-2")).await;
+    assert_eq!(line["message"], "message m-o-2: not stored yet: the message's handler panicked");
+}
+
+#[tokio::test]
+async fn a_message_without_an_id_fails_the_batch_rather_than_get_lost() {
+    let (failed, _) = handle(&Table::default(), vec![json!({"body": "not JSON"})]).await;
+    assert_eq!(failed, [""]);
+}
+
+#[tokio::test]
+async fn an_unknown_field_is_a_warning_and_no_more() {
+    let table = Table::default();
+    let (failed, log) =
+        handle(&table, vec![record("m", &body("o-1").replace('}', ",\"oder\":{\"a\":\"SECRET\"}}"))]).await;
+    assert!(failed.is_empty());
+    assert_eq!(log.outcome("m")["outcome"], "stored");
+    let warnings: Vec<Value> = log.lines().into_iter().filter(|line| line["level"] == "WARN").collect();
+    assert_eq!(warnings.len(), 1);
+    assert_eq!((&warnings[0]["message_id"], &warnings[0]["fields"]), (&"m".into(), &"oder".into()));
+}
