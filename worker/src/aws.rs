@@ -1,0 +1,179 @@
+//! The AWS clients, and what a failed call means for the work that made it.
+
+use aws_config::{BehaviorVersion, Region};
+use aws_sdk_dynamodb as dynamodb;
+use aws_sdk_dynamodbstreams as streams;
+use aws_sdk_sfn as sfn;
+use aws_sdk_sqs as sqs;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use std::time::Duration;
+
+use crate::config;
+
+/// The longest one attempt of a call may take. DynamoDB and Step Functions answer in milliseconds; an attempt that
+/// takes this long is lost.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest a connection may take to open.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// One client per service, all on one HTTP connector.
+#[derive(Debug, Clone)]
+pub struct Clients {
+    /// Tasks and control tables.
+    pub dynamodb: dynamodb::Client,
+    /// The tasks table's stream. No SDK retries: the reader has a written answer to each error.
+    pub streams: streams::Client,
+    /// Callbacks and questions. No SDK retries: a hidden retry turns a success into an unexplained closed answer.
+    pub sfn: sfn::Client,
+    /// The queue of closed executions.
+    pub sqs: sqs::Client,
+}
+
+impl Clients {
+    /// Builds the clients from the environment's credentials, region and the configured endpoint.
+    pub async fn connect(config: &config::Aws) -> Clients {
+        use aws_smithy_http_client::{Builder, tls};
+        let http = Builder::new()
+            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+            .build_https();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
+        if let Some(region) = &config.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if let Some(endpoint) = &config.endpoint_url {
+            loader = loader.endpoint_url(endpoint);
+        }
+        Clients::new(&loader.load().await)
+    }
+
+    /// Builds the clients from a loaded configuration; tests bring their own connector in it.
+    pub fn new(shared: &aws_config::SdkConfig) -> Clients {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+            .build();
+        let shared = shared.to_builder().timeout_config(timeouts).build();
+        let once = shared.to_builder().retry_config(RetryConfig::disabled()).build();
+        // A receive waits up to 20 s for a message, so only the connection is timed.
+        let waiting = shared
+            .to_builder()
+            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+            .build();
+        Clients {
+            dynamodb: dynamodb::Client::new(&shared),
+            streams: streams::Client::new(&once),
+            sfn: sfn::Client::new(&once),
+            sqs: sqs::Client::new(&waiting),
+        }
+    }
+}
+
+/// What a failed call means for the work that made it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Class {
+    /// Too fast: the same call later.
+    Throttled,
+    /// Nobody knows whether it was applied: the same call again.
+    Transient,
+    /// Wrong for every call alike (permissions, keys, a missing table): stop and call for help.
+    Systemic,
+    /// Wrong for this very call: no repeat helps.
+    Refused,
+}
+
+/// A failed call, without its request: neither a token nor an item can be in it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{operation}: {code}")]
+pub struct Fault {
+    /// The API operation.
+    pub operation: &'static str,
+    /// The service's error code, or what happened to the connection.
+    pub code: String,
+    /// What to do next.
+    pub class: Class,
+}
+
+impl Fault {
+    /// Reads the code of a failed call. The service's message is left out: it may quote the request.
+    pub fn of<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Fault {
+        let (code, class) = match error {
+            SdkError::ServiceError(service) => {
+                let code = service.err().code().unwrap_or("unknown error").to_owned();
+                let class = classify(&code, service.raw().status().as_u16());
+                (code, class)
+            }
+            SdkError::TimeoutError(_) => ("no answer in time".to_owned(), Class::Transient),
+            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
+                ("no connection in time".to_owned(), Class::Transient)
+            }
+            SdkError::DispatchFailure(failure) if failure.is_user() => {
+                ("the request could not be built".to_owned(), Class::Systemic)
+            }
+            SdkError::DispatchFailure(_) => ("no connection".to_owned(), Class::Transient),
+            SdkError::ConstructionFailure(_) => ("the request could not be built".to_owned(), Class::Refused),
+            _ => ("an answer that cannot be read".to_owned(), Class::Transient),
+        };
+        Fault { operation, code, class }
+    }
+
+    /// An answer of 200 that does not hold what it must.
+    pub fn unreadable(operation: &'static str, what: &str) -> Fault {
+        Fault { operation, code: format!("an answer without {what}"), class: Class::Transient }
+    }
+}
+
+fn classify(code: &str, status: u16) -> Class {
+    match code {
+        "ThrottlingException"
+        | "Throttling"
+        | "ProvisionedThroughputExceededException"
+        | "RequestLimitExceeded"
+        | "LimitExceededException"
+        | "KmsThrottlingException"
+        | "TooManyRequestsException" => Class::Throttled,
+        "AccessDeniedException"
+        | "AccessDenied"
+        | "ExpiredTokenException"
+        | "IncompleteSignature"
+        | "InvalidClientTokenId"
+        | "InvalidSignatureException"
+        | "KMSAccessDeniedException"
+        | "KMSInvalidStateException"
+        | "KmsAccessDeniedException"
+        | "KmsInvalidStateException"
+        | "MissingAuthenticationTokenException"
+        | "OptInRequired"
+        | "ResourceNotFoundException"
+        | "UnrecognizedClientException" => Class::Systemic,
+        "InternalServerError" | "InternalFailure" | "ServiceUnavailable" | "TransactionConflictException" => {
+            Class::Transient
+        }
+        _ if status >= 500 || status == 429 => Class::Transient,
+        _ => Class::Refused,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_kind_of_failure_has_its_class() {
+        for (code, status, class) in [
+            ("ThrottlingException", 400, Class::Throttled),
+            ("KmsThrottlingException", 400, Class::Throttled),
+            ("AccessDeniedException", 400, Class::Systemic),
+            ("KmsInvalidStateException", 400, Class::Systemic),
+            ("ResourceNotFoundException", 400, Class::Systemic),
+            ("ValidationException", 400, Class::Refused),
+            ("InternalServerError", 500, Class::Transient),
+            ("anything", 503, Class::Transient),
+        ] {
+            assert_eq!(classify(code, status), class, "{code}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! Every setting: embedded defaults, a file, the environment, flags, in that order.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format as _, Serialized, Toml};
+use serde::{Deserialize, Serialize};
+
+/// The commented defaults, as `countersign config --defaults` prints them.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// The effective configuration. Each field's meaning and unit stand in `config.default.toml`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Config {
+    pub aws: Aws,
+    pub tables: Tables,
+    pub queues: Queues,
+    pub rules: Rules,
+    pub worker: Worker,
+    pub budgets: Budgets,
+    pub api: Api,
+    pub log: Log,
+}
+
+/// Where AWS is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Aws {
+    #[serde(with = "empty_is_none")]
+    pub endpoint_url: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub region: Option<String>,
+}
+
+/// The tables.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Tables {
+    pub tasks: String,
+    pub control: String,
+    pub retention_days: u32,
+}
+
+/// The queues.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Queues {
+    #[serde(with = "empty_is_none")]
+    pub closed_executions: Option<String>,
+}
+
+/// Where the rules are.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Rules {
+    pub dir: PathBuf,
+}
+
+/// The process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Worker {
+    #[serde(with = "empty_is_none")]
+    pub id: Option<String>,
+    pub lease_ms: u64,
+    pub in_flight_records: u32,
+    pub in_flight_mib: u32,
+    pub sweep_ms: u64,
+    pub drain_ms: u64,
+}
+
+/// Calls a second of the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Budgets {
+    pub send_task: u32,
+    pub describe_execution: u32,
+    pub execution_history: u32,
+}
+
+/// The HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Api {
+    pub listen: SocketAddr,
+    #[serde(with = "empty_is_none")]
+    pub address_file: Option<String>,
+}
+
+/// The log on standard output.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: String,
+}
+
+/// How a log line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One JSON object a line, for machines.
+    Json,
+    /// For a terminal.
+    Text,
+}
+
+/// A configuration that cannot be used. Names the key, the value, and where it came from.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that is not there is a mistake, not a default.
+    #[error("configuration file {0}: not found; leave --config away to run with the defaults")]
+    NoFile(PathBuf),
+    /// A key or a value that figment refused.
+    #[error("configuration: {0}; `countersign config --defaults` lists every key")]
+    Invalid(#[from] Box<figment::Error>),
+    /// A value outside its range, or two that contradict each other.
+    #[error("configuration: {key} = {value}: {remedy}")]
+    OutOfRange {
+        /// The key, dotted.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// What would do.
+        remedy: &'static str,
+    },
+}
+
+impl Config {
+    /// Reads every layer. `flags` are `(dotted key, value)` pairs from the command line.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for the first key or value that cannot be used.
+    pub fn load(file: Option<&Path>, flags: &[(&str, String)]) -> Result<Config, ConfigError> {
+        let mut layers = Figment::from(Toml::string(DEFAULTS));
+        if let Some(file) = file {
+            if !file.is_file() {
+                return Err(ConfigError::NoFile(file.to_owned()));
+            }
+            layers = layers.merge(Toml::file_exact(file));
+        }
+        layers = layers.merge(Env::prefixed("COUNTERSIGN_").split("__"));
+        for (key, value) in flags {
+            layers = layers.merge(Serialized::default(key, value));
+        }
+        let config: Config = layers.extract().map_err(Box::new)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |key, value: &dyn ToString, remedy| {
+            Err(ConfigError::OutOfRange { key, value: value.to_string(), remedy })
+        };
+        if !self.api.listen.ip().is_loopback() {
+            let remedy = "without authentication the API binds loopback only, such as 127.0.0.1:8420";
+            return refuse("api.listen", &self.api.listen, remedy);
+        }
+        if !(1_000..=600_000).contains(&self.worker.lease_ms) {
+            return refuse("worker.lease_ms", &self.worker.lease_ms, "1000 to 600000");
+        }
+        if self.worker.in_flight_records == 0 || self.worker.in_flight_records > 100_000 {
+            return refuse("worker.in_flight_records", &self.worker.in_flight_records, "1 to 100000");
+        }
+        if self.worker.in_flight_mib == 0 || self.worker.in_flight_mib > 4_096 {
+            return refuse("worker.in_flight_mib", &self.worker.in_flight_mib, "1 to 4096");
+        }
+        if !(100..=3_600_000).contains(&self.worker.sweep_ms) {
+            return refuse("worker.sweep_ms", &self.worker.sweep_ms, "100 to 3600000");
+        }
+        for (key, value) in [
+            ("budgets.send_task", self.budgets.send_task),
+            ("budgets.describe_execution", self.budgets.describe_execution),
+            ("budgets.execution_history", self.budgets.execution_history),
+        ] {
+            if value == 0 {
+                return refuse(key, &value, "at least 1 a second, or the work can never end");
+            }
+        }
+        for (key, value) in [("tables.tasks", &self.tables.tasks), ("tables.control", &self.tables.control)] {
+            if value.is_empty() {
+                return refuse(key, value, "the name of a table");
+            }
+        }
+        Ok(())
+    }
+
+    /// The effective configuration as TOML. It holds no secret today; a key that ever does is redacted here.
+    ///
+    /// # Panics
+    ///
+    /// Never: every field has a TOML form.
+    pub fn to_toml(&self) -> String {
+        toml::to_string(self).expect("every field has a TOML form")
+    }
+}
+
+impl Worker {
+    /// How long a lease outlives its holder's last heartbeat.
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+}
+
+/// An empty string stands for none, so that every key has a default to show.
+mod empty_is_none {
+    use serde::{Deserialize as _, Deserializer, Serialize as _, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &Option<String>, to: S) -> Result<S::Ok, S::Error> {
+        value.as_deref().unwrap_or_default().serialize(to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+        let text = String::deserialize(from)?;
+        Ok((!text.is_empty()).then_some(text))
+    }
+}

@@ -1,0 +1,188 @@
+//! Questions about executions: does it still run, and whose answer did it receive.
+//!
+//! Reads of Step Functions lag behind. A conclusion needs a positive event; an absence proves nothing.
+
+use aws_sdk_sfn::Client;
+use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
+use statemachine::decision::Decision;
+use statemachine::token::TaskToken;
+
+use crate::aws::{Class, Fault};
+
+/// How many events one page of history brings: the API's most.
+const PAGE_EVENTS: i32 = 1_000;
+/// How many pages are read: an execution has at most 25,000 events (Step Functions quota).
+const MAX_PAGES: usize = 25;
+
+/// Whether an execution can still be waiting.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Execution {
+    /// It runs, or is only seen to run still.
+    Running,
+    /// It ended; the status says how.
+    Ended(&'static str),
+    /// Step Functions knows no such execution. Not yet proof: reads lag behind a start.
+    Unknown,
+}
+
+/// What an execution's history says of a stored decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// The workflow received it.
+    Ours,
+    /// The workflow received another answer, or ended without one.
+    Other,
+    /// Nothing yet.
+    None,
+}
+
+/// Reads executions.
+#[derive(Debug, Clone)]
+pub struct Executions {
+    client: Client,
+}
+
+impl Executions {
+    /// Questions through `client`.
+    pub fn new(client: Client) -> Executions {
+        Executions { client }
+    }
+
+    /// Asks whether an execution still runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when Step Functions does not answer the question.
+    pub async fn describe(&self, arn: &str) -> Result<Execution, Fault> {
+        match self.client.describe_execution().execution_arn(arn).send().await {
+            Ok(answer) => Ok(match answer.status() {
+                ExecutionStatus::Aborted => Execution::Ended("ABORTED"),
+                ExecutionStatus::Failed => Execution::Ended("FAILED"),
+                ExecutionStatus::Succeeded => Execution::Ended("SUCCEEDED"),
+                ExecutionStatus::TimedOut => Execution::Ended("TIMED_OUT"),
+                // PENDING_REDRIVE, and whatever comes, may run again.
+                _ => Execution::Running,
+            }),
+            Err(error) => {
+                let fault = Fault::of("DescribeExecution", &error);
+                match (fault.code.as_str(), fault.class) {
+                    ("ExecutionDoesNotExist" | "InvalidArn", _) => Ok(Execution::Unknown),
+                    (_, Class::Refused | Class::Throttled | Class::Transient | Class::Systemic) => Err(fault),
+                }
+            }
+        }
+    }
+
+    /// Looks in the execution's history for the answer that `token`'s state received.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when Step Functions does not answer the question.
+    pub async fn prove(&self, arn: &str, token: &TaskToken, decision: &Decision) -> Result<Proof, Fault> {
+        let mut seen = Seen::default();
+        let mut next_token = None;
+        for _ in 0..MAX_PAGES {
+            let request = self
+                .client
+                .get_execution_history()
+                .execution_arn(arn)
+                .include_execution_data(true)
+                .reverse_order(true)
+                .max_results(PAGE_EVENTS)
+                .set_next_token(next_token);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let fault = Fault::of("GetExecutionHistory", &error);
+                    return match fault.code.as_str() {
+                        "ExecutionDoesNotExist" | "InvalidArn" => Ok(Proof::None),
+                        _ => Err(fault),
+                    };
+                }
+            };
+            for event in answer.events() {
+                seen.note(event, token, decision);
+            }
+            if seen.ours {
+                return Ok(Proof::Ours);
+            }
+            next_token = answer.next_token().map(str::to_owned);
+            if next_token.is_none() {
+                return Ok(seen.conclude());
+            }
+        }
+        Ok(Proof::None)
+    }
+}
+
+/// What the events of one history, newest first, have shown so far.
+#[derive(Debug, Default)]
+struct Seen {
+    ours: bool,
+    /// The execution's own end: nothing can follow it, so an answer that is not before it never came.
+    end: bool,
+    /// Ends of callback states, with the event each follows.
+    task_ends: Vec<i64>,
+    /// (event, the event it follows) of starts and submissions between a schedule and its end.
+    links: Vec<(i64, i64)>,
+    /// The event that sent this token.
+    scheduled: Option<i64>,
+}
+
+impl Seen {
+    fn note(&mut self, event: &HistoryEvent, token: &TaskToken, decision: &Decision) {
+        let proves = |text: Option<&str>| text.is_some_and(|text| decision.is_proven_by(text));
+        match event.r#type() {
+            HistoryEventType::TaskSucceeded => {
+                self.ours |=
+                    proves(event.task_succeeded_event_details().and_then(|details| details.output()));
+                self.task_ends.push(event.previous_event_id());
+            }
+            HistoryEventType::TaskFailed => {
+                self.ours |= proves(event.task_failed_event_details().and_then(|details| details.cause()));
+                self.task_ends.push(event.previous_event_id());
+            }
+            HistoryEventType::TaskTimedOut => self.task_ends.push(event.previous_event_id()),
+            HistoryEventType::TaskStarted
+            | HistoryEventType::TaskSubmitted
+            | HistoryEventType::TaskSubmitFailed => {
+                self.links.push((event.id(), event.previous_event_id()));
+            }
+            HistoryEventType::TaskScheduled => {
+                let parameters = event.task_scheduled_event_details().map(|details| details.parameters());
+                if parameters.is_some_and(|parameters| parameters.contains(token.expose())) {
+                    self.scheduled = Some(event.id());
+                }
+            }
+            HistoryEventType::ExecutionAborted
+            | HistoryEventType::ExecutionFailed
+            | HistoryEventType::ExecutionSucceeded
+            | HistoryEventType::ExecutionTimedOut => self.end = true,
+            _ => {}
+        }
+    }
+
+    /// The whole history was read and does not hold our decision.
+    fn conclude(&self) -> Proof {
+        if self.ours {
+            return Proof::Ours;
+        }
+        let ended_otherwise = self
+            .scheduled
+            .is_some_and(|scheduled| self.task_ends.iter().any(|end| self.leads_to(*end, scheduled)));
+        if self.end || ended_otherwise { Proof::Other } else { Proof::None }
+    }
+
+    fn leads_to(&self, mut event: i64, scheduled: i64) -> bool {
+        for _ in 0..=self.links.len() {
+            if event == scheduled {
+                return true;
+            }
+            match self.links.iter().find(|(id, _)| *id == event) {
+                Some((_, previous)) => event = *previous,
+                None => return false,
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,308 @@
+//! Every metric of the worker: name, unit, labels, help. A documented contract.
+//!
+//! Labels come only from closed enums, so that a metric's size is known before it runs. Call sites are one verb.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+
+use statemachine::decision::{DecidedBy, Decision};
+
+use crate::callback::Answer;
+
+/// From the workflow's start of waiting to its answer: 100 ms to a week, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0];
+/// One call of AWS, in seconds.
+const CALL_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+
+/// An enum whose variants are the values of one label, in snake case.
+macro_rules! label {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum $name { $($(#[$variant_doc])* $variant,)* }
+
+        impl $name {
+            /// Every value of the label.
+            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
+
+            /// The label's text.
+            pub fn label(self) -> &'static str {
+                match self { $($name::$variant => $text,)* }
+            }
+        }
+    };
+}
+
+label! {
+    /// What became of one stream record or one worklist entry.
+    Handled {
+        /// The workflow has the answer.
+        Delivered = "delivered",
+        /// Left to a person.
+        Escalated = "escalated",
+        /// The workflow waited no longer, and nobody had decided.
+        Expired = "expired",
+        /// The token was closed; history will say by whom.
+        Unverified = "unverified",
+        /// Step Functions refuses it for good.
+        Undeliverable = "undeliverable",
+        /// The workflow ended another way than decided.
+        ClosedElsewhere = "closed_elsewhere",
+        /// Stored, and to be tried again from its worklist.
+        PutOff = "put_off",
+        /// Nothing was left to do.
+        AlreadySettled = "already_settled",
+        /// The task is no longer in the table.
+        Gone = "gone",
+        /// No task can be read from it; kept in the control table.
+        Poison = "poison",
+        /// A deletion, by TTL or by hand.
+        Removal = "removal",
+        /// A change that asks for nothing.
+        OwnWrite = "own_write",
+        /// Left to the lease's next holder.
+        LeaseLost = "lease_lost",
+    }
+}
+
+label! {
+    /// Whose decision.
+    By {
+        /// The rules'.
+        Rule = "rule",
+        /// A person's.
+        Person = "person",
+    }
+}
+
+label! {
+    /// The answer to one callback attempt; see [`Answer`].
+    CallbackResult {
+        /// 200.
+        Accepted = "accepted",
+        /// The token was closed.
+        Closed = "closed",
+        /// The token or the payload is wrong.
+        Refused = "refused",
+        /// Unknown, or too fast.
+        Again = "again",
+        /// Wrong for every callback alike.
+        Systemic = "systemic",
+    }
+}
+
+label! {
+    /// What a changed ruleset led to.
+    Reload {
+        /// It decides from now on.
+        Activated = "activated",
+        /// The last good one stays.
+        Refused = "refused",
+    }
+}
+
+label! {
+    /// Where a systemic fault showed.
+    Service {
+        /// The tasks table.
+        Table = "table",
+        /// Its stream.
+        Stream = "stream",
+        /// Callbacks and questions.
+        StepFunctions = "step_functions",
+        /// The queue of closed executions.
+        Queue = "queue",
+        /// The control table.
+        Control = "control",
+    }
+}
+
+type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
+
+/// The worker's metrics. Cheap to clone; one set per process.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    records: Counters<1>,
+    swept: Counters<1>,
+    decisions: Counters<2>,
+    escalations: Counter,
+    callbacks: Counters<1>,
+    callback_duration: Histogram,
+    decision_latency: Histogram,
+    evaluation_duration: Histogram,
+    reloads: Counters<1>,
+    faults: Counters<1>,
+    /// Records read and not yet settled.
+    pub in_flight: Gauge,
+    /// Bytes of those records.
+    pub in_flight_bytes: Gauge,
+    /// Leases held by this process.
+    pub leases: Gauge,
+    /// Age of the newest record read, in seconds; 0 when the shard is read to its end.
+    pub lag_seconds: Gauge,
+    /// Times a stretch of the stream could not be read.
+    pub gaps: Counter,
+    /// 1 while automatic decisions are held or paused.
+    pub automation_held: Gauge,
+}
+
+impl Metrics {
+    /// Registers every metric in `registry`.
+    pub fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics {
+            records: Family::default(),
+            swept: Family::default(),
+            decisions: Family::default(),
+            escalations: Counter::default(),
+            callbacks: Family::default(),
+            callback_duration: Histogram::new(CALL_BUCKETS),
+            decision_latency: Histogram::new(LATENCY_BUCKETS),
+            evaluation_duration: Histogram::new([
+                0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.001, 0.01, 0.1, 1.0,
+            ]),
+            reloads: Family::default(),
+            faults: Family::default(),
+            in_flight: Gauge::default(),
+            in_flight_bytes: Gauge::default(),
+            leases: Gauge::default(),
+            lag_seconds: Gauge::default(),
+            gaps: Counter::default(),
+            automation_held: Gauge::default(),
+        };
+        let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The program that runs", version);
+        metrics.register_work(registry);
+        metrics.register_state(registry);
+        metrics
+    }
+
+    fn register_work(&self, registry: &mut Registry) {
+        registry.register("stream_records", "Stream records by what became of them", self.records.clone());
+        registry.register("swept_tasks", "Worklist entries by what became of them", self.swept.clone());
+        registry.register("decisions", "Decisions stored by this process", self.decisions.clone());
+        registry.register("escalations", "Tasks left to a person", self.escalations.clone());
+        registry.register("callbacks", "Callback attempts by answer", self.callbacks.clone());
+        registry.register_with_unit(
+            "callback_duration",
+            "Time of one callback attempt",
+            Unit::Seconds,
+            self.callback_duration.clone(),
+        );
+        registry.register_with_unit(
+            "decision_latency",
+            "From the task's receipt to the workflow's answer",
+            Unit::Seconds,
+            self.decision_latency.clone(),
+        );
+        registry.register_with_unit(
+            "rule_evaluation_duration",
+            "Time to evaluate one task",
+            Unit::Seconds,
+            self.evaluation_duration.clone(),
+        );
+    }
+
+    fn register_state(&self, registry: &mut Registry) {
+        registry.register("ruleset_reloads", "Changed rulesets by result", self.reloads.clone());
+        registry.register("systemic_faults", "Failures that hit every call alike", self.faults.clone());
+        registry.register("in_flight_records", "Records read and not yet settled", self.in_flight.clone());
+        registry.register_with_unit(
+            "in_flight",
+            "Size of the records read and not yet settled",
+            Unit::Bytes,
+            self.in_flight_bytes.clone(),
+        );
+        registry.register("leases_held", "Leases held by this process", self.leases.clone());
+        registry.register_with_unit(
+            "stream_lag",
+            "Age of the newest record read",
+            Unit::Seconds,
+            self.lag_seconds.clone(),
+        );
+        registry.register("stream_gaps", "Stretches of the stream that could not be read", self.gaps.clone());
+        registry.register(
+            "automation_held",
+            "1 while no automatic decision is started",
+            self.automation_held.clone(),
+        );
+    }
+
+    /// Counts a stream record's outcome.
+    pub fn record(&self, handled: Handled) {
+        self.records.get_or_create(&[("result", handled.label())]).inc();
+    }
+
+    /// Counts a worklist entry's outcome.
+    pub fn swept(&self, handled: Handled) {
+        self.swept.get_or_create(&[("result", handled.label())]).inc();
+    }
+
+    /// Counts a decision that this process stored.
+    pub fn decided(&self, decision: &Decision) {
+        let by = match decision.decided_by {
+            DecidedBy::Rule => By::Rule,
+            DecidedBy::Person(_) => By::Person,
+        };
+        self.decisions.get_or_create(&[("outcome", decision.outcome.as_str()), ("by", by.label())]).inc();
+    }
+
+    /// Counts a task that this process left to a person.
+    pub fn escalated(&self) {
+        self.escalations.inc();
+    }
+
+    /// Counts one callback attempt.
+    pub fn called_back(&self, answer: &Answer, took: Duration) {
+        let result = match answer {
+            Answer::Accepted => CallbackResult::Accepted,
+            Answer::Closed => CallbackResult::Closed,
+            Answer::Refused(_) => CallbackResult::Refused,
+            Answer::Again(_) => CallbackResult::Again,
+            Answer::Systemic(_) => CallbackResult::Systemic,
+        };
+        self.callbacks.get_or_create(&[("result", result.label())]).inc();
+        self.callback_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long a workflow waited for its answer.
+    pub fn answered_after(&self, waited: Duration) {
+        self.decision_latency.observe(waited.as_secs_f64());
+    }
+
+    /// Notes the time of one evaluation.
+    pub fn evaluated(&self, took: Duration) {
+        self.evaluation_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a changed ruleset.
+    pub fn reloaded(&self, result: Reload) {
+        self.reloads.get_or_create(&[("result", result.label())]).inc();
+    }
+
+    /// Counts a failure that hits every call alike.
+    pub fn systemic_fault(&self, service: Service) {
+        self.faults.get_or_create(&[("service", service.label())]).inc();
+    }
+}
+
+/// A registry with the project's prefix.
+pub fn registry() -> Registry {
+    Registry::with_prefix("countersign")
+}
+
+/// Adds a collector that is read at each scrape.
+pub fn collect(registry: &mut Registry, collector: impl Collector + 'static) {
+    registry.register_collector(Box::new(collector));
+}
+
+/// What the server of `/metrics` holds.
+pub type Shared = Arc<Registry>;

@@ -1,0 +1,55 @@
+//! How often and how long the worker repeats a call, as values.
+//!
+//! Each policy is exponential with jitter and an end: work that outlives it is left, whole and stored, to the sweeper.
+
+use std::time::Duration;
+
+use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
+
+/// One callback inside the pipeline: 100 ms to 2 s, ten times, about twelve seconds in all. The state's own timeout
+/// is minutes, and a stored decision that is still due afterwards waits in its worklist.
+pub fn callback() -> ExponentialBackoff {
+    policy(Duration::from_millis(100), Duration::from_secs(2), 10)
+}
+
+/// One conditional write inside the pipeline, beyond the SDK's own three attempts: 100 ms to 5 s, ten times.
+pub fn table() -> ExponentialBackoff {
+    policy(Duration::from_millis(100), Duration::from_secs(5), 10)
+}
+
+fn policy(first: Duration, cap: Duration, times: usize) -> ExponentialBackoff {
+    ExponentialBuilder::default()
+        .with_min_delay(first)
+        .with_max_delay(cap)
+        .with_max_times(times)
+        .with_jitter()
+        .with_jitter_seed(fastrand::u64(..))
+        .build()
+}
+
+/// When a delivery or a verification that was put off `attempts` times is tried again, in seconds: doubling from
+/// two, at most ten minutes.
+pub fn put_off_seconds(attempts: i64) -> i64 {
+    let doublings = u32::try_from(attempts.clamp(0, 9)).unwrap_or(0);
+    (2_i64 << doublings).min(600)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_policy_ends() {
+        for delays in [callback(), table()] {
+            let total: Duration = delays.sum();
+            assert!(total > Duration::from_secs(5) && total < Duration::from_secs(120), "{total:?}");
+        }
+    }
+
+    #[test]
+    fn put_off_work_is_never_forgotten() {
+        let delays: Vec<i64> = (0..12).map(put_off_seconds).collect();
+        assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
+        assert_eq!(put_off_seconds(i64::MAX), 600);
+    }
+}
