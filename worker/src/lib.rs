@@ -3,13 +3,24 @@
 //! Modules in the order a task meets them.
 
 pub mod aws;
+pub mod budget;
 pub mod clock;
 pub mod config;
+pub mod guard;
 mod item;
 pub mod metrics;
 mod retry;
 pub mod telemetry;
 
+pub mod active_rules;
 pub mod callback;
 pub mod executions;
 pub mod task_table;
+
+pub mod decision;
+pub mod task;
+
+mod delivery;
+pub mod expiry;
+pub mod person;
+pub mod pipeline;

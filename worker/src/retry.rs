@@ -8,13 +8,16 @@ use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
 /// One callback inside the pipeline: 100 ms to 2 s, ten times, about twelve seconds in all. The state's own timeout
 /// is minutes, and a stored decision that is still due afterwards waits in its worklist.
-pub fn callback() -> ExponentialBackoff {
+pub(crate) fn callback() -> ExponentialBackoff {
     policy(Duration::from_millis(100), Duration::from_secs(2), 10)
 }
 
+/// The longest pause between two attempts of a conditional write.
+pub(crate) const TABLE_CAP: Duration = Duration::from_secs(5);
+
 /// One conditional write inside the pipeline, beyond the SDK's own three attempts: 100 ms to 5 s, ten times.
-pub fn table() -> ExponentialBackoff {
-    policy(Duration::from_millis(100), Duration::from_secs(5), 10)
+pub(crate) fn table() -> ExponentialBackoff {
+    policy(Duration::from_millis(100), TABLE_CAP, 10)
 }
 
 fn policy(first: Duration, cap: Duration, times: usize) -> ExponentialBackoff {
@@ -29,7 +32,7 @@ fn policy(first: Duration, cap: Duration, times: usize) -> ExponentialBackoff {
 
 /// When a delivery or a verification that was put off `attempts` times is tried again, in seconds: doubling from
 /// two, at most ten minutes.
-pub fn put_off_seconds(attempts: i64) -> i64 {
+pub(crate) fn put_off_seconds(attempts: i64) -> i64 {
     let doublings = u32::try_from(attempts.clamp(0, 9)).unwrap_or(0);
     (2_i64 << doublings).min(600)
 }

@@ -1,0 +1,163 @@
+//! A stored decision to its workflow, and the answer to its record: the steps C and M.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use statemachine::decision::Decision;
+use statemachine::status::Status;
+use statemachine::task::Task;
+use statemachine::worklist::Worklist;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use crate::callback::Answer;
+use crate::executions::Proof;
+use crate::guard::Guard;
+use crate::metrics::{Handled, Service};
+use crate::pipeline::{Lost, Pipeline, gone};
+use crate::retry;
+use crate::task_table::{Settlement, Written};
+
+impl Pipeline {
+    /// Sends a stored decision until Step Functions gives an answer to record. A decision that outlives the retries
+    /// stays due in its worklist.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    ///
+    /// # Panics
+    ///
+    /// When `task` holds no decision: only stored decisions are delivered.
+    pub async fn deliver(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let decision = task.decision.as_ref().expect("only stored decisions are delivered");
+        let mut delays = retry::callback();
+        loop {
+            self.send_budget.take().await;
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            let started = Instant::now();
+            let answer = self.callback.send(&task.token, decision).await;
+            self.metrics.called_back(&answer, started.elapsed());
+            match answer {
+                Answer::Accepted => return self.settle(task, decision, Settlement::Delivered, guard).await,
+                Answer::Closed => return self.found_closed(task, decision, guard).await,
+                Answer::Refused(fault) => {
+                    error!(
+                        task.id = %task.id, order.id = task.order_id, decision.id = decision.id, error = %fault,
+                        "task {}: the decision can never be delivered: {fault}", task.id
+                    );
+                    return self.settle(task, decision, Settlement::Undeliverable, guard).await;
+                }
+                Answer::Again(fault) => match delays.next() {
+                    Some(delay) => {
+                        warn!(task.id = %task.id, error = %fault, "task {}: {fault}; again", task.id);
+                        sleep(delay).await;
+                    }
+                    None => return self.put_off(task, Worklist::Due, guard).await,
+                },
+                Answer::Systemic(fault) => self.systemic(task, Service::StepFunctions, &fault).await,
+            }
+        }
+    }
+
+    /// **M** for an answer that settles the decision.
+    async fn settle(
+        &self,
+        task: &Task,
+        decision: &Decision,
+        settlement: Settlement,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let write = || self.tasks.settle(&task.id, decision, settlement, self.clock.now());
+        match self.write(task, guard, write).await? {
+            Ok(Written::Now(settled)) => {
+                self.log_settled(&settled, decision);
+                Ok(match settlement {
+                    Settlement::Delivered => Handled::Delivered,
+                    Settlement::Undeliverable => Handled::Undeliverable,
+                    Settlement::ClosedElsewhere => Handled::ClosedElsewhere,
+                })
+            }
+            Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => {
+                error!(task.id = %task.id, error = %refused, "task {}: cannot be settled: {refused}", task.id);
+                Ok(Handled::PutOff)
+            }
+        }
+    }
+
+    /// The token is closed, and the answer never says by whom: record that, then ask the execution's history.
+    async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
+        let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
+        let write = || self.tasks.mark_unverified(&task.id, decision, next);
+        match self.write(task, guard, write).await? {
+            Ok(Written::Now(unverified)) => self.verify(&unverified, guard).await,
+            Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => {
+                error!(task.id = %task.id, error = %refused, "task {}: cannot be marked: {refused}", task.id);
+                Ok(Handled::PutOff)
+            }
+        }
+    }
+
+    /// Asks the execution's history whose answer closed an UNVERIFIED task's token; without a positive event, later
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    ///
+    /// # Panics
+    ///
+    /// When `task` holds no decision: only delivered decisions are verified.
+    pub async fn verify(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let decision = task.decision.as_ref().expect("only delivered decisions are verified");
+        self.history_budget.take().await;
+        if !guard.is_live() {
+            return Err(Lost);
+        }
+        match self.executions.prove(&task.transaction_id, &task.token, decision).await {
+            Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
+            Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
+            Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),
+            Err(fault) => {
+                warn!(task.id = %task.id, error = %fault, "task {}: not verified yet: {fault}", task.id);
+                self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified)
+            }
+        }
+    }
+
+    /// Leaves a task to its worklist, to be tried again after a growing delay.
+    pub(crate) async fn put_off(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
+        let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(task.attempts));
+        let write = || self.tasks.put_off(task, list, next);
+        // Whatever became of the write, the task stands in a worklist, at this attempt or an earlier one.
+        if let Err(error) = self.write(task, guard, write).await? {
+            warn!(task.id = %task.id, error = %error, "task {}: {error}", task.id);
+        }
+        Ok(Handled::PutOff)
+    }
+
+    fn log_settled(&self, task: &Task, decision: &Decision) {
+        let waited = task
+            .received_at
+            .parse::<jiff::Timestamp>()
+            .map_or(SignedDuration::ZERO, |received| self.clock.now().duration_since(received));
+        if matches!(task.status, Status::Approved | Status::Rejected) {
+            self.metrics.answered_after(Duration::try_from(waited).unwrap_or_default());
+        }
+        let by: String = decision.decided_by.clone().into();
+        info!(
+            task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+            outcome = %decision.outcome, status = %task.status, delivery = task.delivery.map(|d| d.as_str()),
+            code = decision.code, reason = decision.reason, rule = decision.rule, ruleset = decision.ruleset,
+            decided_by = by, decision.id = decision.id,
+            latency_ms = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX),
+            "task {}: {} by {by}, {}", task.id, decision.outcome, task.status
+        );
+    }
+}

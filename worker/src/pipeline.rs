@@ -1,0 +1,316 @@
+//! One task through its steps: decide, store, deliver, settle.
+//!
+//! The order is the argument. **D** stores the decision before **C** sends it, so whoever crashes leaves either an
+//! undecided task or a stored decision. C sends what the table answered, never the fresh evaluation, so two senders
+//! send the same bytes. **M** records the answer. Each step may be repeated by anyone at any time; the conditions in
+//! `task_table` make the repetition harmless.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_sdk_dynamodbstreams::types::Record;
+use futures::FutureExt as _;
+use jiff::SignedDuration;
+use statemachine::status::Delivery;
+use statemachine::task::{Escalation, Task};
+use statemachine::token::TaskId;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use crate::active_rules::ActiveRules;
+use crate::aws::{Class, Fault};
+use crate::budget::Budget;
+use crate::callback::Callback;
+use crate::clock::Clock;
+use crate::decision::{self, Answer};
+use crate::executions::Executions;
+use crate::guard::Guard;
+use crate::metrics::{Handled, Metrics, Service};
+use crate::retry;
+use crate::task::{Work, work};
+use crate::task_table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable, Written};
+
+/// How many decisions this process remembers having stored, to tell its own records in the stream from others'.
+const REMEMBERED: usize = 16_384;
+/// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
+/// reading stops, and the alarm is the metric.
+const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the steps need.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The conditional writes.
+    pub tasks: TaskTable,
+    /// The callbacks.
+    pub callback: Callback,
+    /// The questions.
+    pub executions: Executions,
+    /// The active ruleset.
+    pub rules: ActiveRules,
+    /// Calls a second for `SendTask*`.
+    pub send_budget: Budget,
+    /// Calls a second for `DescribeExecution`.
+    pub describe_budget: Budget,
+    /// Calls a second for `GetExecutionHistory`.
+    pub history_budget: Budget,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Tasks whose decision this process stored.
+    pub recent: Recent,
+}
+
+/// The lease was lost, or the work must end: nothing was concluded, the next holder repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost;
+
+impl Pipeline {
+    /// Takes one stream record to its outcome. Transient failures are repeated for as long as the lease is held.
+    pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
+        let handled = match work(record) {
+            Work::Skip(handled) => Ok(handled),
+            Work::Decide(task) => self.contained(&task, guard, self.decide(&task, guard)).await,
+            Work::Deliver(task) => self.contained(&task, guard, self.deliver_unless_mine(&task, guard)).await,
+            Work::Poison(malformed) => {
+                error!(reason = %malformed, "a stream record is not a task: {malformed}");
+                Ok(Handled::Poison)
+            }
+        };
+        handled.unwrap_or(Handled::LeaseLost)
+    }
+
+    /// Runs the steps of one task so that a panic in them ends as an escalation of this task only.
+    async fn contained(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        steps: impl Future<Output = Result<Handled, Lost>>,
+    ) -> Result<Handled, Lost> {
+        match AssertUnwindSafe(steps).catch_unwind().await {
+            Ok(handled) => handled,
+            Err(_) => {
+                error!(task.id = %task.id, "task {}: a step panicked; it goes to a person", task.id);
+                self.escalate_for(task, guard, "worker-panic", "a step of the worker panicked").await
+            }
+        }
+    }
+
+    /// Evaluates the rules on a PENDING task, stores the answer, and delivers it.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let ruleset = self.rules.pin();
+        let started = Instant::now();
+        let (answer, evaluation) = decision::decide(&ruleset, task, self.clock.ulid(), self.clock.now_text());
+        self.metrics.evaluated(started.elapsed());
+        match answer {
+            Answer::Escalate(escalation) => self.escalate(task, guard, &escalation, Some(&evaluation)).await,
+            Answer::Decide(draft) => {
+                let mine = draft.seal(&task.order_id, &task.id);
+                self.recent.note(&task.id);
+                let write = || self.tasks.decide(&task.id, &mine, Some(&evaluation), self.clock.now());
+                match self.write(task, guard, write).await? {
+                    Ok(Written::Now(stored)) => {
+                        self.metrics.decided(&mine);
+                        self.deliver(&stored, guard).await
+                    }
+                    Ok(Written::Otherwise(stored)) => {
+                        // An earlier attempt of this very write may have been applied, its answer lost.
+                        if stored.decision.as_ref().is_some_and(|decision| decision.id == mine.id) {
+                            self.metrics.decided(&mine);
+                        }
+                        self.finish_stored(&stored, guard).await
+                    }
+                    Ok(Written::Gone) => Ok(gone(task)),
+                    Err(refused) => {
+                        let reason = format!("the decision could not be stored: {refused}");
+                        self.escalate_for(task, guard, "decision-refused", &reason).await
+                    }
+                }
+            }
+        }
+    }
+
+    /// Finishes what a stored task still asks for, after someone else's write or an earlier one of ours.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn finish_stored(&self, stored: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        match stored.delivery {
+            Some(Delivery::Due) => self.deliver(stored, guard).await,
+            Some(Delivery::Unverified) => Ok(Handled::Unverified),
+            Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) | None => {
+                Ok(Handled::AlreadySettled)
+            }
+        }
+    }
+
+    async fn escalate_for(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        code: &str,
+        reason: &str,
+    ) -> Result<Handled, Lost> {
+        let escalation = Escalation {
+            code: code.to_owned(),
+            reason: reason.to_owned(),
+            rule: None,
+            ruleset: None,
+            at: self.clock.now_text(),
+        };
+        self.escalate(task, guard, &escalation, None).await
+    }
+
+    async fn escalate(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        escalation: &Escalation,
+        evaluation: Option<&str>,
+    ) -> Result<Handled, Lost> {
+        let write = || self.tasks.escalate(task, escalation, evaluation);
+        match self.write(task, guard, write).await? {
+            Ok(Written::Now(_)) => {
+                self.metrics.escalated();
+                info!(
+                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
+                    ruleset = escalation.ruleset, reason = escalation.reason,
+                    "task {}: escalated, {}", task.id, escalation.code
+                );
+                Ok(Handled::Escalated)
+            }
+            Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => {
+                error!(task.id = %task.id, error = %refused, "task {}: cannot be escalated: {refused}", task.id);
+                Ok(Handled::Poison)
+            }
+        }
+    }
+
+    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery runs already; if another
+    /// did, it has its first attempt's time before anyone else starts one.
+    async fn deliver_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if self.recent.holds(&task.id) {
+            return Ok(Handled::OwnWrite);
+        }
+        let first = SignedDuration::from_secs(FIRST_ATTEMPT_SECONDS);
+        let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
+        let until =
+            decided.map_or(first, |at: jiff::Timestamp| (at + first).duration_since(self.clock.now()));
+        if let Ok(wait) = Duration::try_from(until.min(first)) {
+            sleep(wait).await;
+        }
+        match self.read(task, guard).await? {
+            Some(stored) => self.finish_stored(&stored, guard).await,
+            None => Ok(gone(task)),
+        }
+    }
+
+    /// Reads a task again, consistently, repeating failures while the lease is held.
+    async fn read(&self, task: &Task, guard: &Guard) -> Result<Option<Task>, Lost> {
+        let mut delays = Delays::default();
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            match self.tasks.get(&task.id).await {
+                Ok(stored) => return Ok(stored),
+                Err(error) => self.pause(task, &error, &mut delays).await,
+            }
+        }
+    }
+
+    /// Repeats a conditional write until it gives an answer: its condition, or a refusal that no repeat can help.
+    pub(crate) async fn write<F: Future<Output = Result<Written, TableError>>>(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        attempt: impl Fn() -> F,
+    ) -> Result<Result<Written, TableError>, Lost> {
+        let mut delays = Delays::default();
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            match attempt().await {
+                Ok(written) => return Ok(Ok(written)),
+                Err(refused @ TableError::Malformed(_)) => return Ok(Err(refused)),
+                Err(refused @ TableError::Fault(Fault { class: Class::Refused, .. })) => {
+                    return Ok(Err(refused));
+                }
+                Err(error) => self.pause(task, &error, &mut delays).await,
+            }
+        }
+    }
+
+    async fn pause(&self, task: &Task, error: &TableError, delays: &mut Delays) {
+        if let TableError::Fault(Fault { class: Class::Systemic, .. }) = error {
+            self.systemic(task, Service::Table, error).await;
+        } else {
+            warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
+            sleep(delays.next()).await;
+        }
+    }
+
+    pub(crate) async fn systemic(&self, task: &Task, service: Service, error: &dyn std::fmt::Display) {
+        self.metrics.systemic_fault(service);
+        error!(
+            task.id = %task.id, error = %error,
+            "task {}: {error}: wrong for every call alike; holding", task.id
+        );
+        sleep(SYSTEMIC_PAUSE).await;
+    }
+}
+
+pub(crate) fn gone(task: &Task) -> Handled {
+    warn!(task.id = %task.id, order.id = task.order_id, "task {}: no longer in the table", task.id);
+    Handled::Gone
+}
+
+/// Delays between attempts of a write that must not be given up: the policy, then its longest for ever.
+#[derive(Debug)]
+struct Delays(backon::ExponentialBackoff);
+
+impl Default for Delays {
+    fn default() -> Delays {
+        Delays(retry::table())
+    }
+}
+
+impl Delays {
+    fn next(&mut self) -> Duration {
+        self.0.next().unwrap_or(retry::TABLE_CAP)
+    }
+}
+
+/// The tasks whose decision this process stored last.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
+
+impl Recent {
+    fn note(&self, id: &TaskId) {
+        let mut recent = self.0.lock().expect("no holder of the memory panics");
+        let (known, order) = &mut *recent;
+        if known.insert(id.clone()) {
+            order.push_back(id.clone());
+        }
+        if order.len() > REMEMBERED
+            && let Some(oldest) = order.pop_front()
+        {
+            known.remove(&oldest);
+        }
+    }
+
+    fn holds(&self, id: &TaskId) -> bool {
+        self.0.lock().expect("no holder of the memory panics").0.contains(id)
+    }
+}
