@@ -3,14 +3,36 @@
 //! Pure: no clock, no randomness, no I/O but reading a ruleset folder. Modules in the order a task meets them.
 
 pub mod diagnostic;
+
+mod dates;
+mod document;
+mod number;
+mod suggest;
+
+mod facts;
+mod files;
+mod header;
+mod schema;
+mod schema_file;
+pub mod settings;
+
+mod budget;
+mod compare;
+mod ending;
+mod engine;
+mod helpers;
+
+mod compile;
+mod lint;
+mod rule;
+pub mod ruleset;
+
+mod evaluate;
 pub mod evaluation;
 pub mod verdict;
 
-mod files;
-pub mod ruleset;
-
 pub use diagnostic::{Diagnostic, Refused, Severity};
-pub use evaluation::{Evaluation, FactRead, RuleVerdict};
+pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 pub use files::{Files, content_hash};
 pub use ruleset::{Ruleset, TaskFacts};
 pub use verdict::{Cause, Outcome, Verdict};

@@ -2,10 +2,16 @@
 
 use std::path::Path;
 
+use rhai::{AST, Dynamic, Engine};
+
+use crate::compile;
 use crate::diagnostic::{Diagnostic, Refused};
+use crate::evaluate;
 use crate::evaluation::Evaluation;
 use crate::files::{self, Files};
-use crate::verdict::{Cause, Verdict};
+use crate::rule::Rule;
+use crate::schema::Schema;
+use crate::settings::Settings;
 
 /// What a task is to its rules. Nothing else reaches a script.
 #[derive(Debug, Clone, Copy)]
@@ -26,10 +32,19 @@ pub struct TaskFacts<'a> {
 /// A compiled ruleset.
 #[derive(Debug)]
 pub struct Ruleset {
-    name: String,
-    sha256: String,
-    files: Files,
-    warnings: Vec<Diagnostic>,
+    pub(crate) settings: Settings,
+    pub(crate) sha256: String,
+    pub(crate) fingerprint: String,
+    pub(crate) files: Files,
+    pub(crate) warnings: Vec<Diagnostic>,
+    pub(crate) engine: Engine,
+    pub(crate) schema: Option<Schema>,
+    /// The schema's derived facts, compiled, in its order.
+    pub(crate) derived: Vec<AST>,
+    /// `lists` and the parameter files, by name.
+    pub(crate) shared: Vec<(String, Dynamic)>,
+    /// In the order they run.
+    pub(crate) rules: Vec<Rule>,
 }
 
 impl Ruleset {
@@ -42,14 +57,13 @@ impl Ruleset {
         Ruleset::from_files(files::snapshot(dir)?)
     }
 
-    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content.
+    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content. Other files are left out.
     ///
     /// # Errors
     ///
     /// [`Refused`], with every error of every file.
     pub fn from_files(files: Files) -> Result<Ruleset, Refused> {
-        let files = files::canonical(files)?;
-        Ok(Ruleset { name: "rules".to_owned(), sha256: files::sha256(&files), files, warnings: Vec::new() })
+        compile::compile(files::canonical(files)?)
     }
 
     /// The files that make up this version, and its tests, in canonical form: what to publish and to compare.
@@ -59,7 +73,12 @@ impl Ruleset {
 
     /// The name in `ruleset.toml`; `rules` where there is none.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.settings.name
+    }
+
+    /// What `ruleset.toml` says.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The version: 64 hexadecimal digits over all files but the tests.
@@ -69,7 +88,17 @@ impl Ruleset {
 
     /// Name and version as people see them, such as `approval@7f3a91c2`.
     pub fn label(&self) -> String {
-        format!("{}@{}", self.name, &self.sha256[..8])
+        format!("{}@{}", self.settings.name, &self.sha256[..8])
+    }
+
+    /// What an answer depends on besides the ruleset and the task: rhai, host functions and limits.
+    pub fn engine_fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The ids of its rules, in the order they run.
+    pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
+        self.rules.iter().map(|rule| rule.header.id.as_str())
     }
 
     /// What its author should look at, although it works.
@@ -78,15 +107,7 @@ impl Ruleset {
     }
 
     /// Decides one task. Never panics and never fails: whatever goes wrong is a verdict to escalate.
-    pub fn evaluate(&self, _task: &TaskFacts<'_>) -> Evaluation {
-        Evaluation {
-            verdict: Verdict::escalate(Cause::NoRuleApproved, "no rule approved".to_owned(), None),
-            ruleset: self.sha256.clone(),
-            engine: String::new(),
-            verdicts: Vec::new(),
-            facts: Vec::new(),
-            timed: false,
-            truncated: false,
-        }
+    pub fn evaluate(&self, task: &TaskFacts<'_>) -> Evaluation {
+        evaluate::evaluate(self, task)
     }
 }

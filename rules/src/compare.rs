@@ -1,0 +1,99 @@
+//! Strict comparison: values of unequal types are an error, never silently unequal.
+//!
+//! rhai itself answers `order.amuont > 500`, `() > 500` and `"900" > 500` with false, which lets a misspelt guard
+//! approve everything. Needs `set_fast_operators(false)`; the usual pairs are registered by type because looking up a
+//! wildcard is slow.
+
+use std::cmp::Ordering;
+
+use rhai::{Dynamic, Engine, ImmutableString};
+use rust_decimal::Decimal;
+
+use crate::facts::{Failure, List, Names, Record};
+use crate::number;
+
+const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
+
+/// Replaces rhai's comparisons, and its integer division.
+pub(crate) fn register(engine: &mut Engine) {
+    for operator in OPERATORS {
+        let holds = move |ordering: Ordering| holds(operator, ordering);
+        engine.register_fn(operator, move |a: i64, b: i64| holds(a.cmp(&b)));
+        engine.register_fn(operator, move |a: Decimal, b: Decimal| holds(a.cmp(&b)));
+        engine.register_fn(operator, move |a: i64, b: Decimal| holds(Decimal::from(a).cmp(&b)));
+        engine.register_fn(operator, move |a: Decimal, b: i64| holds(a.cmp(&Decimal::from(b))));
+        engine.register_fn(operator, move |a: ImmutableString, b: ImmutableString| {
+            compare_texts(operator, &a, &b)
+        });
+        engine.register_fn(operator, move |a: Dynamic, b: Dynamic| compare_others(operator, &a, &b));
+    }
+    // Of money, 10 / 4 is 2.5.
+    engine.register_fn("/", |a: i64, b: i64| divide(a, b));
+    engine.register_fn("/=", |_: &mut i64, _: i64| -> Result<(), Failure> {
+        Err("write x = x / y: dividing whole numbers gives a decimal".into())
+    });
+}
+
+fn holds(operator: &str, ordering: Ordering) -> bool {
+    match operator {
+        "==" => ordering.is_eq(),
+        "!=" => ordering.is_ne(),
+        "<" => ordering.is_lt(),
+        "<=" => ordering.is_le(),
+        ">" => ordering.is_gt(),
+        _ => ordering.is_ge(),
+    }
+}
+
+fn is_equality(operator: &str) -> bool {
+    matches!(operator, "==" | "!=")
+}
+
+fn divide(a: i64, b: i64) -> Result<Decimal, Failure> {
+    let quotient = Decimal::from(a).checked_div(Decimal::from(b));
+    quotient.map(|quotient| quotient.normalize()).ok_or_else(|| format!("cannot divide {a} by {b}").into())
+}
+
+fn compare_texts(operator: &str, a: &str, b: &str) -> Result<bool, Failure> {
+    if !is_equality(operator) && (number::parse(a).is_some() || number::parse(b).is_some()) {
+        // "900" > "1000" is true of texts, and never meant.
+        return Err(
+            format!("cannot order numbers given as text with {operator}: use decimal(...) first").into()
+        );
+    }
+    Ok(holds(operator, a.cmp(b)))
+}
+
+fn compare_others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
+    if is_equality(operator) {
+        if a.is_unit() || b.is_unit() {
+            return Ok((a.is_unit() && b.is_unit()) == (operator == "=="));
+        }
+        if let (Ok(a), Ok(b)) = (a.as_bool(), b.as_bool()) {
+            return Ok(holds(operator, a.cmp(&b)));
+        }
+    }
+    if (a.is_char() || a.is_string()) && (b.is_char() || b.is_string()) {
+        return compare_texts(operator, &a.to_string(), &b.to_string());
+    }
+    Err(format!("cannot compare {} with {} using {operator}", kind(a), kind(b)).into())
+}
+
+/// What messages call a value's type.
+pub(crate) fn kind(value: &Dynamic) -> &'static str {
+    if value.is_unit() {
+        "nothing"
+    } else if value.is_bool() {
+        "a boolean"
+    } else if value.is_int() || value.is_decimal() {
+        "a number"
+    } else if value.is_string() || value.is_char() {
+        "text"
+    } else if value.is::<Record>() || value.is_map() {
+        "a record"
+    } else if value.is::<List>() || value.is::<Names>() || value.is_array() {
+        "a list"
+    } else {
+        "a value of another kind"
+    }
+}

@@ -1,0 +1,92 @@
+//! How a rule ends: `approve`, `reject`, `escalate` and `pass`, which no script can hide or lose.
+//!
+//! Each returns rhai's `Exit` error, so that the rule ends where it is called, whatever stands round the call.
+
+use rhai::{Dynamic, Engine, EvalAltResult, Position};
+
+use crate::facts::Failure;
+use crate::verdict::Outcome;
+
+/// The longest code of a verdict, in characters: codes are names for metrics and tests.
+const MAX_CODE_CHARS: usize = 64;
+/// The functions that end a rule.
+pub(crate) const NAMES: [&str; 4] = ["approve", "reject", "escalate", "pass"];
+
+/// What a rule said, or that it passed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ending(pub(crate) Option<Said>);
+
+/// What a rule said.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) outcome: Outcome,
+    pub(crate) code: String,
+    pub(crate) text: String,
+}
+
+/// Gives scripts the functions.
+pub(crate) fn register(engine: &mut Engine) {
+    engine.register_fn("pass", || exit(Ending(None)));
+    engine.register_fn("approve", |code: &str| say(Outcome::Approve, code, ""));
+    engine.register_fn("approve", |code: &str, text: &str| say(Outcome::Approve, code, text));
+    engine.register_fn("reject", |code: &str, text: &str| say(Outcome::Reject, code, text));
+    engine.register_fn("escalate", |code: &str, text: &str| say(Outcome::Escalate, code, text));
+}
+
+/// Tells whether a code is kebab-case and short.
+pub(crate) fn is_code(code: &str) -> bool {
+    let is_word = |word: &str| {
+        !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
+    };
+    code.len() <= MAX_CODE_CHARS && code.split('-').all(is_word)
+}
+
+/// The ending in an evaluation's error, if it is one. From inside a native callback it arrives wrapped.
+pub(crate) fn of_error(error: EvalAltResult) -> Result<Ending, EvalAltResult> {
+    match error {
+        EvalAltResult::Exit(value, position) => {
+            // A copy: only what our own functions made counts, `exit` of anything else is an error like others.
+            match value.clone().try_cast::<Ending>() {
+                Some(ending) => Ok(ending),
+                None => Err(EvalAltResult::Exit(value, position)),
+            }
+        }
+        EvalAltResult::ErrorInFunctionCall(name, source, inner, position) => of_error(*inner)
+            .map_err(|inner| EvalAltResult::ErrorInFunctionCall(name, source, Box::new(inner), position)),
+        other => Err(other),
+    }
+}
+
+fn say(outcome: Outcome, code: &str, text: &str) -> Result<Dynamic, Failure> {
+    if !is_code(code) {
+        return Err(format!("'{code}' is no code: use lower-case words joined by '-'").into());
+    }
+    if text.is_empty() && outcome != Outcome::Approve {
+        return Err(format!("{} needs a text that says why", outcome.as_str()).into());
+    }
+    exit(Ending(Some(Said { outcome, code: code.to_owned(), text: text.to_owned() })))
+}
+
+fn exit(ending: Ending) -> Result<Dynamic, Failure> {
+    Err(EvalAltResult::Exit(Dynamic::from(ending), Position::NONE).into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_kebab_case() {
+        for (code, valid) in [
+            ("small-order", true),
+            ("a1", true),
+            ("", false),
+            ("Small", false),
+            ("a--b", false),
+            ("a b", false),
+        ] {
+            assert_eq!(is_code(code), valid, "{code}");
+        }
+        assert!(!is_code(&"a".repeat(65)));
+    }
+}

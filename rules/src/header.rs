@@ -1,0 +1,198 @@
+//! The `//! key: value` lines that open a rule file.
+
+use jiff::civil::Date;
+
+use crate::diagnostic::Diagnostic;
+use crate::suggest;
+use crate::verdict::Outcome;
+
+const KEYS: [&str; 11] =
+    ["id", "title", "owner", "priority", "may", "why", "when", "mode", "from", "until", "tags"];
+/// Where a rule without a priority stands.
+const DEFAULT_PRIORITY: i64 = 100;
+
+/// Whether a rule takes part in decisions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// It does.
+    Active,
+    /// Not yet: it runs and its verdict is kept with the decision.
+    Shadow,
+    /// Never: it runs to leave a note with the decision.
+    Audit,
+    /// It does not run.
+    Off,
+}
+
+/// What a rule file says of itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    pub(crate) id: String,
+    pub(crate) title: String,
+    pub(crate) owner: String,
+    pub(crate) why: String,
+    pub(crate) tags: Vec<String>,
+    /// Lower runs first and wins among equals.
+    pub(crate) priority: i64,
+    pub(crate) may: Vec<Outcome>,
+    pub(crate) when: Option<When>,
+    pub(crate) mode: Mode,
+    /// The first and the last day it runs, by `task.now` in UTC.
+    pub(crate) from: Option<Date>,
+    pub(crate) until: Option<Date>,
+}
+
+/// A cheap condition: where it is false the rule does not run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct When {
+    pub(crate) expression: String,
+    pub(crate) line: usize,
+    pub(crate) column: usize,
+}
+
+/// Reads the header; `id` is the file's stem unless the header names another.
+pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
+    let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".rhai");
+    let mut header = Header {
+        id: stem.to_owned(),
+        title: String::new(),
+        owner: String::new(),
+        why: String::new(),
+        tags: Vec::new(),
+        priority: DEFAULT_PRIORITY,
+        may: Outcome::ALL.to_vec(),
+        when: None,
+        mode: Mode::Active,
+        from: None,
+        until: None,
+    };
+    let mut errors = Vec::new();
+    let mut seen: Vec<&str> = Vec::new();
+    for (index, line) in text.lines().enumerate() {
+        let Some(entry) = line.strip_prefix("//!") else {
+            if line.trim().is_empty() || line.starts_with("//") { continue } else { break }
+        };
+        let mut problem = |message: String| {
+            errors.push(Diagnostic::error(file, "header", message).at(text, index + 1, 5));
+        };
+        if entry.trim().is_empty() {
+            continue;
+        }
+        let Some((key, value)) = entry.split_once(':') else {
+            problem(format!("'{}' is not 'key: value'", entry.trim()));
+            continue;
+        };
+        let key = key.trim();
+        if seen.contains(&key) {
+            problem(format!("'{key}' stands twice"));
+        }
+        seen.push(key);
+        let column = line.chars().count() - value.trim_start().chars().count() + 1;
+        if let Err(message) = header.set(key, value.trim(), index + 1, column) {
+            problem(message);
+        }
+    }
+    if let (Some(from), Some(until)) = (header.from, header.until)
+        && from > until
+    {
+        errors.push(Diagnostic::error(file, "header", format!("from {from} is after until {until}")));
+    }
+    (header, errors)
+}
+
+impl Header {
+    fn set(&mut self, key: &str, value: &str, line: usize, column: usize) -> Result<(), String> {
+        match key {
+            "id" if crate::ending::is_code(value) => self.id = value.to_owned(),
+            "id" => return Err(format!("the id '{value}' is not lower-case words joined by '-'")),
+            "title" => self.title = value.to_owned(),
+            "owner" => self.owner = value.to_owned(),
+            "why" => self.why = value.to_owned(),
+            "tags" => self.tags = words(value).map(str::to_owned).collect(),
+            "priority" => {
+                self.priority =
+                    value.parse().map_err(|_| format!("the priority '{value}' is not a whole number"))?;
+            }
+            "may" => {
+                self.may = words(value)
+                    .map(|word| {
+                        Outcome::parse(word).ok_or_else(|| {
+                            format!("'{word}' is no outcome (approve, reject and escalate are)")
+                        })
+                    })
+                    .collect::<Result<_, _>>()?;
+            }
+            "when" => self.when = Some(When { expression: value.to_owned(), line, column }),
+            "mode" => {
+                self.mode = match value {
+                    "active" => Mode::Active,
+                    "shadow" => Mode::Shadow,
+                    "audit" => Mode::Audit,
+                    "off" => Mode::Off,
+                    _ => return Err(format!("'{value}' is no mode (active, shadow, audit and off are)")),
+                };
+            }
+            "from" => self.from = Some(date(value)?),
+            "until" => self.until = Some(date(value)?),
+            other => {
+                let hint = suggest::nearest(other, KEYS.into_iter());
+                let hint = hint.map_or_else(|| KEYS.join(", "), |key| format!("did you mean '{key}'?"));
+                return Err(format!("a rule has no '{other}' ({hint})"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells whether the rule runs on a day.
+    pub(crate) fn is_in_season(&self, today: Date) -> bool {
+        self.from.is_none_or(|from| from <= today) && self.until.is_none_or(|until| today <= until)
+    }
+}
+
+fn words(value: &str) -> impl Iterator<Item = &str> {
+    value.split(',').map(str::trim).filter(|word| !word.is_empty())
+}
+
+fn date(value: &str) -> Result<Date, String> {
+    value.parse().map_err(|_| format!("'{value}' is not a date such as 2026-11-22"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_says_all_or_nothing() {
+        let text = "//! id: tier-limit\n//! priority: 30\n//! may: approve, escalate\n//! when: order.amount > 5\n\
+                    //! from: 2026-01-01\n\nlet x = 1;\n//! id: late\n";
+        let (header, errors) = parse("rules/a.rhai", text);
+        assert_eq!(errors, []);
+        assert_eq!((header.id.as_str(), header.priority), ("tier-limit", 30));
+        assert_eq!(header.may, [Outcome::Approve, Outcome::Escalate]);
+        assert_eq!(
+            header.when,
+            Some(When { expression: "order.amount > 5".to_owned(), line: 4, column: 11 })
+        );
+        assert!(header.is_in_season("2026-01-01".parse().unwrap()));
+        assert!(!header.is_in_season("2025-12-31".parse().unwrap()));
+        let (bare, errors) = parse("rules/10-first.rhai", "pass();");
+        assert_eq!((bare.id.as_str(), errors.len()), ("10-first", 0));
+    }
+
+    #[test]
+    fn header_mistakes_have_a_place() {
+        let text = "//! priorty: 3\n//! may: aprove\n//! hello\n//! mode: on\n//! id: A b\n//! id: b\n//! until: soon\n";
+        let (_, errors) = parse("a.rhai", text);
+        let lines: Vec<String> = errors.iter().map(Diagnostic::one_line).collect();
+        let expected = [
+            "a.rhai:1:5: error[header]: a rule has no 'priorty' (did you mean 'priority'?)",
+            "a.rhai:2:5: error[header]: 'aprove' is no outcome (approve, reject and escalate are)",
+            "a.rhai:3:5: error[header]: 'hello' is not 'key: value'",
+            "a.rhai:4:5: error[header]: 'on' is no mode (active, shadow, audit and off are)",
+            "a.rhai:5:5: error[header]: the id 'A b' is not lower-case words joined by '-'",
+            "a.rhai:6:5: error[header]: 'id' stands twice",
+            "a.rhai:7:5: error[header]: 'soon' is not a date such as 2026-11-22",
+        ];
+        assert_eq!(lines, expected);
+    }
+}

@@ -1,0 +1,175 @@
+//! What is wrong with a script that rhai itself would only find out while it runs, or never.
+
+use std::collections::BTreeSet;
+
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
+
+use crate::diagnostic::Diagnostic;
+use crate::ending;
+use crate::rule::{Names, Rule, place};
+use crate::suggest;
+use crate::verdict::Outcome;
+
+/// The names read with a dot anywhere in a script.
+pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::Property(property, _))) = path.last() {
+            found.insert(property.2.to_string());
+        }
+        true
+    });
+}
+
+/// The errors of one rule's script and of its `when`.
+pub(crate) fn check(rule: &Rule, names: &Names) -> Vec<Diagnostic> {
+    let mut lint = Lint { rule, names, own: own_functions(&rule.ast), origin: None, findings: Vec::new() };
+    lint.redefinitions();
+    lint.walk(&rule.ast);
+    if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
+        lint.origin = Some((when.line, when.column));
+        lint.walk(ast);
+    }
+    lint.findings
+}
+
+/// The functions a script defines itself, with their numbers of parameters.
+fn own_functions(ast: &AST) -> Vec<(String, usize)> {
+    ast.iter_functions().map(|function| (function.name.to_owned(), function.params.len())).collect()
+}
+
+struct Lint<'a> {
+    rule: &'a Rule,
+    names: &'a Names,
+    own: Vec<(String, usize)>,
+    origin: Option<(usize, usize)>,
+    findings: Vec<Diagnostic>,
+}
+
+impl Lint<'_> {
+    fn find(&mut self, position: Position, code: &str, message: String) -> &mut Diagnostic {
+        let (line, column) = place(position, self.origin);
+        let diagnostic = Diagnostic::error(&self.rule.file, code, message);
+        self.findings.push(diagnostic.at(&self.rule.text, line, column));
+        self.findings.last_mut().expect("one was just pushed")
+    }
+
+    fn redefinitions(&mut self) {
+        for (name, _) in self.own.clone() {
+            if self.names.functions.contains_key(&name) {
+                let line = self.rule.text.lines().position(|line| line.contains(&format!("fn {name}")));
+                let position = line
+                    .and_then(|line| u16::try_from(line + 1).ok())
+                    .map_or(Position::NONE, |line| Position::new(line, 0));
+                self.find(
+                    position,
+                    "redefinition",
+                    format!("'{name}' exists already and cannot be redefined"),
+                );
+            }
+        }
+    }
+
+    fn walk(&mut self, ast: &AST) {
+        ast.walk(&mut |path| {
+            match path.last() {
+                Some(ASTNode::Expr(Expr::FnCall(call, position))) => self.call(call, 0, *position),
+                Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => self.call(call, 0, *position),
+                Some(ASTNode::Expr(Expr::MethodCall(call, position))) => self.call(call, 1, *position),
+                Some(ASTNode::Stmt(Stmt::Var(var, _, position))) => self.declaration(&var.0.name, *position),
+                Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
+                    self.declaration(&parts.0.name, *position);
+                    if let Some(counter) = &parts.1 {
+                        self.declaration(&counter.name, *position);
+                    }
+                }
+                Some(ASTNode::Stmt(Stmt::Assignment(parts))) => self.assignment(&parts.1.lhs),
+                _ => {}
+            }
+            true
+        });
+    }
+
+    fn declaration(&mut self, name: &str, position: Position) {
+        if self.names.globals.iter().any(|global| global == name) {
+            self.find(
+                position,
+                "shadowing",
+                format!("'{name}' is given to every rule and cannot be declared"),
+            )
+            .help = Some("choose another name".to_owned());
+        }
+    }
+
+    fn assignment(&mut self, target: &Expr) {
+        let mut root = target;
+        while let Expr::Dot(parts, ..) | Expr::Index(parts, ..) = root {
+            root = &parts.lhs;
+        }
+        if let Expr::Variable(variable, ..) = root
+            && let name = &variable.1
+            && self.names.globals.iter().any(|global| global == name)
+        {
+            self.find(target.start_position(), "read-only", format!("'{name}' cannot be changed by a rule"));
+        }
+    }
+
+    fn call(&mut self, call: &FnCallExpr, receivers: usize, position: Position) {
+        if call.is_operator_call() {
+            return;
+        }
+        let name = call.name.as_str();
+        let arity = call.args.len() + receivers;
+        let defined = |(own, params): &(String, usize)| own == name && *params == call.args.len();
+        if self.own.iter().any(defined) {
+            return;
+        }
+        match self.names.functions.get(name) {
+            Some(arities) if arities.contains(&arity) => self.verdict(call, position),
+            Some(arities) => {
+                let expected: Vec<String> =
+                    arities.iter().map(|arity| arity.saturating_sub(receivers).to_string()).collect();
+                let message =
+                    format!("{name} takes {} arguments, not {}", expected.join(" or "), call.args.len());
+                let needs_text = name == "reject" || name == "escalate";
+                let finding = self.find(position, "arity", message);
+                finding.help = needs_text.then(|| format!("{name}(\"a-code\", \"a text that says why\")"));
+            }
+            None => {
+                let own = self.own.iter().map(|(own, _)| own.as_str());
+                let known = self.names.functions.keys().map(String::as_str).chain(own);
+                let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
+                self.find(position, "unknown-function", format!("there is no function '{name}'")).help = hint;
+            }
+        }
+    }
+
+    /// A verdict must be one the rule may give, with a code that is written out.
+    fn verdict(&mut self, call: &FnCallExpr, position: Position) {
+        if !ending::NAMES.contains(&call.name.as_str()) {
+            return;
+        }
+        if let Some(outcome) = Outcome::parse(&call.name)
+            && !self.rule.header.may.contains(&outcome)
+        {
+            let may: Vec<&str> = self.rule.header.may.iter().map(|outcome| outcome.as_str()).collect();
+            let message = format!("this rule may not {}: it may {}", call.name, may.join(", "));
+            self.find(position, "may-not", message);
+        }
+        match call.args.first() {
+            Some(Expr::StringConstant(code, position)) if !ending::is_code(code) => {
+                self.find(*position, "bad-code", format!("'{code}' is not lower-case words joined by '-'"));
+            }
+            Some(Expr::StringConstant(..)) | None => {}
+            Some(other) => {
+                let message = "a verdict's code is written out: tests and metrics know it by name";
+                self.find(other.start_position(), "bad-code", message.to_owned()).help =
+                    Some("put what varies into the text".to_owned());
+            }
+        }
+        if let Some(Expr::StringConstant(text, position)) = call.args.get(1)
+            && text.trim().is_empty()
+        {
+            self.find(*position, "no-text", format!("{} needs a text that says why", call.name));
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! One rule file, compiled: one AST a rule, so that no rule's functions reach another.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use rhai::{AST, Engine, LexError, ParseError, ParseErrorType, Position, Scope};
+
+use crate::diagnostic::Diagnostic;
+use crate::engine::FORBIDDEN;
+use crate::header::{self, Header};
+use crate::{files, suggest};
+
+/// A rule, ready to run.
+#[derive(Debug)]
+pub(crate) struct Rule {
+    pub(crate) header: Header,
+    pub(crate) file: String,
+    pub(crate) text: String,
+    /// The first eight hexadecimal digits of the file's SHA-256.
+    pub(crate) hash: String,
+    pub(crate) ast: AST,
+    pub(crate) when: Option<AST>,
+}
+
+/// What every script of a ruleset can name.
+#[derive(Debug)]
+pub(crate) struct Names {
+    /// The functions, with the numbers of arguments they take.
+    pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
+    /// `order`, `task`, `lists` and the parameter files.
+    pub(crate) globals: Vec<String>,
+}
+
+impl Names {
+    /// The scope to compile in: names only, because constants would be baked into the rule.
+    pub(crate) fn scope(&self) -> Scope<'static> {
+        let mut scope = Scope::new();
+        for name in &self.globals {
+            scope.push(name.clone(), ());
+        }
+        scope
+    }
+}
+
+/// Parses a rule file; every error of its header, and the first of its script.
+pub(crate) fn parse(engine: &Engine, names: &Names, file: &str, text: &str) -> Result<Rule, Vec<Diagnostic>> {
+    let (header, mut errors) = header::parse(file, text);
+    let scope = names.scope();
+    let when = header.when.as_ref().map(|when| {
+        let expression = engine.compile_expression_with_scope(&scope, &when.expression);
+        expression
+            .map_err(|error| vec![parse_error(names, file, text, &error, Some((when.line, when.column)))])
+    });
+    let script = engine.compile_with_scope(&scope, text);
+    let script = script.map_err(|error| parse_error(names, file, text, &error, None));
+    match (script, when.transpose()) {
+        (Ok(ast), Ok(when)) if errors.is_empty() => Ok(Rule {
+            header,
+            file: file.to_owned(),
+            text: text.to_owned(),
+            hash: files::hex(text.as_bytes())[..8].to_owned(),
+            ast,
+            when,
+        }),
+        (script, when) => {
+            errors.extend(when.err().into_iter().flatten());
+            errors.extend(script.err());
+            Err(errors)
+        }
+    }
+}
+
+/// A parse error as a finding. `origin` is the line and column at which an expression stands in its file.
+pub(crate) fn parse_error(
+    names: &Names,
+    file: &str,
+    text: &str,
+    error: &ParseError,
+    origin: Option<(usize, usize)>,
+) -> Diagnostic {
+    let (code, message, help) = describe(names, error.err_type());
+    let mut diagnostic = Diagnostic::error(file, code, message);
+    diagnostic.help = help;
+    let (line, column) = place(error.position(), origin);
+    // An end that comes too early has no place of its own.
+    let line = if line == 0 { text.lines().count().max(1) } else { line };
+    diagnostic.at(text, line, column)
+}
+
+/// A position in a script as a place in its file.
+pub(crate) fn place(position: Position, origin: Option<(usize, usize)>) -> (usize, usize) {
+    let line = position.line().unwrap_or(0);
+    let column = position.position().unwrap_or(usize::from(line > 0));
+    match origin {
+        Some((first_line, first_column)) => (first_line, first_column + column.max(1) - 1),
+        None => (line, column),
+    }
+}
+
+fn describe(names: &Names, error: &ParseErrorType) -> (&'static str, String, Option<String>) {
+    let symbol = match error {
+        ParseErrorType::Reserved(symbol) => Some(symbol),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => Some(symbol),
+        _ => None,
+    };
+    if let Some((symbol, remedy)) =
+        symbol.and_then(|symbol| FORBIDDEN.iter().find(|(forbidden, _)| forbidden == symbol))
+    {
+        return ("forbidden", format!("'{symbol}' is not allowed in rules"), Some((*remedy).to_owned()));
+    }
+    if let ParseErrorType::VariableUndefined(name) = error {
+        let known = names.globals.iter().map(String::as_str);
+        let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
+        let all = || format!("rules see {} and their own variables", names.globals.join(", "));
+        return (
+            "unknown-variable",
+            format!("there is no variable '{name}'"),
+            Some(hint.unwrap_or_else(all)),
+        );
+    }
+    let mut message = error.to_string();
+    if let Some(first) = message.get(..1) {
+        let lower = first.to_lowercase();
+        message.replace_range(..1, &lower);
+    }
+    ("syntax", message, None)
+}

@@ -1,0 +1,257 @@
+//! What an order must look like before any rule sees it: `schema/order.toml`.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rust_decimal::Decimal;
+use serde_json::Value;
+
+use crate::facts::{self, Fact, Field, List, Record};
+use crate::{dates, number};
+
+/// The most problems of one order that are told.
+const MAX_PROBLEMS: usize = 10;
+
+/// A field's type and what else is known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shape {
+    pub(crate) kind: Type,
+    pub(crate) optional: bool,
+    pub(crate) masked: bool,
+}
+
+/// What a field holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Type {
+    /// Text, one of `choices` unless there are none.
+    Text {
+        choices: Vec<String>,
+    },
+    Integer,
+    Decimal,
+    /// A number, or a number written as text, with at most so many decimal places.
+    Money {
+        scale: u32,
+    },
+    Boolean,
+    /// A date, or a moment in RFC 3339, as text.
+    Date,
+    Record(BTreeMap<String, Shape>),
+    List(Box<Shape>),
+}
+
+/// A ruleset's schema.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Schema {
+    /// The workflow may pass no order at all.
+    pub(crate) optional: bool,
+    pub(crate) fields: BTreeMap<String, Shape>,
+    /// Name and expression, in the order of the file, with the line of each.
+    pub(crate) derived: Vec<Derived>,
+}
+
+/// A fact that is computed once from the others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Derived {
+    pub(crate) name: String,
+    pub(crate) expression: String,
+    pub(crate) line: usize,
+}
+
+impl Type {
+    /// What messages call it.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Type::Text { .. } => "text",
+            Type::Integer => "a whole number",
+            Type::Decimal => "a number",
+            Type::Money { .. } => "an amount",
+            Type::Boolean => "true or false",
+            Type::Date => "a date",
+            Type::Record(_) => "a record",
+            Type::List(_) => "a list",
+        }
+    }
+}
+
+impl Schema {
+    /// The facts of an order that fits; otherwise every way in which it does not.
+    pub(crate) fn facts(&self, order: Value) -> Result<Record, Vec<String>> {
+        let mut reader = Reader { problems: Vec::new() };
+        let record = reader.record(&Arc::from("order"), &self.fields, order);
+        match record {
+            Some(record) if reader.problems.is_empty() => Ok(record),
+            _ => Err(reader.problems),
+        }
+    }
+
+    /// The paths that every order must have, for those who passed none.
+    pub(crate) fn required(&self) -> Vec<String> {
+        let required = self.fields.iter().filter(|(_, shape)| !shape.optional);
+        required.map(|(name, _)| format!("order.{name}")).collect()
+    }
+}
+
+struct Reader {
+    problems: Vec<String>,
+}
+
+impl Reader {
+    fn problem(&mut self, problem: String) -> Option<Fact> {
+        if self.problems.len() < MAX_PROBLEMS {
+            self.problems.push(problem);
+        }
+        None
+    }
+
+    fn record(&mut self, path: &Arc<str>, shapes: &BTreeMap<String, Shape>, value: Value) -> Option<Record> {
+        let Value::Object(mut map) = value else {
+            self.problem(format!("{path} is {}, not a record", kind(&value)));
+            return None;
+        };
+        let mut fields = Vec::with_capacity(shapes.len());
+        for (name, shape) in shapes {
+            let value = match map.remove(name) {
+                None | Some(Value::Null) if shape.optional => Some(Fact::Nothing),
+                None => self.problem(format!("{path}.{name} is missing")),
+                Some(value) => {
+                    let path = Arc::from(format!("{path}.{name}"));
+                    self.fact(&path, shape, value)
+                }
+            };
+            if let Some(value) = value {
+                fields.push(Field::watched(name.clone(), value).masked(shape.masked));
+            }
+        }
+        Some(Record::new(path.clone(), fields))
+    }
+
+    fn fact(&mut self, path: &Arc<str>, shape: &Shape, value: Value) -> Option<Fact> {
+        let fact = match (&shape.kind, value) {
+            (Type::Record(shapes), value) => return self.record(path, shapes, value).map(Fact::Record),
+            (Type::List(shape), Value::Array(values)) => return self.list(path, shape, values),
+            (Type::Boolean, Value::Bool(value)) => Ok(Fact::Bool(value)),
+            (Type::Text { choices }, Value::String(text)) => text_fact(choices, text),
+            (Type::Date, Value::String(text)) => dates::parse(&text).map(|_| Fact::Text(text.into())),
+            (Type::Integer, Value::Number(number)) => integer(number.as_str()),
+            (Type::Decimal, Value::Number(number)) => decimal(number.as_str()).map(Fact::Decimal),
+            (Type::Money { scale }, Value::Number(number)) => money(*scale, number.as_str()),
+            (Type::Money { scale }, Value::String(text)) => money(*scale, &text),
+            (kind, value) => Err(format!("{}, not {}", self::kind(&value), kind.name())),
+        };
+        fact.map_err(|problem| {
+            let problem = if shape.masked { format!("not {}", shape.kind.name()) } else { problem };
+            self.problem(format!("{path} is {problem}"));
+        })
+        .ok()
+    }
+
+    fn list(&mut self, path: &Arc<str>, shape: &Shape, values: Vec<Value>) -> Option<Fact> {
+        let path = Arc::from(format!("{path}[]"));
+        let facts: Vec<Fact> =
+            values.into_iter().filter_map(|value| self.fact(&path, shape, value)).collect();
+        Some(Fact::List(List(Arc::new(facts))))
+    }
+}
+
+fn text_fact(choices: &[String], text: String) -> Result<Fact, String> {
+    if choices.is_empty() || choices.contains(&text) {
+        return Ok(Fact::Text(text.into()));
+    }
+    let mut shown = text;
+    crate::evaluation::shorten(&mut shown, 40);
+    Err(format!("'{shown}', not one of {}", choices.join(", ")))
+}
+
+fn decimal(text: &str) -> Result<Decimal, String> {
+    facts::exact("", text).map_err(|_| "a number with more digits than can be kept exactly (28)".to_owned())
+}
+
+fn integer(text: &str) -> Result<Fact, String> {
+    let number = decimal(text)?;
+    let whole = if number.fract().is_zero() { i64::try_from(number.trunc()).ok() } else { None };
+    whole.map(Fact::Integer).ok_or_else(|| format!("{number}, not a whole number"))
+}
+
+/// An amount always has exactly `scale` decimal places, however it was spelt.
+fn money(scale: u32, text: &str) -> Result<Fact, String> {
+    let Some(mut number) = number::parse(text) else {
+        let mut shown = text.to_owned();
+        crate::evaluation::shorten(&mut shown, 40);
+        return Err(format!("'{shown}', which is no amount that can be kept exactly"));
+    };
+    if number.scale() > scale {
+        return Err(format!("{number}, with more than {scale} decimal places"));
+    }
+    number.rescale(scale);
+    if number.scale() != scale {
+        return Err(format!("{number}, with more digits than can be kept exactly (28)"));
+    }
+    Ok(Fact::Decimal(number))
+}
+
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "true or false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "text",
+        Value::Array(_) => "a list",
+        Value::Object(_) => "a record",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::schema_file;
+
+    fn problems(order: &str) -> String {
+        let text = r#"
+            [fields]
+            amount = "money"
+            currency = { type = "text", choices = ["EUR", "USD"] }
+            card = { type = "text", optional = true, masked = true }
+            "customer.age" = "integer"
+            "items[].price" = { type = "money", scale = 3 }
+            tags = { type = "list", of = "text", optional = true }
+        "#;
+        let schema = schema_file::parse("schema/order.toml", text).unwrap();
+        match schema.facts(serde_json::from_str(order).unwrap()) {
+            Ok(record) => {
+                let amount = record.find("amount").and_then(|fact| fact.text()).unwrap();
+                format!("ok {amount}")
+            }
+            Err(problems) => problems.join("; "),
+        }
+    }
+
+    #[test]
+    fn an_order_fits_or_every_misfit_is_named() {
+        let good = r#"{"amount":AMOUNT,"currency":"EUR","customer":{"age":40.0},"items":[{"price":1.125}]}"#;
+        for (amount, expected) in [
+            ("100", "ok 100.00"),
+            ("100.0", "ok 100.00"),
+            ("\"12345678901234567890.10\"", "ok 12345678901234567890.10"),
+            ("0.001", "order.amount is 0.001, with more than 2 decimal places"),
+            ("\"ten\"", "order.amount is 'ten', which is no amount that can be kept exactly"),
+            ("null", "order.amount is null, not an amount"),
+            (
+                "1e28",
+                "order.amount is 10000000000000000000000000000, with more digits than can be kept exactly (28)",
+            ),
+        ] {
+            assert_eq!(problems(&good.replace("AMOUNT", amount)), expected);
+        }
+        let bad = r#"{"currency":"XXX","card":7,"customer":{"age":1.5},"items":[{"price":1},{}],"tags":"x"}"#;
+        let expected = [
+            "order.amount is missing",
+            "order.card is not text",
+            "order.currency is 'XXX', not one of EUR, USD",
+            "order.customer.age is 1.5, not a whole number",
+            "order.items[].price is missing",
+            "order.tags is text, not a list",
+        ];
+        assert_eq!(problems(bad), expected.join("; "));
+        assert_eq!(problems("[]"), "order is a list, not a record");
+    }
+}

@@ -1,0 +1,200 @@
+//! `ruleset.toml`: what holds for all rules of a set.
+
+use toml_edit::Item;
+
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+
+const KEYS: [&str; 6] = ["name", "combine", "default", "max_staleness_seconds", "amounts", "budget"];
+
+/// How the rules' verdicts become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Combine {
+    /// All rules run; the strongest verdict wins: reject, then escalate, then approve.
+    RejectOverrides,
+    /// The first rule with a verdict wins; the rest do not run.
+    FirstMatch,
+}
+
+/// What becomes of a task that every rule passed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Default {
+    /// A person decides.
+    Escalate,
+    /// It is approved. Must be written out.
+    Approve,
+}
+
+/// What a ruleset may approve by itself in an hour, over the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, std::default::Default)]
+pub struct Budget {
+    /// The most automatic approvals an hour.
+    pub approvals_per_hour: Option<u64>,
+    /// The amount whose sum is capped, such as `order.amount`, and the cap an hour as decimal text.
+    pub amount_per_hour: Option<(String, String)>,
+}
+
+/// The settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The ruleset's name.
+    pub name: String,
+    /// How verdicts combine.
+    pub combine: Combine,
+    /// What happens to a task that every rule passed.
+    pub default: Default,
+    /// After how long without reaching the wanted version everything escalates; never if absent.
+    pub max_staleness_seconds: Option<u64>,
+    /// The facts whose sums a backtest shows, such as `order.amount`.
+    pub amounts: Vec<String>,
+    /// What may be approved in an hour; without limits if empty.
+    pub budget: Budget,
+}
+
+impl std::default::Default for Settings {
+    fn default() -> Settings {
+        Settings {
+            name: "rules".to_owned(),
+            combine: Combine::RejectOverrides,
+            default: Default::Escalate,
+            max_staleness_seconds: None,
+            amounts: Vec::new(),
+            budget: Budget::default(),
+        }
+    }
+}
+
+/// Parses `ruleset.toml`; every error it has, and what its author should look at.
+pub(crate) fn parse(file: &str, text: &str) -> (Settings, Vec<Diagnostic>) {
+    let mut settings = Settings::default();
+    let document = match Document::parse(file, text) {
+        Ok(document) => document,
+        Err(error) => return (settings, vec![*error]),
+    };
+    let top = document.table();
+    let mut findings = document.unknown_keys(top, &KEYS);
+    for (key, item) in top.iter() {
+        if let Err(message) = settings.set(key, item) {
+            findings.push(document.error(top, key, "settings", message));
+        }
+    }
+    if settings.default == Default::Approve {
+        let message = "a task that no rule speaks of is approved";
+        let warning = document.error(top, "default", "default-approve", message).into_warning();
+        findings.push(warning.help("the safe default is escalate"));
+    }
+    (settings, findings)
+}
+
+impl Settings {
+    fn set(&mut self, key: &str, item: &Item) -> Result<(), String> {
+        let text = || item.as_str().ok_or_else(|| format!("{key} is not text"));
+        match key {
+            "name" => {
+                let name = text()?;
+                if !crate::ending::is_code(name) {
+                    return Err(format!("the name '{name}' is not lower-case words joined by '-'"));
+                }
+                self.name = name.to_owned();
+            }
+            "combine" => {
+                self.combine = match text()? {
+                    "reject-overrides" => Combine::RejectOverrides,
+                    "first-match" => Combine::FirstMatch,
+                    other => {
+                        return Err(format!("combine is '{other}', not reject-overrides or first-match"));
+                    }
+                };
+            }
+            "default" => {
+                self.default = match text()? {
+                    "escalate" => Default::Escalate,
+                    "approve" => Default::Approve,
+                    other => return Err(format!("default is '{other}', not escalate or approve")),
+                };
+            }
+            "max_staleness_seconds" => self.max_staleness_seconds = Some(whole(key, item)?),
+            "amounts" => {
+                let paths = item.as_array().map(|array| array.iter().map(|path| path.as_str()));
+                let paths: Option<Vec<&str>> = paths.and_then(Iterator::collect);
+                let paths = paths.ok_or("amounts is not a list of facts such as \"order.amount\"")?;
+                self.amounts = paths.into_iter().map(amount).collect::<Result<_, _>>()?;
+            }
+            "budget" => self.budget = budget(item)?,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn budget(item: &Item) -> Result<Budget, String> {
+    let table = item.as_table_like().ok_or("budget is not a table")?;
+    let mut budget = Budget::default();
+    let (mut path, mut cap) = (None, None);
+    for (key, item) in table.iter() {
+        match key {
+            "approvals_per_hour" => budget.approvals_per_hour = Some(whole(key, item)?),
+            "amount" => path = Some(amount(item.as_str().unwrap_or_default())?),
+            "amount_per_hour" => {
+                let text = item.as_integer().map(|number| number.to_string());
+                let text = text.or_else(|| item.as_str().map(str::to_owned)).filter(|text| {
+                    crate::number::parse(text).is_some_and(|number| !number.is_sign_negative())
+                });
+                cap = Some(text.ok_or("amount_per_hour is not a whole number, or a number in quotes")?);
+            }
+            other => {
+                return Err(format!(
+                    "budget has no '{other}' (it has approvals_per_hour, amount, amount_per_hour)"
+                ));
+            }
+        }
+    }
+    budget.amount_per_hour = match (path, cap) {
+        (Some(path), Some(cap)) => Some((path, cap)),
+        (None, None) => None,
+        _ => return Err("amount and amount_per_hour go together".to_owned()),
+    };
+    Ok(budget)
+}
+
+fn amount(path: &str) -> Result<String, String> {
+    let is_path = path.strip_prefix("order.").is_some_and(|rest| !rest.is_empty() && !rest.contains('['));
+    if is_path { Ok(path.to_owned()) } else { Err(format!("'{path}' is not a fact such as order.amount")) }
+}
+
+fn whole(key: &str, item: &Item) -> Result<u64, String> {
+    let number = item.as_integer().and_then(|number| u64::try_from(number).ok());
+    number.ok_or_else(|| format!("{key} is not a whole number of at least 0"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_read_back() {
+        let text = "name = \"approval\"\ncombine = \"first-match\"\nmax_staleness_seconds = 900\n\
+                    amounts = [\"order.amount\"]\n[budget]\napprovals_per_hour = 5\namount = \"order.amount\"\n\
+                    amount_per_hour = \"1000.50\"\n";
+        let (settings, findings) = parse("ruleset.toml", text);
+        assert_eq!(findings, []);
+        assert_eq!(settings.combine, Combine::FirstMatch);
+        let cap = ("order.amount".to_owned(), "1000.50".to_owned());
+        assert_eq!(settings.budget, Budget { approvals_per_hour: Some(5), amount_per_hour: Some(cap) });
+    }
+
+    #[test]
+    fn settings_mistakes_are_named() {
+        let text = "name = \"My Rules\"\ncombine = \"all\"\ndefault = \"approve\"\nextra = 1\nbudget = { amount = \"order.a\" }\n";
+        let (_, findings) = parse("ruleset.toml", text);
+        let lines: Vec<String> = findings.iter().map(Diagnostic::one_line).collect();
+        let expected = [
+            "ruleset.toml:4:1: error[unknown-key]: there is no setting 'extra' (the settings here are name, combine, default, max_staleness_seconds, amounts, budget)",
+            "ruleset.toml:1:1: error[settings]: the name 'My Rules' is not lower-case words joined by '-'",
+            "ruleset.toml:2:1: error[settings]: combine is 'all', not reject-overrides or first-match",
+            "ruleset.toml:5:1: error[settings]: amount and amount_per_hour go together",
+            "ruleset.toml:3:1: warning[default-approve]: a task that no rule speaks of is approved (the safe default is escalate)",
+        ];
+        assert_eq!(lines, expected);
+    }
+}
