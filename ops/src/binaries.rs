@@ -1,0 +1,99 @@
+//! The programs of this workspace that a world runs, built by cargo in our own profile, and the Lambda's package.
+
+use std::io::{Cursor, Write as _};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context as _, Result, ensure};
+use serde::Deserialize;
+use zip::write::SimpleFileOptions;
+use zip::{CompressionMethod, ZipWriter};
+
+/// Where the programs are.
+#[derive(Debug, Clone)]
+pub struct Binaries {
+    /// The Lambda.
+    pub ingest: PathBuf,
+    /// The worker and command line.
+    pub countersign: PathBuf,
+}
+
+/// The workspace's root.
+///
+/// # Panics
+///
+/// Never: this crate is a folder of the workspace.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace")
+}
+
+/// Cargo, as it runs us, or the one in the path.
+pub fn cargo() -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root());
+    command
+}
+
+#[derive(Deserialize)]
+struct CargoMessage {
+    executable: Option<PathBuf>,
+    target: Option<CargoTarget>,
+}
+
+#[derive(Deserialize)]
+struct CargoTarget {
+    name: String,
+}
+
+impl Binaries {
+    /// Builds what has changed. Cargo's own messages go to standard error.
+    ///
+    /// # Errors
+    ///
+    /// When cargo fails.
+    pub fn build() -> Result<Binaries> {
+        Binaries::build_as(if cfg!(debug_assertions) { "dev" } else { "release" })
+    }
+
+    /// Builds in a profile of its name.
+    ///
+    /// # Errors
+    ///
+    /// When cargo fails.
+    pub fn build_as(profile: &str) -> Result<Binaries> {
+        let output = cargo()
+            .args(["build", "--quiet", "--package", "ingest", "--package", "worker", "--profile", profile])
+            .arg("--message-format=json-render-diagnostics")
+            .stderr(Stdio::inherit())
+            .output()
+            .context("cargo cannot be started")?;
+        ensure!(output.status.success(), "cargo could not build ingest and worker");
+        let messages = String::from_utf8(output.stdout).context("cargo's messages")?;
+        let built = |name: &str| {
+            let mut messages =
+                messages.lines().filter_map(|line| serde_json::from_str::<CargoMessage>(line).ok());
+            messages
+                .find_map(|message| {
+                    message.executable.filter(|_| message.target.is_some_and(|t| t.name == name))
+                })
+                .with_context(|| format!("cargo built no program {name}"))
+        };
+        Ok(Binaries { ingest: built("ingest")?, countersign: built("countersign")? })
+    }
+
+    /// The Lambda's deployment package: the binary as an executable `bootstrap`, not compressed.
+    ///
+    /// # Errors
+    ///
+    /// When the binary cannot be read.
+    pub fn ingest_package(&self) -> Result<Vec<u8>> {
+        let binary = std::fs::read(&self.ingest).with_context(|| self.ingest.display().to_string())?;
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        let options = SimpleFileOptions::default()
+            .compression_method(CompressionMethod::Stored)
+            .unix_permissions(0o755);
+        zip.start_file("bootstrap", options)?;
+        zip.write_all(&binary)?;
+        Ok(zip.finish()?.into_inner())
+    }
+}

@@ -1,0 +1,51 @@
+//! AWS clients for an emulator on loopback, as the account's root.
+
+use aws_credential_types::Credentials;
+use aws_sdk_cloudformation as cloudformation;
+use aws_sdk_dynamodb as dynamodb;
+use aws_sdk_dynamodbstreams as dynamodbstreams;
+use aws_sdk_sfn as sfn;
+use aws_sdk_sqs as sqs;
+
+/// The region of every local world.
+pub const REGION: &str = "us-east-1";
+/// The emulator's root key and its secret.
+pub const ROOT_KEY: &str = "test";
+
+/// One client a service. Operators' and tests' hands; the worker has its own role.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct Clients {
+    pub cloudformation: cloudformation::Client,
+    pub dynamodb: dynamodb::Client,
+    pub streams: dynamodbstreams::Client,
+    pub sfn: sfn::Client,
+    pub sqs: sqs::Client,
+}
+
+/// A client's configuration; each service has a type of its own with the same builder.
+macro_rules! client {
+    ($service:ident, $endpoint:expr) => {{
+        let config = $service::Config::builder()
+            .behavior_version($service::config::BehaviorVersion::latest())
+            .region($service::config::Region::new(REGION))
+            .endpoint_url($endpoint)
+            .credentials_provider(Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "local world"))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        $service::Client::from_conf(config)
+    }};
+}
+
+impl Clients {
+    /// Clients of the emulator at an address such as `http://127.0.0.1:4566`.
+    pub fn new(endpoint_url: &str) -> Clients {
+        Clients {
+            cloudformation: client!(cloudformation, endpoint_url),
+            dynamodb: client!(dynamodb, endpoint_url),
+            streams: client!(dynamodbstreams, endpoint_url),
+            sfn: client!(sfn, endpoint_url),
+            sqs: client!(sqs, endpoint_url),
+        }
+    }
+}

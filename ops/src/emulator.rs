@@ -1,0 +1,217 @@
+//! The emulator as a process on a port of its own, and the few calls for which no SDK crate is worth its build time.
+//!
+//! It enforces IAM (`AUTH=true`): the Lambda and the workers run with the roles of the template. It reads from a
+//! request's signature who signed, and does not check the signature itself.
+
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use reqwest::{Method, RequestBuilder};
+
+use crate::clients::{REGION, ROOT_KEY};
+use crate::processes::{Process, Watchdog, command};
+
+/// A start takes about a second; this is for a machine with much else to do.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(30);
+/// A free port may be taken before the emulator has it.
+const PORT_ATTEMPTS: usize = 5;
+
+/// A running emulator.
+#[derive(Debug)]
+pub struct Emulator {
+    // Held for its drop: the process and the Lambdas it started end with it.
+    _process: Process,
+    /// Such as `http://127.0.0.1:40123`.
+    pub endpoint_url: String,
+    /// What the emulator and the Lambdas it runs print.
+    pub log: PathBuf,
+    http: reqwest::Client,
+}
+
+/// Temporary credentials of a role.
+#[derive(Debug, Clone)]
+#[expect(missing_docs, reason = "the names say it")]
+pub struct RoleCredentials {
+    pub access_key_id: String,
+    pub secret_access_key: String,
+    pub session_token: String,
+}
+
+impl Emulator {
+    /// Starts it with its files in `dir`; on `port`, or on a free one.
+    ///
+    /// # Errors
+    ///
+    /// A busy port is named. Otherwise the end of the emulator's log is part of the error.
+    pub async fn start(
+        python: &Path,
+        dir: &Path,
+        port: Option<u16>,
+        watchdog: &Watchdog,
+    ) -> Result<Emulator> {
+        if let Some(port) = port {
+            ensure!(
+                is_free(port),
+                "port {port} is in use: give another one, or none to have a free one chosen"
+            );
+            return Emulator::start_on(port, python, dir, watchdog).await;
+        }
+        let mut attempt = 1;
+        loop {
+            let port = free_port()?;
+            match Emulator::start_on(port, python, dir, watchdog).await {
+                Err(error) if attempt < PORT_ATTEMPTS && error.to_string().contains("already in use") => {
+                    attempt += 1
+                }
+                other => return other,
+            }
+        }
+    }
+
+    async fn start_on(port: u16, python: &Path, dir: &Path, watchdog: &Watchdog) -> Result<Emulator> {
+        let temporary = dir.join("emulator");
+        std::fs::create_dir_all(&temporary)?;
+        let log = dir.join("emulator.log");
+        std::fs::write(&log, "")?;
+        let endpoint_url = format!("http://127.0.0.1:{port}");
+        let mut command = command(python);
+        command
+            .args(["-m", "ministack"])
+            .current_dir(&temporary)
+            .env("TMPDIR", &temporary)
+            .env("AUTH", "true")
+            .env("GATEWAY_PORT", port.to_string())
+            .env("BIND_HOST", "127.0.0.1")
+            .env("MINISTACK_HOST", "127.0.0.1")
+            .env("MINISTACK_REGION", REGION)
+            // Handed on to the functions it runs, which would else call its default port.
+            .env("AWS_ENDPOINT_URL", &endpoint_url)
+            .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
+            .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
+        let mut process = Process::spawn(command, &log, watchdog).context("the emulator")?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
+        let ready = async {
+            let health = format!("{endpoint_url}/_ministack/health");
+            loop {
+                if let Some(status) = process.exited()? {
+                    bail!("the emulator ended at once ({status}):\n{}", tail(&log));
+                }
+                if http.get(&health).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    return Ok(());
+                }
+                tokio::time::sleep(POLL).await;
+            }
+        };
+        tokio::time::timeout(START_TIMEOUT, ready).await.with_context(|| {
+            format!("the emulator did not start within {START_TIMEOUT:?}:\n{}", tail(&log))
+        })??;
+        Ok(Emulator { _process: process, endpoint_url, log, http })
+    }
+
+    /// Stores an object, in a bucket that is made first.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator refuses.
+    pub async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<()> {
+        let url = &self.endpoint_url;
+        answer(self.root(Method::PUT, "s3", &format!("{url}/{bucket}"))).await?;
+        answer(self.root(Method::PUT, "s3", &format!("{url}/{bucket}/{key}")).body(body)).await?;
+        Ok(())
+    }
+
+    /// Credentials of a role, for twelve hours.
+    ///
+    /// # Errors
+    ///
+    /// When the role does not trust the account.
+    pub async fn assume_role(&self, role_arn: &str) -> Result<RoleCredentials> {
+        let form = [
+            ("Action", "AssumeRole"),
+            ("Version", "2011-06-15"),
+            ("RoleArn", role_arn),
+            ("RoleSessionName", "local-worker"),
+            ("DurationSeconds", "43200"),
+        ];
+        let xml = answer(self.form("sts", &form)).await?;
+        let field =
+            |name: &str| element(&xml, name).with_context(|| format!("AssumeRole answered no {name}"));
+        Ok(RoleCredentials {
+            access_key_id: field("AccessKeyId")?,
+            secret_access_key: field("SecretAccessKey")?,
+            session_token: field("SessionToken")?,
+        })
+    }
+
+    /// Adds a policy to a role.
+    ///
+    /// # Errors
+    ///
+    /// When the emulator refuses.
+    pub async fn put_role_policy(
+        &self,
+        role_arn: &str,
+        name: &str,
+        policy: &serde_json::Value,
+    ) -> Result<()> {
+        let role = role_arn.rsplit('/').next().unwrap_or(role_arn);
+        let policy = policy.to_string();
+        let form = [
+            ("Action", "PutRolePolicy"),
+            ("Version", "2010-05-08"),
+            ("RoleName", role),
+            ("PolicyName", name),
+            ("PolicyDocument", &policy),
+        ];
+        answer(self.form("iam", &form)).await?;
+        Ok(())
+    }
+
+    fn form(&self, service: &str, form: &[(&str, &str)]) -> RequestBuilder {
+        self.root(Method::POST, service, &format!("{}/", self.endpoint_url)).form(form)
+    }
+
+    fn root(&self, method: Method, service: &str, url: &str) -> RequestBuilder {
+        let scope = format!("{ROOT_KEY}/20260101/{REGION}/{service}/aws4_request");
+        let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
+        self.http.request(method, url).header("authorization", signature)
+    }
+}
+
+async fn answer(request: RequestBuilder) -> Result<String> {
+    let answer = request.send().await.context("the emulator did not answer")?;
+    let (status, url) = (answer.status(), answer.url().clone());
+    let body = answer.text().await?;
+    ensure!(status.is_success(), "{url} answered {status}: {body}");
+    Ok(body)
+}
+
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    Some(rest.split_once(&format!("</{name}>"))?.0.to_owned())
+}
+
+fn is_free(port: u16) -> bool {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+}
+
+/// A port that nobody listens on at the moment.
+///
+/// # Errors
+///
+/// When loopback has none left.
+pub fn free_port() -> Result<u16> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
+    Ok(listener.local_addr()?.port())
+}
+
+/// The last lines of a log, for an error.
+pub fn tail(log: &Path) -> String {
+    const LINES: usize = 20;
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
+}

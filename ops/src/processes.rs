@@ -1,0 +1,180 @@
+//! Child processes that end with their owner, however it ends: by return, by panic, by a signal, or by `kill -9`.
+//!
+//! Each child leads its own process group, so that its own children go with it and a terminal's Ctrl-C reaches only
+//! us. Dropping a [`Process`] kills its group. For the case that nothing of ours runs any more, a [`Watchdog`] waits
+//! for the end of its standard input, which the kernel closes with us, and kills what is left.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+/// What a child may see of our environment: no AWS settings of the developer, no `COUNTERSIGN_` variables.
+const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
+/// How often a process that was asked to end is looked at.
+const POLL: Duration = Duration::from_millis(20);
+
+const WATCH: &str = r#"
+groups=""
+while read -r sign group; do
+  kept=""
+  for other in $groups; do [ "$other" = "$group" ] || kept="$kept $other"; done
+  groups="$kept"
+  [ "$sign" = "+" ] && groups="$groups $group"
+done
+for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
+"#;
+
+/// Kills the groups of the processes started under it, once it is dropped or its owner is gone.
+#[derive(Debug)]
+pub struct Watchdog(Arc<Mutex<Shell>>);
+
+#[derive(Debug)]
+struct Shell {
+    // Taken at the end: closing it ends the shell.
+    stdin: Option<ChildStdin>,
+    child: Child,
+}
+
+impl Watchdog {
+    /// Starts watching.
+    ///
+    /// # Errors
+    ///
+    /// When `sh` cannot be started.
+    pub fn start() -> io::Result<Watchdog> {
+        let mut child = Command::new("sh")
+            .args(["-c", WATCH])
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()?;
+        let stdin = child.stdin.take();
+        Ok(Watchdog(Arc::new(Mutex::new(Shell { stdin, child }))))
+    }
+}
+
+impl Shell {
+    fn tell(&mut self, sign: char, group: Pid) {
+        if let Some(stdin) = &mut self.stdin {
+            // It fails only when someone killed the shell; the owner's own drop still kills the group.
+            let _ = writeln!(stdin, "{sign} {}", group.as_raw_nonzero());
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        drop(self.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
+/// A command that starts from a clean environment.
+pub fn command(program: impl AsRef<OsStr>) -> Command {
+    let mut command = Command::new(program);
+    command.env_clear();
+    for name in INHERITED {
+        if let Some(value) = std::env::var_os(name) {
+            command.env(name, value);
+        }
+    }
+    command
+}
+
+/// A running child and its group.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    group: Pid,
+    // Weak: a process that is still held does not keep the world's watchdog.
+    watchdog: Weak<Mutex<Shell>>,
+}
+
+impl Process {
+    /// Starts a command in its own group, with both outputs appended to `log`.
+    ///
+    /// # Errors
+    ///
+    /// When the log cannot be opened or the program cannot be started.
+    pub fn spawn(mut command: Command, log: &Path, watchdog: &Watchdog) -> io::Result<Process> {
+        let output = File::options().create(true).append(true).open(log)?;
+        let child = command
+            .process_group(0)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone()?)
+            .stderr(output)
+            .spawn()?;
+        let group = Pid::from_child(&child);
+        let process = Process { child, group, watchdog: Arc::downgrade(&watchdog.0) };
+        process.tell('+');
+        Ok(process)
+    }
+
+    fn tell(&self, sign: char) {
+        if let Some(shell) = self.watchdog.upgrade() {
+            shell.lock().expect("nothing panics while it holds the shell").tell(sign, self.group);
+        }
+    }
+
+    /// The process id, which is its group's too.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// How it ended; `None` while it runs.
+    ///
+    /// # Errors
+    ///
+    /// When the system does not know the child, which is a defect of ours.
+    pub fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
+        self.child.try_wait()
+    }
+
+    /// Kills the whole group at once, as a crash would, and reaps the process.
+    pub fn kill(&mut self) {
+        let _ = kill_process_group(self.group, Signal::KILL);
+        let _ = self.child.wait();
+        self.tell('-');
+    }
+
+    /// Asks the process itself to end (SIGTERM) and waits for it; `None` when it had to be killed after `grace`.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::exited`].
+    pub async fn terminate(&mut self, grace: Duration) -> io::Result<Option<ExitStatus>> {
+        let _ = kill_process(self.group, Signal::TERM);
+        let status = tokio::time::timeout(grace, self.wait()).await;
+        // Whatever the process left in its group.
+        self.kill();
+        status.ok().transpose()
+    }
+
+    /// Waits until the process ends by itself.
+    ///
+    /// # Errors
+    ///
+    /// As [`Process::exited`].
+    pub async fn wait(&mut self) -> io::Result<ExitStatus> {
+        loop {
+            match self.exited()? {
+                Some(status) => return Ok(status),
+                None => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,72 @@
+//! The emulator's Python environment: a virtual environment under `target/`, filled by hash from `requirements.txt`.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::processes::command;
+
+/// What is installed, pinned by hash.
+const REQUIREMENTS: &str = include_str!("../requirements.txt");
+
+/// The interpreter of the environment in `dir`, which is made first if it is missing or of other requirements.
+///
+/// Several processes may ask at once; one makes it, the others wait.
+///
+/// # Errors
+///
+/// Says what is missing on this machine (python3, its venv module, pip) or why pip failed.
+pub fn environment(dir: &Path) -> Result<PathBuf> {
+    std::fs::create_dir_all(dir).with_context(|| format!("folder {}", dir.display()))?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.lock().with_context(|| format!("lock in {}", dir.display()))?;
+
+    let venv = dir.join("venv");
+    let python = venv.join("bin/python");
+    let installed = dir.join("installed.txt");
+    if python.exists() && std::fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {
+        return Ok(python);
+    }
+    if venv.exists() {
+        std::fs::remove_dir_all(&venv).with_context(|| format!("old environment {}", venv.display()))?;
+    }
+    let made = run(command("python3").args(["-m", "venv"]).arg(&venv)).context(
+        "python3 is missing: install it with its venv module and pip (Debian: apt-get install python3-venv)",
+    )?;
+    ensure!(
+        made.status.success(),
+        "python3 cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)\n{}",
+        text(&made)
+    );
+    let requirements = dir.join("requirements.txt");
+    std::fs::write(&requirements, REQUIREMENTS)?;
+    let pip = run(command(&python)
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--requirement",
+        ])
+        .arg(&requirements))?;
+    ensure!(
+        pip.status.success(),
+        "pip could not install the emulator from {}\n{}",
+        requirements.display(),
+        text(&pip)
+    );
+    std::fs::write(&installed, REQUIREMENTS)?;
+    Ok(python)
+}
+
+fn run(command: &mut Command) -> std::io::Result<Output> {
+    command.output()
+}
+
+fn text(output: &Output) -> String {
+    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+}

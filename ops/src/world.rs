@@ -1,0 +1,241 @@
+//! A whole system on this machine: emulator, stack, Lambda and any number of workers, each in its own folder and on
+//! its own ports. Dropping the world ends all of it.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, anyhow};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::time::Instant;
+
+use crate::binaries::{Binaries, root};
+use crate::clients::{Clients, REGION};
+use crate::emulator::{Emulator, RoleCredentials};
+use crate::processes::Watchdog;
+use crate::stack::{self, Stack};
+use crate::worker::{Start, Worker};
+use crate::{python, worker};
+
+const POLL: Duration = Duration::from_millis(50);
+
+/// What can differ between worlds. The default is a fast one for tests.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Where logs and configuration go; a temporary folder when none.
+    pub dir: Option<PathBuf>,
+    /// The emulator's port; a free one when none.
+    pub port: Option<u16>,
+    /// The Lambda's time for a batch.
+    pub ingest_timeout_seconds: u32,
+    /// How long a delivered message stays hidden: at least six times the above.
+    pub visibility_seconds: u32,
+    /// Deliveries before the dead-letter queue.
+    pub max_receive_count: u32,
+    /// How long a worker keeps an event of a closed execution.
+    pub closed_visibility_seconds: u32,
+    /// How long the sample state machine waits.
+    pub approval_timeout_seconds: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            dir: None,
+            port: None,
+            ingest_timeout_seconds: 1,
+            visibility_seconds: 6,
+            max_receive_count: 2,
+            closed_visibility_seconds: 2,
+            approval_timeout_seconds: 3_600,
+        }
+    }
+}
+
+/// How a worker differs from the default one.
+#[derive(Debug, Clone, Default)]
+pub struct WorkerOptions {
+    /// Its endpoint instead of the emulator: a proxy between the two.
+    pub endpoint_url: Option<String>,
+    /// The ruleset's folder; the sample one when none.
+    pub rules_dir: Option<PathBuf>,
+    /// Where its API listens; a free port when none.
+    pub listen: Option<String>,
+    /// More settings, as `COUNTERSIGN_` variables.
+    pub variables: Vec<(String, String)>,
+}
+
+/// A running world.
+#[derive(Debug)]
+pub struct World {
+    /// The emulator's process and address.
+    pub emulator: Emulator,
+    /// Clients with the rights of an operator.
+    pub clients: Clients,
+    /// What the template made.
+    pub stack: Stack,
+    binaries: Binaries,
+    worker_credentials: RoleCredentials,
+    watchdog: Watchdog,
+    dir: Dir,
+}
+
+#[derive(Debug)]
+enum Dir {
+    Temporary(TempDir),
+    Kept(PathBuf),
+}
+
+impl World {
+    /// Builds the programs, starts the emulator and deploys the template with the real ingest binary.
+    ///
+    /// # Errors
+    ///
+    /// The error names the part that did not start, what it printed, and what to do where that is known.
+    pub async fn start(options: Options) -> Result<World> {
+        let binaries = tokio::task::spawn_blocking(Binaries::build).await??;
+        let python = tokio::task::spawn_blocking(|| python::environment(&root().join("target/local/python")))
+            .await??;
+        World::start_with(options, binaries, &python).await
+    }
+
+    /// As [`World::start`], with programs that are built already.
+    ///
+    /// # Errors
+    ///
+    /// As [`World::start`].
+    pub async fn start_with(options: Options, binaries: Binaries, python: &Path) -> Result<World> {
+        let dir = match &options.dir {
+            None => Dir::Temporary(tempfile::Builder::new().prefix("countersign-").tempdir()?),
+            Some(path) => {
+                std::fs::create_dir_all(path).with_context(|| format!("folder {}", path.display()))?;
+                Dir::Kept(path.clone())
+            }
+        };
+        let watchdog = Watchdog::start().context("sh, for the watchdog")?;
+        let emulator = Emulator::start(python, dir.path(), options.port, &watchdog).await?;
+        let clients = Clients::new(&emulator.endpoint_url);
+        let package = binaries.ingest_package()?;
+        emulator.put_object("packages", "ingest.zip", package).await.context("the Lambda's package")?;
+        let stack = stack::deploy(&clients, &parameters(&options)).await?;
+        emulator
+            .put_role_policy(&stack.worker_role_arn, "emulator", &unscoped_actions())
+            .await
+            .context("the worker's role")?;
+        let worker_credentials = emulator.assume_role(&stack.worker_role_arn).await?;
+        Ok(World { emulator, clients, stack, binaries, worker_credentials, watchdog, dir })
+    }
+
+    /// Where logs and configuration are.
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// The programs this world runs.
+    pub fn binaries(&self) -> &Binaries {
+        &self.binaries
+    }
+
+    /// Starts a worker of this name and waits until it is ready. A name may be used again after its worker ended; its
+    /// log goes on in the same file.
+    ///
+    /// # Errors
+    ///
+    /// With the end of the worker's log, when it ends or is not ready in time.
+    pub async fn start_worker(&self, name: &str, options: WorkerOptions) -> Result<Worker> {
+        let start = Start {
+            program: &self.binaries.countersign,
+            name: name.to_owned(),
+            dir: self.dir.path(),
+            config: self.worker_config(&options),
+            variables: options.variables,
+            credentials: &self.worker_credentials,
+            watchdog: &self.watchdog,
+        };
+        worker::Worker::start(start).await
+    }
+
+    fn worker_config(&self, options: &WorkerOptions) -> String {
+        // JSON's strings are TOML's.
+        let quoted = |text: &str| Value::from(text).to_string();
+        let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
+        format!(
+            "[aws]\nendpoint_url = {}\nregion = {}\n\n[tables]\ntasks = {}\ncontrol = {}\n\n[queues]\n\
+             closed_executions = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n",
+            quoted(options.endpoint_url.as_deref().unwrap_or(&self.emulator.endpoint_url)),
+            quoted(REGION),
+            quoted(&self.stack.tasks_table),
+            quoted(&self.stack.control_table),
+            quoted(&self.stack.closed_executions_queue_url),
+            quoted(&rules_dir.to_string_lossy()),
+            quoted(options.listen.as_deref().unwrap_or("127.0.0.1:0")),
+        )
+    }
+}
+
+impl Dir {
+    fn path(&self) -> &Path {
+        match self {
+            Dir::Temporary(dir) => dir.path(),
+            Dir::Kept(path) => path,
+        }
+    }
+}
+
+/// The ruleset of the repository.
+pub fn sample_rules() -> PathBuf {
+    root().join("rules/scripts")
+}
+
+fn parameters(options: &Options) -> Vec<(&'static str, String)> {
+    vec![
+        ("IngestCodeBucket", "packages".to_owned()),
+        ("IngestCodeKey", "ingest.zip".to_owned()),
+        ("IngestTimeoutSeconds", options.ingest_timeout_seconds.to_string()),
+        ("QueueVisibilitySeconds", options.visibility_seconds.to_string()),
+        ("QueueMaxReceiveCount", options.max_receive_count.to_string()),
+        ("ClosedVisibilitySeconds", options.closed_visibility_seconds.to_string()),
+        ("ApprovalTimeoutSeconds", options.approval_timeout_seconds.to_string()),
+        ("DeletionProtection", "false".to_owned()),
+        ("WorkerRoleAlsoTrusts", "arn:aws:iam::000000000000:root".to_owned()),
+    ]
+}
+
+/// Calls whose resource the emulator does not see: it asks for them on `*`, where AWS asks for the state machine's and
+/// the stream's ARN, which the template grants. All else is enforced as the template says.
+fn unscoped_actions() -> Value {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Action": [
+                "states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat",
+                "dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator",
+            ],
+            "Resource": "*",
+        }],
+    })
+}
+
+/// Asks until there is an answer, and fails with `what` when there is none in time. For what happens in another
+/// process, where nothing can be awaited.
+///
+/// # Errors
+///
+/// The probe's own error, at once; or that `what` did not happen within the time.
+pub async fn eventually<T>(
+    within: Duration,
+    what: &str,
+    mut probe: impl AsyncFnMut() -> Result<Option<T>>,
+) -> Result<T> {
+    let deadline = Instant::now() + within;
+    loop {
+        if let Some(answer) = probe().await? {
+            return Ok(answer);
+        }
+        if Instant::now() >= deadline {
+            return Err(anyhow!("not within {within:?}: {what}"));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}

@@ -1,0 +1,10 @@
+//! The whole system on the emulator, with real processes.
+//!
+//! A journey is a test function: it starts a [`ops::world::World`] of its own (own ports, own folder; two seconds),
+//! starts as many workers as it needs, does what people and workflows do (`ops::journeys`), and waits for what must
+//! come of it with [`ops::world::eventually`], never by a pause. What it starts ends with the world, also when the
+//! test fails; then the logs of a failed journey are kept by giving the world a folder (`Options::dir`).
+#![expect(clippy::unwrap_used, reason = "a panic in a journey's helper is a failed test")]
+
+mod ingest;
+mod leftovers;
