@@ -14,3 +14,5 @@ pub mod stack;
 pub mod journeys;
 pub mod worker;
 pub mod world;
+
+pub mod orders;

@@ -1,0 +1,52 @@
+//! `cargo ops test`: every check of the repository, in the order of how soon each can fail.
+
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context as _, Result};
+use ops::binaries::{cargo, root};
+use ops::python;
+
+/// Runs all checks; stops at the first that fails.
+pub(crate) fn run() -> Result<ExitCode> {
+    component("fmt", "rustfmt")?;
+    component("clippy", "clippy")?;
+    // Early: a missing python3-venv should not show after ten minutes of tests.
+    println!("== the emulator's environment");
+    python::environment(&root().join("target/local/python"))?;
+
+    let mut documentation = cargo();
+    documentation.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
+    let mut format = cargo();
+    format.args(["fmt", "--all", "--check"]);
+    let mut lints = cargo();
+    lints.args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
+    let mut tests = cargo();
+    tests.args(["test", "--workspace"]);
+    for (name, mut command) in
+        [("format", format), ("lints", lints), ("documentation", documentation), ("tests", tests)]
+    {
+        println!("== {name}");
+        if !status(&mut command)? {
+            eprintln!("{name}: failed");
+            return Ok(ExitCode::FAILURE);
+        }
+    }
+    println!("== all is well");
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A part of the toolchain that a minimal installation lacks.
+fn component(subcommand: &str, component: &str) -> Result<()> {
+    let mut command = cargo();
+    let output = command.args([subcommand, "--version"]).output().context("cargo cannot be started")?;
+    anyhow::ensure!(
+        output.status.success(),
+        "cargo {subcommand} is missing: rustup component add {component}"
+    );
+    Ok(())
+}
+
+fn status(command: &mut Command) -> Result<bool> {
+    let status = command.status().with_context(|| format!("{command:?} cannot be started"))?;
+    Ok(status.success())
+}

@@ -1,0 +1,194 @@
+//! `cargo ops up`: a world that stays, with sample orders flowing through it.
+
+use std::fs::File;
+use std::io::{IsTerminal as _, Write as _};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use futures::{StreamExt as _, TryStreamExt as _};
+use ops::binaries::root;
+use ops::orders::{self, SampleOrder};
+use ops::worker::Worker;
+use ops::world::{Options, WorkerOptions, World, sample_rules};
+use serde_json::json;
+use tokio::time::Instant;
+
+use crate::report::{Report, Row};
+
+/// Where people expect an emulator and the console; others are taken when these are busy.
+const USUAL_EMULATOR_PORT: u16 = 4566;
+const USUAL_CONSOLE_PORT: u16 = 8420;
+const STARTS_AT_ONCE: usize = 16;
+const POLL: Duration = Duration::from_millis(200);
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// How many sample orders to start
+    #[arg(long, default_value_t = 20)]
+    orders: usize,
+    /// Stop once every order is settled or escalated; exit code 0 only if each ended as expected
+    #[arg(long)]
+    exit: bool,
+    /// Another seed, other orders
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// The ruleset's folder; rules/scripts when absent
+    #[arg(long)]
+    rules: Option<PathBuf>,
+    /// The emulator's port; 4566 when absent, or a free one if that is busy
+    #[arg(long)]
+    port: Option<u16>,
+    /// The console's and API's port; 8420 when absent, or a free one if that is busy
+    #[arg(long)]
+    console_port: Option<u16>,
+    /// Seconds until orders that are neither settled nor escalated count as failed, with --exit
+    #[arg(long, default_value_t = 120)]
+    patience: u64,
+}
+
+/// Starts the world, its orders, and waits.
+pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
+    let begun = Instant::now();
+    let local = root().join("target/local");
+    let _lock = lock(&local)?;
+    let world = start_world(&arguments, &local).await?;
+    let worker = start_worker(&arguments, &world).await?;
+    println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
+    write_description(&local.join("world.json"), &arguments, &world, &worker)?;
+
+    let orders = orders::sample(arguments.orders, arguments.seed);
+    let arns = start_orders(&world, &orders).await?;
+    let deadline = Instant::now() + Duration::from_secs(arguments.patience);
+    let report = watch(&world, &orders, &arns, arguments.exit.then_some(deadline)).await?;
+    println!("{report}");
+    print_addresses(&world, &worker);
+    if arguments.exit {
+        return Ok(if report.as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    println!("Ctrl-C ends it.");
+    stay(worker).await
+}
+
+/// Held while the world lives: two of them would write the same files.
+fn lock(local: &Path) -> Result<File> {
+    std::fs::create_dir_all(local).with_context(|| format!("folder {}", local.display()))?;
+    let lock = File::create(local.join("lock"))?;
+    let busy =
+        || format!("another local world runs in this checkout: {}", local.join("world.json").display());
+    lock.try_lock().with_context(busy)?;
+    Ok(lock)
+}
+
+async fn start_world(arguments: &Arguments, local: &Path) -> Result<World> {
+    let dir = local.join("world");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir)
+            .with_context(|| format!("the last world's files in {}", dir.display()))?;
+    }
+    println!("building, and starting the emulator …");
+    let options = Options {
+        dir: Some(dir),
+        port: arguments.port.or_else(|| usual(USUAL_EMULATOR_PORT)),
+        ingest_timeout_seconds: 2,
+        visibility_seconds: 12,
+        max_receive_count: 3,
+        ..Options::default()
+    };
+    World::start(options).await
+}
+
+async fn start_worker(arguments: &Arguments, world: &World) -> Result<Worker> {
+    let port = arguments.console_port.or_else(|| usual(USUAL_CONSOLE_PORT)).unwrap_or(0);
+    let rules_dir = arguments.rules.as_deref().map(std::path::absolute).transpose()?;
+    let options =
+        WorkerOptions { rules_dir, listen: Some(format!("127.0.0.1:{port}")), ..WorkerOptions::default() };
+    world.start_worker("worker-1", options).await
+}
+
+/// The port, unless someone listens on it.
+fn usual(port: u16) -> Option<u16> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok().then_some(port)
+}
+
+/// `world.json`: what other programs need to find the world.
+fn write_description(path: &Path, arguments: &Arguments, world: &World, worker: &Worker) -> Result<()> {
+    let stack = &world.stack;
+    let description = json!({
+        "endpoint_url": world.emulator.endpoint_url,
+        "console_url": worker.url,
+        "state_machine_arn": stack.state_machine_arn,
+        "tasks_table": stack.tasks_table,
+        "control_table": stack.control_table,
+        "stream_arn": stack.tasks_stream_arn,
+        "queue_url": stack.task_queue_url,
+        "dead_letter_queue_url": stack.task_dead_letter_queue_url,
+        "closed_executions_queue_url": stack.closed_executions_queue_url,
+        "rules_dir": arguments.rules.clone().unwrap_or_else(sample_rules),
+        "worker_pid": worker.id(),
+        "worker_config": worker.config,
+    });
+    std::fs::write(path, format!("{description:#}\n")).with_context(|| path.display().to_string())
+}
+
+async fn start_orders(world: &World, orders: &[SampleOrder]) -> Result<Vec<String>> {
+    let starts = orders.iter().map(|order| world.start_execution(&order.input));
+    futures::stream::iter(starts).buffered(STARTS_AT_ONCE).try_collect().await
+}
+
+/// Follows the orders until each is settled or escalated, or the deadline.
+async fn watch(
+    world: &World,
+    orders: &[SampleOrder],
+    arns: &[String],
+    deadline: Option<Instant>,
+) -> Result<Report> {
+    let terminal = std::io::stdout().is_terminal();
+    let mut shown = None;
+    loop {
+        let tasks = world.tasks().await?;
+        let mut rows = Vec::new();
+        for (order, arn) in orders.iter().zip(arns) {
+            rows.push(Row::new(order, tasks.iter().find(|task| task.transaction_id == *arn)));
+        }
+        let ended = rows.iter().filter(|row| row.has_ended()).count();
+        if shown != Some(ended) {
+            shown = Some(ended);
+            let (start, end) = if terminal { ("\r", "") } else { ("", "\n") };
+            print!("{start}{ended} of {} orders settled or escalated{end}", orders.len());
+            std::io::stdout().flush()?;
+        }
+        if ended == orders.len() || deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+            if terminal {
+                println!();
+            }
+            let executions = futures::stream::iter(arns.iter().map(|arn| world.execution(arn)));
+            let executions = executions.buffered(STARTS_AT_ONCE).try_collect::<Vec<_>>().await?;
+            return Ok(Report::new(rows, &executions));
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
+
+fn print_addresses(world: &World, worker: &Worker) {
+    println!("console and API  {}", worker.url);
+    println!("emulator         {}", world.emulator.endpoint_url);
+    println!("logs             {}", world.dir().display());
+    println!(
+        "command line     {} --config {}",
+        world.binaries().countersign.display(),
+        worker.config.display()
+    );
+}
+
+/// Until Ctrl-C, which drops us, or until the worker ends, which it should not.
+async fn stay(mut worker: Worker) -> Result<ExitCode> {
+    loop {
+        if let Some(status) = worker.exited()? {
+            anyhow::bail!("the worker ended ({status}); its log is {}", worker.log.display());
+        }
+        tokio::time::sleep(POLL).await;
+    }
+}
