@@ -13,11 +13,19 @@ impl Failure {
     /// Every failure a workflow can see.
     pub const ALL: [Failure; 2] = [Failure::Rejected, Failure::TimedOut];
 
-    /// The name as Step Functions knows it.
+    /// The name as Step Functions knows it, for `Retry` and `Catch`.
     pub fn name(self) -> &'static str {
         match self {
             Failure::Rejected => "Approval.Rejected",
             Failure::TimedOut => "States.Timeout",
+        }
+    }
+
+    /// The error that an execution of the sample workflow ends with, for whoever started it.
+    pub fn execution_error(self) -> &'static str {
+        match self {
+            Failure::Rejected => "Approval.Rejected",
+            Failure::TimedOut => "Approval.TimedOut",
         }
     }
 }

@@ -1,6 +1,4 @@
-//! The contract between the workflow, the queue, the table and the worker.
-//!
-//! Values only: this crate knows serde, nothing of AWS, tokio or time. Modules in the order a task meets them.
+#![doc = include_str!("../README.md")]
 
 pub mod workflow;
 
