@@ -1,7 +1,7 @@
 //! The ruleset that decides, and its reload from a folder: the last good set always stays.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -34,11 +34,15 @@ impl ActiveRules {
 
     /// The newest edit that was refused, while it is the newest.
     pub fn refused(&self) -> Option<Refused> {
-        self.refused.lock().expect("no holder of the refusal panics").clone()
+        self.lock_refused().clone()
     }
 
     fn set_refused(&self, refused: Option<Refused>) {
-        *self.refused.lock().expect("no holder of the refusal panics") = refused;
+        *self.lock_refused() = refused;
+    }
+
+    fn lock_refused(&self) -> MutexGuard<'_, Option<Refused>> {
+        self.refused.lock().expect("no holder of the refusal panics")
     }
 }
 

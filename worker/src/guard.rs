@@ -3,7 +3,7 @@
 //! Only efficiency depends on it. A holder past its deadline does no harm, since each decision is written once; it
 //! stops so that two holders do not do the same work for long.
 
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,13 +20,17 @@ impl Validity {
 
     /// Moves the deadline on; never back.
     pub fn extend(&self, deadline: Instant) {
-        let mut until = self.0.lock().expect("no holder of a deadline panics");
+        let mut until = self.lock();
         *until = deadline.max(*until);
     }
 
     /// Not yet past.
     pub fn is_valid(&self) -> bool {
-        Instant::now() < *self.0.lock().expect("no holder of a deadline panics")
+        Instant::now() < *self.lock()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Instant> {
+        self.0.lock().expect("no holder of a deadline panics")
     }
 }
 

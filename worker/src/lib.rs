@@ -14,6 +14,7 @@ pub mod telemetry;
 
 pub mod active_rules;
 pub mod callback;
+pub mod control_table;
 pub mod executions;
 pub mod task_table;
 
@@ -24,3 +25,9 @@ mod delivery;
 pub mod expiry;
 pub mod person;
 pub mod pipeline;
+
+pub mod closed_executions;
+pub mod member;
+pub mod run;
+pub mod stream;
+pub mod sweeper;

@@ -12,7 +12,9 @@ use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use jiff::SignedDuration;
+use statemachine::item::Malformed;
 use statemachine::status::Delivery;
 use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
@@ -24,9 +26,11 @@ use crate::aws::{Class, Fault};
 use crate::budget::Budget;
 use crate::callback::Callback;
 use crate::clock::Clock;
+use crate::control_table::ControlTable;
 use crate::decision::{self, Answer};
 use crate::executions::Executions;
 use crate::guard::Guard;
+use crate::item;
 use crate::metrics::{Handled, Metrics, Service};
 use crate::retry;
 use crate::task::{Work, work};
@@ -47,6 +51,8 @@ pub struct Pipeline {
     pub callback: Callback,
     /// The questions.
     pub executions: Executions,
+    /// Where records that are no tasks are kept.
+    pub control: ControlTable,
     /// The active ruleset.
     pub rules: ActiveRules,
     /// Calls a second for `SendTask*`.
@@ -72,14 +78,40 @@ impl Pipeline {
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
-            Work::Decide(task) => self.contained(&task, guard, self.decide(&task, guard)).await,
-            Work::Deliver(task) => self.contained(&task, guard, self.deliver_unless_mine(&task, guard)).await,
-            Work::Poison(malformed) => {
-                error!(reason = %malformed, "a stream record is not a task: {malformed}");
-                Ok(Handled::Poison)
+            Work::Decide(task) => self.contained(&task, guard, self.decide(&task, guard).boxed()).await,
+            Work::Deliver(task) => {
+                self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
             }
+            Work::Poison(malformed) => self.keep_poison(record, &malformed, guard).await,
         };
         handled.unwrap_or(Handled::LeaseLost)
+    }
+
+    /// Keeps a record from which no task can be read in the control table, whole but for a token; then it is settled.
+    async fn keep_poison(
+        &self,
+        record: &Record,
+        malformed: &Malformed,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let sequence_number = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or("none");
+        let image = item::hidden_image(record);
+        let mut delays = Delays::default();
+        while guard.is_live() {
+            let (cause, now) = (malformed.to_string(), self.clock.now());
+            match self.control.note_poison(sequence_number, &image, &cause, now).await {
+                Ok(()) => {
+                    error!(sequence_number, cause, "record {sequence_number} is not a task: {cause}; kept");
+                    return Ok(Handled::Poison);
+                }
+                Err(fault) => {
+                    self.metrics.systemic_fault(Service::Control);
+                    error!(sequence_number, error = %fault, "record {sequence_number} is not kept yet: {fault}");
+                    sleep(delays.next()).await;
+                }
+            }
+        }
+        Err(Lost)
     }
 
     /// Runs the steps of one task so that a panic in them ends as an escalation of this task only.
@@ -87,7 +119,7 @@ impl Pipeline {
         &self,
         task: &Task,
         guard: &Guard,
-        steps: impl Future<Output = Result<Handled, Lost>>,
+        steps: BoxFuture<'_, Result<Handled, Lost>>,
     ) -> Result<Handled, Lost> {
         match AssertUnwindSafe(steps).catch_unwind().await {
             Ok(handled) => handled,
@@ -261,7 +293,12 @@ impl Pipeline {
         }
     }
 
-    pub(crate) async fn systemic(&self, task: &Task, service: Service, error: &dyn std::fmt::Display) {
+    pub(crate) async fn systemic(
+        &self,
+        task: &Task,
+        service: Service,
+        error: &(dyn std::fmt::Display + Sync),
+    ) {
         self.metrics.systemic_fault(service);
         error!(
             task.id = %task.id, error = %error,

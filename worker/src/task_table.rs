@@ -14,7 +14,7 @@ use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task, attribute};
+use statemachine::task::{Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, NO_DEADLINE, Worklist};
 
@@ -32,6 +32,17 @@ pub struct TaskTable {
     name: String,
     /// How long a settled task is kept.
     retention: SignedDuration,
+}
+
+/// Where a query goes on.
+pub type Key = HashMap<String, AttributeValue>;
+
+/// How many tasks one page of a worklist brings.
+const DUE_PAGE: i32 = 100;
+
+fn task_ids(items: &[Key]) -> Vec<TaskId> {
+    let ids = items.iter().filter_map(|item| item.get(attribute::TASK_ID)?.as_s().ok());
+    ids.filter_map(|id| TaskId::parse(id).ok()).collect()
 }
 
 /// How a conditional write ended.
@@ -91,6 +102,62 @@ impl TaskTable {
         Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
     }
 
+    /// One page of a worklist's tasks that are due by `until` (epoch seconds), the longest due first, and where the
+    /// next page starts. The index lags behind: read each task again before acting on it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the call fails.
+    pub async fn due(
+        &self,
+        list: &str,
+        until: i64,
+        start: Option<Key>,
+    ) -> Result<(Vec<TaskId>, Option<Key>), TableError> {
+        let condition = "#list = :list AND #listAt <= :until";
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index::WORKLIST)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":list", text(list))
+            .expression_attribute_values(":until", number(until))
+            .limit(DUE_PAGE)
+            .set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+        Ok((task_ids(answer.items()), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+
+    /// The tasks of one execution, as far as the index shows them.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the call fails.
+    pub async fn of_execution(&self, arn: &str) -> Result<Vec<TaskId>, TableError> {
+        let condition = "#transactionId = :arn";
+        let mut found = vec![];
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(index::BY_TRANSACTION)
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(Some(names(&[condition])))
+                .expression_attribute_values(":arn", text(arn))
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            found.extend(task_ids(answer.items()));
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
     /// **D**: stores a decision, once. A rule may decide a PENDING task, a person also an ESCALATED one.
     ///
     /// # Errors
@@ -103,12 +170,15 @@ impl TaskTable {
         evaluation: Option<&str>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
-        let mut set = "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at".to_owned();
+        let mut set =
+            "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none"
+                .to_owned();
         let mut values = vec![
             (":decision", item::to_map(&decision.to_item())),
             (":due", text(Delivery::Due.as_str())),
             (":list", text(&Worklist::Due.key_of(id))),
             (":at", number(now.as_second() + FIRST_ATTEMPT_SECONDS)),
+            (":none", number(0)),
             (":pending", text(Status::Pending.as_str())),
         ];
         if let Some(evaluation) = evaluation {

@@ -1,0 +1,161 @@
+//! Executions that ended without an answer: their undecided tasks expire within seconds.
+//!
+//! EventBridge puts `{"executionArn", "status"}` on a queue for each aborted, failed or timed-out execution. The event
+//! is proof that the workflow waits no longer. It never touches a decided task: a rejection makes its own execution
+//! FAILED before its delivery is recorded.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use serde::Deserialize;
+use statemachine::status::Delivery;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::aws::{Class, Fault};
+use crate::guard::{Guard, Validity};
+use crate::metrics::{Handled, Service};
+use crate::pipeline::{Lost, Pipeline};
+use crate::task_table::TableError;
+
+/// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
+const WAIT_SECONDS: i32 = 20;
+/// How often an event that finds no task is looked at: ingest may be slower than the event, and most executions that
+/// fail never had a task.
+const LOOKS: i32 = 4;
+/// The longest one event may take; the queue's visibility timeout must be longer.
+const EVENT_TIME: Duration = Duration::from_secs(20);
+/// After a failed receive.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What the queue brings.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Closed {
+    execution_arn: String,
+    status: String,
+}
+
+/// Consumes the queue until `stop`.
+#[derive(Debug)]
+pub struct ClosedExecutions {
+    /// The steps.
+    pub pipeline: Arc<Pipeline>,
+    /// The queue's client.
+    pub sqs: Client,
+    /// The queue.
+    pub queue_url: String,
+}
+
+impl ClosedExecutions {
+    /// Works until `stop`; the messages in hand are finished.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                received = self.receive() => received,
+            };
+            match received {
+                Ok(messages) => {
+                    futures::future::join_all(messages.iter().map(|message| self.take(message))).await;
+                }
+                Err(fault) => {
+                    if fault.class == Class::Systemic {
+                        self.pipeline.metrics.systemic_fault(Service::Queue);
+                    }
+                    warn!(error = %fault, "the queue of closed executions: {fault}");
+                    let _ = timeout(PAUSE, stop.cancelled()).await;
+                }
+            }
+        }
+    }
+
+    async fn receive(&self) -> Result<Vec<Message>, Fault> {
+        let request = self
+            .sqs
+            .receive_message()
+            .queue_url(&self.queue_url)
+            .max_number_of_messages(10)
+            .wait_time_seconds(WAIT_SECONDS)
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
+        let answer = request.send().await.map_err(|error| Fault::of("ReceiveMessage", &error))?;
+        Ok(answer.messages.unwrap_or_default())
+    }
+
+    /// Handles one message; one that is not deleted comes again, and ends in the dead-letter queue.
+    async fn take(&self, message: &Message) {
+        let id = message.message_id().unwrap_or("none");
+        let body = message.body().unwrap_or_default();
+        let event: Closed = match serde_json::from_str(body) {
+            Ok(event) => event,
+            Err(error) => {
+                error!(message.id = id, "message {id} is not a closed execution: {error}");
+                return;
+            }
+        };
+        let looks: i32 = message
+            .attributes()
+            .and_then(|attributes| attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount))
+            .and_then(|count| count.parse().ok())
+            .unwrap_or(1);
+        let guard = Guard::new(Validity::until(Instant::now() + EVENT_TIME), CancellationToken::new());
+        match self.close(&event, &guard).await {
+            Ok(0) if looks < LOOKS => {}
+            Ok(tasks) => {
+                info!(
+                    workflow = event.execution_arn,
+                    status = event.status,
+                    tasks,
+                    "a closed execution: {tasks} tasks"
+                );
+                self.delete(message).await;
+            }
+            Err(error) => {
+                warn!(
+                    workflow = event.execution_arn,
+                    error, "a closed execution waits for its next visibility: {error}"
+                );
+            }
+        }
+    }
+
+    /// Ends the execution's undecided tasks; returns how many tasks it has.
+    async fn close(&self, event: &Closed, guard: &Guard) -> Result<usize, String> {
+        let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
+        for id in &ids {
+            let Some(task) = self.pipeline.tasks.get(id).await.map_err(text)? else { continue };
+            let handled = match task.delivery {
+                None if task.status.is_final() => Ok(Handled::AlreadySettled),
+                None => self.pipeline.expire(&task, &event.status, guard).await,
+                Some(Delivery::Unverified) => self.pipeline.verify(&task, guard).await,
+                // Its sender finds the token closed, and verifies.
+                Some(Delivery::Due) => Ok(Handled::OwnWrite),
+                Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) => {
+                    Ok(Handled::AlreadySettled)
+                }
+            };
+            match handled {
+                Ok(handled) => self.pipeline.metrics.swept(handled),
+                Err(Lost) => return Err("no time left".to_owned()),
+            }
+        }
+        Ok(ids.len())
+    }
+
+    async fn delete(&self, message: &Message) {
+        let Some(handle) = message.receipt_handle() else { return };
+        let request = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
+        if let Err(error) = request.send().await {
+            let fault = Fault::of("DeleteMessage", &error);
+            warn!(error = %fault, "a handled message comes again: {fault}");
+        }
+    }
+}
+
+fn text(error: TableError) -> String {
+    error.to_string()
+}

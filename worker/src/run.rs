@@ -1,0 +1,78 @@
+//! Starts the worker's tasks, and stops them in order.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use rules::Ruleset;
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::{info, warn};
+
+use crate::active_rules::{self, ActiveRules};
+use crate::aws::Clients;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::member::Member;
+use crate::metrics::{Metrics, registry};
+
+/// Runs until `shutdown` resolves or a task fails, then drains within the configured time.
+///
+/// # Errors
+///
+/// What keeps the worker from starting, or the first task's failure. A drain that runs out of time is logged, not
+/// returned: whatever was in work is read again from its checkpoint.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+    let dir = &config.rules.dir;
+    let ruleset = Ruleset::load(dir).with_context(|| format!("rules.dir = {}", dir.display()))?;
+    info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
+    let rules = ActiveRules::new(ruleset);
+    let listener = TcpListener::bind(config.api.listen)
+        .await
+        .with_context(|| format!("api.listen = {}: choose another address or port 0", config.api.listen))?;
+    let address = listener.local_addr().context("the listener's address")?;
+    if let Some(file) = &config.api.address_file {
+        std::fs::write(file, format!("{address}\n"))
+            .with_context(|| format!("api.address_file = {file}: cannot be written"))?;
+    }
+    info!(%address, "listening on http://{address}");
+
+    let mut registry = registry();
+    let metrics = Metrics::register(&mut registry);
+    let clients = Clients::connect(&config.aws).await;
+    let member = Arc::new(Member::new(&config, clients, Clock::system(), rules.clone(), metrics.clone()));
+
+    let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
+    let tasks = TaskTracker::new();
+    let reload = active_rules::follow(dir.clone(), rules, metrics, stop.clone());
+    tasks.spawn(reload);
+    let work = {
+        let (member, leave) = (Arc::clone(&member), leave.clone());
+        async move { member.run(leave).await }
+    };
+    let mut work = tasks.spawn(work);
+    drop(listener);
+
+    let outcome = tokio::select! {
+        // A request to stop wins over a task that ends at the same moment: both lead to the drain.
+        biased;
+        () = shutdown => Ok(()),
+        ended = &mut work => ended.context("the worker panicked"),
+    };
+
+    info!("draining");
+    leave.cancel();
+    if !work.is_finished() && timeout(Duration::from_millis(config.worker.drain_ms), work).await.is_err() {
+        warn!("the drain ran out of time; what was in work is read again from its checkpoint");
+    }
+    stop.cancel();
+    tasks.close();
+    if timeout(Duration::from_secs(2), tasks.wait()).await.is_err() {
+        warn!(tasks.remaining = tasks.len(), "{} tasks did not stop in time", tasks.len());
+    }
+    info!("stopped");
+    outcome
+}

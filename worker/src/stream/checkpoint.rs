@@ -1,0 +1,101 @@
+//! How far a shard has been handled without a gap.
+
+use std::collections::VecDeque;
+
+/// The position of one record in one shard. Opaque: kept as text, never parsed (they outgrow `u128`).
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SequenceNumber(pub String);
+
+/// Names a delivered record until it settles.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Ticket(u64);
+
+/// Tracks one shard's records from arrival to settlement.
+///
+/// Records settle in any order; the checkpoint only moves over a prefix without gaps, because a stored checkpoint
+/// claims everything before it.
+#[derive(Debug, Default)]
+pub struct Checkpoint {
+    /// In arrival order; the first has the ticket `settled`.
+    outstanding: VecDeque<(SequenceNumber, bool)>,
+    /// How many records have left `outstanding`.
+    settled: u64,
+    /// The last record before the first gap.
+    position: Option<SequenceNumber>,
+}
+
+impl Checkpoint {
+    /// Notes that a record was handed out.
+    pub fn deliver(&mut self, record: SequenceNumber) -> Ticket {
+        self.outstanding.push_back((record, false));
+        Ticket(self.settled + self.outstanding.len() as u64 - 1)
+    }
+
+    /// Notes that a record is done.
+    ///
+    /// # Panics
+    ///
+    /// When the record settled before: the caller lost track of its own work.
+    pub fn settle(&mut self, Ticket(ticket): Ticket) {
+        let place = ticket.checked_sub(self.settled).and_then(|place| usize::try_from(place).ok());
+        let entry = place.and_then(|place| self.outstanding.get_mut(place)).expect("a record settles once");
+        entry.1 = true;
+        while let Some((_, true)) = self.outstanding.front() {
+            self.position = self.outstanding.pop_front().map(|(record, _)| record);
+            self.settled += 1;
+        }
+    }
+
+    /// The last record before the first gap; none while nothing has settled.
+    pub fn position(&self) -> Option<&SequenceNumber> {
+        self.position.as_ref()
+    }
+
+    /// How many records the position covers.
+    pub fn settled(&self) -> u64 {
+        self.settled
+    }
+
+    /// Everything delivered has settled, so a finished shard may be closed.
+    pub fn is_drained(&self) -> bool {
+        self.outstanding.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every order in which five records can settle.
+    #[test]
+    fn a_position_never_passes_an_unsettled_record() {
+        fn orders(rest: &[usize]) -> Vec<Vec<usize>> {
+            if rest.is_empty() {
+                return vec![vec![]];
+            }
+            let pick = |at: usize| {
+                let mut others = rest.to_vec();
+                let first = others.remove(at);
+                orders(&others).into_iter().map(move |tail| [vec![first], tail].concat())
+            };
+            (0..rest.len()).flat_map(pick).collect()
+        }
+        let all = orders(&[0, 1, 2, 3, 4]);
+        assert_eq!(all.len(), 120);
+        for order in all {
+            let mut checkpoint = Checkpoint::default();
+            let tickets: Vec<_> =
+                (0..5).map(|n| checkpoint.deliver(SequenceNumber(format!("{n}00")))).collect();
+            let mut done = [false; 5];
+            for place in order {
+                checkpoint.settle(tickets[place]);
+                done[place] = true;
+                let prefix = done.iter().take_while(|done| **done).count();
+                let expected = prefix.checked_sub(1).map(|last| SequenceNumber(format!("{last}00")));
+                assert_eq!(checkpoint.position(), expected.as_ref());
+                assert_eq!(checkpoint.settled(), prefix as u64);
+            }
+            assert!(checkpoint.is_drained());
+        }
+    }
+}

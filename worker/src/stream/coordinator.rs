@@ -1,0 +1,297 @@
+//! Takes and gives leases by the plan, starts and stops the work that each one stands for.
+//!
+//! One owner of all local leases: it compares them with the table on every round, so that what this process believes
+//! and what the table says cannot stay apart.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::aws::Fault;
+use crate::guard::{Guard, Validity};
+use crate::metrics::Service;
+use crate::pipeline::Lost;
+use crate::stream::fleet::Fleet;
+use crate::stream::lease::{Action, Lease, Subject, View, plan};
+use crate::stream::lease_table::{Held, LeaseError};
+use crate::stream::lineage::ready;
+use crate::stream::reader::{Ended, Parts, Reader};
+use crate::sweeper::Sweeper;
+
+/// How often the table is compared with what runs here: the longest a release waits to be taken up.
+const ROUND: Duration = Duration::from_secs(1);
+/// Leases taken side by side.
+const TAKES: usize = 16;
+/// How often a release is tried before it is left to the next holder's patience.
+const RELEASE_ATTEMPTS: u32 = 3;
+/// Heartbeats that stood still for this many lease times are removed.
+const DEAD_LEASES: u32 = 10;
+
+/// What the coordinator works with.
+#[derive(Debug)]
+pub struct Coordinator {
+    /// For readers.
+    pub parts: Parts,
+    /// For the worklists' buckets.
+    pub sweeper: Sweeper,
+    /// This worker's name.
+    pub me: String,
+    /// How long a lease outlives its holder's last heartbeat.
+    pub lease: Duration,
+    /// Until when this worker may act.
+    pub validity: Validity,
+    /// When the last round ended, for the heartbeat's watchdog.
+    pub last_round: Arc<std::sync::Mutex<Instant>>,
+    /// This worker lists the streams.
+    pub is_discoverer: Arc<AtomicBool>,
+    /// Wakes the discoverer.
+    pub discover: Arc<Notify>,
+    /// Woken when leases were made.
+    pub made: Arc<Notify>,
+    /// Told after the first complete round.
+    pub ready: CancellationToken,
+}
+
+/// One lease's work in this process.
+#[derive(Debug)]
+struct Local {
+    epoch: i64,
+    run: tokio::task::Id,
+    drain: CancellationToken,
+    lost: CancellationToken,
+    /// Whom it is released for once it is drained.
+    target: Option<String>,
+    lag: Arc<AtomicI64>,
+}
+
+#[derive(Debug, Default)]
+struct Hands {
+    work: BTreeMap<Subject, Local>,
+    running: JoinSet<(Subject, Ended)>,
+    fleet: Fleet,
+}
+
+impl Coordinator {
+    /// Works until `leave`, then gives everything up and returns.
+    pub async fn run(self, leave: CancellationToken) {
+        let mut hands = Hands::default();
+        let mut rounds = interval(ROUND);
+        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            let leaving = leave.is_cancelled();
+            if leaving && hands.work.is_empty() {
+                return;
+            }
+            tokio::select! {
+                // Ended work first: a drained lease is released before another round looks at it. Leaving starts a
+                // round at once.
+                biased;
+                Some(ended) = hands.running.join_next() => match ended {
+                    Ok((subject, ended)) => self.ended(&mut hands, subject, ended).await,
+                    Err(panicked) => {
+                        // Taken anew on the next round, from its checkpoint.
+                        error!(error = %panicked, "the work of a lease panicked: {panicked}");
+                        hands.work.retain(|_, local| local.run != panicked.id());
+                    }
+                },
+                () = leave.cancelled(), if !leaving => self.leave(&mut hands).await,
+                () = self.made.notified() => self.round(&mut hands, leaving).await,
+                _ = rounds.tick() => self.round(&mut hands, leaving).await,
+            }
+        }
+    }
+
+    async fn leave(&self, hands: &mut Hands) {
+        info!("leaving: {} leases to give up", hands.work.len());
+        self.round(hands, true).await;
+        // What no plan covers (the table did not answer) drains as well.
+        hands.work.values().for_each(|local| local.drain.cancel());
+    }
+
+    async fn round(&self, hands: &mut Hands, leaving: bool) {
+        if !self.validity.is_valid() {
+            // No heartbeat was seen to be written for too long: others may have taken everything.
+            hands.work.values().for_each(|local| local.lost.cancel());
+            return;
+        }
+        match self.view(hands).await {
+            Ok(leases) => {
+                self.follow(hands, &leases, leaving).await;
+                *self.last_round.lock().expect("no holder of the time panics") = Instant::now();
+                self.ready.cancel();
+            }
+            Err(fault) => {
+                self.parts.pipeline.metrics.systemic_fault(Service::Control);
+                error!(error = %fault, "the control table does not answer: {fault}");
+            }
+        }
+        let metrics = &self.parts.pipeline.metrics;
+        metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
+        metrics.in_flight.set(i64::try_from(self.parts.limits.records_in_hand()).unwrap_or(i64::MAX));
+        metrics
+            .in_flight_bytes
+            .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
+        let lag = hands.work.values().map(|local| local.lag.load(Ordering::Relaxed)).max();
+        metrics.lag_seconds.set(lag.unwrap_or(0));
+    }
+
+    async fn view(&self, hands: &mut Hands) -> Result<Vec<Lease>, Fault> {
+        let beats = self.parts.control.heartbeats().await?;
+        hands.fleet.note(&beats, Instant::now());
+        self.parts.leases.list().await
+    }
+
+    async fn follow(&self, hands: &mut Hands, leases: &[Lease], leaving: bool) {
+        let now = Instant::now();
+        let alive = with_me(hands.fleet.alive(self.lease, now), &self.me);
+        let mut live = hands.fleet.live(self.lease, now);
+        live.retain(|name| *name != self.me);
+        if !leaving {
+            live = with_me(live, &self.me);
+        }
+        self.share_budgets(live.len());
+        self.lead(hands, &live, now).await;
+        for (subject, local) in &hands.work {
+            let row = leases.iter().find(|lease| lease.subject == *subject);
+            // Eventually consistent reads may show an older epoch, never a newer one that is not real.
+            if row.is_none_or(|lease| lease.epoch > local.epoch) {
+                warn!("lease {}: taken by another worker", subject.key());
+                local.lost.cancel();
+            }
+        }
+        let ready = ready(leases);
+        let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
+        let mut takes = vec![];
+        for action in plan(view) {
+            match action {
+                Action::Take(subject) => takes.push(subject),
+                Action::Release(subject, target) => {
+                    if let Some(local) = hands.work.get_mut(&subject) {
+                        local.target = target;
+                        local.drain.cancel();
+                    }
+                }
+            }
+        }
+        // Leases of this process that it does not work on: a release that failed, a reader that ended by itself.
+        let idle = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me) && !leaving);
+        takes.extend(idle.map(|lease| lease.subject.clone()));
+        let seen = ready
+            .iter()
+            .filter(|lease| takes.contains(&lease.subject) && !hands.work.contains_key(&lease.subject));
+        let seen: Vec<Lease> = seen.map(|lease| (*lease).clone()).collect();
+        self.take(hands, seen).await;
+    }
+
+    async fn take(&self, hands: &mut Hands, seen: Vec<Lease>) {
+        let takes = seen.into_iter().map(|lease| {
+            let leases = self.parts.leases.clone();
+            async move { leases.take(&lease).await }
+        });
+        let taken: Vec<_> = futures::stream::iter(takes).buffer_unordered(TAKES).collect().await;
+        for held in taken {
+            match held {
+                Ok(held) => self.start(hands, held),
+                // Another worker was faster; the next round shows it.
+                Err(LeaseError::Lost) => {}
+                Err(LeaseError::Fault(fault)) => warn!(error = %fault, "a lease is not taken: {fault}"),
+            }
+        }
+    }
+
+    fn start(&self, hands: &mut Hands, held: Held) {
+        let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
+        let (epoch, lag) = (held.epoch(), Arc::default());
+        let guard = Guard::new(self.validity.clone(), lost.clone());
+        let subject = held.subject.clone();
+        let key = subject.clone();
+        let run = match &subject {
+            Subject::Shard { .. } => {
+                let reader = Reader::new(self.parts.clone(), held, guard, drain.clone(), Arc::clone(&lag));
+                hands.running.spawn(async move { (key, reader.run().await) })
+            }
+            Subject::Sweep(bucket) => {
+                let (sweeper, drain, bucket) = (self.sweeper.clone(), drain.clone(), *bucket);
+                hands.running.spawn(async move {
+                    let ended = match sweeper.run(bucket, &guard, drain).await {
+                        Ok(()) => Ended::Drained(held),
+                        Err(Lost) => Ended::Lost,
+                    };
+                    (key, ended)
+                })
+            }
+        };
+        let local = Local { epoch, run: run.id(), drain, lost, target: None, lag };
+        hands.work.insert(subject, local);
+    }
+
+    async fn ended(&self, hands: &mut Hands, subject: Subject, ended: Ended) {
+        let local = hands.work.remove(&subject);
+        match ended {
+            Ended::Shard => {
+                self.discover.notify_one();
+                self.made.notify_one();
+            }
+            Ended::Drained(held) => {
+                let target = local.and_then(|local| local.target);
+                self.release(held, target.as_deref()).await;
+            }
+            Ended::Lost => {}
+        }
+    }
+
+    async fn release(&self, mut held: Held, target: Option<&str>) {
+        let key = held.subject.key();
+        for _ in 0..RELEASE_ATTEMPTS {
+            match self.parts.leases.release(&mut held, target).await {
+                Ok(()) => {
+                    info!(lease = key, target, "lease {key}: released");
+                    return;
+                }
+                Err(LeaseError::Lost) => return,
+                Err(LeaseError::Fault(fault)) => {
+                    warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
+                }
+            }
+        }
+    }
+
+    /// The live worker with the smallest name lists the streams and clears away what the dead left.
+    async fn lead(&self, hands: &Hands, live: &[String], now: Instant) {
+        let is_me = live.first() == Some(&self.me);
+        if is_me && !self.is_discoverer.swap(true, Ordering::Relaxed) {
+            self.discover.notify_one();
+        }
+        self.is_discoverer.store(is_me, Ordering::Relaxed);
+        if is_me {
+            for worker in hands.fleet.dead(self.lease * DEAD_LEASES, now) {
+                if let Err(fault) = self.parts.control.remove_heartbeat(&worker).await {
+                    warn!(error = %fault, "the heartbeat of {worker} is not removed: {fault}");
+                }
+            }
+        }
+    }
+
+    fn share_budgets(&self, workers: usize) {
+        let pipeline = &self.parts.pipeline;
+        for budget in [&pipeline.send_budget, &pipeline.describe_budget, &pipeline.history_budget] {
+            budget.share(workers);
+        }
+    }
+}
+
+fn with_me(mut workers: Vec<String>, me: &str) -> Vec<String> {
+    if workers.iter().all(|name| name != me) {
+        workers.push(me.to_owned());
+        workers.sort();
+    }
+    workers
+}

@@ -1,0 +1,381 @@
+//! Leases and checkpoints in the control table.
+//!
+//! Every write of a holder is fenced by owner, epoch and counter. After each failed condition the item as it is
+//! (`ALL_OLD`) tells whether this very write was applied earlier, its answer lost: a lease that is still held is never
+//! given up for a lost reply.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+};
+
+use crate::aws::Fault;
+use crate::control_table::{ControlTable, PK, SK, number_of, text_of};
+use crate::stream::checkpoint::SequenceNumber;
+use crate::stream::lease::{Lease, Position, Subject};
+use crate::stream::lineage::{Change, Listed};
+use crate::task_table::{names, number, text};
+
+const PARTITION: &str = "lease";
+const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";
+
+/// A fenced write that found another holder: stop the work, the lease is someone else's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Another worker holds it, or its item is gone.
+    #[error("the lease is no longer held")]
+    Lost,
+    /// The call gave no answer; the same call finds out.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A lease in the hands of this process, with the fence of its next write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What it is for.
+    pub subject: Subject,
+    /// How far it was when it was taken, then as last written.
+    pub position: Position,
+    me: String,
+    epoch: i64,
+    counter: i64,
+}
+
+impl Held {
+    /// How often the lease has changed hands, this holder included.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+}
+
+/// The leases of the control table.
+#[derive(Debug, Clone)]
+pub struct LeaseTable {
+    control: ControlTable,
+    me: String,
+}
+
+impl LeaseTable {
+    /// Leases for the worker `me`: a name that no other process, past or present, has.
+    pub fn new(control: ControlTable, me: &str) -> LeaseTable {
+        LeaseTable { control, me: me.to_owned() }
+    }
+
+    /// Every lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn list(&self) -> Result<Vec<Lease>, Fault> {
+        Ok(self.control.query(PARTITION).await?.iter().filter_map(read_lease).collect())
+    }
+
+    /// Takes a lease as it was seen; fails when anyone wrote it since.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when another was faster.
+    pub async fn take(&self, seen: &Lease) -> Result<Held, LeaseError> {
+        let (epoch, counter) = (seen.epoch + 1, seen.counter + 1);
+        let held = Held {
+            subject: seen.subject.clone(),
+            position: seen.position.clone(),
+            me: self.me.clone(),
+            epoch,
+            counter,
+        };
+        let set = "SET #owner = :me, #epoch = :epoch, #counter = :counter REMOVE #target";
+        let condition = "#epoch = :seenEpoch AND #counter = :seenCounter";
+        let values = [
+            (":me", text(&self.me)),
+            (":epoch", number(epoch)),
+            (":counter", number(counter)),
+            (":seenEpoch", number(seen.epoch)),
+            (":seenCounter", number(seen.counter)),
+        ];
+        match self.update(&seen.subject, set, condition, values).await? {
+            Applied::Now => Ok(held),
+            Applied::Otherwise(Some(lease))
+                if lease.owner.as_ref() == Some(&self.me)
+                    && lease.epoch == epoch
+                    && lease.counter == counter =>
+            {
+                Ok(held)
+            }
+            Applied::Otherwise(_) => Err(LeaseError::Lost),
+        }
+    }
+
+    /// Stores how far a held lease has come.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    pub async fn checkpoint(&self, held: &mut Held, position: &SequenceNumber) -> Result<(), LeaseError> {
+        let set = "SET #position = :position, #counter = :next";
+        let extra = [(":position", text(&position.0))];
+        self.fenced(held, set, extra).await?;
+        held.position = Position::After(position.clone());
+        Ok(())
+    }
+
+    /// Gives a held lease up in writing, so that nobody has to wait for an expiry.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    pub async fn release(&self, held: &mut Held, target: Option<&str>) -> Result<(), LeaseError> {
+        match target {
+            Some(target) => {
+                let set = "SET #target = :target, #counter = :next REMOVE #owner";
+                self.fenced(held, set, [(":target", text(target))]).await
+            }
+            None => self.fenced(held, "SET #counter = :next REMOVE #owner", []).await,
+        }
+    }
+
+    /// Closes a shard that was read to its end: its tombstone and its children's leases in one transaction, so that
+    /// no crash can leave the end without the children.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    ///
+    /// # Panics
+    ///
+    /// When the lease is not a shard's: only shards end.
+    pub async fn end(&self, held: &mut Held, children: &[Listed]) -> Result<(), LeaseError> {
+        let Subject::Shard { stream, .. } = &held.subject else { panic!("only shards end") };
+        let set = "SET #position = :position, #counter = :next REMOVE #owner, #target";
+        let values = fence_values(held, [(":position", text(END))]);
+        let end = self.transact_update(&held.subject, set, Some(FENCE), values);
+        let create = children.iter().map(|child| {
+            let (set, values) = creation(child, false);
+            self.transact_update(&subject_of(stream, child), &set, None, values)
+        });
+        let writes: Vec<TransactWriteItem> = std::iter::once(end).chain(create).collect();
+        let answer = self.control.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        match answer {
+            Ok(_) => {}
+            Err(error) => match canceled_by_condition(&error) {
+                Some(Some(lease)) if lease.position == Position::End && lease.epoch == held.epoch => {}
+                Some(_) => return Err(LeaseError::Lost),
+                None => return Err(Fault::of("TransactWriteItems", &error).into()),
+            },
+        }
+        held.position = Position::End;
+        held.counter += 1;
+        Ok(())
+    }
+
+    /// Applies what a complete listing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be applied; the next listing finds out.
+    pub async fn apply(&self, stream: &str, change: &Change, now: i64) -> Result<(), Fault> {
+        let (subject, set, condition, values) = match change {
+            Change::Create { listed, parent_gone } => {
+                let (set, values) = creation(listed, *parent_gone);
+                (subject_of(stream, listed), set, "attribute_not_exists(#pk)", values)
+            }
+            Change::Orphan(subject) => {
+                let values = vec![(":yes", AttributeValue::Bool(true))];
+                (subject.clone(), "SET #parentGone = :yes".to_owned(), "attribute_exists(#pk)", values)
+            }
+            Change::Missing(subject) => {
+                let values = vec![(":now", number(now))];
+                let set = "SET #missingSince = if_not_exists(#missingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", values)
+            }
+            Change::Found(subject) => {
+                (subject.clone(), "REMOVE #missingSince".to_owned(), "attribute_exists(#pk)", vec![])
+            }
+            Change::Forget(subject) => return self.forget(subject).await,
+        };
+        self.update(&subject, &set, condition, values).await.map(drop)
+    }
+
+    /// Makes the lease of one bucket of the worklists, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be there.
+    pub async fn create_sweep(&self, bucket: u8) -> Result<(), Fault> {
+        let set = "SET #epoch = :zero, #counter = :zero, #position = :start";
+        let values = [(":zero", number(0)), (":start", text(START))];
+        self.update(&Subject::Sweep(bucket), set, "attribute_not_exists(#pk)", values).await.map(drop)
+    }
+
+    async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
+        let condition = "#position = :end";
+        let request = self
+            .control
+            .client
+            .delete_item()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":end", text(END));
+        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+    }
+
+    async fn fenced<const N: usize>(
+        &self,
+        held: &mut Held,
+        set: &str,
+        extra: [(&'static str, AttributeValue); N],
+    ) -> Result<(), LeaseError> {
+        let values = fence_values(held, extra);
+        let next = held.counter + 1;
+        match self.update(&held.subject, set, FENCE, values).await? {
+            Applied::Now => {}
+            // The counter moves only under this fence, so at the next value it is this very write. A release has no
+            // owner to compare.
+            Applied::Otherwise(Some(lease))
+                if lease.epoch == held.epoch
+                    && lease.counter == next
+                    && lease.owner.as_ref().is_none_or(|owner| *owner == held.me) => {}
+            Applied::Otherwise(_) => return Err(LeaseError::Lost),
+        }
+        held.counter = next;
+        Ok(())
+    }
+
+    fn transact_update(
+        &self,
+        subject: &Subject,
+        set: &str,
+        condition: Option<&str>,
+        values: Vec<(&'static str, AttributeValue)>,
+    ) -> TransactWriteItem {
+        let update = Update::builder()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .update_expression(set)
+            .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_names(Some(names(&[set, condition.unwrap_or_default()])))
+            .set_expression_attribute_values(Some(to_map(values)))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .expect("table, key and expression are set");
+        TransactWriteItem::builder().update(update).build()
+    }
+
+    async fn update(
+        &self,
+        subject: &Subject,
+        set: &str,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Applied, Fault> {
+        let values = to_map(values);
+        let request = self
+            .control
+            .client
+            .update_item()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .update_expression(set)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[set, condition])))
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(Applied::Now),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Applied::Otherwise(failed.item().and_then(read_lease).map(Box::new)))
+                }
+                _ => Err(Fault::of("UpdateItem", &error)),
+            },
+        }
+    }
+}
+
+enum Applied {
+    Now,
+    /// The condition failed; the item as it is.
+    Otherwise(Option<Box<Lease>>),
+}
+
+const START: &str = "TRIM_HORIZON";
+const END: &str = "SHARD_END";
+
+/// An upsert that changes nothing where the lease is there already.
+fn creation(listed: &Listed, parent_gone: bool) -> (String, Vec<(&'static str, AttributeValue)>) {
+    let mut set = "SET #epoch = if_not_exists(#epoch, :zero), #counter = if_not_exists(#counter, :zero), \
+                   #position = if_not_exists(#position, :start), \
+                   #parentGone = if_not_exists(#parentGone, :gone)"
+        .to_owned();
+    let mut values =
+        vec![(":zero", number(0)), (":start", text(START)), (":gone", AttributeValue::Bool(parent_gone))];
+    if let Some(parent) = &listed.parent {
+        set.push_str(", #parent = :parent");
+        values.push((":parent", text(parent)));
+    }
+    (set, values)
+}
+
+fn subject_of(stream: &str, listed: &Listed) -> Subject {
+    Subject::Shard { stream: stream.to_owned(), shard: listed.shard.clone() }
+}
+
+fn fence_values<const N: usize>(
+    held: &Held,
+    extra: [(&'static str, AttributeValue); N],
+) -> Vec<(&'static str, AttributeValue)> {
+    let fence = [
+        (":me", text(&held.me)),
+        (":epoch", number(held.epoch)),
+        (":counter", number(held.counter)),
+        (":next", number(held.counter + 1)),
+    ];
+    fence.into_iter().chain(extra).collect()
+}
+
+fn to_map(
+    values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+) -> HashMap<String, AttributeValue> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+fn key(subject: &Subject) -> HashMap<String, AttributeValue> {
+    HashMap::from([(PK.to_owned(), text(PARTITION)), (SK.to_owned(), text(&subject.key()))])
+}
+
+fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease> {
+    let flag = |name| item.get(name).and_then(|flag| flag.as_bool().ok()).copied().unwrap_or(false);
+    Some(Lease {
+        subject: Subject::parse(&text_of(item, SK)?)?,
+        parent: text_of(item, "parent"),
+        owner: text_of(item, "owner"),
+        target: text_of(item, "target"),
+        epoch: number_of(item, "epoch")?,
+        counter: number_of(item, "counter")?,
+        position: match text_of(item, "position")?.as_str() {
+            START => Position::TrimHorizon,
+            END => Position::End,
+            sequence_number => Position::After(SequenceNumber(sequence_number.to_owned())),
+        },
+        parent_gone: flag("parentGone"),
+        missing_since: number_of(item, "missingSince"),
+    })
+}
+
+/// The first item's state when the transaction failed on its condition; none when it failed otherwise.
+fn canceled_by_condition(error: &SdkError<TransactWriteItemsError>) -> Option<Option<Lease>> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(canceled) => {
+            let first = canceled.cancellation_reasons().first()?;
+            (first.code() == Some("ConditionalCheckFailed")).then(|| first.item().and_then(read_lease))
+        }
+        _ => None,
+    }
+}

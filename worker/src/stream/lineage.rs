@@ -1,0 +1,226 @@
+//! Which shards may be read now: parents before children. Pure.
+
+use std::collections::BTreeMap;
+
+use crate::stream::lease::{Lease, Position, Subject};
+
+/// How long the lease of a shard that no listing shows any more is kept, in seconds: twice the stream's retention.
+pub const TOMBSTONE_SECONDS: i64 = 48 * 3_600;
+
+/// A shard as a listing shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its id.
+    pub shard: String,
+    /// Its parent's id; kept in the listing even after the parent is gone.
+    pub parent: Option<String>,
+}
+
+/// What a complete listing changes in the control table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Change {
+    /// A shard without a lease.
+    Create {
+        /// The shard.
+        listed: Listed,
+        /// Its parent is neither listed nor known.
+        parent_gone: bool,
+    },
+    /// A lease whose parent is neither listed nor known.
+    Orphan(Subject),
+    /// A lease whose shard the listing lacks, for the first time.
+    Missing(Subject),
+    /// A lease whose shard is back.
+    Found(Subject),
+    /// A tombstone that nothing refers to any more.
+    Forget(Subject),
+}
+
+/// The leases that may be worked on: not ended, and the parent ended or proven gone by a complete listing. A parent
+/// whose lease is merely absent is waited for: absence is not proof.
+pub fn ready(leases: &[Lease]) -> Vec<&Lease> {
+    let position: BTreeMap<&Subject, &Position> =
+        leases.iter().map(|lease| (&lease.subject, &lease.position)).collect();
+    let parent_is_done = |lease: &Lease| match (&lease.subject, &lease.parent) {
+        (Subject::Shard { stream, .. }, Some(parent)) => {
+            let parent = Subject::Shard { stream: stream.clone(), shard: parent.clone() };
+            lease.parent_gone || position.get(&parent).is_some_and(|position| **position == Position::End)
+        }
+        (Subject::Shard { .. } | Subject::Sweep(_), _) => true,
+    };
+    leases.iter().filter(|lease| lease.position != Position::End && parent_is_done(lease)).collect()
+}
+
+/// Compares the leases of one stream with a **complete** listing of it at `now` (epoch seconds).
+///
+/// Deleting takes two looks at least [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream
+/// that had shards is a fault, not a fact.
+pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec<Change> {
+    let known: BTreeMap<&str, &Lease> = leases
+        .iter()
+        .filter_map(|lease| match &lease.subject {
+            Subject::Shard { stream: of, shard } if of == stream => Some((shard.as_str(), lease)),
+            Subject::Shard { .. } | Subject::Sweep(_) => None,
+        })
+        .collect();
+    if listing.is_empty() {
+        return vec![];
+    }
+    let parent_is_gone = |parent: &Option<String>| match parent {
+        None => false,
+        Some(parent) => {
+            !known.contains_key(parent.as_str()) && listing.iter().all(|listed| listed.shard != *parent)
+        }
+    };
+    let mut changes: Vec<Change> = parents_first(listing)
+        .into_iter()
+        .filter(|listed| !known.contains_key(listed.shard.as_str()))
+        .map(|listed| Change::Create { listed: listed.clone(), parent_gone: parent_is_gone(&listed.parent) })
+        .collect();
+    for (shard, lease) in &known {
+        if !lease.parent_gone && parent_is_gone(&lease.parent) {
+            changes.push(Change::Orphan(lease.subject.clone()));
+        }
+        let is_listed = listing.iter().any(|listed| listed.shard == *shard);
+        match (is_listed, lease.missing_since) {
+            (true, Some(_)) => changes.push(Change::Found(lease.subject.clone())),
+            (false, None) => changes.push(Change::Missing(lease.subject.clone())),
+            (false, Some(since))
+                if now - since >= TOMBSTONE_SECONDS
+                    && lease.position == Position::End
+                    && children_have_moved(shard, &known) =>
+            {
+                changes.push(Change::Forget(lease.subject.clone()));
+            }
+            (true, None) | (false, Some(_)) => {}
+        }
+    }
+    changes
+}
+
+fn children_have_moved(shard: &str, known: &BTreeMap<&str, &Lease>) -> bool {
+    known
+        .values()
+        .filter(|lease| lease.parent.as_deref() == Some(shard))
+        .all(|child| child.position != Position::TrimHorizon)
+}
+
+/// A listing in an order in which each parent stands before its children: it has no promised order of its own.
+fn parents_first(listing: &[Listed]) -> Vec<&Listed> {
+    let by_id: BTreeMap<&str, &Listed> =
+        listing.iter().map(|listed| (listed.shard.as_str(), listed)).collect();
+    let depth = |listed: &Listed| {
+        let mut depth = 0;
+        let mut at = listed;
+        while let Some(parent) = at.parent.as_deref().and_then(|parent| by_id.get(parent))
+            && depth <= listing.len()
+        {
+            depth += 1;
+            at = parent;
+        }
+        depth
+    };
+    let mut sorted: Vec<&Listed> = by_id.values().copied().collect();
+    sorted.sort_by_key(|listed| (depth(listed), listed.shard.as_str()));
+    sorted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::checkpoint::SequenceNumber;
+
+    fn listed(shard: &str, parent: Option<&str>) -> Listed {
+        Listed { shard: shard.to_owned(), parent: parent.map(str::to_owned) }
+    }
+
+    fn lease(shard: &str, parent: Option<&str>, position: Position, missing_since: Option<i64>) -> Lease {
+        Lease {
+            subject: Subject::Shard { stream: "arn".to_owned(), shard: shard.to_owned() },
+            parent: parent.map(str::to_owned),
+            owner: None,
+            target: None,
+            epoch: 0,
+            counter: 0,
+            position,
+            parent_gone: false,
+            missing_since,
+        }
+    }
+
+    fn ids(leases: &[&Lease]) -> Vec<String> {
+        leases.iter().map(|lease| lease.subject.key()).collect()
+    }
+
+    #[test]
+    fn a_child_waits_for_its_parents_end() {
+        let after = Position::After(SequenceNumber("9".to_owned()));
+        let mut leases = [
+            lease("a", None, after, None),
+            lease("b", Some("a"), Position::TrimHorizon, None),
+            lease("c", Some("b"), Position::TrimHorizon, None),
+            lease("d", Some("never-seen"), Position::TrimHorizon, None),
+        ];
+        assert_eq!(ids(&ready(&leases)), ["shard|arn|a"]);
+        leases[0].position = Position::End;
+        assert_eq!(ids(&ready(&leases)), ["shard|arn|b"]);
+        leases[3].parent_gone = true;
+        assert_eq!(ids(&ready(&leases)), ["shard|arn|b", "shard|arn|d"]);
+    }
+
+    #[test]
+    fn a_listing_in_any_order_creates_parents_first() {
+        let listing = [listed("c", Some("b")), listed("a", Some("gone")), listed("b", Some("a"))];
+        let created: Vec<(String, bool)> = sync("arn", &[], &listing, 0)
+            .into_iter()
+            .map(|change| match change {
+                Change::Create { listed, parent_gone } => (listed.shard, parent_gone),
+                other => panic!("{other:?}"),
+            })
+            .collect();
+        assert_eq!(created, [("a".to_owned(), true), ("b".to_owned(), false), ("c".to_owned(), false)]);
+    }
+
+    #[test]
+    fn an_empty_listing_changes_nothing() {
+        let old = lease("a", None, Position::End, Some(0));
+        assert_eq!(sync("arn", std::slice::from_ref(&old), &[], TOMBSTONE_SECONDS * 9), []);
+    }
+
+    #[test]
+    fn a_tombstone_is_forgotten_in_two_steps_and_late() {
+        let listing = [listed("b", Some("a"))];
+        let child = lease("b", Some("a"), Position::After(SequenceNumber("1".to_owned())), None);
+        let at = |missing_since, now| {
+            let leases = [lease("a", None, Position::End, missing_since), child.clone()];
+            sync("arn", &leases, &listing, now)
+        };
+        let subject = Subject::Shard { stream: "arn".to_owned(), shard: "a".to_owned() };
+        assert_eq!(at(None, 100), [Change::Missing(subject.clone())]);
+        assert_eq!(at(Some(100), 100 + TOMBSTONE_SECONDS - 1), []);
+        assert_eq!(at(Some(100), 100 + TOMBSTONE_SECONDS), [Change::Forget(subject)]);
+    }
+
+    #[test]
+    fn a_tombstone_stays_while_a_child_has_not_moved_or_it_is_not_ended() {
+        let listing = [listed("b", Some("a"))];
+        let still =
+            [lease("a", None, Position::End, Some(0)), lease("b", Some("a"), Position::TrimHorizon, None)];
+        assert_eq!(sync("arn", &still, &listing, TOMBSTONE_SECONDS), []);
+        let open = [lease("a", None, Position::TrimHorizon, Some(0))];
+        assert_eq!(
+            sync("arn", &open, &listing, TOMBSTONE_SECONDS),
+            [Change::Create { listed: listed("b", Some("a")), parent_gone: false }]
+        );
+    }
+
+    #[test]
+    fn a_shard_that_is_back_is_found() {
+        let listing = [listed("a", None)];
+        let lost = [lease("a", None, Position::TrimHorizon, Some(5))];
+        assert_eq!(
+            sync("arn", &lost, &listing, 9),
+            [Change::Found(Subject::Shard { stream: "arn".to_owned(), shard: "a".to_owned() })]
+        );
+    }
+}

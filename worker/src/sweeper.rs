@@ -1,0 +1,136 @@
+//! The same steps for tasks that the stream did not bring: why nothing is lost.
+//!
+//! Walks one bucket of the worklists PENDING, DUE, VERIFY and the passed deadlines of ESCALATED. It needs no stream and
+//! could finish every task alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use statemachine::status::Status;
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+use statemachine::worklist::Worklist;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::guard::Guard;
+use crate::metrics::Handled;
+use crate::pipeline::{Lost, Pipeline};
+use crate::task_table::TableError;
+
+/// Tasks of one bucket that are worked on side by side.
+const SIDE_BY_SIDE: usize = 8;
+
+/// Walks worklists.
+#[derive(Debug, Clone)]
+pub struct Sweeper {
+    /// The steps.
+    pub pipeline: Arc<Pipeline>,
+    /// Between two walks of a bucket.
+    pub every: Duration,
+}
+
+impl Sweeper {
+    /// Walks one bucket now and again until `drain`.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn run(&self, bucket: u8, guard: &Guard, drain: CancellationToken) -> Result<(), Lost> {
+        loop {
+            for list in Worklist::ALL {
+                if let Err(error) = self.walk(list, bucket, guard, &drain).await? {
+                    let list = list.key(bucket);
+                    warn!(list, error = %error, "worklist {list}: {error}; walked again later");
+                }
+            }
+            tokio::select! {
+                // A lost lease needs no end; a drain is between two walks.
+                biased;
+                () = guard.lost() => return Err(Lost),
+                drained = timeout(self.every, drain.cancelled()) => if drained.is_ok() { return Ok(()) },
+            }
+        }
+    }
+
+    async fn walk(
+        &self,
+        list: Worklist,
+        bucket: u8,
+        guard: &Guard,
+        drain: &CancellationToken,
+    ) -> Result<Result<(), TableError>, Lost> {
+        let key = list.key(bucket);
+        let mut start = None;
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            if drain.is_cancelled() {
+                return Ok(Ok(()));
+            }
+            let now = self.pipeline.clock.now().as_second();
+            let (ids, next) = match self.pipeline.tasks.due(&key, now, start).await {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
+            let mut handled = futures::stream::iter(ids.into_iter().map(|id| {
+                let (sweeper, guard) = (self.clone(), guard.clone());
+                async move { sweeper.finish(list, id, &guard).await }
+            }))
+            .buffer_unordered(SIDE_BY_SIDE);
+            while let Some(handled) = handled.next().await {
+                self.pipeline.metrics.swept(handled?);
+            }
+            start = next;
+            if start.is_none() {
+                return Ok(Ok(()));
+            }
+        }
+    }
+
+    /// Reads a listed task again, consistently, and takes it through what it still asks for.
+    async fn finish(&self, list: Worklist, id: TaskId, guard: &Guard) -> Result<Handled, Lost> {
+        let task = match self.pipeline.tasks.get(&id).await {
+            Ok(Some(task)) => task,
+            Ok(None) => return Ok(Handled::Gone),
+            Err(error) => {
+                warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
+                return Ok(Handled::PutOff);
+            }
+        };
+        // The index lags behind the table: the task may have moved on.
+        if task.list.as_deref() != Some(&list.key_of(&task.id)) {
+            return Ok(Handled::AlreadySettled);
+        }
+        match list {
+            Worklist::Pending => self.decide(&task, guard).await,
+            Worklist::Escalated => self.ask(&task, list, guard).await,
+            Worklist::Due => self.pipeline.deliver(&task, guard).await,
+            Worklist::Verify => self.pipeline.verify(&task, guard).await,
+        }
+    }
+
+    async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let now = self.pipeline.clock.now().as_second();
+        // An expired state answers nobody: ask before a decision is stored that no one can receive.
+        if task.deadline.is_some_and(|deadline| deadline < now) {
+            let asked = self.pipeline.expire_if_gone(task, guard).await?;
+            if asked != Handled::PutOff {
+                return Ok(asked);
+            }
+        }
+        debug_assert_eq!(task.status, Status::Pending);
+        self.pipeline.decide(task, guard).await
+    }
+
+    /// A passed deadline only triggers the question; a workflow that still waits is asked about again later.
+    async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
+        match self.pipeline.expire_if_gone(task, guard).await? {
+            Handled::PutOff => self.pipeline.put_off(task, list, guard).await,
+            handled => Ok(handled),
+        }
+    }
+}
