@@ -16,6 +16,7 @@ pub mod active_rules;
 pub mod callback;
 pub mod control_table;
 pub mod executions;
+pub mod task_list;
 pub mod task_table;
 
 pub mod decision;
@@ -27,7 +28,10 @@ pub mod person;
 pub mod pipeline;
 
 pub mod closed_executions;
-pub mod member;
-pub mod run;
 pub mod stream;
 pub mod sweeper;
+
+pub mod member;
+
+pub mod api;
+pub mod run;

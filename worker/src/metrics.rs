@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::collector::Collector;
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -126,6 +127,15 @@ label! {
     }
 }
 
+/// The labels of an answered request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Answered {
+    /// The router's own pattern, such as `/v1/tasks/{id}`; `other` for a path it does not know.
+    route: String,
+    method: &'static str,
+    status: u16,
+}
+
 type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
 /// The worker's metrics. Cheap to clone; one set per process.
@@ -141,6 +151,8 @@ pub struct Metrics {
     evaluation_duration: Histogram,
     reloads: Counters<1>,
     faults: Counters<1>,
+    requests: Family<Answered, Counter>,
+    request_duration: Histogram,
     /// Records read and not yet settled.
     pub in_flight: Gauge,
     /// Bytes of those records.
@@ -171,6 +183,8 @@ impl Metrics {
             ]),
             reloads: Family::default(),
             faults: Family::default(),
+            requests: Family::default(),
+            request_duration: Histogram::new(CALL_BUCKETS),
             in_flight: Gauge::default(),
             in_flight_bytes: Gauge::default(),
             leases: Gauge::default(),
@@ -182,6 +196,7 @@ impl Metrics {
         registry.register("build", "The program that runs", version);
         metrics.register_work(registry);
         metrics.register_state(registry);
+        metrics.register_requests(registry);
         metrics
     }
 
@@ -236,6 +251,16 @@ impl Metrics {
         );
     }
 
+    fn register_requests(&self, registry: &mut Registry) {
+        registry.register("http_requests", "Requests by route, method and status", self.requests.clone());
+        registry.register_with_unit(
+            "http_request_duration",
+            "Time of one request",
+            Unit::Seconds,
+            self.request_duration.clone(),
+        );
+    }
+
     /// Counts a stream record's outcome.
     pub fn record(&self, handled: Handled) {
         self.records.get_or_create(&[("result", handled.label())]).inc();
@@ -286,6 +311,12 @@ impl Metrics {
     /// Counts a changed ruleset.
     pub fn reloaded(&self, result: Reload) {
         self.reloads.get_or_create(&[("result", result.label())]).inc();
+    }
+
+    /// Counts an answered request. `route` is the router's pattern, never the path.
+    pub fn answered_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
+        self.request_duration.observe(took.as_secs_f64());
     }
 
     /// Counts a failure that hits every call alike.

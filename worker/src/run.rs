@@ -13,11 +13,14 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::active_rules::{self, ActiveRules};
+use crate::api::health::Readiness;
+use crate::api::{ApiState, serve};
 use crate::aws::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::member::Member;
 use crate::metrics::{Metrics, registry};
+use crate::task_list::TaskList;
 
 /// Runs until `shutdown` resolves or a task fails, then drains within the configured time.
 ///
@@ -43,27 +46,36 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let mut registry = registry();
     let metrics = Metrics::register(&mut registry);
     let clients = Clients::connect(&config.aws).await;
-    let member = Arc::new(Member::new(&config, clients, Clock::system(), rules.clone(), metrics.clone()));
+    let member = Member::new(&config, clients.clone(), Clock::system(), rules.clone(), metrics.clone());
 
     let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
-    let reload = active_rules::follow(dir.clone(), rules, metrics, stop.clone());
-    tasks.spawn(reload);
-    let work = {
-        let (member, leave) = (Arc::clone(&member), leave.clone());
-        async move { member.run(leave).await }
+    tasks.spawn(active_rules::follow(dir.clone(), rules, metrics, stop.clone()));
+    let readiness = Readiness::starting("the first look at the tables");
+    let state = ApiState {
+        task_list: TaskList::new(clients.dynamodb.clone(), &config.tables.tasks),
+        pipeline: Arc::clone(&member.pipeline),
+        registry: Arc::new(registry),
+        readiness: readiness.clone(),
+        tracker: tasks.clone(),
     };
-    let mut work = tasks.spawn(work);
-    drop(listener);
+    let mut api = tasks.spawn(serve(listener, state, stop.clone()));
+    tasks.spawn(become_ready(member.ready.clone(), readiness.clone(), stop.clone()));
+    let mut work = tasks.spawn({
+        let leave = leave.clone();
+        async move { member.run(leave).await }
+    });
 
     let outcome = tokio::select! {
         // A request to stop wins over a task that ends at the same moment: both lead to the drain.
         biased;
         () = shutdown => Ok(()),
         ended = &mut work => ended.context("the worker panicked"),
+        ended = &mut api => ended.context("the API panicked").flatten(),
     };
 
     info!("draining");
+    readiness.drain();
     leave.cancel();
     if !work.is_finished() && timeout(Duration::from_millis(config.worker.drain_ms), work).await.is_err() {
         warn!("the drain ran out of time; what was in work is read again from its checkpoint");
@@ -75,4 +87,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     }
     info!("stopped");
     outcome
+}
+
+async fn become_ready(ready: CancellationToken, readiness: Readiness, stop: CancellationToken) {
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        () = ready.cancelled() => readiness.ready(),
+    }
 }

@@ -1,0 +1,207 @@
+//! Every way a request can fail, as RFC 9457 problem details: the only map to status codes.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+use tracing::error;
+
+use super::view::{TaskView, etag};
+use crate::task_list::ListError;
+use crate::task_table::TableError;
+
+/// The media type of a problem.
+pub const CONTENT_TYPE: &str = "application/problem+json";
+/// Before the name of each problem in its `type`.
+const TYPE_PREFIX: &str = "urn:countersign:problem:";
+/// What a caller is told to wait after a service did not answer, in seconds.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+/// Why a request did not do what it asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Failure {
+    /// No such path.
+    NoSuchResource,
+    /// The path is there, the method is not.
+    MethodNotAllowed,
+    /// No such task.
+    NoSuchTask(TaskId),
+    /// A parameter, header or body that does not say what it must.
+    Invalid(String),
+    /// The body is not declared as JSON.
+    NotJson,
+    /// The body is too long.
+    TooLarge,
+    /// A browser sent it for another site, or under a name that is not this machine's.
+    Foreign(&'static str),
+    /// Another decision stands.
+    Conflict(Box<Task>),
+    /// The workflow no longer waits.
+    Expired(Box<Task>),
+    /// The task changed since the caller read it.
+    Changed(Box<Task>),
+    /// A service did not answer; nothing was changed.
+    Unavailable(String),
+    /// The request took too long; it may still take effect.
+    TooSlow,
+    /// A defect of the program.
+    Internal(String),
+}
+
+/// The JSON of a failed request.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Problem {
+    /// A stable name, as a URI.
+    pub r#type: String,
+    /// The name in words; the same for each problem of a type.
+    pub title: String,
+    /// The HTTP status.
+    pub status: u16,
+    /// What happened to this request, and what to do.
+    pub detail: String,
+    /// The task as it stands, where the request met one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub task: Option<Box<TaskView>>,
+}
+
+impl Problem {
+    /// Whether it is of the named type.
+    pub fn is(&self, name: &str) -> bool {
+        self.r#type.strip_prefix(TYPE_PREFIX) == Some(name)
+    }
+}
+
+impl Failure {
+    /// Status, stable name, title.
+    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+        match self {
+            Failure::NoSuchResource => (StatusCode::NOT_FOUND, "no-such-resource", "no such resource"),
+            Failure::MethodNotAllowed => {
+                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "method not allowed")
+            }
+            Failure::NoSuchTask(_) => (StatusCode::NOT_FOUND, "no-such-task", "no such task"),
+            Failure::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "invalid request"),
+            Failure::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not JSON"),
+            Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
+            Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request of another site"),
+            Failure::Conflict(_) => (StatusCode::CONFLICT, "decided-otherwise", "another decision stands"),
+            Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
+            Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
+            Failure::Unavailable(_) => {
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a service did not answer")
+            }
+            Failure::TooSlow => {
+                (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "the request was not answered in time")
+            }
+            Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "a defect of the worker"),
+        }
+    }
+
+    fn detail(&self) -> String {
+        match self {
+            Failure::NoSuchResource => {
+                "there is nothing at this path; the API begins at /v1/tasks".to_owned()
+            }
+            Failure::MethodNotAllowed => "this path has other methods; see the Allow header".to_owned(),
+            Failure::NoSuchTask(id) => format!("there is no task {id}; it may have left the table"),
+            Failure::Invalid(what) => what.clone(),
+            Failure::NotJson => "send the body as JSON, with Content-Type: application/json".to_owned(),
+            Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
+            Failure::Foreign(why) => (*why).to_owned(),
+            Failure::Conflict(task) => conflict(task),
+            Failure::Expired(task) => {
+                format!(
+                    "the workflow of task {} no longer waits for an answer; nothing can be decided",
+                    task.id
+                )
+            }
+            Failure::Changed(task) => {
+                format!("task {} is at revision {} now; look at it again", task.id, task.revision)
+            }
+            Failure::Unavailable(why) => format!("{why}; nothing was changed, try again"),
+            Failure::TooSlow => "the request may still take effect; look at the task again".to_owned(),
+            Failure::Internal(_) => "the worker's log has the reason".to_owned(),
+        }
+    }
+
+    fn into_task(self) -> Option<Box<Task>> {
+        match self {
+            Failure::Conflict(task) | Failure::Expired(task) | Failure::Changed(task) => Some(task),
+            Failure::NoSuchResource
+            | Failure::MethodNotAllowed
+            | Failure::NoSuchTask(_)
+            | Failure::Invalid(_)
+            | Failure::NotJson
+            | Failure::TooLarge
+            | Failure::Foreign(_)
+            | Failure::Unavailable(_)
+            | Failure::TooSlow
+            | Failure::Internal(_) => None,
+        }
+    }
+}
+
+/// Names the winner.
+fn conflict(task: &Task) -> String {
+    let Some(decision) = &task.decision else {
+        return format!("task {} is {}", task.id, task.status);
+    };
+    let by: String = decision.decided_by.clone().into();
+    let rule = decision.rule.as_ref().map(|rule| format!(" {rule}")).unwrap_or_default();
+    format!(
+        "task {} was {} by {by}{rule} at {} and stands at {}",
+        task.id, decision.outcome, decision.decided_at, task.status
+    )
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        let (status, name, title) = self.kind();
+        if let Failure::Internal(reason) = &self {
+            error!(reason, "a request failed: {reason}");
+        }
+        let is_worth_repeating = matches!(self, Failure::Unavailable(_));
+        let detail = self.detail();
+        let task = self.into_task();
+        let revision = task.as_ref().map(|task| task.revision);
+        let problem = Problem {
+            r#type: format!("{TYPE_PREFIX}{name}"),
+            title: title.to_owned(),
+            status: status.as_u16(),
+            detail,
+            task: task.map(|task| Box::new(TaskView::of_task(*task))),
+        };
+        let mut response = (status, Json(problem)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+        if let Some(revision) = revision {
+            headers.insert(header::ETAG, etag(revision));
+        }
+        if is_worth_repeating {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        }
+        response
+    }
+}
+
+impl From<ListError> for Failure {
+    fn from(error: ListError) -> Failure {
+        match error {
+            ListError::Cursor(invalid) => Failure::Invalid(invalid.to_string()),
+            ListError::Fault(fault) => Failure::Unavailable(fault.to_string()),
+        }
+    }
+}
+
+impl From<TableError> for Failure {
+    fn from(error: TableError) -> Failure {
+        match error {
+            TableError::Fault(fault) => Failure::Unavailable(fault.to_string()),
+            TableError::Malformed(malformed) => {
+                Failure::Internal(format!("a stored task cannot be read: {malformed}"))
+            }
+        }
+    }
+}

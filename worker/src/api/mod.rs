@@ -1,0 +1,98 @@
+//! The HTTP server: people's decisions, health and metrics. It reads through one handle, asks the pipeline to decide,
+//! and renders.
+
+pub mod error;
+pub mod health;
+mod metrics;
+mod origin;
+pub mod status;
+pub mod tasks;
+pub mod view;
+
+use std::any::Any;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Router, serve as serve_http};
+use tokio::net::TcpListener;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::metrics::Shared;
+use crate::pipeline::Pipeline;
+use crate::task_list::TaskList;
+
+use self::error::Failure;
+use self::health::Readiness;
+
+/// The longest body. The longest reason, each character escaped, is a tenth of it.
+const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the handlers may see.
+#[derive(Debug, Clone)]
+pub struct ApiState {
+    /// Decides for people.
+    pub pipeline: Arc<Pipeline>,
+    /// Lists tasks.
+    pub task_list: TaskList,
+    /// Everything that `/metrics` shows.
+    pub registry: Shared,
+    /// What `/readyz` says.
+    pub readiness: Readiness,
+    /// Owns the decisions that run on when their caller leaves.
+    pub tracker: TaskTracker,
+}
+
+/// Serves until `stop`, then finishes the requests in hand.
+///
+/// # Errors
+///
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationToken) -> anyhow::Result<()> {
+    serve_http(listener, router(state))
+        .with_graceful_shutdown(stop.cancelled_owned())
+        .await
+        .context("the API stopped serving")
+}
+
+fn router(state: ApiState) -> Router {
+    let counted = from_fn_with_state(state.pipeline.metrics.clone(), metrics::count);
+    Router::new()
+        .route("/livez", get(health::livez))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(metrics::metrics))
+        .route("/v1/status", get(status::status))
+        .route("/v1/tasks", get(tasks::list))
+        .route("/v1/tasks/{id}", get(tasks::get))
+        .route("/v1/tasks/{id}/decision", post(tasks::decide))
+        .fallback(async || Failure::NoSuchResource)
+        .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
+        // The last added is the first to see a request.
+        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(from_fn(in_time))
+        .layer(CatchPanicLayer::custom(panicked))
+        .layer(from_fn(origin::guard))
+        .layer(counted)
+        .with_state(state)
+}
+
+async fn in_time(request: Request, next: Next) -> Response {
+    match timeout(REQUEST_TIMEOUT, next.run(request)).await {
+        Ok(response) => response,
+        Err(_) => Failure::TooSlow.into_response(),
+    }
+}
+
+/// The panic's own text stays in the log that the panic hook wrote: it may hold anything.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    Failure::Internal("a handler panicked".to_owned()).into_response()
+}

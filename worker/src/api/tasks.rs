@@ -1,0 +1,248 @@
+//! `/v1/tasks`: what people see of tasks, and where they decide them.
+
+use axum::Json;
+use axum::extract::rejection::{JsonRejection, QueryRejection};
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::{Deserialize, Serialize};
+use statemachine::decision::{MAX_REASON_CHARS, Outcome};
+use statemachine::status::Status;
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+use statemachine::worklist::Worklist;
+use tracing::{Instrument as _, info_span};
+
+use super::ApiState;
+use super::error::Failure;
+use super::view::{TaskView, etag};
+use crate::person::{self, Request};
+use crate::task_list::{self, MAX_PAGE};
+
+/// How many tasks a page has unless the caller says.
+const DEFAULT_PAGE: usize = 50;
+/// The longest name of a person, in characters.
+const MAX_NAME_CHARS: usize = 200;
+/// Who decided, where the caller does not say.
+const UNNAMED: &str = "operator";
+
+/// The parameters of `GET /v1/tasks`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ListParams {
+    /// Open lists, comma-separated: `PENDING`, `ESCALATED`, `DUE`, `VERIFY`. With `day`: one way a task can end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// All tasks of an order instead.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub order_id: Option<String>,
+    /// Tasks that settled on a day instead, `2026-11-22` in UTC.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub day: Option<String>,
+    /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub due_before: Option<String>,
+    /// 1 to 200; 50 unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    /// From the page before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// The answer of `GET /v1/tasks`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TaskPage {
+    /// Open tasks the soonest first, others the newest first.
+    pub tasks: Vec<TaskView>,
+    /// The `cursor` of the next page; absent on the last one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// The body of `POST /v1/tasks/{id}/decision`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DecisionBody {
+    /// Approve or reject.
+    pub outcome: Outcome,
+    /// The words that the workflow receives. A rejection needs some.
+    #[serde(default)]
+    pub reason: String,
+    /// The person's name; `operator` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// `GET /v1/tasks`.
+pub(super) async fn list(
+    State(state): State<ApiState>,
+    params: Result<Query<ListParams>, QueryRejection>,
+) -> Result<Json<TaskPage>, Failure> {
+    let Query(params) = params.map_err(|rejection| Failure::Invalid(rejection.body_text()))?;
+    let query = query(&params)?;
+    let limit = params.limit.unwrap_or(DEFAULT_PAGE);
+    if !(1..=MAX_PAGE).contains(&limit) {
+        return Err(Failure::Invalid(format!("limit is {limit}; it goes from 1 to {MAX_PAGE}")));
+    }
+    let page = state.task_list.page(&query, limit, params.cursor.as_deref()).await?;
+    let tasks = page.tasks.into_iter().map(TaskView::of_listed).collect();
+    Ok(Json(TaskPage { tasks, cursor: page.cursor }))
+}
+
+/// `GET /v1/tasks/{id}`.
+pub(super) async fn get(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Response, Failure> {
+    let id = task_id(&id)?;
+    let task = state.pipeline.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+    Ok(shown(StatusCode::OK, task))
+}
+
+/// `POST /v1/tasks/{id}/decision`.
+pub(super) async fn decide(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    headers: HeaderMap,
+    body: Result<Json<DecisionBody>, JsonRejection>,
+) -> Result<Response, Failure> {
+    let id = task_id(&id)?;
+    let Json(body) = body.map_err(bad_body)?;
+    let request = request(id.clone(), if_match(&headers)?, body)?;
+    let span = info_span!("decision", task.id = %id);
+    let pipeline = state.pipeline.clone();
+    // On its own task: once the decision is stored, its delivery must not end with the caller's connection.
+    let decided =
+        state.tracker.spawn(async move { pipeline.decide_for_person(request).await }.instrument(span));
+    let response =
+        decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
+    match response {
+        person::Response::Settled(task) => Ok(shown(StatusCode::OK, *task)),
+        person::Response::Due(task) => Ok(shown(StatusCode::ACCEPTED, *task)),
+        person::Response::Conflict(task) => Err(Failure::Conflict(task)),
+        person::Response::Expired(task) => Err(Failure::Expired(task)),
+        person::Response::Changed(task) => Err(Failure::Changed(task)),
+        person::Response::NotFound => Err(Failure::NoSuchTask(id)),
+        person::Response::Unavailable(why) => Err(Failure::Unavailable(why)),
+    }
+}
+
+fn shown(status: StatusCode, task: Task) -> Response {
+    let etag = etag(task.revision);
+    (status, [(header::ETAG, etag)], Json(TaskView::of_task(task))).into_response()
+}
+
+fn task_id(text: &str) -> Result<TaskId, Failure> {
+    TaskId::parse(text).map_err(|invalid| Failure::Invalid(invalid.to_string()))
+}
+
+fn bad_body(rejection: JsonRejection) -> Failure {
+    match rejection {
+        JsonRejection::MissingJsonContentType(_) => Failure::NotJson,
+        other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
+        other => Failure::Invalid(other.body_text()),
+    }
+}
+
+/// The revision of `If-Match`; none for `*` or no header, since each means any.
+fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or_default().trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    let revision = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::parse);
+    match revision {
+        Some(Ok(revision)) => Ok(Some(revision)),
+        Some(Err(_)) | None => Err(Failure::Invalid(
+            "If-Match is not the ETag of a task, such as \"3\" with its quotes".to_owned(),
+        )),
+    }
+}
+
+fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<Request, Failure> {
+    let DecisionBody { outcome, reason, by } = body;
+    let reason = reason.trim().to_owned();
+    if outcome == Outcome::Rejected && reason.is_empty() {
+        return Err(Failure::Invalid("reason is empty; a rejection tells the workflow why".to_owned()));
+    }
+    if reason.chars().count() > MAX_REASON_CHARS {
+        return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
+    }
+    let by = by.as_deref().map_or(UNNAMED, str::trim);
+    if by.is_empty() || by.chars().count() > MAX_NAME_CHARS || by.chars().any(char::is_control) {
+        return Err(Failure::Invalid(format!(
+            "by is not a name of 1 to {MAX_NAME_CHARS} printable characters; leave it away for {UNNAMED:?}"
+        )));
+    }
+    if by.eq_ignore_ascii_case("rule") {
+        return Err(Failure::Invalid("by is \"rule\", which stands for the rules; give a person".to_owned()));
+    }
+    Ok(Request { id, outcome, reason, by: by.to_owned(), if_revision })
+}
+
+/// What the parameters ask for.
+fn query(params: &ListParams) -> Result<task_list::Query, Failure> {
+    let ListParams { status, order_id, day, due_before, limit: _, cursor: _ } = params;
+    match (status.as_deref(), order_id, day, due_before) {
+        (None, Some(order_id), None, None) => Ok(task_list::Query::Order(order_id.clone())),
+        (status, None, Some(day), None) => settled(day, status),
+        (None | Some("ESCALATED"), None, None, Some(before)) => {
+            let before: jiff::Timestamp = before.parse().map_err(|_| {
+                Failure::Invalid(format!("due_before is {before:?}; give RFC 3339, as 2026-11-22T10:00:00Z"))
+            })?;
+            Ok(task_list::Query::Open { lists: vec![Worklist::Escalated], before: Some(before.as_second()) })
+        }
+        (status, None, None, None) => Ok(task_list::Query::Open { lists: open_lists(status)?, before: None }),
+        (_, Some(_), _, _) => {
+            Err(Failure::Invalid("order_id stands alone; leave the others away".to_owned()))
+        }
+        (_, None, Some(_), Some(_)) => Err(Failure::Invalid(
+            "day lists settled tasks, which are not due; leave due_before away".to_owned(),
+        )),
+        (Some(_), None, None, Some(_)) => Err(Failure::Invalid(
+            "due_before is for status=ESCALATED, which is listed by deadline".to_owned(),
+        )),
+    }
+}
+
+fn settled(day: &str, status: Option<&str>) -> Result<task_list::Query, Failure> {
+    // The key is the text: 2026-W47-7 or 20261122 would be a day without tasks.
+    if day.parse::<jiff::civil::Date>().ok().map(|date| date.to_string()).as_deref() != Some(day) {
+        return Err(Failure::Invalid(format!("day is {day:?}; give a day in UTC, as 2026-11-22")));
+    }
+    let status = status
+        .map(|text| {
+            Status::parse(text).filter(|status| status.is_final()).ok_or_else(|| {
+                Failure::Invalid(format!(
+                    "status is {text:?}; with day it is APPROVED, REJECTED, EXPIRED or FAILED"
+                ))
+            })
+        })
+        .transpose()?;
+    Ok(task_list::Query::Settled { day: day.to_owned(), status })
+}
+
+fn open_lists(status: Option<&str>) -> Result<Vec<Worklist>, Failure> {
+    let Some(status) = status else { return Ok(Worklist::ALL.to_vec()) };
+    let mut lists = Vec::new();
+    for name in status.split(',').map(str::trim) {
+        let list = Worklist::ALL.into_iter().find(|list| list.name() == name);
+        match (list, Status::parse(name)) {
+            (Some(list), _) if !lists.contains(&list) => lists.push(list),
+            (Some(_), _) => {}
+            (None, Some(_)) => {
+                return Err(Failure::Invalid(format!(
+                    "status {name} is settled; settled tasks are listed by day, as day=2026-11-22&status={name}"
+                )));
+            }
+            (None, None) => {
+                return Err(Failure::Invalid(format!(
+                    "status is {name:?}; open tasks are PENDING, ESCALATED, DUE or VERIFY"
+                )));
+            }
+        }
+    }
+    Ok(lists)
+}
+
+#[cfg(test)]
+mod tests;

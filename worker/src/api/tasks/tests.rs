@@ -1,0 +1,89 @@
+use axum::http::HeaderValue;
+
+use super::*;
+
+fn asked(params: &[(&str, &str)]) -> Result<task_list::Query, String> {
+    let mut all = ListParams::default();
+    for (name, value) in params {
+        let field = match *name {
+            "status" => &mut all.status,
+            "order_id" => &mut all.order_id,
+            "day" => &mut all.day,
+            "due_before" => &mut all.due_before,
+            other => panic!("{other}"),
+        };
+        *field = Some((*value).to_owned());
+    }
+    query(&all).map_err(|failure| match failure {
+        Failure::Invalid(why) => why,
+        other => panic!("{other:?}"),
+    })
+}
+
+#[test]
+fn parameters_mean_one_query() {
+    let open = |lists: &[Worklist], before| Ok(task_list::Query::Open { lists: lists.to_vec(), before });
+    assert_eq!(asked(&[]), open(&Worklist::ALL, None));
+    assert_eq!(asked(&[("status", "ESCALATED")]), open(&[Worklist::Escalated], None));
+    assert_eq!(asked(&[("status", "DUE, VERIFY,DUE")]), open(&[Worklist::Due, Worklist::Verify], None));
+    assert_eq!(asked(&[("due_before", "1970-01-01T00:01:00Z")]), open(&[Worklist::Escalated], Some(60)));
+    assert_eq!(asked(&[("order_id", "o-1")]), Ok(task_list::Query::Order("o-1".to_owned())));
+    let settled = |status| Ok(task_list::Query::Settled { day: "2026-11-22".to_owned(), status });
+    assert_eq!(asked(&[("day", "2026-11-22")]), settled(None));
+    assert_eq!(asked(&[("day", "2026-11-22"), ("status", "FAILED")]), settled(Some(Status::Failed)));
+}
+
+#[test]
+fn parameters_that_contradict_are_refused_with_a_remedy() {
+    for (params, remedy) in [
+        (&[("status", "APPROVED")][..], "day=2026-11-22&status=APPROVED"),
+        (&[("status", "escalated")], "ESCALATED"),
+        (&[("status", "")], "PENDING"),
+        (&[("day", "20261122")], "2026-11-22"),
+        (&[("day", "2026-02-30")], "2026-11-22"),
+        (&[("day", "2026-11-22"), ("status", "DUE")], "APPROVED"),
+        (&[("day", "2026-11-22"), ("due_before", "2026-11-22T00:00:00Z")], "leave due_before away"),
+        (&[("due_before", "tomorrow")], "RFC 3339"),
+        (&[("due_before", "2026-11-22T00:00:00Z"), ("status", "PENDING")], "status=ESCALATED"),
+        (&[("order_id", "o"), ("status", "DUE")], "stands alone"),
+    ] {
+        let why = asked(params).expect_err("contradictory");
+        assert!(why.contains(remedy), "{params:?}: {why}");
+    }
+}
+
+fn body(outcome: Outcome, reason: &str, by: Option<&str>) -> Result<Request, Failure> {
+    let id = TaskId::parse("7a7816bf8f01cfea414140de5dae2223").unwrap();
+    request(id, None, DecisionBody { outcome, reason: reason.to_owned(), by: by.map(str::to_owned) })
+}
+
+#[test]
+fn a_decision_has_a_name_and_a_rejection_a_reason() {
+    assert_eq!(body(Outcome::Approved, "", None).unwrap().by, "operator");
+    assert_eq!(body(Outcome::Rejected, " no ", Some(" Ada ")).unwrap().reason, "no");
+    let long = "x".repeat(4_001);
+    for (outcome, reason, by) in [
+        (Outcome::Rejected, " ", None),
+        (Outcome::Approved, long.as_str(), None),
+        (Outcome::Approved, "", Some("")),
+        (Outcome::Approved, "", Some("rule")),
+        (Outcome::Approved, "", Some(" Rule ")),
+        (Outcome::Approved, "", Some("a\nb")),
+        (Outcome::Approved, "", Some(&long[..201])),
+    ] {
+        assert!(matches!(body(outcome, reason, by), Err(Failure::Invalid(_))), "{reason:?} {by:?}");
+    }
+}
+
+#[test]
+fn if_match_is_a_revision() {
+    let with = |text: &str| {
+        if_match(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_str(text).unwrap())]))
+    };
+    assert_eq!(if_match(&HeaderMap::new()), Ok(None));
+    assert_eq!(with("*"), Ok(None));
+    assert_eq!(with("\"3\""), Ok(Some(3)));
+    for text in ["3", "W/\"3\"", "\"x\"", "\"3\", \"4\"", ""] {
+        assert!(with(text).is_err(), "{text}");
+    }
+}

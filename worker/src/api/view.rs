@@ -1,0 +1,168 @@
+//! What a caller sees of a task. A type of its own, so that the token has no way out.
+
+use axum::http::HeaderValue;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use statemachine::decision::{DecidedBy, Decision, Outcome};
+use statemachine::status::{Delivery, Status};
+use statemachine::task::{Escalation, Task};
+use statemachine::token::{TaskId, TaskToken};
+
+use crate::task_list::ListedTask;
+
+/// A task, as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct TaskView {
+    /// 32 hex digits.
+    pub task_id: TaskId,
+    /// The business key.
+    pub order_id: String,
+    /// When the workflow started waiting, as it wrote it.
+    pub start_time: String,
+    /// The execution's ARN.
+    pub transaction_id: String,
+    /// Where the task is in its life.
+    pub status: Status,
+    /// How far a stored decision has come.
+    pub delivery: Option<Delivery>,
+    /// RFC 3339 in UTC.
+    pub received_at: String,
+    /// When the workflow stops waiting, RFC 3339 in UTC; none if it did not say.
+    pub deadline: Option<String>,
+    /// Grows with each change; the `ETag`.
+    pub revision: i64,
+    /// Why the rules left it to a person.
+    pub escalation: Option<Escalation>,
+    /// What was decided.
+    pub decision: Option<DecisionView>,
+    /// What the workflow passed, as it arrived. Only of a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub order: Option<Box<RawValue>>,
+    /// What each rule said and which facts it read. Only of a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evaluation: Option<Box<RawValue>>,
+}
+
+/// A stored decision, as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DecisionView {
+    /// A ULID; the workflow's answer carries it as `decisionId`.
+    pub id: String,
+    /// Approved or rejected.
+    pub outcome: Outcome,
+    /// A stable kebab-case name.
+    pub code: String,
+    /// The words for people.
+    pub reason: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The ruleset's SHA-256.
+    pub ruleset: Option<String>,
+    /// `rule`, or a person's name.
+    pub decided_by: DecidedBy,
+    /// RFC 3339 in UTC.
+    pub decided_at: String,
+}
+
+impl TaskView {
+    /// A task as a list shows it.
+    pub fn of_listed(task: ListedTask) -> TaskView {
+        TaskView {
+            task_id: task.id,
+            order_id: task.order_id,
+            start_time: task.start_time,
+            transaction_id: task.transaction_id,
+            status: task.status,
+            delivery: task.delivery,
+            received_at: task.received_at,
+            deadline: task.deadline.and_then(time_text),
+            revision: task.revision,
+            escalation: task.escalation,
+            decision: task.decision.map(DecisionView::of),
+            order: None,
+            evaluation: None,
+        }
+    }
+
+    /// A task with all that a person may know of it.
+    pub fn of_task(mut task: Task) -> TaskView {
+        let order = task.order.take().map(|text| json(text, &task.token));
+        let evaluation = task.evaluation.take().map(|text| json(text, &task.token));
+        TaskView { order, evaluation, ..TaskView::of_listed(task.into()) }
+    }
+}
+
+impl DecisionView {
+    fn of(decision: Decision) -> DecisionView {
+        let Decision { id, outcome, code, reason, rule, ruleset, decided_by, decided_at, payload: _ } =
+            decision;
+        DecisionView { id, outcome, code, reason, rule, ruleset, decided_by, decided_at }
+    }
+}
+
+/// Stored JSON text as JSON; a text that is none becomes a JSON string.
+///
+/// A workflow that passes its whole context object passes the token with it: it is struck out.
+fn json(text: String, token: &TaskToken) -> Box<RawValue> {
+    let text = if text.contains(token.expose()) { text.replace(token.expose(), "(hidden)") } else { text };
+    RawValue::from_string(text.clone()).unwrap_or_else(|_| {
+        let quoted = serde_json::to_string(&text).expect("a string always serialises");
+        RawValue::from_string(quoted).expect("a serialised string is JSON")
+    })
+}
+
+/// Epoch seconds as RFC 3339; none beyond the calendar's end.
+fn time_text(epoch_seconds: i64) -> Option<String> {
+    jiff::Timestamp::from_second(epoch_seconds).ok().map(|time| time.to_string())
+}
+
+/// The `ETag` of a revision.
+pub(super) fn etag(revision: i64) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{revision}\"")).expect("digits in quotes are a header value")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use statemachine::message::Message;
+    use statemachine::task::ReceivedAt;
+
+    const TOKEN: &str = "AAAAKgAAAAIAAAAA/secret+token==";
+
+    fn task(order: &str) -> Task {
+        let body = format!(
+            r#"{{"transactionId":"arn:e","taskToken":"{TOKEN}","startTime":"t","orderId":"o-1","order":{order},"timeoutSeconds":120}}"#
+        );
+        let received_at =
+            ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 1_795_341_600 };
+        Task::new(Message::parse(&body).unwrap(), received_at, None)
+    }
+
+    #[test]
+    fn a_view_never_shows_the_token() {
+        let mut task = task(&format!(r#"{{"context":{{"Task":{{"Token":"{TOKEN}"}}}},"amount":1.50}}"#));
+        task.evaluation = Some(format!(r#"{{"facts":[{{"path":"order.context","value":"{TOKEN}"}}]}}"#));
+        let json = serde_json::to_string(&TaskView::of_task(task)).unwrap();
+        assert!(!json.contains(TOKEN), "{json}");
+        // Amounts keep their digits.
+        assert!(json.contains(r#""amount":1.50"#), "{json}");
+    }
+
+    #[test]
+    fn a_view_reads_back() {
+        let view = TaskView::of_task(task(r#"{"amount":1.50}"#));
+        let json = serde_json::to_string(&view).unwrap();
+        let read: TaskView = serde_json::from_str(&json).unwrap();
+        assert_eq!(serde_json::to_string(&read).unwrap(), json);
+        assert_eq!(read.deadline.as_deref(), Some("2026-11-22T10:02:00Z"));
+    }
+
+    #[test]
+    fn a_stored_text_that_is_no_json_is_shown_as_text() {
+        let mut task = task("1");
+        task.order = Some("{not json".to_owned());
+        assert_eq!(TaskView::of_task(task).order.unwrap().get(), r#""{not json""#);
+    }
+}
