@@ -1,6 +1,7 @@
 //! The local world: the emulator, the template, the Lambda and the workers, as processes that leave nothing behind.
 //!
-//! `cargo ops up` and the end-to-end tests build on the same [`world::World`]. Modules in the order a world starts.
+//! `cargo ops up` and the end-to-end tests build on the same [`world::World`]. Modules in the order a world starts;
+//! [`model`] stands apart: AWS in process, for simulations.
 
 pub mod processes;
 
@@ -16,3 +17,5 @@ pub mod worker;
 pub mod world;
 
 pub mod orders;
+
+pub mod model;

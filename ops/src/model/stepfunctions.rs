@@ -1,0 +1,209 @@
+//! Step Functions: executions that wait for a token, and the calls that answer or ask about them.
+
+mod callback;
+mod execution;
+mod history;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use rand::Rng as _;
+
+pub use self::callback::{Callback, Verb};
+use self::execution::{Execution, Waiting};
+pub use self::execution::{ExecutionStatus, ExecutionView, Start, Started};
+use super::bucket::Bucket;
+use super::turn::Turn;
+use super::wire::{Answer, Call, Service, ServiceError};
+
+/// Tokens of this model begin with it; any other text was never a token.
+const TOKEN_START: &str = "AAAAKgAAAAIAAAAAAAAAAQ";
+
+/// All executions and tokens.
+#[derive(Debug, Default)]
+pub(super) struct StepFunctions {
+    executions: BTreeMap<String, Execution>,
+    tokens: BTreeMap<String, TokenState>,
+    buckets: BTreeMap<String, Bucket>,
+}
+
+/// A token and the state that waits for it.
+#[derive(Debug)]
+struct TokenState {
+    execution_arn: String,
+    is_open: bool,
+    /// How many closing calls were accepted: never more than one.
+    accepted: u32,
+    heartbeat_at_ms: u64,
+}
+
+/// What time will do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Due {
+    /// The state's TimeoutSeconds pass.
+    Timeout { token: String },
+    /// The state's HeartbeatSeconds pass since the last heartbeat.
+    Heartbeat { token: String },
+    /// The execution's own TimeoutSeconds pass.
+    ExecutionTimeout { arn: String },
+}
+
+/// What a step of an execution causes elsewhere.
+#[derive(Debug, Default)]
+pub(super) struct Effects {
+    /// When to look again.
+    pub(super) due: Vec<(u64, Due)>,
+    /// Messages to queues: URL and body.
+    pub(super) messages: Vec<(String, String)>,
+    /// Executions that ended, for EventBridge.
+    pub(super) ended: Vec<(String, ExecutionStatus)>,
+}
+
+impl StepFunctions {
+    /// Answers a call.
+    ///
+    /// # Panics
+    ///
+    /// When the model does not have the operation.
+    pub(super) fn answer(&mut self, call: &Call, turn: &mut Turn<'_>, effects: &mut Effects) -> Answer {
+        let operation = call.operation.as_str();
+        let rate = match operation {
+            "SendTaskSuccess" | "SendTaskFailure" | "SendTaskHeartbeat" => turn.options.send_task,
+            "DescribeExecution" => turn.options.describe_execution,
+            "GetExecutionHistory" => turn.options.get_execution_history,
+            other => panic!("the model of Step Functions has no {other}"),
+        };
+        if !self.buckets.entry(operation.to_owned()).or_default().take(rate, turn.now_ms) {
+            return Err(Service::StepFunctions.throttled());
+        }
+        match operation {
+            "SendTaskSuccess" => self.send_task_success(call.request()?, turn, effects),
+            "SendTaskFailure" => self.send_task_failure(call.request()?, turn, effects),
+            "SendTaskHeartbeat" => self.send_task_heartbeat(&call.request()?, turn, effects),
+            "DescribeExecution" => self.describe_execution(&call.request()?, turn),
+            _ => self.get_execution_history(&call.request()?, turn),
+        }
+    }
+
+    /// Starts an execution, up to its waiting state.
+    pub(super) fn start(&mut self, start: Start, turn: &mut Turn<'_>, effects: &mut Effects) -> Started {
+        let arn =
+            format!("{}:{}", start.state_machine_arn.replace(":stateMachine:", ":execution:"), start.name);
+        if let Some(seconds) = start.execution_timeout_seconds {
+            effects.due.push((turn.now_ms + seconds * 1_000, Due::ExecutionTimeout { arn: arn.clone() }));
+        }
+        let execution = Execution::start(&arn, start, turn.now_ms);
+        let old = self.executions.insert(arn.clone(), execution);
+        assert!(old.is_none(), "execution {arn} exists already");
+        let (token, body) = self.wait(&arn, turn, effects);
+        Started { execution_arn: arn, token, body }
+    }
+
+    /// Stops an execution, as an operator does.
+    pub(super) fn stop(&mut self, arn: &str, turn: &mut Turn<'_>, effects: &mut Effects) -> bool {
+        self.end(arn, ExecutionStatus::Aborted, turn, effects)
+    }
+
+    /// Lets time do what it was due to do.
+    pub(super) fn elapse(&mut self, due: &Due, turn: &mut Turn<'_>, effects: &mut Effects) {
+        match due {
+            Due::ExecutionTimeout { arn } => {
+                self.end(arn, ExecutionStatus::TimedOut, turn, effects);
+            }
+            Due::Timeout { token } => self.time_out(token, "States.Timeout", turn, effects),
+            Due::Heartbeat { token } => {
+                let is_due = self
+                    .tokens
+                    .get(token)
+                    .is_some_and(|state| state.is_open && state.heartbeat_at_ms <= turn.now_ms);
+                if is_due {
+                    self.time_out(token, "States.HeartbeatTimeout", turn, effects);
+                }
+            }
+        }
+    }
+
+    /// An execution as a test sees it: at once and whole.
+    pub(super) fn view(&self, arn: &str) -> Option<ExecutionView> {
+        self.executions.get(arn).map(Execution::view)
+    }
+
+    /// Every execution.
+    pub(super) fn views(&self) -> Vec<ExecutionView> {
+        self.executions.values().map(Execution::view).collect()
+    }
+
+    /// How many closing calls a token accepted.
+    pub(super) fn accepted(&self, token: &str) -> u32 {
+        self.tokens.get(token).map_or(0, |state| state.accepted)
+    }
+
+    /// Enters the waiting state: a new token, its message, its clocks.
+    fn wait(&mut self, arn: &str, turn: &mut Turn<'_>, effects: &mut Effects) -> (String, String) {
+        let execution = self.executions.get_mut(arn).expect("only executions that exist wait");
+        let token =
+            format!("{TOKEN_START}{:032x}{:032x}", turn.rng.random::<u128>(), turn.rng.random::<u128>());
+        let body = execution.schedule(&token, turn.now_ms);
+        let Waiting { timeout_seconds, heartbeat_seconds, queue_url, .. } = execution.waiting();
+        if let Some(seconds) = timeout_seconds {
+            effects.due.push((turn.now_ms + seconds * 1_000, Due::Timeout { token: token.clone() }));
+        }
+        let heartbeat_at_ms = heartbeat_seconds.map_or(u64::MAX, |seconds| turn.now_ms + seconds * 1_000);
+        if heartbeat_seconds.is_some() {
+            effects.due.push((heartbeat_at_ms, Due::Heartbeat { token: token.clone() }));
+        }
+        if let Some(url) = queue_url {
+            effects.messages.push((url.clone(), body.clone()));
+        }
+        let state = TokenState { execution_arn: arn.to_owned(), is_open: true, accepted: 0, heartbeat_at_ms };
+        self.tokens.insert(token.clone(), state);
+        turn.changes
+            .push(super::events::Change::Waiting { execution_arn: arn.to_owned(), token: token.clone() });
+        (token, body)
+    }
+
+    /// The waiting state ran out of time: another attempt with a new token, or the execution's failure.
+    fn time_out(&mut self, token: &str, error: &str, turn: &mut Turn<'_>, effects: &mut Effects) {
+        let Some(state) = self.tokens.get_mut(token).filter(|state| state.is_open) else { return };
+        state.is_open = false;
+        let arn = state.execution_arn.clone();
+        let execution = self.executions.get_mut(&arn).expect("a token's execution exists");
+        execution.record_timeout(error, turn.now_ms);
+        if execution.retry() {
+            self.wait(&arn, turn, effects);
+        } else {
+            execution.fail(error, "", turn.now_ms);
+            ended(&arn, ExecutionStatus::Failed, turn, effects);
+        }
+    }
+
+    /// Ends a running execution from outside; its token closes.
+    fn end(
+        &mut self,
+        arn: &str,
+        status: ExecutionStatus,
+        turn: &mut Turn<'_>,
+        effects: &mut Effects,
+    ) -> bool {
+        let Some(execution) = self.executions.get_mut(arn) else { return false };
+        if !execution.end(status, turn.now_ms) {
+            return false;
+        }
+        for state in self.tokens.values_mut().filter(|state| state.execution_arn == arn) {
+            state.is_open = false;
+        }
+        ended(arn, status, turn, effects);
+        true
+    }
+}
+
+fn ended(arn: &str, status: ExecutionStatus, turn: &mut Turn<'_>, effects: &mut Effects) {
+    turn.changes.push(super::events::Change::Execution { arn: arn.to_owned(), status });
+    effects.ended.push((arn.to_owned(), status));
+}
+
+fn error(kind: &str, message: &str) -> ServiceError {
+    ServiceError::new(Service::StepFunctions, kind, message)
+}
