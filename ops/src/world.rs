@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, ensure};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::time::Instant;
@@ -105,6 +105,12 @@ impl World {
     ///
     /// As [`World::start`].
     pub async fn start_with(options: Options, binaries: Binaries, python: &Path) -> Result<World> {
+        ensure!(
+            options.visibility_seconds >= 6 * options.ingest_timeout_seconds,
+            "visibility_seconds is {}: it has to be at least six times ingest_timeout_seconds, {}",
+            options.visibility_seconds,
+            options.ingest_timeout_seconds
+        );
         let dir = match &options.dir {
             None => Dir::Temporary(tempfile::Builder::new().prefix("countersign-").tempdir()?),
             Some(path) => {

@@ -1,0 +1,218 @@
+//! What the template promises: projections without secrets, exact permissions, queues that lose nothing.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+use statemachine::task::{attribute, index};
+use statemachine::workflow;
+
+use crate::yaml::template;
+
+fn properties(resource: &str) -> Value {
+    template()["Resources"][resource]["Properties"].clone()
+}
+
+fn of_type(kind: &str) -> Vec<(String, Value)> {
+    let resources = template()["Resources"].as_object().unwrap().clone();
+    resources.into_iter().filter(|(_, resource)| resource["Type"] == kind).collect()
+}
+
+fn default(parameter: &str) -> u64 {
+    template()["Parameters"][parameter]["Default"].as_u64().unwrap()
+}
+
+fn texts(value: &Value) -> BTreeSet<String> {
+    match value {
+        Value::String(text) => BTreeSet::from([text.clone()]),
+        _ => value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
+    }
+}
+
+/// The statements of a role, those behind a condition too.
+fn statements(role: &str) -> Vec<Value> {
+    let policies = properties(role)["Policies"].as_array().unwrap().clone();
+    let statements =
+        policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap().clone());
+    statements
+        .map(|statement| statement.get("Fn::If").map_or(statement.clone(), |branches| branches[1].clone()))
+        .collect()
+}
+
+fn actions(role: &str) -> BTreeSet<String> {
+    statements(role).iter().flat_map(|statement| texts(&statement["Action"])).collect()
+}
+
+fn set(texts: &[&str]) -> BTreeSet<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+#[test]
+fn the_definition_is_the_one_of_the_contract() {
+    let machine = properties("StateMachine");
+    assert_eq!(machine["DefinitionString"], workflow::TEMPLATE);
+    let substitutions: BTreeSet<String> =
+        machine["DefinitionSubstitutions"].as_object().unwrap().keys().cloned().collect();
+    assert_eq!(substitutions, set(&[workflow::QUEUE_URL, workflow::TIMEOUT_SECONDS]));
+}
+
+#[test]
+fn ingest_may_do_exactly_this() {
+    assert_eq!(
+        actions("IngestRole"),
+        set(&[
+            "sqs:ReceiveMessage",
+            "sqs:DeleteMessage",
+            "sqs:GetQueueAttributes",
+            "dynamodb:PutItem",
+            "logs:CreateLogStream",
+            "logs:PutLogEvents",
+        ])
+    );
+}
+
+#[test]
+fn workers_may_do_exactly_this() {
+    let read_and_move =
+        ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
+    let stream = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
+    let write = ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"];
+    let workflows = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"];
+    let ask = ["states:DescribeExecution", "states:GetExecutionHistory"];
+    let hear =
+        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
+    let expected = [&read_and_move[..], &stream, &write, &workflows, &ask, &hear, &["s3:GetObject"]].concat();
+    assert_eq!(actions("WorkerRole"), set(&expected));
+
+    // A task is moved, never replaced and never deleted.
+    let on_tasks = statements("WorkerRole")
+        .into_iter()
+        .find(|statement| statement["Sid"] == "ReadAndMoveTasks")
+        .unwrap();
+    assert!(texts(&on_tasks["Action"]).is_disjoint(&set(&["dynamodb:PutItem", "dynamodb:DeleteItem"])));
+}
+
+#[test]
+fn no_permission_is_for_everything() {
+    for role in ["IngestRole", "StateMachineRole", "WorkerRole"] {
+        for statement in statements(role) {
+            assert_eq!(statement["Effect"], "Allow");
+            assert!(!statement["Action"].to_string().contains('*'), "{role}: {statement}");
+            assert_ne!(statement["Resource"], "*", "{role}: {statement}");
+        }
+    }
+}
+
+#[test]
+fn an_index_shows_neither_the_token_nor_the_order() {
+    let table = properties("TasksTable");
+    let indexes = table["GlobalSecondaryIndexes"].as_array().unwrap();
+    let names: Vec<&str> = indexes.iter().map(|index| index["IndexName"].as_str().unwrap()).collect();
+    assert_eq!(names, [index::WORKLIST, index::BY_ORDER, index::BY_TRANSACTION]);
+
+    assert_eq!(indexes[0]["Projection"]["ProjectionType"], "INCLUDE");
+    let shown = texts(&indexes[0]["Projection"]["NonKeyAttributes"]);
+    for hidden in [attribute::TASK_TOKEN, attribute::ORDER, attribute::EVALUATION] {
+        assert!(!shown.contains(hidden), "{hidden}");
+    }
+    for index in &indexes[1..] {
+        assert_eq!(index["Projection"], json!({"ProjectionType": "KEYS_ONLY"}));
+    }
+}
+
+#[test]
+fn keys_are_attributes_of_a_task() {
+    let table = properties("TasksTable");
+    let keys = |schema: &Value| -> Vec<String> {
+        schema
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| key["AttributeName"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(keys(&table["KeySchema"]), [attribute::TASK_ID]);
+    let indexes: Vec<_> = table["GlobalSecondaryIndexes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|index| keys(&index["KeySchema"]))
+        .collect();
+    assert_eq!(indexes[0], [attribute::LIST, attribute::LIST_AT]);
+    assert_eq!(indexes[1], [attribute::ORDER_ID, attribute::START_TIME]);
+    assert_eq!(indexes[2], [attribute::TRANSACTION_ID, attribute::START_TIME]);
+    assert_eq!(table["StreamSpecification"], json!({"StreamViewType": "NEW_IMAGE"}));
+}
+
+#[test]
+fn tables_are_kept_safe() {
+    let tables = of_type("AWS::DynamoDB::Table");
+    assert_eq!(tables.len(), 2);
+    for (name, table) in tables {
+        assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
+        let table = &table["Properties"];
+        assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
+        assert_eq!(table["DeletionProtectionEnabled"], json!({"Ref": "DeletionProtection"}));
+        assert_eq!(table["PointInTimeRecoverySpecification"], json!({"PointInTimeRecoveryEnabled": true}));
+        assert_eq!(table["SSESpecification"], json!({"SSEEnabled": true}));
+        let ttl = json!({"AttributeName": attribute::EXPIRES_AT, "Enabled": true});
+        assert_eq!(table["TimeToLiveSpecification"], ttl);
+    }
+    assert_eq!(template()["Parameters"]["DeletionProtection"]["Default"], "true");
+}
+
+#[test]
+fn a_message_outlives_a_slow_function() {
+    assert!(default("QueueVisibilitySeconds") >= 6 * default("IngestTimeoutSeconds"));
+    assert!(default("QueueMaxReceiveCount") >= 5);
+    assert_eq!(properties("IngestFunction")["Timeout"], json!({"Ref": "IngestTimeoutSeconds"}));
+    assert_eq!(properties("TaskQueue")["VisibilityTimeout"], json!({"Ref": "QueueVisibilitySeconds"}));
+    assert_eq!(properties("IngestMapping")["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
+}
+
+#[test]
+fn dead_letters_stay_longer_than_their_queue_keeps_them() {
+    for (queue, dead) in
+        [("TaskQueue", "TaskDeadLetterQueue"), ("ClosedExecutionsQueue", "ClosedExecutionsDeadLetterQueue")]
+    {
+        let target = &properties(queue)["RedrivePolicy"]["deadLetterTargetArn"];
+        assert_eq!(*target, json!({"Fn::GetAtt": format!("{dead}.Arn")}));
+        let retention = |queue: &str| properties(queue)["MessageRetentionPeriod"].as_u64().unwrap();
+        assert_eq!(retention(dead), 14 * 86_400);
+        assert!(retention(queue) < retention(dead));
+    }
+    for (name, queue) in of_type("AWS::SQS::Queue") {
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{name}");
+    }
+}
+
+#[test]
+fn an_event_of_a_closed_execution_carries_its_arn_and_status_alone() {
+    let rule = properties("ClosedExecutionsRule");
+    assert_eq!(rule["EventPattern"]["detail"]["status"], json!(["ABORTED", "TIMED_OUT", "FAILED"]));
+    assert_eq!(rule["EventPattern"]["detail"]["stateMachineArn"][0], json!({"Ref": "StateMachine"}));
+    let transformer = &rule["Targets"][0]["InputTransformer"];
+    assert_eq!(
+        transformer["InputPathsMap"],
+        json!({"executionArn": "$.detail.executionArn", "status": "$.detail.status"})
+    );
+    assert_eq!(transformer["InputTemplate"], r#"{"executionArn": <executionArn>, "status": <status>}"#);
+}
+
+#[test]
+fn machines_are_only_made_when_asked_for() {
+    for kind in ["AWS::EC2::LaunchTemplate", "AWS::AutoScaling::AutoScalingGroup"] {
+        for (name, resource) in of_type(kind) {
+            assert_eq!(resource["Condition"], "HasWorkers", "{name}");
+        }
+    }
+    assert_eq!(default("WorkerCount"), 0);
+}
+
+#[test]
+fn every_alarm_has_its_paragraph_in_the_runbook() {
+    let runbook = include_str!("../../README.md");
+    for (name, alarm) in of_type("AWS::CloudWatch::Alarm") {
+        assert!(runbook.contains(&format!("### {name}\n")), "{name}");
+        assert_eq!(alarm["Properties"]["AlarmActions"][0]["Fn::If"][0], "HasAlarmTopic", "{name}");
+    }
+}
