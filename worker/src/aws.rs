@@ -101,6 +101,10 @@ impl Fault {
     /// Reads the code of a failed call. The service's message is left out: it may quote the request.
     pub fn of<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Fault {
         let (code, class) = match error {
+            // The SDK files an answer of 200 that it cannot read under the service's errors.
+            SdkError::ServiceError(service) if service.raw().status().is_success() => {
+                ("an answer that cannot be read".to_owned(), Class::Transient)
+            }
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unknown error").to_owned();
                 let class = classify(&code, service.raw().status().as_u16());
