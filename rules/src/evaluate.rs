@@ -300,3 +300,29 @@ fn task_record(task: &TaskFacts<'_>) -> Record {
     ];
     Record::new("task".into(), fields)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_in_a_host_function_escalates_and_the_process_goes_on() {
+        let files = [("a.rhai", "order.len();"), ("b.rhai", "approve(\"x\");")];
+        let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let mut ruleset = Ruleset::from_files(files.into_iter().collect()).unwrap();
+        ruleset.engine.register_fn("len", |_: Record| -> i64 { panic!("on purpose") });
+        let task = TaskFacts {
+            order: Some("{}"),
+            order_id: "o",
+            start_time: "t",
+            transaction_id: "arn",
+            received_at: "2026-11-22T10:00:00Z",
+        };
+        let evaluation = ruleset.evaluate(&task);
+        assert_eq!(evaluation.verdict.code(), "rule-panic");
+        assert_eq!(evaluation.verdict.outcome(), Outcome::Escalate);
+        let next = &evaluation.verdicts[1].ended;
+        assert!(matches!(next, Ended::Gave { outcome: Outcome::Approve, .. }), "the next rule still runs");
+        assert_eq!(ruleset.evaluate(&task), evaluation);
+    }
+}
