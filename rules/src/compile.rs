@@ -8,6 +8,7 @@ use rhai::{AST, Dynamic, Engine};
 use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::document::Document;
 use crate::facts::{self, Fact, Field, Names as ListNames, Record, Watch};
+use crate::fields::Fields;
 use crate::files::{self, Files, Kind};
 use crate::rule::{self, Names, Rule};
 use crate::ruleset::Ruleset;
@@ -160,6 +161,7 @@ fn scripts(
     parts: &mut Parts,
 ) -> (Vec<Rule>, Vec<AST>) {
     let mut rules: Vec<Rule> = Vec::new();
+    let fields = Fields::new(parts.schema.as_ref(), &parts.shared);
     let rule_texts = texts.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Rule));
     let mut found_any = false;
     for (path, text) in rule_texts {
@@ -167,7 +169,7 @@ fn scripts(
         match rule::parse(engine, names, path, text) {
             Err(errors) => parts.findings.extend(errors),
             Ok(rule) => {
-                parts.findings.extend(lint::check(&rule, names));
+                parts.findings.extend(lint::check(&rule, names, &fields));
                 if let Some(first) = rules.iter().find(|other| other.header.id == rule.header.id) {
                     let message = format!("the id '{}' is taken by {}", rule.header.id, first.file);
                     let line = text.lines().position(|line| line.starts_with("//! id:"));
@@ -185,7 +187,14 @@ fn scripts(
     let mut derived = Vec::new();
     for fact in parts.schema.iter().flat_map(|schema| &schema.derived) {
         match engine.compile_expression_with_scope(&names.scope(), &fact.expression) {
-            Ok(ast) => derived.push(ast),
+            Ok(ast) => {
+                for misreading in fields.check(&ast) {
+                    let error = Diagnostic::error(SCHEMA_FILE, misreading.code, misreading.message);
+                    let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();
+                    parts.findings.push(Diagnostic { help: misreading.help, ..error.at(text, fact.line, 0) });
+                }
+                derived.push(ast);
+            }
             Err(error) => {
                 let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();
                 let error = rule::parse_error(names, SCHEMA_FILE, text, &error, Some((fact.line, 1)));

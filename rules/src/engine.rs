@@ -27,7 +27,7 @@ const MAX_VARIABLES: usize = 64;
 const MAX_FUNCTIONS: usize = 32;
 
 /// What rules do without, and what to do instead.
-pub(crate) const FORBIDDEN: [(&str, &str); 21] = [
+pub(crate) const FORBIDDEN: [(&str, &str); 24] = [
     ("while", "loops without a bound are not allowed: use `for`, or a helper such as sum or where_in"),
     ("loop", "loops without a bound are not allowed: use `for`, or a helper such as sum or where_in"),
     ("do", "loops without a bound are not allowed: use `for`, or a helper such as sum or where_in"),
@@ -47,6 +47,9 @@ pub(crate) const FORBIDDEN: [(&str, &str); 21] = [
     ("type_of", "the schema says what each fact is"),
     ("is_shared", "rules share nothing"),
     ("is_def_fn", "each rule stands alone"),
+    ("sleep", "a rule decides on what it is given"),
+    ("timestamp", "use task.now: it is stored, so that an evaluation can be repeated"),
+    ("exit", "use pass()"),
     ("<<", "multiply instead"),
     (">>", "divide instead"),
 ];

@@ -157,7 +157,7 @@ impl Facts {
             Ok(value) if value.is_unit() => Ended::Pass,
             Ok(_) => Ended::Failed {
                 cause: Cause::RuleError,
-                text: format!("{}: the rule ended in a value: end its last line with ';'", rule.file),
+                text: format!("{}: the rule ended in a value, which decides nothing", rule.file),
             },
             Err(stop) => stop.ended(rule, None, timed),
         }
@@ -170,6 +170,30 @@ impl Facts {
         };
         reads.extend(self.task.take_reads());
         reads
+    }
+}
+
+/// An expression about a task, such as a test's `when`.
+#[derive(Debug)]
+pub(crate) struct Condition(AST);
+
+impl Condition {
+    /// Compiles it. Err says what is wrong.
+    pub(crate) fn new(ruleset: &Ruleset, expression: &str) -> Result<Condition, String> {
+        let names = ["order", "task"].into_iter().chain(ruleset.shared.iter().map(|(name, _)| name.as_str()));
+        let mut scope = Scope::new();
+        for name in names {
+            scope.push(name.to_owned(), ());
+        }
+        let ast = ruleset.engine.compile_expression_with_scope(&scope, expression);
+        ast.map(Condition).map_err(|error| format!("when: {error}"))
+    }
+
+    /// Whether it is true of a task. Err says why it cannot be told.
+    pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
+        let mut scope = Facts::new(ruleset, task)?.scope(ruleset);
+        let value = attempt(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
+        value.as_bool().map_err(|other| format!("when is {other}, not true or false"))
     }
 }
 

@@ -120,6 +120,11 @@ impl Record {
         Some(&field.value)
     }
 
+    /// Its names, sorted.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.fields.iter().map(|field| field.name.as_str())
+    }
+
     /// The value of a name for a script.
     pub(crate) fn get(&self, name: &str) -> Result<&Fact, Failure> {
         self.find(name).ok_or_else(|| self.unknown(name).into())

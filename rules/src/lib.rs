@@ -23,6 +23,7 @@ mod engine;
 mod helpers;
 
 mod compile;
+mod fields;
 mod lint;
 mod rule;
 pub mod ruleset;
@@ -30,6 +31,10 @@ pub mod ruleset;
 mod evaluate;
 pub mod evaluation;
 pub mod verdict;
+
+mod advice;
+pub mod cases;
+pub mod check;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};

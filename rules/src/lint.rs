@@ -6,6 +6,8 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::diagnostic::Diagnostic;
 use crate::ending;
+use crate::engine::FORBIDDEN;
+use crate::fields::Fields;
 use crate::rule::{Names, Rule, place};
 use crate::suggest;
 use crate::verdict::Outcome;
@@ -21,13 +23,17 @@ pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
 }
 
 /// The errors of one rule's script and of its `when`.
-pub(crate) fn check(rule: &Rule, names: &Names) -> Vec<Diagnostic> {
+pub(crate) fn check(rule: &Rule, names: &Names, fields: &Fields<'_>) -> Vec<Diagnostic> {
     let mut lint = Lint { rule, names, own: own_functions(&rule.ast), origin: None, findings: Vec::new() };
     lint.redefinitions();
     lint.walk(&rule.ast);
+    lint.reads(&rule.ast, fields);
+    lint.blind_functions();
+    lint.lost_value();
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
         lint.origin = Some((when.line, when.column));
         lint.walk(ast);
+        lint.reads(ast, fields);
     }
     lint.findings
 }
@@ -66,6 +72,49 @@ impl Lint<'_> {
                     format!("'{name}' exists already and cannot be redefined"),
                 );
             }
+        }
+    }
+
+    fn reads(&mut self, ast: &AST, fields: &Fields<'_>) {
+        for misreading in fields.check(ast) {
+            self.find(misreading.position, misreading.code, misreading.message).help = misreading.help;
+        }
+    }
+
+    /// A value at the end of a rule decides nothing; it is a forgotten `if`, or a forgotten verdict.
+    fn lost_value(&mut self) {
+        let Some(Stmt::Expr(last)) = self.rule.ast.statements().last() else { return };
+        let is_value = match &**last {
+            Expr::FnCall(call, _) => call.is_operator_call(),
+            Expr::Unit(_) | Expr::Stmt(_) | Expr::MethodCall(..) => false,
+            Expr::Dot(parts, ..) => matches!(parts.rhs, Expr::Property(..)),
+            _ => true,
+        };
+        if is_value {
+            let message = "the rule ends in a value, which decides nothing";
+            self.find(last.start_position(), "lost-value", message.to_owned()).help =
+                Some("write if … { escalate(\"a-code\", \"a text that says why\"); }".to_owned());
+        }
+    }
+
+    /// A function sees its parameters only; rhai would say so when it runs.
+    fn blind_functions(&mut self) {
+        let functions = self.rule.ast.clone_functions_only();
+        let parameters: BTreeSet<&str> =
+            functions.iter_functions().flat_map(|function| function.params).collect();
+        let mut blind = Vec::new();
+        functions.walk(&mut |path| {
+            if let Some(ASTNode::Expr(Expr::Variable(variable, _, position))) = path.last()
+                && self.names.globals.iter().any(|global| *global == *variable.1)
+                && !parameters.contains(variable.1.as_str())
+            {
+                blind.push((variable.1.to_string(), *position));
+            }
+            true
+        });
+        for (name, position) in blind {
+            let message = format!("a function sees only its parameters, not '{name}'");
+            self.find(position, "blind-function", message).help = Some(format!("pass {name} to it"));
         }
     }
 
@@ -133,6 +182,11 @@ impl Lint<'_> {
                 let needs_text = name == "reject" || name == "escalate";
                 let finding = self.find(position, "arity", message);
                 finding.help = needs_text.then(|| format!("{name}(\"a-code\", \"a text that says why\")"));
+            }
+            None if FORBIDDEN.iter().any(|(forbidden, _)| *forbidden == name) => {
+                let remedy = FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == name);
+                self.find(position, "forbidden", format!("'{name}' is not allowed in rules")).help =
+                    remedy.map(|(_, remedy)| (*remedy).to_owned());
             }
             None => {
                 let own = self.own.iter().map(|(own, _)| own.as_str());

@@ -53,14 +53,17 @@ pub(crate) fn parse(engine: &Engine, names: &Names, file: &str, text: &str) -> R
     let script = engine.compile_with_scope(&scope, text);
     let script = script.map_err(|error| parse_error(names, file, text, &error, None));
     match (script, when.transpose()) {
-        (Ok(ast), Ok(when)) if errors.is_empty() => Ok(Rule {
-            header,
-            file: file.to_owned(),
-            text: text.to_owned(),
-            hash: files::hex(text.as_bytes())[..8].to_owned(),
-            ast,
-            when,
-        }),
+        (Ok(mut ast), Ok(when)) if errors.is_empty() => {
+            ast.set_source(file);
+            Ok(Rule {
+                header,
+                file: file.to_owned(),
+                text: text.to_owned(),
+                hash: files::hex(text.as_bytes())[..8].to_owned(),
+                ast,
+                when,
+            })
+        }
         (script, when) => {
             errors.extend(when.err().into_iter().flatten());
             errors.extend(script.err());
@@ -98,7 +101,7 @@ pub(crate) fn place(position: Position, origin: Option<(usize, usize)>) -> (usiz
 
 fn describe(names: &Names, error: &ParseErrorType) -> (&'static str, String, Option<String>) {
     let symbol = match error {
-        ParseErrorType::Reserved(symbol) => Some(symbol),
+        ParseErrorType::Reserved(symbol) | ParseErrorType::UnknownOperator(symbol) => Some(symbol),
         ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => Some(symbol),
         _ => None,
     };

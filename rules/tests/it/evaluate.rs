@@ -59,7 +59,7 @@ fn comparing_unequal_types_is_an_error() {
         ("order.amount in [1, \"a\"]", r#"{"amount":"b"}"#),
         ("order.amount > 500", r#"{"amount":{}}"#),
         ("order.items > 500", r#"{"items":[]}"#),
-        ("order.amount", r#"{"amount":900}"#),
+        ("order.amount + 1", r#"{"amount":900}"#),
         ("order.customer.tier == \"gold\"", r#"{"customer":null}"#),
         ("#{}.x > 5", "{}"),
         ("[1, 2].get(9) < 5", "{}"),
@@ -95,9 +95,28 @@ fn errors_say_where_and_why() {
         "escalate rule-error rule.rhai:2:5: cannot compare a number with text using >"
     );
     assert_eq!(
-        ask("order.a > 5", r#"{"a":9}"#),
-        "escalate rule-error rule.rhai: the rule ended in a value: end its last line with ';'"
+        ask("if order.a > 5 { 7 }", r#"{"a":9}"#),
+        "escalate rule-error rule.rhai: the rule ended in a value, which decides nothing"
     );
+}
+
+#[test]
+fn a_value_at_the_end_is_an_error_and_nothing_is_a_pass() {
+    for (script, code) in [
+        ("return 5;", "rule-error"),
+        ("order.items.len();", "rule-error"),
+        ("let x = 5;", "no-rule-approved"),
+        ("return;", "no-rule-approved"),
+        ("", "no-rule-approved"),
+        ("if order.a > 5 { 7 }", "rule-error"),
+        ("let x = [1]; x.push(2);", "no-rule-approved"),
+    ] {
+        assert_eq!(
+            evaluate(&[("r.rhai", script)], Some(r#"{"a":9,"items":[]}"#)).verdict.code(),
+            code,
+            "{script}"
+        );
+    }
 }
 
 #[test]
@@ -177,7 +196,7 @@ fn without_a_verdict_a_person_decides() {
             rule: None,
         }
     );
-    let failing = [("r.rhai", "order.x;"), ("ruleset.toml", "default = \"approve\"")];
+    let failing = [("r.rhai", "let x = order.x;"), ("ruleset.toml", "default = \"approve\"")];
     assert_eq!(evaluate(&failing, Some("{}")).verdict.outcome(), Outcome::Escalate);
 }
 

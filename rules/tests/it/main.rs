@@ -1,5 +1,7 @@
 //! Journeys through the crate's public doors.
 
+mod cases;
+mod check;
 mod evaluate;
 mod properties;
 mod ruleset;

@@ -36,7 +36,7 @@ fn the_sample_decides_as_a_shop_would() {
         (order("5000.02", "2500.01", "DE", "400", "books"), "escalate over-tier-limit"),
         (order("64.90", "32.45", "KP", "400", "lasers"), "reject sanctioned-country"),
         (order("64.90", "32.45", "DE", "400", "lasers"), "escalate restricted-goods"),
-        (order("64.90", "32.45", "KP", "400", "books"), "approve small-order"),
+        (order("64.90", "32.45", "KP", "400", "books"), "escalate sanctioned-destination"),
         (order("64.901", "32.45", "DE", "400", "books"), "escalate invalid-task"),
         (order("null", "32.45", "DE", "400", "books"), "escalate invalid-task"),
     ] {

@@ -1,0 +1,273 @@
+//! Reading `tests/*.toml`: bases, cases, tables of cases, and what must never happen.
+
+use serde_json::{Map, Value};
+use toml_edit::{Item, TableLike};
+
+use crate::diagnostic::Diagnostic;
+use crate::document::Document;
+use crate::suggest;
+use crate::verdict::Outcome;
+
+const CASE_KEYS: [&str; 11] =
+    ["name", "from", "set", "unset", "order", "task", "expect", "by", "not_by", "codes", "reason"];
+const TABLE_KEYS: [&str; 4] = ["name", "from", "columns", "rows"];
+const NEVER_KEYS: [&str; 3] = ["name", "when", "expect_not"];
+const TASK_KEYS: [&str; 4] = ["orderId", "startTime", "transactionId", "now"];
+
+/// One task and what must come of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Case {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    /// None for the minimal message.
+    pub(crate) order: Option<Value>,
+    /// `task` facts that differ from the usual.
+    pub(crate) task: Map<String, Value>,
+    pub(crate) expect: Expect,
+}
+
+/// What must come of it; what is empty may be anything.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Expect {
+    pub(crate) outcome: Option<Outcome>,
+    pub(crate) by: Option<String>,
+    pub(crate) not_by: Vec<String>,
+    pub(crate) codes: Vec<String>,
+    pub(crate) reason: Option<String>,
+}
+
+/// A condition under which an outcome must never happen.
+#[derive(Debug, Clone)]
+pub(crate) struct Never {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) name: String,
+    pub(crate) when: String,
+    pub(crate) outcome: Outcome,
+}
+
+/// All tests of a ruleset.
+#[derive(Debug, Default)]
+pub(crate) struct Tests {
+    pub(crate) bases: Vec<Value>,
+    pub(crate) cases: Vec<Case>,
+    pub(crate) nevers: Vec<Never>,
+    pub(crate) errors: Vec<Diagnostic>,
+}
+
+impl Tests {
+    /// Reads one file.
+    pub(crate) fn read(&mut self, file: &str, text: &str) {
+        let document = match Document::parse(file, text) {
+            Ok(document) => document,
+            Err(error) => return self.errors.push(*error),
+        };
+        let top = document.table();
+        self.errors.extend(document.unknown_keys(top, &["base", "case", "table", "never"]));
+        let bases = match top.get("base").map(|_| document.value(top, "base")) {
+            None => Map::new(),
+            Some(Ok(Value::Object(bases))) => bases,
+            Some(Ok(_)) => {
+                return self.errors.push(document.error(top, "base", "test", "base is not a table"));
+            }
+            Some(Err(error)) => return self.errors.push(*error),
+        };
+        let mut reader = Reader { document: &document, file, text, bases: &bases, tests: self };
+        reader.each(top, "case", &CASE_KEYS, Reader::case);
+        reader.each(top, "table", &TABLE_KEYS, Reader::table);
+        reader.each(top, "never", &NEVER_KEYS, Reader::never);
+        self.bases.extend(bases.into_iter().map(|(_, base)| base));
+    }
+}
+
+struct Reader<'a> {
+    document: &'a Document,
+    file: &'a str,
+    text: &'a str,
+    bases: &'a Map<String, Value>,
+    tests: &'a mut Tests,
+}
+
+type Read = Result<(), String>;
+
+impl Reader<'_> {
+    fn each(
+        &mut self,
+        top: &dyn TableLike,
+        key: &str,
+        known: &[&str],
+        read: fn(&mut Self, &dyn TableLike, usize) -> Read,
+    ) {
+        let Some(item) = top.get(key) else { return };
+        let Some(tables) = item.as_array_of_tables() else {
+            return self.tests.errors.push(self.document.error(top, key, "test", format!("write [[{key}]]")));
+        };
+        for table in tables {
+            let unknown = self.document.unknown_keys(table, known);
+            let line = self.document.line_of(table, "name").max(1);
+            if !unknown.is_empty() {
+                self.tests.errors.extend(unknown);
+            } else if let Err(message) = read(self, table, line) {
+                let error = Diagnostic::error(self.file, "test", message);
+                self.tests.errors.push(error.at(self.text, line, 0));
+            }
+        }
+    }
+
+    fn case(&mut self, table: &dyn TableLike, line: usize) -> Read {
+        let mut order = self.base(table)?;
+        if let Some(set) = self.json(table, "set")? {
+            let Value::Object(set) = set else { return Err("set is not a table".to_owned()) };
+            for (path, value) in set {
+                assign(&mut order, &path, Some(value))?;
+            }
+        }
+        for path in texts(table, "unset")? {
+            assign(&mut order, &path, None)?;
+        }
+        let task = match self.json(table, "task")? {
+            None => Map::new(),
+            Some(Value::Object(task)) => task,
+            Some(_) => return Err("task is not a table".to_owned()),
+        };
+        if let Some(key) = task.keys().find(|key| !TASK_KEYS.contains(&key.as_str())) {
+            return Err(format!("a task has no '{key}' (it has {})", TASK_KEYS.join(", ")));
+        }
+        let has_order = match table.get("order") {
+            None => true,
+            Some(item) => item.as_bool().ok_or("order is true, or false for a task that passed none")?,
+        };
+        let expect = Expect {
+            outcome: optional(table, "expect")?.map(|text| outcome(&text)).transpose()?,
+            by: optional(table, "by")?,
+            not_by: texts(table, "not_by")?,
+            codes: texts(table, "codes")?,
+            reason: optional(table, "reason")?,
+        };
+        let expects = expect.outcome.is_some() || expect.by.is_some() || !expect.codes.is_empty();
+        if !expects && expect.reason.is_none() && expect.not_by.is_empty() {
+            return Err("the case expects nothing: add expect, by, not_by, codes or reason".to_owned());
+        }
+        let name = required(table, "name")?;
+        let order = has_order.then_some(order);
+        self.tests.cases.push(Case { file: self.file.to_owned(), line, name, order, task, expect });
+        Ok(())
+    }
+
+    fn table(&mut self, table: &dyn TableLike, line: usize) -> Read {
+        let name = required(table, "name")?;
+        let columns = texts(table, "columns")?;
+        if !columns.iter().any(|column| column == "expect") {
+            return Err("a table needs the column 'expect'".to_owned());
+        }
+        let Some(Value::Array(rows)) = self.json(table, "rows")? else {
+            return Err("rows is not a list of rows".to_owned());
+        };
+        for (n, row) in rows.into_iter().enumerate() {
+            let Value::Array(cells) = row else { return Err(format!("row {} is not a list", n + 1)) };
+            if cells.len() != columns.len() {
+                return Err(format!("row {} has {} cells, not {}", n + 1, cells.len(), columns.len()));
+            }
+            let mut order = self.base(table)?;
+            let mut expect = Expect::default();
+            let shown: Vec<String> = cells.iter().map(ToString::to_string).collect();
+            for (column, cell) in columns.iter().zip(cells) {
+                match (column.as_str(), &cell) {
+                    ("expect", Value::String(text)) => expect.outcome = Some(outcome(text)?),
+                    ("by", Value::String(text)) => expect.by = Some(text.clone()),
+                    ("code", Value::String(text)) => expect.codes = vec![text.clone()],
+                    ("expect" | "by" | "code", _) => {
+                        return Err(format!("row {}: {column} is not text", n + 1));
+                    }
+                    _ => assign(&mut order, column, Some(cell))?,
+                }
+            }
+            self.tests.cases.push(Case {
+                file: self.file.to_owned(),
+                line,
+                name: format!("{name}: {}", shown.join(", ")),
+                order: Some(order),
+                task: Map::new(),
+                expect,
+            });
+        }
+        Ok(())
+    }
+
+    fn never(&mut self, table: &dyn TableLike, line: usize) -> Read {
+        let never = Never {
+            file: self.file.to_owned(),
+            line,
+            name: required(table, "name")?,
+            when: required(table, "when")?,
+            outcome: outcome(&required(table, "expect_not")?)?,
+        };
+        self.tests.nevers.push(never);
+        Ok(())
+    }
+
+    fn base(&self, table: &dyn TableLike) -> Result<Value, String> {
+        let Some(name) = optional(table, "from")? else { return Ok(Value::Object(Map::new())) };
+        self.bases.get(&name).cloned().ok_or_else(|| {
+            let names: Vec<&str> = self.bases.keys().map(String::as_str).collect();
+            format!("there is no [base.{name}]{}", suggest::did_you_mean(&name, names.into_iter()))
+        })
+    }
+
+    fn json(&self, table: &dyn TableLike, key: &str) -> Result<Option<Value>, String> {
+        if table.get(key).is_none() {
+            return Ok(None);
+        }
+        self.document.value(table, key).map(Some).map_err(|error| error.message)
+    }
+}
+
+/// Sets or removes what stands at a path such as `customer.tier` or `items.0.price`; a table merges into a table.
+pub(crate) fn assign(target: &mut Value, path: &str, value: Option<Value>) -> Read {
+    let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
+    let missing = || format!("there is nothing at '{path}'");
+    if let Value::Array(values) = target {
+        let index: usize = head.parse().map_err(|_| format!("'{head}' is not the number of an entry"))?;
+        return match (rest, value) {
+            (Some(rest), value) => assign(values.get_mut(index).ok_or_else(missing)?, rest, value),
+            (None, Some(value)) => values.get_mut(index).map(|old| *old = value).ok_or_else(missing),
+            (None, None) => (index < values.len()).then(|| drop(values.remove(index))).ok_or_else(missing),
+        };
+    }
+    let Value::Object(map) = target else { return Err(missing()) };
+    match (rest, value) {
+        (Some(rest), value) => {
+            assign(map.entry(head).or_insert_with(|| Value::Object(Map::new())), rest, value)
+        }
+        (None, Some(Value::Object(fields))) if matches!(map.get(head), Some(Value::Object(_))) => {
+            let existing = map.get_mut(head).ok_or_else(missing)?;
+            fields.into_iter().try_for_each(|(name, value)| assign(existing, &name, Some(value)))
+        }
+        (None, Some(value)) => {
+            map.insert(head.to_owned(), value);
+            Ok(())
+        }
+        (None, None) => map.remove(head).map(drop).ok_or_else(missing),
+    }
+}
+
+fn optional(table: &dyn TableLike, key: &str) -> Result<Option<String>, String> {
+    let text = |item: &Item| item.as_str().map(str::to_owned).ok_or_else(|| format!("{key} is not text"));
+    table.get(key).map(text).transpose()
+}
+
+fn required(table: &dyn TableLike, key: &str) -> Result<String, String> {
+    optional(table, key)?.ok_or_else(|| format!("{key} is missing"))
+}
+
+fn texts(table: &dyn TableLike, key: &str) -> Result<Vec<String>, String> {
+    let Some(item) = table.get(key) else { return Ok(Vec::new()) };
+    let texts = item.as_array().map(|array| array.iter().map(|value| value.as_str().map(str::to_owned)));
+    let texts: Option<Vec<String>> = texts.and_then(Iterator::collect);
+    texts.ok_or_else(|| format!("{key} is not a list of texts"))
+}
+
+fn outcome(text: &str) -> Result<Outcome, String> {
+    Outcome::parse(text).ok_or_else(|| format!("'{text}' is no outcome (approve, reject and escalate are)"))
+}
