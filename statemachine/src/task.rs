@@ -27,6 +27,8 @@ pub mod attribute {
     pub const ESCALATION: &str = "escalation";
     /// What the rules saw and said, as JSON text, for `rules explain`.
     pub const EVALUATION: &str = "evaluation";
+    /// What the shadow ruleset would have said, as JSON text.
+    pub const SHADOW: &str = "shadow";
     /// How often a delivery or a verification was put off.
     pub const ATTEMPTS: &str = "attempts";
     pub const LIST: &str = "list";
@@ -76,6 +78,7 @@ pub struct Task {
     pub delivery: Option<Delivery>,
     pub escalation: Option<Escalation>,
     pub evaluation: Option<String>,
+    pub shadow: Option<String>,
     pub attempts: i64,
     pub list: Option<String>,
     pub list_at: Option<i64>,
@@ -116,6 +119,7 @@ impl Task {
             delivery: None,
             escalation: None,
             evaluation: None,
+            shadow: None,
             attempts: 0,
             traceparent,
             expires_at: None,
@@ -145,6 +149,7 @@ impl Task {
             (attribute::RECEIVED_AT, Some(&self.received_at)),
             (attribute::DELIVERY, self.delivery.map(Delivery::as_str)),
             (attribute::EVALUATION, self.evaluation.as_deref()),
+            (attribute::SHADOW, self.shadow.as_deref()),
             (attribute::LIST, self.list.as_deref()),
             (attribute::TRACEPARENT, self.traceparent.as_deref()),
         ] {
@@ -204,6 +209,7 @@ impl Task {
                 .map(Escalation::from_item)
                 .transpose()?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
+            shadow: item::optional_text(map, attribute::SHADOW)?,
             attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),
             list: item::optional_text(map, attribute::LIST)?,
             list_at: item::optional_number(map, attribute::LIST_AT)?,

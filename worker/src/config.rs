@@ -61,7 +61,18 @@ pub struct Queues {
 #[serde(deny_unknown_fields)]
 #[expect(missing_docs, reason = "config.default.toml documents each")]
 pub struct Rules {
+    pub source: RulesSource,
     pub dir: PathBuf,
+}
+
+/// How the fleet gets its rules.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RulesSource {
+    /// From `rules.dir`, which each machine has.
+    Directory,
+    /// From the control table, by `countersign rules publish`.
+    Published,
 }
 
 /// The process.

@@ -1,6 +1,6 @@
 //! A task to a decision, or to the reason why a person must take it. No I/O.
 
-use rules::{Ruleset, TaskFacts, Verdict};
+use rules::{Evaluation, Ruleset, TaskFacts, Verdict};
 use statemachine::decision::{DecidedBy, Draft, MAX_REASON_CHARS, Outcome};
 use statemachine::task::{Escalation, Task};
 
@@ -13,18 +13,44 @@ pub enum Answer {
     Escalate(Escalation),
 }
 
-/// Evaluates `ruleset` on `task`. A rule's failure is an escalation: no path leads from an error to an approval.
-///
-/// `id` is the decision's ULID and `now` its RFC 3339 time; both only label the answer. The second value is the
-/// evaluation as it is stored beside it.
-pub fn decide(ruleset: &Ruleset, task: &Task, id: String, now: String) -> (Answer, String) {
-    let evaluation = ruleset.evaluate(&TaskFacts {
+/// What a task is to its rules.
+pub fn facts(task: &Task) -> TaskFacts<'_> {
+    TaskFacts {
         order: task.order.as_deref(),
         order_id: &task.order_id,
         start_time: &task.start_time,
         transaction_id: &task.transaction_id,
         received_at: &task.received_at,
+    }
+}
+
+/// What a ruleset that only looks on would have said of a task, and whether it is the same outcome.
+pub fn shadow(ruleset: &Ruleset, task: &Task, active: &Evaluation) -> (Shadowed, String) {
+    let evaluation = ruleset.evaluate(&facts(task));
+    let shadowed = Shadowed { active: active.verdict.outcome(), shadow: evaluation.verdict.outcome() };
+    let note = serde_json::json!({
+        "ruleset": ruleset.sha256(),
+        "agrees": shadowed.active == shadowed.shadow,
+        "outcome": shadowed.shadow.as_str(),
+        "code": evaluation.verdict.code(),
+        "rule": evaluation.verdict.rule(),
     });
+    (shadowed, note.to_string())
+}
+
+/// A pair of outcomes on the same facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shadowed {
+    /// The ruleset that decides.
+    pub active: rules::Outcome,
+    /// The one that looks on.
+    pub shadow: rules::Outcome,
+}
+
+/// Turns an evaluation into an answer. A rule's failure is an escalation: no path leads from an error to an approval.
+///
+/// `id` is the decision's ULID and `now` its RFC 3339 time; both only label the answer.
+pub fn answer(evaluation: &Evaluation, id: String, now: String) -> Answer {
     let draft = |outcome, code: &str, text: &str, rule: Option<&str>| {
         Answer::Decide(Draft {
             id,
@@ -32,21 +58,20 @@ pub fn decide(ruleset: &Ruleset, task: &Task, id: String, now: String) -> (Answe
             code: code.to_owned(),
             reason: text.to_owned(),
             rule: rule.map(str::to_owned),
-            ruleset: Some(ruleset.sha256().to_owned()),
+            ruleset: Some(evaluation.ruleset.clone()),
             decided_by: DecidedBy::Rule,
             decided_at: now.clone(),
         })
     };
-    let answer = match &evaluation.verdict {
+    match &evaluation.verdict {
         Verdict::Approve { code, text, rule } => draft(Outcome::Approved, code, text, rule.as_deref()),
         Verdict::Reject { code, text, rule } => draft(Outcome::Rejected, code, text, Some(rule)),
         Verdict::Escalate { code, text, rule, cause: _ } => Answer::Escalate(Escalation {
             code: code.clone(),
             reason: text.chars().take(MAX_REASON_CHARS).collect(),
             rule: rule.clone(),
-            ruleset: Some(ruleset.sha256().to_owned()),
+            ruleset: Some(evaluation.ruleset.clone()),
             at: now,
         }),
-    };
-    (answer, evaluation.to_json())
+    }
 }

@@ -14,14 +14,18 @@ pub mod telemetry;
 
 pub mod active_rules;
 pub mod callback;
+pub mod control;
 pub mod control_table;
 pub mod executions;
+pub mod rule_store;
+pub mod spend;
 pub mod task_list;
 pub mod task_table;
 
 pub mod decision;
 pub mod task;
 
+mod approval;
 mod delivery;
 pub mod expiry;
 pub mod person;

@@ -8,24 +8,26 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::active_rules::ActiveRules;
+use crate::active_rules::{self, ActiveRules};
 use crate::aws::Clients;
 use crate::budget::Budget;
 use crate::callback::Callback;
 use crate::clock::Clock;
 use crate::closed_executions::ClosedExecutions;
-use crate::config::Config;
+use crate::config::{Config, RulesSource};
+use crate::control::{self, Control, Gate};
 use crate::control_table::{ControlTable, Heartbeat};
 use crate::executions::Executions;
 use crate::guard::Validity;
 use crate::metrics::{Metrics, Service};
 use crate::pipeline::{Pipeline, Recent};
+use crate::spend::Spend;
 use crate::stream::coordinator::Coordinator;
 use crate::stream::discoverer::Discoverer;
 use crate::stream::discovery::Discovery;
@@ -55,6 +57,7 @@ pub struct Member {
     control: ControlTable,
     limits: Limits,
     tasks_table: String,
+    is_published: bool,
 }
 
 impl Member {
@@ -74,6 +77,8 @@ impl Member {
             executions: Executions::new(clients.sfn.clone()),
             control: control.clone(),
             rules,
+            gate: Gate::default(),
+            spend: Spend::default(),
             send_budget: Budget::new(config.budgets.send_task),
             describe_budget: Budget::new(config.budgets.describe_execution),
             history_budget: Budget::new(config.budgets.execution_history),
@@ -92,6 +97,7 @@ impl Member {
             closed_queue: config.queues.closed_executions.clone(),
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
             tasks_table: config.tables.tasks.clone(),
+            is_published: config.rules.source == RulesSource::Published,
             clients,
             control,
         }
@@ -124,6 +130,12 @@ impl Member {
         let mut beside = JoinSet::new();
         beside.spawn(heart.clone().run(counter, leave.clone()));
         beside.spawn(self.discoverer(&coordinator).run(stop_discovery.clone()));
+        let (seen, control) = watch::channel(Control::default());
+        let (table, pipeline) = (self.control.clone(), &self.pipeline);
+        let (gate, rules, metrics) =
+            (pipeline.gate.clone(), pipeline.rules.clone(), pipeline.metrics.clone());
+        beside.spawn(control::follow(table.clone(), gate, metrics.clone(), seen));
+        beside.spawn(active_rules::follow_published(table, rules, metrics, control, self.is_published));
         let mut consumer = JoinSet::new();
         if let Some(queue_url) = &self.closed_queue {
             let closed = ClosedExecutions {

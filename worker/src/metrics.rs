@@ -17,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 use statemachine::decision::{DecidedBy, Decision};
 
 use crate::callback::Answer;
+use crate::decision::Shadowed;
 
 /// From the workflow's start of waiting to its answer: 100 ms to a week, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =
@@ -72,6 +73,48 @@ label! {
         OwnWrite = "own_write",
         /// Left to the lease's next holder.
         LeaseLost = "lease_lost",
+    }
+}
+
+label! {
+    /// Why a task went to a person.
+    Cause {
+        /// A rule asked for it.
+        Rule = "rule",
+        /// No rule spoke of it.
+        NoRuleApproved = "no_rule_approved",
+        /// A rule failed.
+        RuleError = "rule_error",
+        /// A rule used more than it may.
+        RuleDeadline = "rule_deadline",
+        /// The engine panicked.
+        RulePanic = "rule_panic",
+        /// The task does not fit the ruleset's schema.
+        InvalidTask = "invalid_task",
+        /// No rule decides at the moment.
+        AutomationPaused = "automation_paused",
+        /// The ruleset's cap of this hour is reached.
+        BudgetExhausted = "budget_exhausted",
+        /// A fault of the worker's own.
+        Worker = "worker",
+    }
+}
+
+impl Cause {
+    /// The cause of a verdict to escalate; a rule's own for any other.
+    pub fn of(verdict: &rules::Verdict) -> Cause {
+        match verdict {
+            rules::Verdict::Escalate { cause: Some(cause), .. } => match cause {
+                rules::Cause::NoRuleApproved => Cause::NoRuleApproved,
+                rules::Cause::RuleError => Cause::RuleError,
+                rules::Cause::RuleDeadline => Cause::RuleDeadline,
+                rules::Cause::RulePanic => Cause::RulePanic,
+                rules::Cause::InvalidTask => Cause::InvalidTask,
+            },
+            rules::Verdict::Escalate { cause: None, .. }
+            | rules::Verdict::Approve { .. }
+            | rules::Verdict::Reject { .. } => Cause::Rule,
+        }
     }
 }
 
@@ -144,7 +187,8 @@ pub struct Metrics {
     records: Counters<1>,
     swept: Counters<1>,
     decisions: Counters<2>,
-    escalations: Counter,
+    escalations: Counters<1>,
+    shadowed: Counters<2>,
     callbacks: Counters<1>,
     callback_duration: Histogram,
     decision_latency: Histogram,
@@ -174,7 +218,8 @@ impl Metrics {
             records: Family::default(),
             swept: Family::default(),
             decisions: Family::default(),
-            escalations: Counter::default(),
+            escalations: Family::default(),
+            shadowed: Family::default(),
             callbacks: Family::default(),
             callback_duration: Histogram::new(CALL_BUCKETS),
             decision_latency: Histogram::new(LATENCY_BUCKETS),
@@ -205,6 +250,11 @@ impl Metrics {
         registry.register("swept_tasks", "Worklist entries by what became of them", self.swept.clone());
         registry.register("decisions", "Decisions stored by this process", self.decisions.clone());
         registry.register("escalations", "Tasks left to a person", self.escalations.clone());
+        registry.register(
+            "shadow_evaluations",
+            "Outcomes of the active ruleset beside the shadow one's",
+            self.shadowed.clone(),
+        );
         registry.register("callbacks", "Callback attempts by answer", self.callbacks.clone());
         registry.register_with_unit(
             "callback_duration",
@@ -281,8 +331,14 @@ impl Metrics {
     }
 
     /// Counts a task that this process left to a person.
-    pub fn escalated(&self) {
-        self.escalations.inc();
+    pub fn escalated(&self, cause: Cause) {
+        self.escalations.get_or_create(&[("cause", cause.label())]).inc();
+    }
+
+    /// Counts a pair of outcomes of the active ruleset and the one that is tried beside it.
+    pub fn shadowed(&self, pair: Shadowed) {
+        let labels = [("active", pair.active.as_str()), ("shadow", pair.shadow.as_str())];
+        self.shadowed.get_or_create(&labels).inc();
     }
 
     /// Counts one callback attempt.

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::expiry::Waits;
 use crate::guard::{Guard, Validity};
 use crate::pipeline::Pipeline;
-use crate::task_table::{TableError, Written};
+use crate::task_table::{Notes, TableError, Written};
 
 /// How long a person's request waits for the workflow's answer before it is told "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -85,7 +85,7 @@ impl Pipeline {
             decided_at: self.clock.now_text(),
         };
         let mine = draft.seal(&task.order_id, &task.id);
-        let stored = match self.tasks.decide(&task.id, &mine, None, self.clock.now()).await? {
+        let stored = match self.tasks.decide(&task.id, &mine, Notes::default(), self.clock.now()).await? {
             Written::Now(stored) => stored,
             // The SDK repeats a write whose answer was lost: the one that stands may be this one.
             Written::Otherwise(stored) if stored.decision.as_ref() == Some(&mine) => stored,

@@ -16,23 +16,23 @@ use futures::future::BoxFuture;
 use jiff::SignedDuration;
 use statemachine::item::Malformed;
 use statemachine::status::Delivery;
-use statemachine::task::{Escalation, Task};
+use statemachine::task::Task;
 use statemachine::token::TaskId;
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::active_rules::ActiveRules;
-use crate::aws::{Class, Fault};
 use crate::budget::Budget;
 use crate::callback::Callback;
 use crate::clock::Clock;
+use crate::control::Gate;
 use crate::control_table::ControlTable;
-use crate::decision::{self, Answer};
 use crate::executions::Executions;
 use crate::guard::Guard;
 use crate::item;
 use crate::metrics::{Handled, Metrics, Service};
 use crate::retry;
+use crate::spend::Spend;
 use crate::task::{Work, work};
 use crate::task_table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable, Written};
 
@@ -41,6 +41,9 @@ const REMEMBERED: usize = 16_384;
 /// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
 /// reading stops, and the alarm is the metric.
 const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
+/// How long one record may fail by itself before the stream goes on without it. Its task is stored and listed, so
+/// the sweeper repeats it; the shard's other records must not wait for the stream's 24 hours.
+pub(crate) const RECORD_AGE: Duration = Duration::from_secs(300);
 
 /// What the steps need.
 #[derive(Debug)]
@@ -53,8 +56,12 @@ pub struct Pipeline {
     pub executions: Executions,
     /// Where records that are no tasks are kept.
     pub control: ControlTable,
-    /// The active ruleset.
+    /// The active ruleset, and the one that is tried beside it.
     pub rules: ActiveRules,
+    /// Whether rules decide at all.
+    pub gate: Gate,
+    /// What they may approve in an hour.
+    pub spend: Spend,
     /// Calls a second for `SendTask*`.
     pub send_budget: Budget,
     /// Calls a second for `DescribeExecution`.
@@ -130,44 +137,6 @@ impl Pipeline {
         }
     }
 
-    /// Evaluates the rules on a PENDING task, stores the answer, and delivers it.
-    ///
-    /// # Errors
-    ///
-    /// [`Lost`] when the lease ends first.
-    pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        let ruleset = self.rules.pin();
-        let started = Instant::now();
-        let (answer, evaluation) = decision::decide(&ruleset, task, self.clock.ulid(), self.clock.now_text());
-        self.metrics.evaluated(started.elapsed());
-        match answer {
-            Answer::Escalate(escalation) => self.escalate(task, guard, &escalation, Some(&evaluation)).await,
-            Answer::Decide(draft) => {
-                let mine = draft.seal(&task.order_id, &task.id);
-                self.recent.note(&task.id);
-                let write = || self.tasks.decide(&task.id, &mine, Some(&evaluation), self.clock.now());
-                match self.write(task, guard, write).await? {
-                    Ok(Written::Now(stored)) => {
-                        self.metrics.decided(&mine);
-                        self.deliver(&stored, guard).await
-                    }
-                    Ok(Written::Otherwise(stored)) => {
-                        // An earlier attempt of this very write may have been applied, its answer lost.
-                        if stored.decision.as_ref().is_some_and(|decision| decision.id == mine.id) {
-                            self.metrics.decided(&mine);
-                        }
-                        self.finish_stored(&stored, guard).await
-                    }
-                    Ok(Written::Gone) => Ok(gone(task)),
-                    Err(refused) => {
-                        let reason = format!("the decision could not be stored: {refused}");
-                        self.escalate_for(task, guard, "decision-refused", &reason).await
-                    }
-                }
-            }
-        }
-    }
-
     /// Finishes what a stored task still asks for, after someone else's write or an earlier one of ours.
     ///
     /// # Errors
@@ -179,51 +148,6 @@ impl Pipeline {
             Some(Delivery::Unverified) => Ok(Handled::Unverified),
             Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) | None => {
                 Ok(Handled::AlreadySettled)
-            }
-        }
-    }
-
-    async fn escalate_for(
-        &self,
-        task: &Task,
-        guard: &Guard,
-        code: &str,
-        reason: &str,
-    ) -> Result<Handled, Lost> {
-        let escalation = Escalation {
-            code: code.to_owned(),
-            reason: reason.to_owned(),
-            rule: None,
-            ruleset: None,
-            at: self.clock.now_text(),
-        };
-        self.escalate(task, guard, &escalation, None).await
-    }
-
-    async fn escalate(
-        &self,
-        task: &Task,
-        guard: &Guard,
-        escalation: &Escalation,
-        evaluation: Option<&str>,
-    ) -> Result<Handled, Lost> {
-        let write = || self.tasks.escalate(task, escalation, evaluation);
-        match self.write(task, guard, write).await? {
-            Ok(Written::Now(_)) => {
-                self.metrics.escalated();
-                info!(
-                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
-                    ruleset = escalation.ruleset, reason = escalation.reason,
-                    "task {}: escalated, {}", task.id, escalation.code
-                );
-                Ok(Handled::Escalated)
-            }
-            Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
-            Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => {
-                error!(task.id = %task.id, error = %refused, "task {}: cannot be escalated: {refused}", task.id);
-                Ok(Handled::Poison)
             }
         }
     }
@@ -261,7 +185,8 @@ impl Pipeline {
         }
     }
 
-    /// Repeats a conditional write until it gives an answer: its condition, or a refusal that no repeat can help.
+    /// Repeats a conditional write until it gives an answer: its condition, or an error that no repeat can help, or
+    /// one that lasted for [`RECORD_AGE`]. The task then stands in its worklist as it was, and the sweeper goes on.
     pub(crate) async fn write<F: Future<Output = Result<Written, TableError>>>(
         &self,
         task: &Task,
@@ -275,17 +200,15 @@ impl Pipeline {
             }
             match attempt().await {
                 Ok(written) => return Ok(Ok(written)),
-                Err(refused @ TableError::Malformed(_)) => return Ok(Err(refused)),
-                Err(refused @ TableError::Fault(Fault { class: Class::Refused, .. })) => {
-                    return Ok(Err(refused));
-                }
+                Err(refused) if refused.is_final() => return Ok(Err(refused)),
+                Err(error) if delays.age() > RECORD_AGE && !error.is_systemic() => return Ok(Err(error)),
                 Err(error) => self.pause(task, &error, &mut delays).await,
             }
         }
     }
 
-    async fn pause(&self, task: &Task, error: &TableError, delays: &mut Delays) {
-        if let TableError::Fault(Fault { class: Class::Systemic, .. }) = error {
+    pub(crate) async fn pause(&self, task: &Task, error: &TableError, delays: &mut Delays) {
+        if error.is_systemic() {
             self.systemic(task, Service::Table, error).await;
         } else {
             warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
@@ -315,17 +238,25 @@ pub(crate) fn gone(task: &Task) -> Handled {
 
 /// Delays between attempts of a write that must not be given up: the policy, then its longest for ever.
 #[derive(Debug)]
-struct Delays(backon::ExponentialBackoff);
+pub(crate) struct Delays {
+    policy: backon::ExponentialBackoff,
+    since: Instant,
+}
 
 impl Default for Delays {
     fn default() -> Delays {
-        Delays(retry::table())
+        Delays { policy: retry::table(), since: Instant::now() }
     }
 }
 
 impl Delays {
-    fn next(&mut self) -> Duration {
-        self.0.next().unwrap_or(retry::TABLE_CAP)
+    pub(crate) fn next(&mut self) -> Duration {
+        self.policy.next().unwrap_or(retry::TABLE_CAP)
+    }
+
+    /// How long the work has been tried.
+    pub(crate) fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 }
 
@@ -334,7 +265,7 @@ impl Delays {
 pub struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
 
 impl Recent {
-    fn note(&self, id: &TaskId) {
+    pub(crate) fn note(&self, id: &TaskId) {
         let mut recent = self.0.lock().expect("no holder of the memory panics");
         let (known, order) = &mut *recent;
         if known.insert(id.clone()) {

@@ -17,7 +17,8 @@ use crate::api::health::Readiness;
 use crate::api::{ApiState, serve};
 use crate::aws::Clients;
 use crate::clock::Clock;
-use crate::config::Config;
+use crate::config::{Config, RulesSource};
+use crate::control_table::ControlTable;
 use crate::member::Member;
 use crate::metrics::{Metrics, registry};
 use crate::task_list::TaskList;
@@ -29,8 +30,8 @@ use crate::task_list::TaskList;
 /// What keeps the worker from starting, or the first task's failure. A drain that runs out of time is logged, not
 /// returned: whatever was in work is read again from its checkpoint.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let dir = &config.rules.dir;
-    let ruleset = Ruleset::load(dir).with_context(|| format!("rules.dir = {}", dir.display()))?;
+    let clients = Clients::connect(&config.aws).await;
+    let ruleset = first_ruleset(&config, &clients).await?;
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
     let rules = ActiveRules::new(ruleset);
     let listener = TcpListener::bind(config.api.listen)
@@ -45,12 +46,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 
     let mut registry = registry();
     let metrics = Metrics::register(&mut registry);
-    let clients = Clients::connect(&config.aws).await;
     let member = Member::new(&config, clients.clone(), Clock::system(), rules.clone(), metrics.clone());
 
     let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
-    tasks.spawn(active_rules::follow(dir.clone(), rules, metrics, stop.clone()));
+    if config.rules.source == RulesSource::Directory {
+        tasks.spawn(active_rules::follow(config.rules.dir.clone(), rules, metrics, stop.clone()));
+    }
     let readiness = Readiness::starting("the first look at the tables");
     let state = ApiState {
         task_list: TaskList::new(clients.dynamodb.clone(), &config.tables.tasks),
@@ -87,6 +89,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     }
     info!("stopped");
     outcome
+}
+
+/// The set to start with: a worker without rules does not start, so that nothing is escalated for want of them.
+async fn first_ruleset(config: &Config, clients: &Clients) -> anyhow::Result<Ruleset> {
+    match config.rules.source {
+        RulesSource::Directory => {
+            let dir = &config.rules.dir;
+            Ruleset::load(dir).with_context(|| format!("rules.dir = {}", dir.display()))
+        }
+        RulesSource::Published => {
+            let table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
+            let active = table.control().await.context("the control table")?.active;
+            let active =
+                active.context("no ruleset is published yet: run `countersign rules publish DIR` first")?;
+            table.load_ruleset(&active).await.with_context(|| format!("the published ruleset {active}"))
+        }
+    }
 }
 
 async fn become_ready(ready: CancellationToken, readiness: Readiness, stop: CancellationToken) {

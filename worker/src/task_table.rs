@@ -18,7 +18,7 @@ use statemachine::task::{Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, NO_DEADLINE, Worklist};
 
-use crate::aws::Fault;
+use crate::aws::{Class, Fault};
 use crate::clock;
 use crate::item;
 
@@ -67,6 +67,18 @@ pub enum TableError {
     Malformed(#[from] Malformed),
 }
 
+impl TableError {
+    /// It hits every call alike: no record is to blame.
+    pub fn is_systemic(&self) -> bool {
+        matches!(self, TableError::Fault(Fault { class: Class::Systemic, .. }))
+    }
+
+    /// No repeat of the same call helps.
+    pub fn is_final(&self) -> bool {
+        matches!(self, TableError::Malformed(_) | TableError::Fault(Fault { class: Class::Refused, .. }))
+    }
+}
+
 /// Where a stored decision goes from DUE or UNVERIFIED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
@@ -76,6 +88,29 @@ pub enum Settlement {
     Undeliverable,
     /// The workflow ended another way: EXPIRED.
     ClosedElsewhere,
+}
+
+/// What is kept beside an answer of the rules, for people and for repetition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notes<'a> {
+    /// What the rules saw and said, as JSON text.
+    pub evaluation: Option<&'a str>,
+    /// What the shadow ruleset would have said, as JSON text.
+    pub shadow: Option<&'a str>,
+}
+
+impl Notes<'_> {
+    fn add_to(self, set: &mut String, values: &mut Vec<(&'static str, AttributeValue)>) {
+        for (assignment, name, note) in [
+            (", #evaluation = :evaluation", ":evaluation", self.evaluation),
+            (", #shadow = :shadow", ":shadow", self.shadow),
+        ] {
+            if let Some(note) = note {
+                set.push_str(assignment);
+                values.push((name, text(note)));
+            }
+        }
+    }
 }
 
 impl TaskTable {
@@ -167,7 +202,7 @@ impl TaskTable {
         &self,
         id: &TaskId,
         decision: &Decision,
-        evaluation: Option<&str>,
+        notes: Notes<'_>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
         let mut set =
@@ -181,10 +216,7 @@ impl TaskTable {
             (":none", number(0)),
             (":pending", text(Status::Pending.as_str())),
         ];
-        if let Some(evaluation) = evaluation {
-            set.push_str(", #evaluation = :evaluation");
-            values.push((":evaluation", text(evaluation)));
-        }
+        notes.add_to(&mut set, &mut values);
         let condition = match decision.decided_by {
             DecidedBy::Rule => "attribute_not_exists(#decision) AND #status = :pending",
             DecidedBy::Person(_) => {
@@ -204,7 +236,7 @@ impl TaskTable {
         &self,
         task: &Task,
         escalation: &Escalation,
-        evaluation: Option<&str>,
+        notes: Notes<'_>,
     ) -> Result<Written, TableError> {
         let mut set =
             "SET #status = :escalated, #escalation = :escalation, #list = :list, #listAt = :at".to_owned();
@@ -215,10 +247,7 @@ impl TaskTable {
             (":at", number(task.deadline.unwrap_or(NO_DEADLINE))),
             (":pending", text(Status::Pending.as_str())),
         ];
-        if let Some(evaluation) = evaluation {
-            set.push_str(", #evaluation = :evaluation");
-            values.push((":evaluation", text(evaluation)));
-        }
+        notes.add_to(&mut set, &mut values);
         let condition = "attribute_not_exists(#decision) AND #status = :pending";
         self.update(&task.id, &set, condition, values).await
     }

@@ -1,0 +1,206 @@
+//! A PENDING task to its answer: may a rule decide, what do the rules say, is it within the caps, and **D**.
+//!
+//! All of it is repeated with each attempt to store the answer. A pause, a new ruleset or a passed cap therefore holds
+//! from the next attempt on, however long the table made this one wait.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rules::{Ruleset, Verdict};
+use statemachine::decision::{Decision, MAX_REASON_CHARS};
+use statemachine::task::{Escalation, Task};
+use tokio::time::{Instant, sleep};
+use tracing::{error, info};
+
+use crate::control::Permit;
+use crate::decision::{self, Answer};
+use crate::guard::Guard;
+use crate::metrics::{Cause, Handled};
+use crate::pipeline::{Delays, Lost, Pipeline, RECORD_AGE, gone};
+use crate::spend::Spent;
+use crate::task_table::{Notes, TableError, Written};
+
+/// How often held work looks whether it may go on.
+const HELD: Duration = Duration::from_millis(100);
+
+/// The texts that are stored beside an answer.
+#[derive(Debug, Default)]
+struct Kept {
+    evaluation: Option<String>,
+    shadow: Option<String>,
+}
+
+impl Kept {
+    fn notes(&self) -> Notes<'_> {
+        Notes { evaluation: self.evaluation.as_deref(), shadow: self.shadow.as_deref() }
+    }
+}
+
+/// One attempt's answer, before it is stored.
+enum Attempt {
+    Decide(Box<Decision>, Kept),
+    Escalate(Escalation, Cause, Kept),
+    /// The caps could not be asked.
+    Unknown(TableError),
+}
+
+impl Pipeline {
+    /// Takes a PENDING task to its answer, and a decision on to its workflow.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let mut delays = Delays::default();
+        let mut paid = None;
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            let attempt = match self.gate.permit() {
+                Permit::Unknown => {
+                    sleep(HELD).await;
+                    continue;
+                }
+                Permit::Paused(paused) => {
+                    let reason =
+                        format!("automatic decisions are paused by {}: {}", paused.by, paused.reason);
+                    Attempt::Escalate(
+                        self.escalation("automation-paused", &reason),
+                        Cause::AutomationPaused,
+                        Kept::default(),
+                    )
+                }
+                Permit::Automatic => self.attempt(task, &mut paid).await,
+            };
+            let error = match attempt {
+                Attempt::Unknown(error) => error,
+                Attempt::Escalate(escalation, cause, kept) => {
+                    return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
+                }
+                Attempt::Decide(mine, kept) => {
+                    self.recent.note(&task.id);
+                    match self.tasks.decide(&task.id, &mine, kept.notes(), self.clock.now()).await {
+                        Ok(written) => return self.after_decision(task, &mine, written, guard).await,
+                        Err(error) => error,
+                    }
+                }
+            };
+            if error.is_final() {
+                let reason = format!("the decision could not be stored: {error}");
+                return self.escalate_for(task, guard, "decision-refused", &reason).await;
+            }
+            if delays.age() > RECORD_AGE && !error.is_systemic() {
+                return Ok(Handled::PutOff);
+            }
+            self.pause(task, &error, &mut delays).await;
+        }
+    }
+
+    async fn attempt(&self, task: &Task, paid: &mut Option<Arc<Ruleset>>) -> Attempt {
+        let ruleset = self.rules.pin();
+        let started = Instant::now();
+        let evaluation = ruleset.evaluate(&decision::facts(task));
+        self.metrics.evaluated(started.elapsed());
+        let shadow = self.rules.pin_shadow().map(|shadow| {
+            let (pair, note) = decision::shadow(&shadow, task, &evaluation);
+            self.metrics.shadowed(pair);
+            note
+        });
+        let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
+        if matches!(evaluation.verdict, Verdict::Approve { .. })
+            && paid.as_ref().is_none_or(|before| before.name() != ruleset.name())
+        {
+            let (budget, now) = (&ruleset.settings().budget, self.clock.now());
+            match self.spend.pay(&self.control, ruleset.name(), budget, task, now).await {
+                Ok(Spent::Within) => *paid = Some(Arc::clone(&ruleset)),
+                Ok(Spent::Exhausted(cap)) => {
+                    let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
+                    let mut escalation = self.escalation("budget-exhausted", &reason);
+                    escalation.ruleset = Some(ruleset.sha256().to_owned());
+                    return Attempt::Escalate(escalation, Cause::BudgetExhausted, kept);
+                }
+                Err(fault) => return Attempt::Unknown(fault.into()),
+            }
+        }
+        match decision::answer(&evaluation, self.clock.ulid(), self.clock.now_text()) {
+            Answer::Escalate(escalation) => {
+                Attempt::Escalate(escalation, Cause::of(&evaluation.verdict), kept)
+            }
+            Answer::Decide(draft) => Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.id)), kept),
+        }
+    }
+
+    async fn after_decision(
+        &self,
+        task: &Task,
+        mine: &Decision,
+        written: Written,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        match written {
+            Written::Now(stored) => {
+                self.metrics.decided(mine);
+                self.deliver(&stored, guard).await
+            }
+            Written::Otherwise(stored) => {
+                // An earlier attempt of this very write may have been applied, its answer lost.
+                if stored.decision.as_ref().is_some_and(|decision| decision.id == mine.id) {
+                    self.metrics.decided(mine);
+                }
+                self.finish_stored(&stored, guard).await
+            }
+            Written::Gone => Ok(gone(task)),
+        }
+    }
+
+    /// Leaves a task to a person because of a fault of the worker's own.
+    pub(crate) async fn escalate_for(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        code: &str,
+        reason: &str,
+    ) -> Result<Handled, Lost> {
+        self.escalate(task, guard, &self.escalation(code, reason), Cause::Worker, Notes::default()).await
+    }
+
+    fn escalation(&self, code: &str, reason: &str) -> Escalation {
+        Escalation {
+            code: code.to_owned(),
+            reason: reason.chars().take(MAX_REASON_CHARS).collect(),
+            rule: None,
+            ruleset: None,
+            at: self.clock.now_text(),
+        }
+    }
+
+    async fn escalate(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        escalation: &Escalation,
+        cause: Cause,
+        notes: Notes<'_>,
+    ) -> Result<Handled, Lost> {
+        let write = || self.tasks.escalate(task, escalation, notes);
+        match self.write(task, guard, write).await? {
+            Ok(Written::Now(_)) => {
+                self.metrics.escalated(cause);
+                info!(
+                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
+                    ruleset = escalation.ruleset, reason = escalation.reason,
+                    "task {}: escalated, {}", task.id, escalation.code
+                );
+                Ok(Handled::Escalated)
+            }
+            Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => {
+                error!(task.id = %task.id, error = %refused, "task {}: cannot be escalated: {refused}", task.id);
+                Ok(if refused.is_final() { Handled::Poison } else { Handled::PutOff })
+            }
+        }
+    }
+}
