@@ -151,7 +151,8 @@ fn tables_are_kept_safe() {
         assert_eq!(table["DeletionPolicy"], "RetainExceptOnCreate", "{name}");
         let table = &table["Properties"];
         assert_eq!(table["BillingMode"], "PAY_PER_REQUEST");
-        assert_eq!(table["DeletionProtectionEnabled"], json!({"Ref": "DeletionProtection"}));
+        let protection = json!({"Fn::If": ["IsDeletionProtected", true, false]});
+        assert_eq!(table["DeletionProtectionEnabled"], protection);
         assert_eq!(table["PointInTimeRecoverySpecification"], json!({"PointInTimeRecoveryEnabled": true}));
         assert_eq!(table["SSESpecification"], json!({"SSEEnabled": true}));
         let ttl = json!({"AttributeName": attribute::EXPIRES_AT, "Enabled": true});
