@@ -3,6 +3,7 @@
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -31,6 +32,15 @@ pub fn root() -> &'static Path {
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
+    for (name, _) in std::env::vars_os() {
+        // What cargo told us of ourselves. Build scripts (ring's) would take it for a change and build all again.
+        if name
+            .to_str()
+            .is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_"))
+        {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
@@ -46,13 +56,20 @@ struct CargoTarget {
 }
 
 impl Binaries {
-    /// Builds what has changed. Cargo's own messages go to standard error.
+    /// Builds what has changed, once in a process. Cargo's own messages go to standard error.
     ///
     /// # Errors
     ///
     /// When cargo fails.
     pub fn build() -> Result<Binaries> {
-        Binaries::build_as(if cfg!(debug_assertions) { "dev" } else { "release" })
+        static BUILT: Mutex<Option<Binaries>> = Mutex::new(None);
+        // A panic while it was held built nothing; the next one tries again.
+        let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(binaries) = &*built {
+            return Ok(binaries.clone());
+        }
+        let binaries = Binaries::build_as(if cfg!(debug_assertions) { "dev" } else { "release" })?;
+        Ok(built.insert(binaries).clone())
     }
 
     /// Builds in a profile of its name.
