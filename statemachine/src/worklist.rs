@@ -6,8 +6,9 @@ use crate::token::TaskId;
 
 /// How many keys each list is spread over.
 pub const BUCKETS: u8 = 16;
-/// `listAt` of an escalated task without a deadline: 9999-12-31, so that it sorts last.
-pub const NO_DEADLINE: i64 = 253_402_214_400;
+/// `listAt` of an escalated task without a deadline: this long after it was escalated, and then again and again, the
+/// sweeper asks whether its workflow still waits, in seconds.
+pub const ASK_AFTER_SECONDS: i64 = 6 * 3_600;
 /// `listAt` of a new task: this long after it was received, the sweeper looks at it, in seconds. The stream normally
 /// brings it within one.
 pub const PENDING_GRACE_SECONDS: i64 = 60;
@@ -17,7 +18,8 @@ pub const PENDING_GRACE_SECONDS: i64 = 60;
 pub enum Worklist {
     /// No rule has answered yet. `listAt`: received plus [`PENDING_GRACE_SECONDS`].
     Pending,
-    /// Waits for a person. `listAt`: the deadline, or [`NO_DEADLINE`].
+    /// Waits for a person. `listAt`: the deadline; without one, when it is asked about
+    /// next.
     Escalated,
     /// A stored decision to be sent. `listAt`: the next attempt.
     Due,

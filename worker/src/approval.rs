@@ -183,7 +183,7 @@ impl Pipeline {
         cause: Cause,
         notes: Notes<'_>,
     ) -> Result<Handled, Lost> {
-        let write = || self.tasks.escalate(task, escalation, notes);
+        let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
         match self.write(task, guard, write).await? {
             Ok(Written::Now(_)) => {
                 self.metrics.escalated(cause);

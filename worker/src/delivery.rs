@@ -132,8 +132,19 @@ impl Pipeline {
     }
 
     /// Leaves a task to its worklist, to be tried again after a growing delay.
-    pub(crate) async fn put_off(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
-        let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(task.attempts));
+    async fn put_off(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
+        self.put_off_for(task, list, retry::put_off_seconds(task.attempts), guard).await
+    }
+
+    /// Leaves a task to its worklist, to be looked at again after so many seconds.
+    pub(crate) async fn put_off_for(
+        &self,
+        task: &Task,
+        list: Worklist,
+        seconds: i64,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let next = self.clock.now() + SignedDuration::from_secs(seconds);
         let write = || self.tasks.put_off(task, list, next);
         // Whatever became of the write, the task stands in a worklist, at this attempt or an earlier one.
         if let Err(error) = self.write(task, guard, write).await? {

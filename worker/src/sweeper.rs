@@ -10,7 +10,7 @@ use futures::StreamExt as _;
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use statemachine::worklist::Worklist;
+use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -18,6 +18,7 @@ use tracing::warn;
 use crate::guard::Guard;
 use crate::metrics::Handled;
 use crate::pipeline::{Lost, Pipeline};
+use crate::retry;
 use crate::task_table::TableError;
 
 /// Tasks of one bucket that are worked on side by side.
@@ -126,10 +127,15 @@ impl Sweeper {
         self.pipeline.decide(task, guard).await
     }
 
-    /// A passed deadline only triggers the question; a workflow that still waits is asked about again later.
+    /// A passed deadline, or a long wait without one, only triggers the question; a workflow that still waits is asked
+    /// about again later.
     async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
+        let later = match task.deadline {
+            Some(_) => retry::put_off_seconds(task.attempts),
+            None => ASK_AFTER_SECONDS,
+        };
         match self.pipeline.expire_if_gone(task, guard).await? {
-            Handled::PutOff => self.pipeline.put_off(task, list, guard).await,
+            Handled::PutOff => self.pipeline.put_off_for(task, list, later, guard).await,
             handled => Ok(handled),
         }
     }

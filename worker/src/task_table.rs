@@ -16,7 +16,7 @@ use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
-use statemachine::worklist::{self, NO_DEADLINE, Worklist};
+use statemachine::worklist::{self, ASK_AFTER_SECONDS, Worklist};
 
 use crate::aws::{Class, Fault};
 use crate::clock;
@@ -237,6 +237,7 @@ impl TaskTable {
         task: &Task,
         escalation: &Escalation,
         notes: Notes<'_>,
+        now: Timestamp,
     ) -> Result<Written, TableError> {
         let mut set =
             "SET #status = :escalated, #escalation = :escalation, #list = :list, #listAt = :at".to_owned();
@@ -244,7 +245,7 @@ impl TaskTable {
             (":escalated", text(Status::Escalated.as_str())),
             (":escalation", item::to_map(&escalation.to_item())),
             (":list", text(&Worklist::Escalated.key_of(&task.id))),
-            (":at", number(task.deadline.unwrap_or(NO_DEADLINE))),
+            (":at", number(task.deadline.unwrap_or(now.as_second() + ASK_AFTER_SECONDS))),
             (":pending", text(Status::Pending.as_str())),
         ];
         notes.add_to(&mut set, &mut values);
