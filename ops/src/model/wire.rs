@@ -127,6 +127,16 @@ impl ServiceError {
         self
     }
 
+    /// The code that SQS kept from its older protocol and sends in a header; the SDK prefers it.
+    fn query_code(&self) -> Option<String> {
+        let name = self.kind.strip_prefix(Service::Sqs.namespace())?;
+        Some(match name {
+            "QueueDoesNotExist" => "AWS.SimpleQueueService.NonExistentQueue".to_owned(),
+            "MessageNotInflight" => "AWS.SimpleQueueService.MessageNotInflight".to_owned(),
+            other => other.to_owned(),
+        })
+    }
+
     /// The type without its namespace.
     pub fn name(&self) -> &str {
         self.kind.rsplit('#').next().unwrap_or_default()
@@ -152,17 +162,13 @@ impl Service {
                 self,
                 "RequestThrottled",
                 "The request was denied due to request throttling.",
-            )
-            .with("code", json!("RequestThrottled")),
+            ),
         }
     }
 
     /// How this service says that the caller may not.
     pub fn access_denied(self) -> ServiceError {
-        let kind = match self {
-            Service::Sqs => "AccessDeniedException",
-            Service::DynamoDb | Service::Streams | Service::StepFunctions => "AccessDeniedException",
-        };
+        let kind = "AccessDeniedException";
         ServiceError { kind: kind.to_owned(), ..ServiceError::new(self, kind, "User is not authorized") }
     }
 
@@ -203,6 +209,11 @@ pub(super) fn response(answer: &Answer) -> HttpResponse {
     let status = status.try_into().expect("answers have valid statuses");
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    if let Err(error) = answer
+        && let Some(code) = error.query_code()
+    {
+        response.headers_mut().insert("x-amzn-query-error", format!("{code};Sender"));
+    }
     response
 }
 
