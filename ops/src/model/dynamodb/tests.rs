@@ -105,7 +105,10 @@ async fn an_index_follows_its_table_later() {
     let before = (listed(&node, "old", 10).await, listed(&node, "new", 10).await);
     assert_eq!(before, (vec!["x".to_owned()], vec![]));
     sleep(Duration::from_secs(61)).await;
-    assert_eq!((listed(&node, "old", 10).await, listed(&node, "new", 10).await), (vec![], vec!["x".to_owned()]));
+    assert_eq!(
+        (listed(&node, "old", 10).await, listed(&node, "new", 10).await),
+        (vec![], vec!["x".to_owned()])
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,7 +133,8 @@ async fn a_scan_walks_the_table_in_pages() {
     loop {
         let request = node.dynamodb().scan().table_name("t").limit(3).set_exclusive_start_key(start);
         let page = request.filter_expression("#at >= :at").expression_attribute_names("#at", "at");
-        let page = page.expression_attribute_values(":at", AttributeValue::N("2".to_owned())).send().await.unwrap();
+        let page =
+            page.expression_attribute_values(":at", AttributeValue::N("2".to_owned())).send().await.unwrap();
         count += page.count();
         start = page.last_evaluated_key;
         if start.is_none() {

@@ -125,9 +125,11 @@ async fn a_closed_shard_may_look_open_and_a_child_unlisted_for_a_while() {
         let child = setting.world.roll_shard(&setting.arn, &open);
         for _ in 0..30 {
             let listing = setting.listing().await;
-            let range = |shard: &Shard| shard.sequence_number_range().unwrap().ending_sequence_number().is_some();
+            let range =
+                |shard: &Shard| shard.sequence_number_range().unwrap().ending_sequence_number().is_some();
             let is_listed = listing.iter().any(|shard| shard.shard_id() == Some(&child));
-            let parent_is_closed = listing.iter().any(|shard| shard.shard_id() == Some(&open) && range(shard));
+            let parent_is_closed =
+                listing.iter().any(|shard| shard.shard_id() == Some(&open) && range(shard));
             child_first += u32::from(is_listed && !parent_is_closed);
             sleep(Duration::from_millis(500)).await;
         }
