@@ -65,18 +65,16 @@ fn compare_texts(operator: &str, a: &str, b: &str) -> Result<bool, Failure> {
 }
 
 fn compare_others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
-    if is_equality(operator) {
-        if a.is_unit() || b.is_unit() {
-            return Ok((a.is_unit() && b.is_unit()) == (operator == "=="));
-        }
-        if let (Ok(a), Ok(b)) = (a.as_bool(), b.as_bool()) {
-            return Ok(holds(operator, a.cmp(&b)));
-        }
+    if let (true, Ok(a), Ok(b)) = (is_equality(operator), a.as_bool(), b.as_bool()) {
+        return Ok(holds(operator, a.cmp(&b)));
     }
     if (a.is_char() || a.is_string()) && (b.is_char() || b.is_string()) {
         return compare_texts(operator, &a.to_string(), &b.to_string());
     }
-    Err(format!("cannot compare {} with {} using {operator}", kind(a), kind(b)).into())
+    // Not even `==`: a country that is missing is not a country that is allowed.
+    let remedy =
+        if a.is_unit() || b.is_unit() { ": ask has(\"…\") first, or give a default with ??" } else { "" };
+    Err(format!("cannot compare {} with {} using {operator}{remedy}", kind(a), kind(b)).into())
 }
 
 /// What messages call a value's type.

@@ -18,7 +18,8 @@ const MEANING: u32 = 1;
 
 /// The longest text in a rule, in bytes; without a limit 28 doublings take 268 MB.
 pub(crate) const MAX_STRING_BYTES: usize = 8 * 1024;
-const MAX_ARRAY_SIZE: usize = 2_000;
+/// Nested arrays count in full at each change: more than this is quadratic time.
+const MAX_ARRAY_SIZE: usize = 500;
 const MAX_MAP_SIZE: usize = 200;
 const MAX_CALL_LEVELS: usize = 16;
 /// Explicit: rhai's own differ between debug and release builds.
@@ -52,6 +53,47 @@ pub(crate) const FORBIDDEN: [(&str, &str); 24] = [
     ("exit", "use pass()"),
     ("<<", "multiply instead"),
     (">>", "divide instead"),
+];
+
+/// What scripts have of rhai's own functions. Not among them: those that swallow an error (`sort` by a function, `dedup`),
+/// change a text in place and return nothing (`trim`), or round (`parse_float`).
+pub(crate) const FROM_RHAI: [&str; 36] = [
+    "abs",
+    "all",
+    "ceiling",
+    "contains",
+    "ends_with",
+    "filter",
+    "find",
+    "floor",
+    "for_each",
+    "fraction",
+    "get",
+    "index_of",
+    "int",
+    "is_empty",
+    "keys",
+    "len",
+    "map",
+    "max",
+    "min",
+    "parse_int",
+    "pop",
+    "push",
+    "range",
+    "reduce",
+    "round",
+    "round_down",
+    "round_half_down",
+    "round_half_up",
+    "round_up",
+    "some",
+    "split",
+    "starts_with",
+    "sub_string",
+    "to_lower",
+    "to_string",
+    "to_upper",
 ];
 
 /// An engine without the getters that scripts need; see [`register_properties`].
@@ -107,19 +149,19 @@ pub(crate) fn register_properties(engine: &mut Engine, names: &BTreeSet<String>)
     }
 }
 
-/// Every function a script can call, with the numbers of arguments it takes. Operators and getters are left out.
+/// Every function a script may call, with the numbers of arguments it takes: ours, and those of rhai that return their
+/// answer and pass on every error. Operators and getters are left out.
 pub(crate) fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
     let mut functions: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
-    let all = engine.collect_fn_metadata(
-        None,
-        |info| Some((info.metadata.name.to_string(), info.metadata.num_params)),
-        true,
-    );
-    for (name, arity) in all {
-        let is_name = name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$');
-        if is_name && !engine.is_symbol_disabled(&name) {
-            functions.entry(name).or_default().insert(arity);
-        }
+    let name_and_arity =
+        |info: rhai::FuncInfo<'_>| Some((info.metadata.name.to_string(), info.metadata.num_params));
+    let ours = engine.collect_fn_metadata(None, name_and_arity, false).into_iter();
+    let ours =
+        ours.filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$'));
+    let all = engine.collect_fn_metadata(None, name_and_arity, true).into_iter();
+    let allowed = all.filter(|(name, _)| FROM_RHAI.contains(&name.as_str()));
+    for (name, arity) in ours.chain(allowed) {
+        functions.entry(name).or_default().insert(arity);
     }
     functions
 }

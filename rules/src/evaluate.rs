@@ -3,12 +3,13 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
+use rust_decimal::Decimal;
 use serde_json::Value;
 
 use crate::budget;
 use crate::dates;
 use crate::ending::{self, Ending};
-use crate::evaluation::{Ended, Evaluation, RuleVerdict};
+use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 use crate::facts::{self, Fact, Field, Record, Watch};
 use crate::header::Mode;
 use crate::rule::{self, Rule};
@@ -19,8 +20,19 @@ use crate::verdict::{Cause, Outcome, Verdict};
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
 
+/// What is told of an evaluation besides its answer, where somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct Extras<'a> {
+    /// The facts each rule read; wanted if it is there.
+    pub(crate) reads: Option<Vec<Vec<FactRead>>>,
+    /// Paths such as `order.amount`.
+    pub(crate) paths: &'a [String],
+    /// The number at each of `paths`; empty for a task that does not fit the schema.
+    pub(crate) amounts: Vec<Option<Decimal>>,
+}
+
 /// Evaluates all rules of a set.
-pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Evaluation {
+pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Extras<'_>) -> Evaluation {
     let mut evaluation = Evaluation {
         verdict: Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None),
         ruleset: ruleset.sha256.clone(),
@@ -40,6 +52,9 @@ pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Evaluation {
     let mut scope = facts.scope(ruleset);
     for rule in &ruleset.rules {
         let ended = facts.run(ruleset, rule, &mut scope, &mut evaluation.timed);
+        if let Some(reads) = &mut extras.reads {
+            reads.push(facts.take_reads());
+        }
         let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
         let counts = rule.header.mode == Mode::Active;
         evaluation.verdicts.push(RuleVerdict {
@@ -52,7 +67,11 @@ pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Evaluation {
             break;
         }
     }
-    evaluation.facts = facts.take_reads();
+    evaluation.facts = match &extras.reads {
+        None => facts.take_reads(),
+        Some(reads) => facts::union(reads.iter().flatten()),
+    };
+    extras.amounts = extras.paths.iter().map(|path| facts.number(path)).collect();
     if let Some(verdict) = combine(&evaluation.verdicts) {
         evaluation.verdict = verdict;
     } else if ruleset.settings.default == Default::Approve {
@@ -163,13 +182,27 @@ impl Facts {
         }
     }
 
-    fn take_reads(&self) -> Vec<crate::evaluation::FactRead> {
-        let mut reads = match &self.order {
-            Fact::Record(record) => record.take_reads(),
-            _ => Vec::new(),
-        };
-        reads.extend(self.task.take_reads());
-        reads
+    fn take_reads(&self) -> Vec<FactRead> {
+        let mut reads = self.task.take_reads();
+        if let Fact::Record(record) = &self.order {
+            reads.extend(record.take_reads());
+        }
+        facts::union(&reads)
+    }
+
+    /// The number at a path such as `order.customer.limit`.
+    fn number(&self, path: &str) -> Option<Decimal> {
+        let mut fact = &self.order;
+        for name in path.strip_prefix("order.")?.split('.') {
+            let Fact::Record(record) = fact else { return None };
+            fact = record.find(name)?;
+        }
+        match fact {
+            Fact::Integer(number) => Some(Decimal::from(*number)),
+            Fact::Decimal(number) => Some(*number),
+            Fact::Text(text) => crate::number::parse(text),
+            Fact::Nothing | Fact::Bool(_) | Fact::Record(_) | Fact::List(_) | Fact::Names(_) => None,
+        }
     }
 }
 

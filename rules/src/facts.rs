@@ -146,9 +146,6 @@ impl Record {
     pub(crate) fn take_reads(&self) -> Vec<FactRead> {
         let mut reads = Vec::new();
         self.collect_reads(&mut reads);
-        reads.sort();
-        reads.dedup_by(|a, b| a.path == b.path);
-        reads.truncate(MAX_FACTS_KEPT);
         reads
     }
 
@@ -244,6 +241,14 @@ impl Fact {
     }
 }
 
+/// The first facts by path, each once.
+pub(crate) fn union<'a>(reads: impl IntoIterator<Item = &'a FactRead>) -> Vec<FactRead> {
+    let mut reads: Vec<&FactRead> = reads.into_iter().collect();
+    reads.sort();
+    reads.dedup_by(|a, b| a.path == b.path);
+    reads.into_iter().take(MAX_FACTS_KEPT).cloned().collect()
+}
+
 /// Whether reading a value is noted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Watch {
@@ -321,7 +326,8 @@ mod tests {
             let Fact::Record(item) = item else { panic!("a record") };
             item.get("price").unwrap();
         }
-        let reads: Vec<_> = order.take_reads().into_iter().map(|read| (read.path, read.value)).collect();
+        let reads: Vec<_> =
+            union(&order.take_reads()).into_iter().map(|read| (read.path, read.value)).collect();
         let expected =
             [("order.amount", Some("100.1")), ("order.items", None), ("order.items[].price", None)];
         let expected = expected.map(|(path, value)| (path.to_owned(), value.map(str::to_owned)));

@@ -298,7 +298,11 @@ impl<'a> Reader<'a> {
     }
 
     fn compare(&mut self, a: &Known<'_>, b: &Known<'_>, right: &Expr, operator: &str, position: Position) {
-        if let (Some(left_kind), Some(right_kind)) = (a.kind(), b.kind())
+        if matches!(a, Known::Nothing) || matches!(b, Known::Nothing) {
+            let message = "nothing cannot be compared".to_owned();
+            let help = Some("ask record.has(\"field\"), or give a default with ??".to_owned());
+            self.findings.push(Misreading { position, code: "type-mismatch", message, help });
+        } else if let (Some(left_kind), Some(right_kind)) = (a.kind(), b.kind())
             && left_kind != right_kind
         {
             let message = format!("cannot compare {} with {} using {operator}", a.describe(), b.describe());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString};
+use rhai::{Array, Dynamic, Engine, ImmutableString};
 use rust_decimal::Decimal;
 
 use crate::budget;
@@ -18,10 +18,6 @@ pub(crate) fn register(engine: &mut Engine) {
     register_lists(engine);
     register_membership(engine);
     register_values(engine);
-    // rhai's own would swallow a comparison's error.
-    let refuse = || -> Result<(), Failure> { Err("dedup is not allowed in rules".into()) };
-    engine.register_fn("dedup", move |_: &mut Array| refuse());
-    engine.register_fn("dedup", move |_: &mut Array, _: FnPtr| refuse());
 }
 
 fn register_lists(engine: &mut Engine) {
@@ -67,8 +63,8 @@ fn register_membership(engine: &mut Engine) {
         Err(format!("lists hold text: cannot look for {}", kind(&other)).into())
     });
     engine.register_fn("contains", |list: List, value: Dynamic| list.contains(&value));
-    engine.register_fn("contains", |record: Record, name: ImmutableString| record.find(&name).is_some());
-    engine.register_fn("has", |record: Record, name: ImmutableString| record.find(&name).is_some());
+    engine.register_fn("contains", |record: Record, name: ImmutableString| has(&record, &name));
+    engine.register_fn("has", |record: Record, name: ImmutableString| has(&record, &name));
     engine.register_fn("contains", |array: Array, text: ImmutableString| -> Result<bool, Failure> {
         budget::charge(array.len());
         let mut found = false;
@@ -250,6 +246,11 @@ fn money(amount: Decimal, places: i64) -> Result<String, Failure> {
     let places = places.ok_or("money takes 0 to 8 decimal places")?;
     let rounded = amount.round_dp_with_strategy(places, rust_decimal::RoundingStrategy::MidpointAwayFromZero);
     Ok(format!("{rounded:.*}", places as usize))
+}
+
+/// The record has the field, and something in it.
+fn has(record: &Record, name: &str) -> bool {
+    !matches!(record.find(name), None | Some(Fact::Nothing))
 }
 
 /// A length as scripts count.

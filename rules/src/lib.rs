@@ -33,8 +33,10 @@ pub mod evaluation;
 pub mod verdict;
 
 mod advice;
+pub mod backtest;
 pub mod cases;
 pub mod check;
+pub mod explain;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};

@@ -3,10 +3,11 @@
 use std::path::Path;
 
 use rhai::{AST, Dynamic, Engine};
+use rust_decimal::Decimal;
 
 use crate::compile;
 use crate::diagnostic::{Diagnostic, Refused};
-use crate::evaluate;
+use crate::evaluate::{self, Extras};
 use crate::evaluation::Evaluation;
 use crate::files::{self, Files};
 use crate::rule::Rule;
@@ -108,6 +109,21 @@ impl Ruleset {
 
     /// Decides one task. Never panics and never fails: whatever goes wrong is a verdict to escalate.
     pub fn evaluate(&self, task: &TaskFacts<'_>) -> Evaluation {
-        evaluate::evaluate(self, task)
+        evaluate::evaluate(self, task, &mut Extras::default())
+    }
+
+    /// Decides one task, and tells its numbers at `paths` such as `order.amount`: what budgets count and backtests sum.
+    ///
+    /// A number is none where the task has no such fact, or does not fit the schema.
+    pub fn evaluate_measuring(
+        &self,
+        task: &TaskFacts<'_>,
+        paths: &[String],
+    ) -> (Evaluation, Vec<Option<Decimal>>) {
+        let mut extras = Extras { paths, ..Extras::default() };
+        let evaluation = evaluate::evaluate(self, task, &mut extras);
+        let mut amounts = extras.amounts;
+        amounts.resize(paths.len(), None);
+        (evaluation, amounts)
     }
 }

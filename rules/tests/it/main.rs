@@ -1,8 +1,10 @@
 //! Journeys through the crate's public doors.
 
+mod backtest;
 mod cases;
 mod check;
 mod evaluate;
+mod explain;
 mod properties;
 mod ruleset;
 mod sample;

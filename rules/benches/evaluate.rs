@@ -1,0 +1,105 @@
+//! How fast the sample ruleset decides, and a backtest of a million tasks: `cargo bench -p rules`.
+//!
+//! Prints nanoseconds a decision beside the floor of parsing the order's JSON alone. The number of tasks of the
+//! backtest is the first argument, a million without one.
+
+#![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
+#![expect(clippy::disallowed_methods, reason = "a bench is about the wall clock")]
+
+use std::hint::black_box;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::atomic::AtomicU64;
+use std::time::Instant;
+
+use rules::backtest::{Options, StoredTask, backtest};
+use rules::{Ruleset, TaskFacts};
+
+const ROUNDS: u32 = 20_000;
+
+fn order(n: u64) -> String {
+    let tier = ["bronze", "silver", "gold"][usize::try_from(n % 3).expect("it is below 3")];
+    let (cents, country) = (100 + n * 7_919 % 1_200_000, if n.is_multiple_of(97) { "KP" } else { "DE" });
+    let category = if n.is_multiple_of(31) { "lasers" } else { "books" };
+    let (euros, cents) = (cents / 100, cents % 100);
+    format!(
+        r#"{{"orderId":"o-{n}","amount":{euros}.{cents:02},"currency":"EUR","customer":{{"id":"c-{n}","tier":"{tier}","country":"{country}","ageDays":{}}},"items":[{{"sku":"S-1","category":"{category}","quantity":1,"price":{euros}.{cents:02}}},{{"sku":"S-2","category":"toys","quantity":2,"price":0}}]}}"#,
+        n % 1_000
+    )
+}
+
+fn task(n: u64) -> StoredTask {
+    StoredTask {
+        task_id: format!("{n:032x}"),
+        order: Some(order(n)),
+        order_id: format!("o-{n}"),
+        start_time: "2026-11-22T10:00:00Z".to_owned(),
+        transaction_id: "arn:aws:states:eu-central-1:123456789012:execution:orders:run".to_owned(),
+        received_at: "2026-11-22T10:00:00.123Z".to_owned(),
+    }
+}
+
+fn nanoseconds(mut work: impl FnMut(u64)) -> u128 {
+    let mut best = u128::MAX;
+    for _ in 0..5 {
+        let started = Instant::now();
+        (0..u64::from(ROUNDS)).for_each(&mut work);
+        best = best.min(started.elapsed().as_nanos() / u128::from(ROUNDS));
+    }
+    best
+}
+
+/// The process's peak memory in MiB, where the system tells.
+fn peak_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kib = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
+    kib.unwrap_or_default() / 1024
+}
+
+fn main() {
+    let ruleset = Ruleset::load(Path::new("scripts")).expect("the sample compiles");
+    let tasks: Vec<StoredTask> = (0..512).map(task).collect();
+    let pick = |n: u64| &tasks[usize::try_from(n % 512).expect("it is below 512")];
+    let floor = nanoseconds(|n| {
+        let json: Option<serde_json::Value> =
+            serde_json::from_str(pick(n).order.as_deref().expect("it has one")).ok();
+        black_box(json);
+    });
+    let decision = nanoseconds(|n| {
+        black_box(ruleset.evaluate(&pick(n).facts()));
+    });
+    let stored = nanoseconds(|n| {
+        black_box(ruleset.evaluate(&pick(n).facts()).to_json());
+    });
+    let none = TaskFacts { order: None, ..pick(0).facts() };
+    let minimal = nanoseconds(|_| {
+        black_box(ruleset.evaluate(&none));
+    });
+    println!("parse the order        {floor:>8} ns  (floor)");
+    println!("decide, JSON to answer {decision:>8} ns  ({:.1} times the floor)", ratio(decision, floor));
+    println!("decide and serialise   {stored:>8} ns");
+    println!("a task without order   {minimal:>8} ns");
+
+    let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+    let mut edited = ruleset.files().clone();
+    let limits = String::from_utf8(edited["params/limits.toml"].clone()).expect("it is text");
+    edited.insert("params/limits.toml".to_owned(), limits.replace("5000.00", "6000.00").into_bytes());
+    let edited = Ruleset::from_files(edited).expect("the edit compiles");
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = Options { threads, keep_changes: 100 };
+    let before = peak_mib();
+    let started = Instant::now();
+    let result = backtest(&ruleset, &edited, (0..count).map(task), options, &AtomicU64::new(0));
+    let took = started.elapsed();
+    println!(
+        "\nbacktest of {count} tasks on {threads} threads: {took:.1?}, peak memory {before} -> {} MiB",
+        peak_mib()
+    );
+    println!("{} tasks change", result.changed);
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+fn ratio(a: u128, b: u128) -> f64 {
+    a as f64 / b.max(1) as f64
+}

@@ -1,0 +1,308 @@
+//! `rules backtest`: what an edit would have decided over stored tasks, before it decides anything.
+//!
+//! Facts are what was stored, so the answer depends on nothing but its input; how many threads share the work does not
+//! change it. Memory is bounded by the changes that are kept, not by the tasks.
+
+mod report;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use rust_decimal::Decimal;
+use serde::Serialize;
+
+use crate::evaluation::Evaluation;
+use crate::ruleset::{Ruleset, TaskFacts};
+use crate::verdict::Outcome;
+
+/// How many tasks a thread takes at a time.
+const BATCH: usize = 256;
+/// The decimal places of a sum.
+const TOTAL_SCALE: u32 = 8;
+
+/// A task as it was stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct StoredTask {
+    /// The task's id; empty where it is not known.
+    #[serde(default)]
+    pub task_id: String,
+    /// See [`TaskFacts::order`].
+    #[serde(default)]
+    pub order: Option<String>,
+    /// See [`TaskFacts::order_id`].
+    pub order_id: String,
+    /// See [`TaskFacts::start_time`].
+    #[serde(default)]
+    pub start_time: String,
+    /// See [`TaskFacts::transaction_id`].
+    #[serde(default)]
+    pub transaction_id: String,
+    /// See [`TaskFacts::received_at`].
+    pub received_at: String,
+}
+
+/// How a backtest runs.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// How many threads share the work.
+    pub threads: NonZeroUsize,
+    /// How many changed tasks are kept, the first ones in the order of the input; all are counted.
+    pub keep_changes: usize,
+}
+
+/// What two rulesets said of one task, where they differ.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Change {
+    /// The task's place in the input, from 0.
+    pub index: u64,
+    /// The task's id.
+    pub task_id: String,
+    /// The order's id.
+    pub order_id: String,
+    /// What the old ruleset said.
+    pub old: Said,
+    /// What the new ruleset says.
+    pub new: Said,
+}
+
+/// One ruleset's answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Said {
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The code.
+    pub code: String,
+    /// The rule that decided.
+    pub rule: Option<String>,
+    /// The words for people.
+    pub text: String,
+}
+
+/// The sum of a fact by outcome.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Sums {
+    /// By the old ruleset's outcome, in the order of [`Outcome::ALL`].
+    pub old: [Total; 3],
+    /// By the new ruleset's outcome.
+    pub new: [Total; 3],
+    /// Tasks without this number, or with one beyond 10^18 or of more than eight decimal places.
+    pub left_out: u64,
+}
+
+/// An exact sum. It counts whole units of the eighth decimal place, so that no order of adding changes it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Total(i128);
+
+/// What came of a backtest. Equal for equal rulesets and tasks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Backtest {
+    /// The old ruleset, such as `approval@7f3a91c2`.
+    pub old: String,
+    /// The new ruleset.
+    pub new: String,
+    /// How many tasks were evaluated.
+    pub tasks: u64,
+    /// Tasks by old outcome (rows) and new (columns), in the order of [`Outcome::ALL`].
+    pub matrix: [[u64; 3]; 3],
+    /// How many tasks have another outcome, code or rule.
+    pub changed: u64,
+    /// The first of them.
+    pub changes: Vec<Change>,
+    /// Tasks by `outcome code` of the old and of the new ruleset, where these differ.
+    pub moves: Vec<Move>,
+    /// The sums of the facts that the new ruleset's `amounts` names.
+    pub amounts: BTreeMap<String, Sums>,
+    /// Evaluations that the wall clock ended: they may differ when repeated.
+    pub timed: u64,
+}
+
+/// How many tasks went from one answer to another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Move {
+    /// `approve small-order`.
+    pub from: String,
+    /// `escalate over-tier-limit`.
+    pub to: String,
+    /// How many.
+    pub tasks: u64,
+}
+
+/// One thread's part.
+#[derive(Debug, Default)]
+struct Part {
+    tasks: u64,
+    matrix: [[u64; 3]; 3],
+    changed: u64,
+    changes: Vec<Change>,
+    moves: BTreeMap<(String, String), u64>,
+    amounts: Vec<Sums>,
+    timed: u64,
+}
+
+/// Evaluates every task by both rulesets. `progress` counts the tasks that are done, for those who watch.
+///
+/// # Panics
+///
+/// When `tasks` panics.
+pub fn backtest(
+    old: &Ruleset,
+    new: &Ruleset,
+    tasks: impl Iterator<Item = StoredTask> + Send,
+    options: Options,
+    progress: &AtomicU64,
+) -> Backtest {
+    let source = Mutex::new((0u64, tasks));
+    let paths = &new.settings().amounts;
+    let work = || {
+        let mut part = Part { amounts: vec![Sums::default(); paths.len()], ..Part::default() };
+        loop {
+            let (first, batch) = {
+                let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
+                let first = source.0;
+                let batch: Vec<StoredTask> = source.1.by_ref().take(BATCH).collect();
+                source.0 += batch.len() as u64;
+                (first, batch)
+            };
+            if batch.is_empty() {
+                return part;
+            }
+            for (index, task) in (first..).zip(&batch) {
+                part.task(old, new, index, task, options.keep_changes);
+            }
+            progress.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        }
+    };
+    let parts: Vec<Part> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..options.threads.get()).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("evaluations never panic")).collect()
+    });
+    merge(old, new, parts, options.keep_changes)
+}
+
+impl Part {
+    fn task(&mut self, old: &Ruleset, new: &Ruleset, index: u64, task: &StoredTask, keep: usize) {
+        let facts = task.facts();
+        let (before, _) = old.evaluate_measuring(&facts, &[]);
+        let (after, amounts) = new.evaluate_measuring(&facts, &new.settings().amounts);
+        let (row, column) = (place(before.verdict.outcome()), place(after.verdict.outcome()));
+        self.tasks += 1;
+        self.matrix[row][column] += 1;
+        self.timed += u64::from(before.timed) + u64::from(after.timed);
+        for (sums, amount) in self.amounts.iter_mut().zip(amounts) {
+            sums.add(amount, row, column);
+        }
+        let is_same = row == column
+            && before.verdict.code() == after.verdict.code()
+            && before.verdict.rule() == after.verdict.rule();
+        if is_same {
+            return;
+        }
+        self.changed += 1;
+        *self.moves.entry((name(&before), name(&after))).or_default() += 1;
+        // A thread's batches come in the order of the input: the first it meets are its first.
+        if self.changes.len() < keep {
+            self.changes.push(Change {
+                index,
+                task_id: task.task_id.clone(),
+                order_id: task.order_id.clone(),
+                old: Said::from(&before),
+                new: Said::from(&after),
+            });
+        }
+    }
+}
+
+fn merge(old: &Ruleset, new: &Ruleset, parts: Vec<Part>, keep: usize) -> Backtest {
+    let mut all = Backtest { old: old.label(), new: new.label(), ..Backtest::default() };
+    let mut moves: BTreeMap<(String, String), u64> = BTreeMap::new();
+    for part in parts {
+        all.tasks += part.tasks;
+        all.changed += part.changed;
+        all.timed += part.timed;
+        all.changes.extend(part.changes);
+        for (row, counts) in part.matrix.into_iter().enumerate() {
+            for (column, count) in counts.into_iter().enumerate() {
+                all.matrix[row][column] += count;
+            }
+        }
+        for (path, sums) in new.settings().amounts.iter().zip(part.amounts) {
+            all.amounts.entry(path.clone()).or_default().merge(&sums);
+        }
+        for (between, count) in part.moves {
+            *moves.entry(between).or_default() += count;
+        }
+    }
+    all.changes.sort_by_key(|change| change.index);
+    all.changes.truncate(keep);
+    all.moves = moves.into_iter().map(|((from, to), tasks)| Move { from, to, tasks }).collect();
+    all.moves.sort_by(|a, b| (b.tasks, &a.from, &a.to).cmp(&(a.tasks, &b.from, &b.to)));
+    all
+}
+
+impl StoredTask {
+    /// The task as its rules see it.
+    pub fn facts(&self) -> TaskFacts<'_> {
+        TaskFacts {
+            order: self.order.as_deref(),
+            order_id: &self.order_id,
+            start_time: &self.start_time,
+            transaction_id: &self.transaction_id,
+            received_at: &self.received_at,
+        }
+    }
+}
+
+impl Sums {
+    fn add(&mut self, amount: Option<Decimal>, old: usize, new: usize) {
+        match amount.and_then(units) {
+            Some(units) => {
+                self.old[old].0 += units;
+                self.new[new].0 += units;
+            }
+            None => self.left_out += 1,
+        }
+    }
+
+    fn merge(&mut self, other: &Sums) {
+        for place in 0..3 {
+            self.old[place].0 += other.old[place].0;
+            self.new[place].0 += other.new[place].0;
+        }
+        self.left_out += other.left_out;
+    }
+}
+
+/// A number in units of the eighth decimal place. Below 10^18, so that 10^12 tasks cannot overflow a sum.
+fn units(amount: Decimal) -> Option<i128> {
+    let amount = amount.normalize();
+    let missing = TOTAL_SCALE.checked_sub(amount.scale())?;
+    let units = amount.mantissa().checked_mul(10i128.pow(missing))?;
+    (units.unsigned_abs() <= 10u128.pow(18 + TOTAL_SCALE)).then_some(units)
+}
+
+impl From<&Evaluation> for Said {
+    fn from(evaluation: &Evaluation) -> Said {
+        let verdict = &evaluation.verdict;
+        Said {
+            outcome: verdict.outcome(),
+            code: verdict.code().to_owned(),
+            rule: verdict.rule().map(str::to_owned),
+            text: verdict.text().to_owned(),
+        }
+    }
+}
+
+fn place(outcome: Outcome) -> usize {
+    match outcome {
+        Outcome::Approve => 0,
+        Outcome::Reject => 1,
+        Outcome::Escalate => 2,
+    }
+}
+
+fn name(evaluation: &Evaluation) -> String {
+    format!("{} {}", evaluation.verdict.outcome().as_str(), evaluation.verdict.code())
+}

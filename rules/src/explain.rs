@@ -1,0 +1,140 @@
+//! `rules explain`: what each rule said of one task and which facts it read, and whether a stored answer repeats.
+
+use std::fmt;
+
+use serde::Serialize;
+
+use crate::evaluate::{self, Extras};
+use crate::evaluation::{Ended, Evaluation, FactRead};
+use crate::ruleset::{Ruleset, TaskFacts};
+
+/// One evaluation, told rule by rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Explanation {
+    /// The ruleset's name and version, such as `approval@7f3a91c2`.
+    pub ruleset: String,
+    /// The evaluation as [`Ruleset::evaluate`] gives it.
+    pub evaluation: Evaluation,
+    /// Each rule's part, in the order they ran.
+    pub rules: Vec<ExplainedRule>,
+}
+
+/// One rule's part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ExplainedRule {
+    /// The rule's id.
+    pub id: String,
+    /// Its file.
+    pub file: String,
+    /// What it says of itself; empty where it does not.
+    pub title: String,
+    /// Who answers for it; empty where nobody is named.
+    pub owner: String,
+    /// Where it comes from; empty where it does not say.
+    pub why: String,
+    /// It decided, or shares in the decision.
+    pub counts: bool,
+    /// How it ended.
+    pub ended: Ended,
+    /// The facts it read.
+    pub facts: Vec<FactRead>,
+}
+
+/// Evaluates a task and tells how it came about.
+pub fn explain(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Explanation {
+    let mut extras = Extras { reads: Some(Vec::new()), ..Extras::default() };
+    let evaluation = evaluate::evaluate(ruleset, task, &mut extras);
+    let said = evaluation.verdicts.iter().zip(extras.reads.unwrap_or_default());
+    let rules = said.filter_map(|(verdict, facts)| {
+        let rule = ruleset.rules.iter().find(|rule| rule.header.id == verdict.rule)?;
+        Some(ExplainedRule {
+            id: verdict.rule.clone(),
+            file: rule.file.clone(),
+            title: rule.header.title.clone(),
+            owner: rule.header.owner.clone(),
+            why: rule.header.why.clone(),
+            counts: verdict.counts,
+            ended: verdict.ended.clone(),
+            facts,
+        })
+    });
+    let rules = rules.collect();
+    Explanation { ruleset: ruleset.label(), evaluation, rules }
+}
+
+/// What came of repeating a stored evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Replay {
+    /// The same answer, bit for bit.
+    Same,
+    /// The stored one was made by another ruleset: repeat it with that one.
+    OtherRuleset,
+    /// The answers differ, and so do the engines: another version made the stored one.
+    OtherEngine(Box<Evaluation>),
+    /// The answers differ, and one of them was ended by the wall clock.
+    Timed(Box<Evaluation>),
+    /// The answers differ and should not.
+    Different(Box<Evaluation>),
+}
+
+/// Repeats a stored evaluation with its own ruleset.
+///
+/// # Errors
+///
+/// When `stored` is not what [`Evaluation::to_json`] wrote.
+pub fn replay(ruleset: &Ruleset, task: &TaskFacts<'_>, stored: &str) -> Result<Replay, serde_json::Error> {
+    let old = Evaluation::from_json(stored)?;
+    if old.ruleset != ruleset.sha256() {
+        return Ok(Replay::OtherRuleset);
+    }
+    let new = ruleset.evaluate(task);
+    Ok(if new.to_json() == stored {
+        Replay::Same
+    } else if old.engine != new.engine {
+        Replay::OtherEngine(Box::new(new))
+    } else if old.timed || new.timed {
+        Replay::Timed(Box::new(new))
+    } else {
+        Replay::Different(Box::new(new))
+    })
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}", crate::cases::describe(&self.evaluation))?;
+        writeln!(f, "by {} on engine {}\n", self.ruleset, self.evaluation.engine)?;
+        for rule in &self.rules {
+            write!(f, "{rule}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for ExplainedRule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (word, text) = match &self.ended {
+            Ended::Pass => ("passed".to_owned(), ""),
+            Ended::Skipped => ("did not run".to_owned(), ""),
+            Ended::Gave { outcome, code, text } => (format!("{} [{code}]", outcome.as_str()), text.as_str()),
+            Ended::Failed { cause, text } => (format!("failed [{}]", cause.as_str()), text.as_str()),
+        };
+        let counts = if self.counts { "" } else { ", for the record only" };
+        writeln!(f, "{}: {word}{counts}  ({})", self.id, self.file)?;
+        if !text.is_empty() {
+            writeln!(f, "    {text}")?;
+        }
+        if !matches!(self.ended, Ended::Pass | Ended::Skipped) && !self.title.is_empty() {
+            let by = [&self.owner, &self.why].into_iter().filter(|text| !text.is_empty());
+            let by: Vec<&str> = by.map(String::as_str).collect();
+            let by = if by.is_empty() { String::new() } else { format!(" ({})", by.join("; ")) };
+            writeln!(f, "    rule: {}{by}", self.title)?;
+        }
+        for fact in &self.facts {
+            match &fact.value {
+                Some(value) => writeln!(f, "    read {} = {value}", fact.path)?,
+                None => writeln!(f, "    read {}", fact.path)?,
+            }
+        }
+        Ok(())
+    }
+}
