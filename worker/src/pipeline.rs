@@ -122,7 +122,7 @@ impl Pipeline {
     }
 
     /// Runs the steps of one task so that a panic in them ends as an escalation of this task only.
-    async fn contained(
+    pub(crate) async fn contained(
         &self,
         task: &Task,
         guard: &Guard,

@@ -6,14 +6,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
+use futures::{FutureExt as _, StreamExt as _};
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
 use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{error, warn};
 
 use crate::guard::Guard;
 use crate::metrics::Handled;
@@ -97,6 +97,10 @@ impl Sweeper {
         let task = match self.pipeline.tasks.get(&id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),
+            Err(error) if error.is_final() => {
+                error!(task.id = %id, error = %error, "task {id}: {error}; someone must look");
+                return Ok(Handled::Poison);
+            }
             Err(error) => {
                 warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
                 return Ok(Handled::PutOff);
@@ -124,7 +128,7 @@ impl Sweeper {
             }
         }
         debug_assert_eq!(task.status, Status::Pending);
-        self.pipeline.decide(task, guard).await
+        self.pipeline.contained(task, guard, self.pipeline.decide(task, guard).boxed()).await
     }
 
     /// A passed deadline, or a long wait without one, only triggers the question; a workflow that still waits is asked

@@ -38,13 +38,14 @@ impl Limits {
     }
 
     /// Waits until a page of up to `records` records fits, and holds its place before it is asked for. Returns the
-    /// number of records that were granted: never more than the limit.
+    /// number of records that were granted: never more than a quarter of the limit.
     ///
     /// # Panics
     ///
     /// Never: the semaphores are not closed.
     pub async fn page(&self, records: u32) -> (u32, Share) {
-        let granted = records.clamp(1, PAGE_RECORDS).min(self.most_records);
+        // A quarter at most, so that a busy shard does not wait for every other one's work to end.
+        let granted = records.clamp(1, PAGE_RECORDS).min((self.most_records / 4).max(1));
         let permit = Arc::clone(&self.records).acquire_many_owned(granted).await.expect("never closed");
         let kib = Arc::clone(&self.kib)
             .acquire_many_owned(PAGE_KIB.min(self.most_kib))
@@ -83,15 +84,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn pages_wait_for_records_to_settle() {
-        let limits = Limits::new(150, 64);
-        let (granted, mut first) = limits.page(100).await;
+        let limits = Limits::new(400, 64);
+        let (granted, mut first) = limits.page(9_999).await;
         assert_eq!(granted, 100);
         let settled: Vec<Share> = (0..80).map(|_| first.split_record(700)).collect();
         drop(first);
         assert_eq!((limits.records_in_hand(), limits.kib_in_hand()), (80, 80));
+        let others = [limits.page(100).await, limits.page(100).await, limits.page(100).await];
         let waits = tokio::time::timeout(std::time::Duration::from_secs(9), limits.page(100)).await;
-        assert!(waits.is_err(), "80 of 150 are in hand");
+        assert!(waits.is_err(), "380 of 400 are in hand");
         drop(settled);
-        assert_eq!(limits.page(9_999).await.0, 150);
+        assert_eq!(limits.page(100).await.0, 100);
+        drop(others);
     }
 }
