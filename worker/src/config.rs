@@ -163,7 +163,8 @@ impl Config {
             }
             layers = layers.merge(Toml::file_exact(file));
         }
-        layers = layers.merge(Env::prefixed("COUNTERSIGN_").split("__"));
+        // COUNTERSIGN_URL is for the commands that ask a worker.
+        layers = layers.merge(Env::prefixed("COUNTERSIGN_").ignore(&["url"]).split("__"));
         for (key, value) in flags {
             layers = layers.merge(Serialized::default(key, value));
         }

@@ -38,4 +38,5 @@ pub mod sweeper;
 pub mod member;
 
 pub mod api;
+pub mod cli;
 pub mod run;

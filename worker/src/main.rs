@@ -1,2 +1,5 @@
-//! Placeholder.
-fn main() {}
+//! `countersign`: see `worker::cli`.
+
+fn main() -> std::process::ExitCode {
+    worker::cli::main()
+}

@@ -64,7 +64,8 @@ pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationTok
         .context("the API stopped serving")
 }
 
-fn router(state: ApiState) -> Router {
+/// Every route, behind the checks that each request passes.
+pub fn router(state: ApiState) -> Router {
     let counted = from_fn_with_state(state.pipeline.metrics.clone(), metrics::count);
     Router::new()
         .route("/livez", get(health::livez))

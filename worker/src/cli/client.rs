@@ -1,0 +1,106 @@
+//! The worker's API, as the command line asks it.
+
+use anyhow::{Context as _, anyhow};
+use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+
+use super::Failed;
+use crate::api::error::Problem;
+
+/// Which worker is asked.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Server {
+    /// The address of a worker's API
+    #[arg(
+        long,
+        global = true,
+        value_name = "URL",
+        env = "COUNTERSIGN_URL",
+        hide_env_values = true,
+        default_value = "http://127.0.0.1:8420"
+    )]
+    url: String,
+}
+
+/// A connection to the API of one worker.
+#[derive(Debug)]
+pub(super) struct Api {
+    http: Client,
+    base: Url,
+}
+
+impl Server {
+    pub(super) fn connect(&self) -> Result<Api, Failed> {
+        let mut base: Url = self.url.parse().with_context(|| format!("--url {}", self.url))?;
+        if base.scheme() != "http" {
+            return Err(
+                anyhow!("--url {}: the API speaks plain HTTP, as http://127.0.0.1:8420", self.url).into()
+            );
+        }
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        // A proxy for the outside world does not lead to this machine.
+        let http = Client::builder().no_proxy().build().context("the HTTP client cannot start")?;
+        Ok(Api { http, base })
+    }
+}
+
+impl Api {
+    /// A GET of `path`, such as `v1/tasks`.
+    pub(super) fn get(&self, path: &str) -> Result<RequestBuilder, Failed> {
+        Ok(self.http.get(self.at(path)?))
+    }
+
+    /// A POST to `path`.
+    pub(super) fn post(&self, path: &str) -> Result<RequestBuilder, Failed> {
+        Ok(self.http.post(self.at(path)?))
+    }
+
+    /// Sends a request; the answer is of type `T`, or the API's own words why not.
+    pub(super) async fn send<T: DeserializeOwned>(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<Answer<T>, Failed> {
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let status = response.status();
+        if status.is_success() {
+            let text =
+                response.text().await.with_context(|| format!("{}: the answer broke off", self.base))?;
+            let body = serde_json::from_str(&text)
+                .with_context(|| format!("{}: the answer is not a Countersign worker's", self.base))?;
+            return Ok(Answer { status, body });
+        }
+        Err(self.problem(status, response).await)
+    }
+
+    fn at(&self, path: &str) -> Result<Url, Failed> {
+        Ok(self.base.join(path).with_context(|| format!("{}{path} is no address", self.base))?)
+    }
+
+    async fn problem(&self, status: StatusCode, response: Response) -> Failed {
+        let text = response.text().await.unwrap_or_default();
+        match serde_json::from_str::<Problem>(&text) {
+            Ok(problem) => Failed::Problem(Box::new(problem)),
+            Err(_) => anyhow!("{} answered {status}; is it a Countersign worker?", self.base).into(),
+        }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Failed {
+        let advice = if error.is_connect() {
+            "no worker answers there; start one with `countersign run`, or name another by --url or COUNTERSIGN_URL"
+        } else {
+            "the request was not answered"
+        };
+        anyhow::Error::from(error.without_url()).context(format!("{}: {advice}", self.base)).into()
+    }
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub(super) struct Answer<T> {
+    /// 200, or 202 for a decision that is stored and still due.
+    pub(super) status: StatusCode,
+    /// The answer itself.
+    pub(super) body: T,
+}

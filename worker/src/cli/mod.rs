@@ -1,0 +1,144 @@
+//! The command line. One subcommand a file; here is what they share: arguments, output, exit codes.
+
+mod client;
+mod config;
+mod render;
+mod run;
+mod show;
+mod status;
+mod tasks;
+
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  error
+  2  a wrong command line
+  3  another decision stands, or the task changed meanwhile
+  4  the workflow no longer waits";
+
+/// Decides Step Functions approval tasks by rules, and hands the rest to people.
+#[derive(Debug, Parser)]
+#[command(name = "countersign", version, after_help = EXIT_CODES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Run(run::Args),
+    Tasks(tasks::Args),
+    Status(status::Args),
+    Config(config::Args),
+}
+
+/// How an answer is printed: for people, or for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    Table,
+    Json,
+}
+
+/// Why a command did not do what it was asked for.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// The API said why.
+    #[error("{}", .0.detail)]
+    Problem(Box<crate::api::error::Problem>),
+    /// Anything else.
+    #[error(transparent)]
+    Other(#[from] anyhow::Error),
+}
+
+impl Failed {
+    fn exit_code(&self) -> u8 {
+        match self {
+            Failed::Problem(problem) if problem.is("decided-otherwise") || problem.is("changed") => 3,
+            Failed::Problem(problem) if problem.is("expired") => 4,
+            Failed::Problem(_) | Failed::Other(_) => 1,
+        }
+    }
+}
+
+/// Parses the command line and does what it says; the process ends with the answer.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::from(error).context("the runtime cannot start").into()),
+    };
+    let code = runtime.block_on(Box::pin(dispatch(cli)));
+    // A second signal ends the process at once: what still runs is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn dispatch(cli: Cli) -> ExitCode {
+    let printed = match cli.command {
+        Command::Run(args) => return run::run(args).await,
+        Command::Tasks(args) => tasks::tasks(args).await,
+        Command::Status(args) => status::status(args).await,
+        Command::Config(args) => config::config(&args).map_err(Failed::from),
+    };
+    match printed {
+        Ok(text) => print(&text),
+        Err(failed) => fail(&failed),
+    }
+}
+
+/// Writes a command's answer. A reader that closed its end, such as `head`, has what it wanted.
+fn print(text: &str) -> ExitCode {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn fail(failed: &Failed) -> ExitCode {
+    let text = match failed {
+        Failed::Problem(problem) => problem.detail.clone(),
+        Failed::Other(error) => format!("{error:#}"),
+    };
+    // Nothing is left to tell a process whose standard error is closed.
+    let _ = writeln!(io::stderr(), "countersign: {}", render::plain(&text));
+    ExitCode::from(failed.exit_code())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    /// Every page of `--help`, as a person sees it.
+    #[test]
+    fn help_pages() {
+        let mut pages = String::new();
+        let mut command = Cli::command().term_width(100);
+        command.build();
+        add(&mut command, &mut pages);
+        insta::assert_snapshot!(pages);
+    }
+
+    fn add(command: &mut clap::Command, pages: &mut String) {
+        if command.get_name() == "help" {
+            return;
+        }
+        pages.push_str(&format!("{}\n", command.render_long_help()));
+        pages.push_str(&format!("{}\n", "-".repeat(100)));
+        for sub in command.get_subcommands_mut() {
+            add(sub, pages);
+        }
+    }
+
+    #[test]
+    fn the_arguments_do_not_contradict() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,59 @@
+//! Texts from outside as a terminal may show them, and tables.
+
+/// A text without control characters: an order's name must not move a reviewer's cursor or colour a decision.
+pub(super) fn plain(text: &str) -> String {
+    let is_hidden = |c: char| {
+        c.is_control() && !matches!(c, '\n' | '\t')
+            // Marks that turn the direction of what follows.
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// A text on one line of at most `max_chars` characters.
+pub(super) fn line(text: &str, max_chars: usize) -> String {
+    let line: String = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= max_chars {
+        return line;
+    }
+    line.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// Columns as wide as their widest cell, two spaces apart, with a heading.
+pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
+    let mut widths = heading.map(|title| title.chars().count());
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let written = |row: &[String; N]| {
+        let cells = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}"));
+        format!("{}\n", cells.collect::<Vec<_>>().join("  ").trim_end())
+    };
+    let heading = written(&heading.map(str::to_owned));
+    rows.iter().map(written).fold(heading, |table, row| table + row.as_str())
+}
+
+/// JSON for programs, over several lines.
+pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
+    Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_steer_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mred\u{7}\r\u{202e}b\n\tc"), "a�[31mred���b\n\tc");
+        assert_eq!(line(" two \n lines\t", 80), "two lines");
+        assert_eq!(line("eleven chars", 11), "eleven cha…");
+    }
+
+    #[test]
+    fn columns_align() {
+        let rows = [["1".to_owned(), "é".to_owned()], ["22".to_owned(), String::new()]];
+        assert_eq!(table(["A", "BEE"], &rows), "A   BEE\n1   é\n22\n");
+    }
+}

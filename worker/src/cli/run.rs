@@ -1,0 +1,96 @@
+//! `countersign run`: the worker, until it is told to stop.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use super::fail;
+use crate::config::Config;
+use crate::telemetry;
+
+/// What a shell gives a process that SIGINT or SIGTERM ended: 128 and the signal's number.
+const INTERRUPTED: u8 = 130;
+const TERMINATED: u8 = 143;
+
+/// Run the worker: tail the table's stream, decide, call back, serve the API.
+///
+/// SIGTERM and SIGINT drain: reading stops, the work in hand ends, the leases go to others. A second one ends at once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign run --config /etc/countersign.toml
+  COUNTERSIGN_TABLES__TASKS=approvals countersign run --rules ./rules --log-format text
+
+Each setting comes from, the last one winning: the built-in defaults (countersign config --defaults), the file,
+the variables COUNTERSIGN_<TABLE>__<KEY>, the flags.")]
+pub(super) struct Args {
+    /// A file with settings, in TOML
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Where the API listens [setting: api.listen]
+    #[arg(long, value_name = "ADDRESS")]
+    listen: Option<String>,
+    /// The folder with the ruleset [setting: rules.dir]
+    #[arg(long, value_name = "DIR")]
+    rules: Option<String>,
+    /// What this worker is called among others [setting: worker.id]
+    #[arg(long, value_name = "NAME")]
+    id: Option<String>,
+    /// json or text [setting: log.format]
+    #[arg(long, value_name = "FORMAT")]
+    log_format: Option<String>,
+}
+
+pub(super) async fn run(args: Args) -> ExitCode {
+    let flags = [
+        ("api.listen", args.listen),
+        ("rules.dir", args.rules),
+        ("worker.id", args.id),
+        ("log.format", args.log_format),
+    ];
+    let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let started = start(args.config, &flags);
+    let (config, interrupt, terminate) = match started {
+        Ok(started) => started,
+        Err(error) => return fail(&error.into()),
+    };
+    supervise(config, interrupt, terminate).await
+}
+
+fn start(file: Option<PathBuf>, flags: &[(&str, String)]) -> anyhow::Result<(Config, Signal, Signal)> {
+    let config = Config::load(file.as_deref(), flags)?;
+    telemetry::start(&config.log)?;
+    let interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
+    let terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
+    Ok((config, interrupt, terminate))
+}
+
+async fn supervise(config: Config, mut interrupt: Signal, mut terminate: Signal) -> ExitCode {
+    let stop = CancellationToken::new();
+    let mut work = Box::pin(crate::run::run(config, stop.clone().cancelled_owned()));
+    loop {
+        let code = tokio::select! {
+            // A signal is seen however busy the work is; the work's end is seen next time.
+            biased;
+            _ = interrupt.recv() => INTERRUPTED,
+            _ = terminate.recv() => TERMINATED,
+            ended = &mut work => return match ended {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    error!(error = format!("{error:#}"), "the worker ended: {error:#}");
+                    ExitCode::FAILURE
+                }
+            },
+        };
+        if stop.is_cancelled() {
+            warn!("a second signal; ending at once");
+            return ExitCode::from(code);
+        }
+        info!("asked to stop; a second signal ends at once");
+        stop.cancel();
+    }
+}

@@ -1,0 +1,180 @@
+//! `countersign tasks`: see what waits for a person, and decide it.
+
+use clap::Subcommand;
+use reqwest::{StatusCode, header};
+use statemachine::decision::Outcome;
+use statemachine::token::TaskId;
+
+use super::client::{Answer, Api, Server};
+use super::render::json;
+use super::{EXIT_CODES, Failed, Format, show};
+use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
+use crate::api::view::TaskView;
+use crate::task_list::MAX_PAGE;
+
+/// See and decide tasks.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    server: Server,
+    /// For people, or for programs
+    #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
+    format: Format,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    List(List),
+    Show(Show),
+    Approve(Approve),
+    Reject(Reject),
+}
+
+/// List tasks: those that wait for a person, unless told otherwise.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign tasks list
+  countersign tasks list --due-before 2026-11-22T18:00:00Z
+  countersign tasks list --status DUE,VERIFY
+  countersign tasks list --day 2026-11-22 --status FAILED --format json
+  countersign tasks list --order o-1042")]
+struct List {
+    /// Open tasks: PENDING, ESCALATED, DUE, VERIFY, several by comma; with --day: APPROVED, REJECTED, EXPIRED or FAILED
+    #[arg(long)]
+    status: Option<String>,
+    /// All tasks of an order
+    #[arg(long, value_name = "ORDER_ID", conflicts_with_all = ["status", "day", "due_before"])]
+    order: Option<String>,
+    /// Tasks that settled on this day, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD", conflicts_with = "due_before")]
+    day: Option<String>,
+    /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339
+    #[arg(long, value_name = "TIME", conflicts_with = "status")]
+    due_before: Option<String>,
+    /// The most tasks to list
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: u32,
+}
+
+/// Show one task: why the rules left it to a person, its facts, what was decided.
+#[derive(Debug, clap::Args)]
+struct Show {
+    /// The task
+    #[arg(value_parser = TaskId::parse)]
+    id: TaskId,
+}
+
+/// Approve a task: its workflow goes on.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Example:\n  countersign tasks approve 7a7816bf8f01cfea414140de5dae2223 --reason \"known customer\"\n\n{EXIT_CODES}"))]
+struct Approve {
+    /// The task
+    #[arg(value_parser = TaskId::parse)]
+    id: TaskId,
+    /// The words that the workflow receives
+    #[arg(long, default_value = "")]
+    reason: String,
+    #[command(flatten)]
+    person: Person,
+}
+
+/// Reject a task: its workflow takes its Approval.Rejected path.
+#[derive(Debug, clap::Args)]
+#[command(after_help = format!("Example:\n  countersign tasks reject 7a7816bf8f01cfea414140de5dae2223 --reason \"address does not exist\"\n\n{EXIT_CODES}"))]
+struct Reject {
+    /// The task
+    #[arg(value_parser = TaskId::parse)]
+    id: TaskId,
+    /// The words that the workflow receives
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    person: Person,
+}
+
+#[derive(Debug, clap::Args)]
+struct Person {
+    /// Who decides
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
+    by: Option<String>,
+    /// Only if the task is still at this revision, as `show` printed it
+    #[arg(long, value_name = "N")]
+    if_revision: Option<i64>,
+}
+
+pub(super) async fn tasks(args: Args) -> Result<String, Failed> {
+    let api = args.server.connect()?;
+    match args.command {
+        Command::List(list) => {
+            let page = read(&api, list).await?;
+            match args.format {
+                Format::Json => Ok(json(&page)?),
+                Format::Table => Ok(show::list(&page)),
+            }
+        }
+        Command::Show(Show { id }) => {
+            let task: TaskView = api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body;
+            match args.format {
+                Format::Json => Ok(json(&task)?),
+                Format::Table => Ok(show::task(&task)),
+            }
+        }
+        Command::Approve(Approve { id, reason, person }) => {
+            decide(&api, args.format, &id, Outcome::Approved, reason, person).await
+        }
+        Command::Reject(Reject { id, reason, person }) => {
+            decide(&api, args.format, &id, Outcome::Rejected, reason, person).await
+        }
+    }
+}
+
+/// Reads pages until there are `limit` tasks or no more.
+async fn read(api: &Api, list: List) -> Result<TaskPage, Failed> {
+    let limit = usize::try_from(list.limit).unwrap_or(MAX_PAGE);
+    let waits_for_a_person = list.order.is_none() && list.day.is_none() && list.due_before.is_none();
+    let mut params = ListParams {
+        status: list.status.or_else(|| waits_for_a_person.then(|| "ESCALATED".to_owned())),
+        order_id: list.order,
+        day: list.day,
+        due_before: list.due_before,
+        limit: None,
+        cursor: None,
+    };
+    let mut all = TaskPage { tasks: Vec::new(), cursor: None };
+    loop {
+        params.limit = Some((limit - all.tasks.len()).min(MAX_PAGE));
+        let page: TaskPage = api.send(api.get("v1/tasks")?.query(&params)).await?.body;
+        all.tasks.extend(page.tasks);
+        all.cursor = page.cursor;
+        if all.cursor.is_none() || all.tasks.len() >= limit {
+            return Ok(all);
+        }
+        params.cursor.clone_from(&all.cursor);
+    }
+}
+
+async fn decide(
+    api: &Api,
+    format: Format,
+    id: &TaskId,
+    outcome: Outcome,
+    reason: String,
+    person: Person,
+) -> Result<String, Failed> {
+    let body = DecisionBody { outcome, reason, by: person.by };
+    let mut request = api.post(&format!("v1/tasks/{id}/decision"))?.json(&body);
+    if let Some(revision) = person.if_revision {
+        request = request.header(header::IF_MATCH, format!("\"{revision}\""));
+    }
+    let Answer { status, body: task } = api.send::<TaskView>(request).await?;
+    match format {
+        Format::Json => Ok(json(&task)?),
+        Format::Table if status == StatusCode::ACCEPTED => Ok(format!(
+            "task {id}: {outcome}; the decision is stored and its delivery to the workflow goes on\n"
+        )),
+        Format::Table => Ok(format!("task {id}: {outcome}; the workflow has the answer\n")),
+    }
+}

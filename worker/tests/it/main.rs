@@ -1,0 +1,6 @@
+//! Journeys through the worker's public doors, on AWS in process.
+
+mod api_decisions;
+mod api_lists;
+mod api_requests;
+mod office;

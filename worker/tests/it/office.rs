@@ -1,0 +1,250 @@
+//! A worker's API over a world of its own, and a caller who checks that no answer holds a token.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::types::AttributeValue;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use jiff::{SignedDuration, Timestamp};
+use ops::model::{
+    IndexSchema, KeySchema, Kind, Options, Projection, Start, Started, TableSchema, World, credentials,
+};
+use rules::{Files, Ruleset};
+use serde_json::Value as Json;
+use statemachine::item::{Item, Value};
+use statemachine::message::Message;
+use statemachine::task::{Escalation, ReceivedAt, Task};
+use statemachine::worklist::Worklist;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+use worker::active_rules::ActiveRules;
+use worker::api::health::Readiness;
+use worker::api::{ApiState, router};
+use worker::aws::Clients;
+use worker::budget::Budget;
+use worker::callback::Callback;
+use worker::clock::Clock;
+use worker::control::Gate;
+use worker::control_table::ControlTable;
+use worker::executions::Executions;
+use worker::metrics::{Metrics, registry};
+use worker::pipeline::{Pipeline, Recent};
+use worker::spend::Spend;
+use worker::task_list::TaskList;
+use worker::task_table::{Notes, TaskTable};
+
+const TABLE: &str = "tasks";
+/// Every token of the model begins with it.
+const TOKEN_START: &str = "AAAAKgAAAAIAAAAAAAAAAQ";
+
+pub(crate) struct Office {
+    pub(crate) world: World,
+    pub(crate) state: ApiState,
+}
+
+/// What the API answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) text: String,
+}
+
+impl Office {
+    pub(crate) fn open() -> Office {
+        let world = World::new(7, Options::default());
+        world.create_table(schema());
+        let shared = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new("us-east-1"))
+            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
+                credentials(),
+            ))
+            .http_client(world.client_for("worker"))
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .build();
+        let clients = Clients::new(&shared);
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        let files = Files::from([("rules/none.rhai".to_owned(), b"pass();".to_vec())]);
+        let ruleset = Ruleset::from_files(files).expect("a ruleset");
+        let pipeline = Arc::new(Pipeline {
+            tasks: TaskTable::new(clients.dynamodb.clone(), TABLE, SignedDuration::from_hours(24)),
+            callback: Callback::new(clients.sfn.clone()),
+            executions: Executions::new(clients.sfn.clone()),
+            control: ControlTable::new(clients.dynamodb.clone(), "control"),
+            rules: ActiveRules::new(ruleset),
+            gate: Gate::default(),
+            spend: Spend::default(),
+            send_budget: Budget::new(1_000),
+            describe_budget: Budget::new(1_000),
+            history_budget: Budget::new(1_000),
+            metrics,
+            clock: clock(&world),
+            recent: Recent::default(),
+        });
+        let state = ApiState {
+            task_list: TaskList::new(clients.dynamodb, TABLE),
+            pipeline,
+            registry: Arc::new(registry),
+            readiness: Readiness::starting("the test"),
+            tracker: TaskTracker::new(),
+        };
+        Office { world, state }
+    }
+
+    /// A waiting execution and its PENDING task.
+    pub(crate) async fn receive(&self, order_id: &str, timeout_seconds: Option<u64>) -> (Started, Task) {
+        let name = format!("{order_id}-{}", self.world.executions().len());
+        let started = self.world.start(Start {
+            order: Some(r#"{"amount":12.50}"#.to_owned()),
+            timeout_seconds,
+            tells_timeout: timeout_seconds.is_some(),
+            ..Start::new(&name, order_id)
+        });
+        let now = self.now();
+        let received_at = ReceivedAt { text: worker::clock::text(now), epoch_seconds: now.as_second() };
+        let message = Message::parse(&started.body).expect("the model's message");
+        let task = Task::new(message, received_at, None);
+        self.put(&task).await;
+        (started, task)
+    }
+
+    /// A waiting execution whose task was left to a person.
+    pub(crate) async fn escalate(&self, order_id: &str, timeout_seconds: Option<u64>) -> (Started, Task) {
+        let (started, task) = self.receive(order_id, timeout_seconds).await;
+        let escalation = Escalation {
+            code: "high-amount".to_owned(),
+            reason: "above the limit".to_owned(),
+            rule: None,
+            ruleset: None,
+            at: worker::clock::text(self.now()),
+        };
+        self.state
+            .pipeline
+            .tasks
+            .escalate(&task, &escalation, Notes::default())
+            .await
+            .expect("the model answers");
+        (started, task)
+    }
+
+    async fn put(&self, task: &Task) {
+        let client = self.world.client_for("ingest").dynamodb();
+        let item = attributes(&task.to_item());
+        client.put_item().table_name(TABLE).set_item(Some(item)).send().await.expect("the model answers");
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        clock(&self.world).now()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.send(request(Method::GET, path).body(Body::empty()).expect("a request")).await
+    }
+
+    pub(crate) async fn decide(&self, task: &Task, body: &str) -> Answer {
+        self.send(decision(task, body, &[])).await
+    }
+
+    /// Sends a request; no answer may hold a token, whatever it is.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = router(self.state.clone()).oneshot(request).await.expect("a router never fails");
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
+        let text = String::from_utf8(body.to_vec()).expect("text");
+        let all = format!("{:?}{text}", parts.headers);
+        assert!(!all.contains(TOKEN_START), "an answer holds a token: {all}");
+        Answer { status: parts.status, headers: parts.headers, text }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Json {
+        serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("not JSON: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: header::HeaderName) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
+
+    /// The name of the problem.
+    pub(crate) fn problem(&self) -> String {
+        assert_eq!(self.header(header::CONTENT_TYPE), "application/problem+json", "{}", self.text);
+        let json = self.json();
+        assert_eq!(json["status"], self.status.as_u16());
+        let name = json["type"].as_str().unwrap_or_default();
+        name.strip_prefix("urn:countersign:problem:").expect("a stable type").to_owned()
+    }
+}
+
+pub(crate) fn request(method: Method, path: &str) -> http::request::Builder {
+    Request::builder().method(method).uri(path).header(header::HOST, "127.0.0.1:8420")
+}
+
+pub(crate) fn decision(task: &Task, body: &str, headers: &[(header::HeaderName, &str)]) -> Request<Body> {
+    let path = format!("/v1/tasks/{}/decision", task.id);
+    let request = request(Method::POST, &path).header(header::CONTENT_TYPE, "application/json");
+    let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
+    request.body(Body::from(body.to_owned())).expect("a request")
+}
+
+fn clock(world: &World) -> Clock {
+    let world = world.clone();
+    Clock::from_fn(move || {
+        let millis = i64::try_from(world.now_ms()).expect("virtual time is near");
+        Timestamp::from_millisecond(millis).expect("virtual time is near")
+    })
+}
+
+/// The tasks table, as the template makes it.
+fn schema() -> TableSchema {
+    let index = |name: &str, hash, range, projection| IndexSchema {
+        name: name.to_owned(),
+        key: KeySchema::hash_and_range(hash, range),
+        projection,
+    };
+    let listed = [
+        "orderId",
+        "startTime",
+        "transactionId",
+        "status",
+        "delivery",
+        "receivedAt",
+        "deadline",
+        "revision",
+        "decision",
+        "escalation",
+    ];
+    TableSchema {
+        name: TABLE.to_owned(),
+        key: KeySchema::hash(("taskId", Kind::S)),
+        indexes: vec![
+            index(
+                "worklist",
+                ("list", Kind::S),
+                ("listAt", Kind::N),
+                Projection::Include(listed.map(str::to_owned).to_vec()),
+            ),
+            index("by-order", ("orderId", Kind::S), ("startTime", Kind::S), Projection::KeysOnly),
+        ],
+        has_stream: true,
+    }
+}
+
+fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
+    let value = |value: &Value| match value {
+        Value::Text(text) => AttributeValue::S(text.clone()),
+        Value::Number(digits) => AttributeValue::N(digits.clone()),
+        Value::Map(map) => AttributeValue::M(attributes(map)),
+        Value::Other => panic!("a new task holds nothing else"),
+    };
+    item.iter().map(|(name, held)| (name.clone(), value(held))).collect()
+}
+
+/// The first key of an open list that a task may stand in.
+pub(crate) fn list_of(task: &Task) -> String {
+    Worklist::Escalated.key_of(&task.id)
+}
