@@ -125,7 +125,7 @@ impl Office {
         self.state
             .pipeline
             .tasks
-            .escalate(&task, &escalation, Notes::default())
+            .escalate(&task, &escalation, Notes::default(), self.now())
             .await
             .expect("the model answers");
         (started, task)
