@@ -38,11 +38,13 @@ pub enum Story {
     Unvetted,
     Middling,
     NoCurrency,
+    ManyLines,
+    SanctionedBooks,
 }
 
 impl Story {
     /// Every story; the first three cover the three ends.
-    pub const ALL: [Story; 9] = [
+    pub const ALL: [Story; 11] = [
         Story::SmallKnown,
         Story::Sanctioned,
         Story::OverLimit,
@@ -52,6 +54,8 @@ impl Story {
         Story::Unvetted,
         Story::Middling,
         Story::NoCurrency,
+        Story::ManyLines,
+        Story::SanctionedBooks,
     ];
 
     /// For people.
@@ -66,6 +70,8 @@ impl Story {
             Story::Unvetted => "restricted goods, customer not vetted",
             Story::Middling => "known customer, middling amount",
             Story::NoCurrency => "no currency",
+            Story::ManyLines => "unusually many lines",
+            Story::SanctionedBooks => "harmless goods to a sanctioned country",
         }
     }
 
@@ -81,6 +87,8 @@ impl Story {
             Story::Unvetted => (End::Escalated, "restricted-goods"),
             Story::Middling => (End::Escalated, "no-rule-approved"),
             Story::NoCurrency => (End::Escalated, "invalid-task"),
+            Story::ManyLines => (End::Escalated, "unusual-size"),
+            Story::SanctionedBooks => (End::Escalated, "sanctioned-destination"),
         }
     }
 
@@ -96,6 +104,8 @@ impl Story {
             Story::Unvetted => 4,
             Story::Middling => 5,
             Story::NoCurrency => 3,
+            Story::ManyLines => 3,
+            Story::SanctionedBooks => 2,
         }
     }
 }
@@ -144,14 +154,16 @@ fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
         | Story::NewCustomer
         | Story::WrongTotal
         | Story::Unvetted
-        | Story::NoCurrency => rng.u32(500..=tenth),
+        | Story::NoCurrency
+        | Story::ManyLines
+        | Story::SanctionedBooks => rng.u32(500..=tenth),
     };
     let goods: &[(&str, &str)] = match story {
         Story::Sanctioned | Story::Unvetted => &RESTRICTED,
         _ => &GOODS,
     };
     let country = match story {
-        Story::Sanctioned => ["IR", "KP", "SY"][rng.usize(..3)],
+        Story::Sanctioned | Story::SanctionedBooks => ["IR", "KP", "SY"][rng.usize(..3)],
         _ => ["DE", "FR", "NL", "GB", "US"][rng.usize(..5)],
     };
     let age_days = match story {
@@ -159,13 +171,15 @@ fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
         _ => rng.u32(90..3_000),
     };
     let currency = ["EUR", "GBP", "USD"][rng.usize(..3)];
+    // The last line of a basket takes what the others left.
+    let most = if story == Story::ManyLines { 6 } else { rng.u32(0..=2) };
     let told = if story == Story::WrongTotal { cents + rng.u32(1..=500) } else { cents };
     let mut order = json!({
         "orderId": id,
         "amount": money(told),
         "currency": currency,
         "customer": { "id": format!("c-{}", rng.u32(1_000..9_999)), "tier": tier, "country": country, "ageDays": age_days },
-        "items": if story == Story::EmptyBasket { vec![] } else { lines(cents, goods, rng) },
+        "items": if story == Story::EmptyBasket { vec![] } else { lines(cents, most, goods, rng) },
     });
     if let (Story::NoCurrency, Some(fields)) = (story, order.as_object_mut()) {
         fields.remove("currency");
@@ -173,20 +187,16 @@ fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
     order
 }
 
-/// One to three lines that add up.
-fn lines(cents: u32, goods: &[(&str, &str)], rng: &mut Rng) -> Vec<Value> {
+/// At most `most` lines and one more, that add up.
+fn lines(cents: u32, most: u32, goods: &[(&str, &str)], rng: &mut Rng) -> Vec<Value> {
     let mut left = cents;
     let mut lines = Vec::new();
-    for _ in 0..rng.u32(1..=3) {
+    for _ in 0..most {
         let (sku, category) = goods[rng.usize(..goods.len())];
-        let quantity = rng.u32(1..=3);
-        let price = rng.u32(1..=left.max(4) / 4);
-        if price * quantity < left {
-            left -= price * quantity;
-            lines.push(
-                json!({ "sku": sku, "category": category, "quantity": quantity, "price": money(price) }),
-            );
-        }
+        // Small enough that something is left for all that follow.
+        let (quantity, price) = (rng.u32(1..=3), rng.u32(1..=left / 24));
+        left -= price * quantity;
+        lines.push(json!({ "sku": sku, "category": category, "quantity": quantity, "price": money(price) }));
     }
     let (sku, category) = goods[rng.usize(..goods.len())];
     lines.push(json!({ "sku": sku, "category": category, "quantity": 1, "price": money(left) }));
@@ -211,11 +221,11 @@ mod tests {
     }
 
     #[test]
-    fn a_few_orders_already_cover_every_end_and_nine_every_story() {
+    fn a_few_orders_already_cover_every_end_and_some_more_every_story() {
         let few: Vec<End> = sample(3, 1).iter().map(|order| order.story.expected().0).collect();
         assert_eq!(few, [End::Approved, End::Rejected, End::Escalated]);
-        let nine: Vec<Story> = sample(9, 1).iter().map(|order| order.story).collect();
-        assert_eq!(nine, Story::ALL);
+        let more: Vec<Story> = sample(Story::ALL.len(), 1).iter().map(|order| order.story).collect();
+        assert_eq!(more, Story::ALL);
     }
 
     /// Money of an order in cents, exactly.

@@ -13,7 +13,9 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{
+    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, waitpgid,
+};
 
 /// What a child may see of our environment: no AWS settings of the developer, no `COUNTERSIGN_` variables.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
@@ -105,6 +107,8 @@ impl Process {
     ///
     /// When the log cannot be opened or the program cannot be started.
     pub fn spawn(mut command: Command, log: &Path, watchdog: &Watchdog) -> io::Result<Process> {
+        // Its own children become ours when it is killed, so that we can reap them: no zombie stays for init.
+        set_child_subreaper(Some(getpid()))?;
         let output = File::options().create(true).append(true).open(log)?;
         let child = command
             .process_group(0)
@@ -142,6 +146,8 @@ impl Process {
     pub fn kill(&mut self) {
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = self.child.wait();
+        // Until nobody of the group is left.
+        while let Ok(Some(_)) = waitpgid(self.group, WaitOptions::empty()) {}
         self.tell('-');
     }
 

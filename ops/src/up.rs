@@ -176,11 +176,7 @@ fn print_addresses(world: &World, worker: &Worker) {
     println!("console and API  {}", worker.url);
     println!("emulator         {}", world.emulator.endpoint_url);
     println!("logs             {}", world.dir().display());
-    println!(
-        "command line     {} --config {}",
-        world.binaries().countersign.display(),
-        worker.config.display()
-    );
+    println!("command line     {} tasks --url {} list", world.binaries().countersign.display(), worker.url);
 }
 
 /// Until Ctrl-C, which drops us, or until the worker ends, which it should not.
