@@ -240,3 +240,71 @@ mod empty_is_none {
         Ok((!text.is_empty()).then_some(text))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        let error = Config::load(Some(file.path()), &[]).unwrap_err().to_string();
+        error.replace(&file.path().display().to_string(), "FILE")
+    }
+
+    #[test]
+    fn the_defaults_are_valid_and_later_layers_win() {
+        let config = Config::load(None, &[("log.format", "text".to_owned())]).unwrap();
+        assert_eq!((config.log.format, config.worker.lease_ms), (LogFormat::Text, 10_000));
+        assert_eq!(config.aws.endpoint_url, None);
+    }
+
+    #[test]
+    fn a_bad_setting_is_named_with_its_place_and_a_remedy() {
+        for (text, parts) in [
+            ("[worker]\nlease = 5", &["unknown field", "lease", "FILE", "lease_ms"] as &[&str]),
+            ("[worker]\nlease_ms = \"soon\"", &["worker.lease_ms", "FILE", "soon"]),
+            ("[worker]\nlease_ms = 5", &["worker.lease_ms = 5", "1000 to 600000"]),
+            ("[api]\nlisten = \"0.0.0.0:8420\"", &["api.listen = 0.0.0.0:8420", "loopback"]),
+            ("[budgets]\nsend_task = 0", &["budgets.send_task = 0", "at least 1"]),
+            ("[rules]\nsource = \"s3\"", &["rules.source", "s3", "published"]),
+        ] {
+            let error = refused(text);
+            for part in parts {
+                assert!(error.contains(part), "{text:?} gives {error:?}, without {part:?}");
+            }
+        }
+        let missing = Config::load(Some(Path::new("/none.toml")), &[]).unwrap_err().to_string();
+        assert!(missing.contains("/none.toml: not found"), "{missing}");
+    }
+
+    /// Every leaf of a TOML table by its dotted key, as the README writes it.
+    fn leaves(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
+        match value {
+            toml::Value::Table(table) => {
+                for (key, value) in table {
+                    let key = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+                    leaves(&key, value, into);
+                }
+            }
+            toml::Value::String(text) => drop(into.insert(prefix.to_owned(), text.clone())),
+            other => drop(into.insert(prefix.to_owned(), other.to_string())),
+        }
+    }
+
+    #[test]
+    fn the_readme_lists_every_key_with_its_default() {
+        let mut defaults = BTreeMap::new();
+        leaves("", &toml::Value::Table(DEFAULTS.parse().unwrap()), &mut defaults);
+        let readme = include_str!("../../README.md");
+        let rows = readme.lines().filter_map(|line| {
+            let mut cells =
+                line.strip_prefix("| `")?.split('|').map(|cell| cell.trim_matches(['`', ' ']).to_owned());
+            let (key, default) = (cells.next()?, cells.next()?);
+            key.contains('.').then_some((key, default))
+        });
+        assert_eq!(rows.collect::<BTreeMap<_, _>>(), defaults);
+    }
+}

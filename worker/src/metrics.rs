@@ -5,7 +5,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use prometheus_client::collector::Collector;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -239,10 +238,43 @@ impl Metrics {
         };
         let version = Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "The program that runs", version);
+        metrics.start_at_zero();
         metrics.register_work(registry);
         metrics.register_state(registry);
         metrics.register_requests(registry);
         metrics
+    }
+
+    /// Every label of a closed enum is there from the start, so that an alert on a rate sees the first one.
+    fn start_at_zero(&self) {
+        for handled in Handled::ALL {
+            for counters in [&self.records, &self.swept] {
+                drop(counters.get_or_create(&[("result", handled.label())]));
+            }
+        }
+        for outcome in statemachine::decision::Outcome::ALL {
+            for by in By::ALL {
+                drop(self.decisions.get_or_create(&[("outcome", outcome.as_str()), ("by", by.label())]));
+            }
+        }
+        for cause in Cause::ALL {
+            drop(self.escalations.get_or_create(&[("cause", cause.label())]));
+        }
+        for active in rules::Outcome::ALL {
+            for shadow in rules::Outcome::ALL {
+                let labels = [("active", active.as_str()), ("shadow", shadow.as_str())];
+                drop(self.shadowed.get_or_create(&labels));
+            }
+        }
+        for result in CallbackResult::ALL {
+            drop(self.callbacks.get_or_create(&[("result", result.label())]));
+        }
+        for result in Reload::ALL {
+            drop(self.reloads.get_or_create(&[("result", result.label())]));
+        }
+        for service in Service::ALL {
+            drop(self.faults.get_or_create(&[("service", service.label())]));
+        }
     }
 
     fn register_work(&self, registry: &mut Registry) {
@@ -386,10 +418,40 @@ pub fn registry() -> Registry {
     Registry::with_prefix("countersign")
 }
 
-/// Adds a collector that is read at each scrape.
-pub fn collect(registry: &mut Registry, collector: impl Collector + 'static) {
-    registry.register_collector(Box::new(collector));
-}
-
 /// What the server of `/metrics` holds.
 pub type Shared = Arc<Registry>;
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// The names in the first column of the README's metrics table; a counter's ends in `_total`.
+    fn documented() -> BTreeSet<String> {
+        let readme = include_str!("../README.md");
+        let table = readme.split("# Metrics").nth(1).expect("the README has a chapter of metrics");
+        let first_columns = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let names = first_columns.flat_map(|column| column.split(", "));
+        names.map(|name| format!("countersign_{}", name.trim_matches(['`', ' ']))).collect()
+    }
+
+    #[test]
+    fn every_metric_is_documented_and_every_documented_one_exists() {
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        metrics.answered_request("/livez", "GET", 200, Duration::ZERO);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let exported: BTreeSet<String> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE "))
+            .map(|line| match line.split_once(' ').unwrap() {
+                (name, "counter") => format!("{name}_total"),
+                (name, "info") => format!("{name}_info"),
+                (name, _) => name.to_owned(),
+            })
+            .collect();
+        assert_eq!(exported, documented());
+    }
+}
