@@ -65,6 +65,7 @@ pub(crate) fn compile(files: Files) -> Result<Ruleset, Refused> {
         files,
         warnings: parts.findings,
         engine,
+        functions: names.functions,
         schema: parts.schema,
         derived,
         shared: parts.shared,

@@ -20,11 +20,22 @@ use crate::verdict::{Cause, Outcome, Verdict};
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
 
+/// Which of the facts that were read are told.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// Those of the whole evaluation.
+    #[default]
+    All,
+    /// Those of the evaluation and, here, of each rule.
+    ByRule(Vec<Vec<FactRead>>),
+    /// None: collecting them takes time.
+    None,
+}
+
 /// What is told of an evaluation besides its answer, where somebody asks.
 #[derive(Debug, Default)]
 pub(crate) struct Extras<'a> {
-    /// The facts each rule read; wanted if it is there.
-    pub(crate) reads: Option<Vec<Vec<FactRead>>>,
+    pub(crate) reads: Reads,
     /// Paths such as `order.amount`.
     pub(crate) paths: &'a [String],
     /// The number at each of `paths`; empty for a task that does not fit the schema.
@@ -33,6 +44,16 @@ pub(crate) struct Extras<'a> {
 
 /// Evaluates all rules of a set.
 pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Extras<'_>) -> Evaluation {
+    evaluate_order(ruleset, task, order(ruleset, task.order), extras)
+}
+
+/// Evaluates all rules of a set on an order that is read already, by [`order`] of a ruleset with the same schema.
+pub(crate) fn evaluate_order(
+    ruleset: &Ruleset,
+    task: &TaskFacts<'_>,
+    order: Result<Fact, String>,
+    extras: &mut Extras<'_>,
+) -> Evaluation {
     let mut evaluation = Evaluation {
         verdict: Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None),
         ruleset: ruleset.sha256.clone(),
@@ -42,7 +63,7 @@ pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Ext
         timed: false,
         truncated: false,
     };
-    let facts = match Facts::new(ruleset, task) {
+    let facts = match order.and_then(|order| Facts::new(ruleset, task, order)) {
         Ok(facts) => facts,
         Err(problem) => {
             evaluation.verdict = Verdict::escalate(Cause::InvalidTask, problem, None);
@@ -52,7 +73,7 @@ pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Ext
     let mut scope = facts.scope(ruleset);
     for rule in &ruleset.rules {
         let ended = facts.run(ruleset, rule, &mut scope, &mut evaluation.timed);
-        if let Some(reads) = &mut extras.reads {
+        if let Reads::ByRule(reads) = &mut extras.reads {
             reads.push(facts.take_reads());
         }
         let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
@@ -68,8 +89,9 @@ pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Ext
         }
     }
     evaluation.facts = match &extras.reads {
-        None => facts.take_reads(),
-        Some(reads) => facts::union(reads.iter().flatten()),
+        Reads::All => facts.take_reads(),
+        Reads::ByRule(reads) => facts::union(reads.iter().flatten()),
+        Reads::None => Vec::new(),
     };
     extras.amounts = extras.paths.iter().map(|path| facts.number(path)).collect();
     if let Some(verdict) = combine(&evaluation.verdicts) {
@@ -117,9 +139,9 @@ struct Facts {
 }
 
 impl Facts {
-    fn new(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<Facts, String> {
+    fn new(ruleset: &Ruleset, task: &TaskFacts<'_>, order: Fact) -> Result<Facts, String> {
         let today = dates::parse(task.received_at).map_err(|error| format!("task.now: {error}"))?;
-        let mut facts = Facts { order: order(ruleset, task.order)?, task: task_record(task), today };
+        let mut facts = Facts { order, task: task_record(task), today };
         if let Fact::Record(record) = &facts.order
             && task.order.is_some()
             && !ruleset.derived.is_empty()
@@ -224,7 +246,8 @@ impl Condition {
 
     /// Whether it is true of a task. Err says why it cannot be told.
     pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
-        let mut scope = Facts::new(ruleset, task)?.scope(ruleset);
+        let facts = Facts::new(ruleset, task, order(ruleset, task.order)?)?;
+        let mut scope = facts.scope(ruleset);
         let value = attempt(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
         value.as_bool().map_err(|other| format!("when is {other}, not true or false"))
     }
@@ -324,7 +347,8 @@ fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
     (inner, position)
 }
 
-fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
+/// Reads an order and holds it against the schema; derived facts come later. Err says why the task is invalid.
+pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
     let Some(text) = text else {
         return match &ruleset.schema {
             Some(schema) if !schema.optional => Err(format!(

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::Serialize;
 
-use crate::evaluate::{self, Extras};
+use crate::evaluate::{self, Extras, Reads};
 use crate::evaluation::{Ended, Evaluation, FactRead};
 use crate::ruleset::{Ruleset, TaskFacts};
 
@@ -42,9 +42,11 @@ pub struct ExplainedRule {
 
 /// Evaluates a task and tells how it came about.
 pub fn explain(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Explanation {
-    let mut extras = Extras { reads: Some(Vec::new()), ..Extras::default() };
+    let mut extras = Extras { reads: Reads::ByRule(Vec::new()), ..Extras::default() };
     let evaluation = evaluate::evaluate(ruleset, task, &mut extras);
-    let said = evaluation.verdicts.iter().zip(extras.reads.unwrap_or_default());
+    // An invalid task has no reads, as no rule ran.
+    let Reads::ByRule(reads) = extras.reads else { unreachable!("it was asked for above") };
+    let said = evaluation.verdicts.iter().zip(reads);
     let rules = said.filter_map(|(verdict, facts)| {
         let rule = ruleset.rules.iter().find(|rule| rule.header.id == verdict.rule)?;
         Some(ExplainedRule {

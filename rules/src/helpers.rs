@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use rhai::{Array, Dynamic, Engine, ImmutableString};
+use rhai::{Array, Dynamic, Engine, FnPtr, ImmutableString, NativeCallContext};
 use rust_decimal::Decimal;
 
 use crate::budget;
@@ -16,6 +16,7 @@ use crate::{dates, number};
 /// Gives scripts the functions.
 pub(crate) fn register(engine: &mut Engine) {
     register_lists(engine);
+    register_callbacks(engine);
     register_membership(engine);
     register_values(engine);
 }
@@ -54,6 +55,30 @@ fn register_lists(engine: &mut Engine) {
             .ok_or_else(|| Failure::from(format!("the list has {} entries, no [{index}]", list.0.len())))
     });
     engine.register_iterator::<List>();
+}
+
+/// Functions that ask a function of the script about each entry. Its errors and verdicts end them.
+fn register_callbacks(engine: &mut Engine) {
+    engine.register_fn("filter", |context: NativeCallContext<'_>, list: List, keeps: FnPtr| {
+        let mut kept = Vec::new();
+        for fact in list.0.iter() {
+            if asks(&context, &keeps, fact)? {
+                kept.push(fact.clone());
+            }
+        }
+        Ok::<_, Failure>(List(Arc::new(kept)))
+    });
+    engine.register_fn("some", |context: NativeCallContext<'_>, list: List, holds: FnPtr| {
+        list.0.iter().try_fold(false, |found, fact| Ok::<_, Failure>(found || asks(&context, &holds, fact)?))
+    });
+    engine.register_fn("all", |context: NativeCallContext<'_>, list: List, holds: FnPtr| {
+        list.0.iter().try_fold(true, |all, fact| Ok::<_, Failure>(all && asks(&context, &holds, fact)?))
+    });
+}
+
+fn asks(context: &NativeCallContext<'_>, function: &FnPtr, fact: &Fact) -> Result<bool, Failure> {
+    let answer: Dynamic = function.call_within_context(context, (fact.to_dynamic(),))?;
+    answer.as_bool().map_err(|_| format!("the function gave {}, not true or false", kind(&answer)).into())
 }
 
 fn register_membership(engine: &mut Engine) {

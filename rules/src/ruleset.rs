@@ -1,5 +1,6 @@
 //! A folder of rules, compiled: immutable, shared between threads, asked about one task at a time.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use rhai::{AST, Dynamic, Engine};
@@ -39,6 +40,8 @@ pub struct Ruleset {
     pub(crate) files: Files,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) engine: Engine,
+    /// What scripts may call, with the numbers of arguments.
+    pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
     pub(crate) schema: Option<Schema>,
     /// The schema's derived facts, compiled, in its order.
     pub(crate) derived: Vec<AST>,
@@ -100,6 +103,11 @@ impl Ruleset {
     /// The ids of its rules, in the order they run.
     pub fn rule_ids(&self) -> impl Iterator<Item = &str> {
         self.rules.iter().map(|rule| rule.header.id.as_str())
+    }
+
+    /// The functions that its scripts may call, for editors and completeness of the handbook.
+    pub fn functions(&self) -> impl Iterator<Item = &str> {
+        self.functions.keys().map(String::as_str)
     }
 
     /// What its author should look at, although it works.

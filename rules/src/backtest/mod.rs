@@ -13,6 +13,7 @@ use std::sync::{Mutex, PoisonError};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+use crate::evaluate::{self, Extras, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::verdict::Outcome;
@@ -130,6 +131,15 @@ pub struct Move {
     pub tasks: u64,
 }
 
+/// The two rulesets.
+struct Pair<'a> {
+    old: &'a Ruleset,
+    new: &'a Ruleset,
+    /// An order reads the same for both: it is read once.
+    same_shape: bool,
+    keep_changes: usize,
+}
+
 /// One thread's part.
 #[derive(Debug, Default)]
 struct Part {
@@ -154,6 +164,9 @@ pub fn backtest(
     options: Options,
     progress: &AtomicU64,
 ) -> Backtest {
+    let shapes = [old, new].map(|ruleset| ruleset.schema.as_ref().map(|schema| schema.shape()));
+    let same_shape = shapes[0] == shapes[1];
+    let pair = Pair { old, new, same_shape, keep_changes: options.keep_changes };
     let source = Mutex::new((0u64, tasks));
     let paths = &new.settings().amounts;
     let work = || {
@@ -170,7 +183,7 @@ pub fn backtest(
                 return part;
             }
             for (index, task) in (first..).zip(&batch) {
-                part.task(old, new, index, task, options.keep_changes);
+                part.task(&pair, index, task);
             }
             progress.fetch_add(batch.len() as u64, Ordering::Relaxed);
         }
@@ -183,10 +196,17 @@ pub fn backtest(
 }
 
 impl Part {
-    fn task(&mut self, old: &Ruleset, new: &Ruleset, index: u64, task: &StoredTask, keep: usize) {
+    fn task(&mut self, pair: &Pair<'_>, index: u64, task: &StoredTask) {
+        let Pair { old, new, .. } = *pair;
         let facts = task.facts();
-        let (before, _) = old.evaluate_measuring(&facts, &[]);
-        let (after, amounts) = new.evaluate_measuring(&facts, &new.settings().amounts);
+        let order = evaluate::order(old, facts.order);
+        let again = if pair.same_shape { order.clone() } else { evaluate::order(new, facts.order) };
+        let mut extras = Extras { reads: Reads::None, ..Extras::default() };
+        let before = evaluate::evaluate_order(old, &facts, order, &mut extras);
+        let mut extras = Extras { reads: Reads::None, paths: &new.settings().amounts, amounts: Vec::new() };
+        let after = evaluate::evaluate_order(new, &facts, again, &mut extras);
+        let mut amounts = extras.amounts;
+        amounts.resize(self.amounts.len(), None);
         let (row, column) = (place(before.verdict.outcome()), place(after.verdict.outcome()));
         self.tasks += 1;
         self.matrix[row][column] += 1;
@@ -203,7 +223,7 @@ impl Part {
         self.changed += 1;
         *self.moves.entry((name(&before), name(&after))).or_default() += 1;
         // A thread's batches come in the order of the input: the first it meets are its first.
-        if self.changes.len() < keep {
+        if self.changes.len() < pair.keep_changes {
             self.changes.push(Change {
                 index,
                 task_id: task.task_id.clone(),

@@ -136,9 +136,11 @@ fn a_verdict_ends_its_rule_from_anywhere() {
         "let a = [1, 2]; a.for_each(|| reject(\"no\", \"why\")); approve(\"x\");",
         "let a = [2, 1]; let b = a.filter(|x| reject(\"no\", \"why\")); approve(\"x\");",
         "for i in 0..5 { reject(\"no\", \"why\"); } approve(\"x\");",
+        "order.l.some(|x| reject(\"no\", \"why\")); approve(\"x\");",
+        "order.l.filter(|x| reject(\"no\", \"why\")); approve(\"x\");",
         "let x = #{a: [reject(\"no\", \"why\")]}; approve(\"x\");",
     ] {
-        assert_eq!(ask(script, "{}"), "reject no why", "{script}");
+        assert_eq!(ask(script, r#"{"l":[1]}"#), "reject no why", "{script}");
     }
 }
 
@@ -243,6 +245,8 @@ fn helpers_do_what_loops_would() {
         "order.items.any_in(\"kind\", [\"book\"])",
         "order.items.len() == 2 && !order.items.is_empty()",
         "order.items[1].sku == \"w\"",
+        "order.items.filter(|item| item.price > 2).join(\"sku\") == \"w\"",
+        "order.items.some(|item| item.qty == 2) && !order.items.all(|item| item.qty == 2)",
         "\"weapon\" in lists.restricted && !(\"and more\" in lists.restricted)",
         "\"eu\" in order.tags && !(\"us\" in order.tags)",
         "order.tags.join() == \"new, eu\"",

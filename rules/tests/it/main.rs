@@ -5,6 +5,7 @@ mod cases;
 mod check;
 mod evaluate;
 mod explain;
+mod handbook;
 mod properties;
 mod ruleset;
 mod sample;
