@@ -81,6 +81,7 @@ impl Node {
                 Err(error)
             }
             Some(Fault::Forged(body)) => Ok(body),
+            Some(Fault::Altered(alteration)) => alteration.apply(self.apply(&call).await),
         };
         if let Some(held) = self.world.held(&call, Door::AfterApply)
             && let Some(failure) = held.wait().await

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 
-use super::wire::{Call, Service, ServiceError};
+use serde_json::Value as Json;
+
+use super::wire::{Answer, Call, Service, ServiceError};
 
 type Predicate = Arc<dyn Fn(&Call) -> bool + Send + Sync>;
 
@@ -106,6 +108,8 @@ pub enum Fault {
     AppliedButRefused(ServiceError),
     /// The service answers this body instead of doing anything, with success.
     Forged(String),
+    /// The service applies it, and its success arrives changed: see [`Fault::altered`].
+    Altered(Alteration),
     /// It takes longer, in milliseconds, on the way there and on the way back.
     Delayed {
         /// Before it is applied.
@@ -113,6 +117,32 @@ pub enum Fault {
         /// After it is applied.
         back_ms: u64,
     },
+}
+
+/// A change of an answer's body.
+#[derive(Clone)]
+pub struct Alteration(Arc<dyn Fn(&mut Json) + Send + Sync>);
+
+impl fmt::Debug for Alteration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Alteration")
+    }
+}
+
+impl Fault {
+    /// A success that arrives changed: a listing that is partial or stale, a record without its image.
+    pub fn altered(alter: impl Fn(&mut Json) + Send + Sync + 'static) -> Fault {
+        Fault::Altered(Alteration(Arc::new(alter)))
+    }
+}
+
+impl Alteration {
+    /// The answer as it arrives; an error stays as it is.
+    pub(super) fn apply(&self, answer: Answer) -> Answer {
+        let mut body = serde_json::from_str(&answer?).expect("the model answers JSON");
+        (self.0)(&mut body);
+        Ok(body.to_string())
+    }
 }
 
 /// A fault with its occasion.

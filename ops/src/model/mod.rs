@@ -3,6 +3,25 @@
 //! Production code has no trait for AWS. A test gives the real SDK clients `.http_client(world.client_for("node"))`, and
 //! they speak to this world instead of the network: no sockets, no threads, virtual time. An operation or a parameter
 //! that the model does not have panics by name, so that nothing is answered by guess.
+//!
+//! ```ignore
+//! #[tokio::test(start_paused = true)]
+//! async fn a_lost_answer_costs_nothing() {
+//!     fastrand::seed(7); // the SDK's jitter
+//!     let world = World::new(7, Options::default());
+//!     world.create_table(schema);
+//!     let queue = world.create_queue("approvals", QueueSettings::default());
+//!     world.observe(|event| check_invariants(event));
+//!     world.inject(Rule::new(Matcher::operation("UpdateItem").on_table("tasks"), Fault::AnswerLost(Failure::Timeout)).times(1));
+//!     let hold = world.hold(Matcher::operation("SendTaskSuccess").from("worker-1"), 1, Door::AfterApply);
+//!     let worker = start_worker(world.client_for("worker-1")); // its clients: `.http_client(node)`
+//!     let started = world.start(Start { queue_url: Some(queue), ..Start::new("e1", "o-1") });
+//!     hold.reached().await; // the callback has landed, its answer has not
+//!     worker.abort(); // the crash window W3
+//!     hold.fail(Failure::Connection);
+//!     assert_eq!(world.accepted(&started.token), 1);
+//! }
+//! ```
 
 mod bucket;
 mod clients;
@@ -34,7 +53,7 @@ pub use self::dynamodb::{
     item_bytes,
 };
 pub use self::events::{Change, Event};
-pub use self::faults::{Failure, Fault, Matcher, Rule, RuleId};
+pub use self::faults::{Alteration, Failure, Fault, Matcher, Rule, RuleId};
 pub use self::hold::{Door, Hold};
 pub use self::options::Options;
 pub use self::sqs::{MessageView, QueueSettings};

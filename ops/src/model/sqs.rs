@@ -1,5 +1,8 @@
 //! SQS: standard queues with visibility, receive counts and dead-letter queues.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeMap;
 
 use rand::Rng as _;

@@ -80,6 +80,21 @@ async fn each_fault_is_applied_or_not_as_it_says() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_altered_answer_arrives_changed() {
+    let world = world();
+    let node = world.client_for("a");
+    let arn = world.stream_arn("t").unwrap();
+    let no_shards = Fault::altered(|answer| answer["StreamDescription"]["Shards"] = serde_json::json!([]));
+    world.inject(Rule::new(Matcher::service(Service::Streams).on_table("t"), no_shards).times(1));
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let answer = node.streams().describe_stream().stream_arn(&arn).send().await.unwrap();
+        seen.push(answer.stream_description().unwrap().shards().len());
+    }
+    assert_eq!(seen, [0, 1]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_silent_call_ends_by_the_callers_deadline_only() {
     let world = world();
     world.inject(Rule::new(Matcher::any(), Fault::Lost(Failure::Silence)));

@@ -70,8 +70,12 @@ impl Call {
         self.body.get(field)?.as_str()
     }
 
-    /// Tells whether the call concerns a table, directly or in a transaction.
+    /// Tells whether the call concerns a table: directly, in a transaction, or by its stream.
     pub fn is_on_table(&self, table: &str) -> bool {
+        let of_stream = self.text("StreamArn").or_else(|| self.text("ShardIterator"));
+        if let Some(stream) = of_stream {
+            return stream.contains(&format!(":table/{table}/stream/"));
+        }
         let in_transaction = |action: &Json| {
             action.as_object().is_some_and(|action| action.values().any(|write| write["TableName"] == table))
         };

@@ -120,10 +120,10 @@ async fn a_closed_shard_may_look_open_and_a_child_unlisted_for_a_while() {
     let setting = setting(Options { close_lag_ms: 5_000, listing_lag_ms: 5_000, ..Options::default() });
     let parent = setting.only_shard();
     let mut child_first = 0;
-    for _ in 0..20 {
+    for _ in 0..8 {
         let open = setting.world.shards(&setting.arn).into_iter().find(|shard| shard.is_open).unwrap().id;
         let child = setting.world.roll_shard(&setting.arn, &open);
-        for _ in 0..30 {
+        for _ in 0..12 {
             let listing = setting.listing().await;
             let range =
                 |shard: &Shard| shard.sequence_number_range().unwrap().ending_sequence_number().is_some();
@@ -140,7 +140,7 @@ async fn a_closed_shard_may_look_open_and_a_child_unlisted_for_a_while() {
         assert_eq!(answer.shards()[0].parent_shard_id(), Some(open.as_str()));
     }
     assert!(child_first > 0);
-    assert_eq!(setting.listing().await.len(), 21);
+    assert_eq!(setting.listing().await.len(), 9);
     assert_eq!(setting.drain(&parent).await, (vec![], true));
 }
 
