@@ -70,8 +70,12 @@ pub fn content_hash(dir: &Path) -> Result<String, Refused> {
     read(dir).map(|files| sha256(&files))
 }
 
-/// Reads a folder until two readings in a row agree: editors save in steps.
-pub(crate) fn snapshot(dir: &Path) -> Result<Files, Refused> {
+/// Reads a folder's ruleset files until two readings in a row agree: editors save in steps.
+///
+/// # Errors
+///
+/// [`Refused`] when the folder cannot be read.
+pub fn snapshot(dir: &Path) -> Result<Files, Refused> {
     let mut last = read(dir)?;
     for _ in 0..MAX_READS {
         let next = read(dir)?;

@@ -40,6 +40,6 @@ pub mod explain;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
-pub use files::{Files, content_hash};
+pub use files::{Files, content_hash, snapshot};
 pub use ruleset::{Ruleset, TaskFacts};
 pub use verdict::{Cause, Outcome, Verdict};

@@ -38,5 +38,6 @@ pub mod sweeper;
 pub mod member;
 
 pub mod api;
+pub mod archive;
 pub mod cli;
 pub mod run;

@@ -1,17 +1,24 @@
 //! The command line. One subcommand a file; here is what they share: arguments, output, exit codes.
 
+mod automation;
 mod client;
 mod config;
 mod render;
+mod rules;
 mod run;
 mod show;
 mod status;
+mod store;
 mod tasks;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::aws::Fault;
+use crate::clock::Clock;
+use crate::rule_store::StoreError;
 
 const EXIT_CODES: &str = "\
 Exit codes:
@@ -33,6 +40,8 @@ struct Cli {
 enum Command {
     Run(run::Args),
     Tasks(tasks::Args),
+    Rules(rules::Args),
+    Automation(automation::Args),
     Status(status::Args),
     Config(config::Args),
 }
@@ -50,9 +59,27 @@ enum Failed {
     /// The API said why.
     #[error("{}", .0.detail)]
     Problem(Box<crate::api::error::Problem>),
+    /// A ruleset cannot be used.
+    #[error(transparent)]
+    Refused(::rules::Refused),
     /// Anything else.
     #[error(transparent)]
     Other(#[from] anyhow::Error),
+}
+
+impl From<Fault> for Failed {
+    fn from(fault: Fault) -> Failed {
+        Failed::Other(fault.into())
+    }
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Failed {
+        match error {
+            StoreError::Refused(refused) => Failed::Refused(refused),
+            other => Failed::Other(other.into()),
+        }
+    }
 }
 
 impl Failed {
@@ -60,9 +87,32 @@ impl Failed {
         match self {
             Failed::Problem(problem) if problem.is("decided-otherwise") || problem.is("changed") => 3,
             Failed::Problem(problem) if problem.is("expired") => 4,
-            Failed::Problem(_) | Failed::Other(_) => 1,
+            Failed::Problem(_) | Failed::Refused(_) | Failed::Other(_) => 1,
         }
     }
+}
+
+/// What a command prints, and how the process ends.
+#[derive(Debug)]
+struct Printed {
+    text: String,
+    code: u8,
+}
+
+impl From<String> for Printed {
+    fn from(text: String) -> Printed {
+        Printed { text, code: 0 }
+    }
+}
+
+/// The machine's clock: the command line is outside of every simulation.
+fn clock() -> Clock {
+    Clock::system()
+}
+
+/// The time as it is stored.
+fn now() -> String {
+    clock().now_text()
 }
 
 /// Parses the command line and does what it says; the process ends with the answer.
@@ -81,22 +131,24 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> ExitCode {
     let printed = match cli.command {
         Command::Run(args) => return run::run(args).await,
-        Command::Tasks(args) => tasks::tasks(args).await,
-        Command::Status(args) => status::status(args).await,
-        Command::Config(args) => config::config(&args).map_err(Failed::from),
+        Command::Tasks(args) => tasks::tasks(args).await.map(Printed::from),
+        Command::Rules(args) => Box::pin(rules::rules(args)).await,
+        Command::Automation(args) => automation::automation(args).await.map(Printed::from),
+        Command::Status(args) => status::status(args).await.map(Printed::from),
+        Command::Config(args) => config::config(&args).map(Printed::from).map_err(Failed::from),
     };
     match printed {
-        Ok(text) => print(&text),
+        Ok(printed) => print(&printed),
         Err(failed) => fail(&failed),
     }
 }
 
 /// Writes a command's answer. A reader that closed its end, such as `head`, has what it wanted.
-fn print(text: &str) -> ExitCode {
+fn print(printed: &Printed) -> ExitCode {
     let mut out = io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+    match out.write_all(printed.text.as_bytes()).and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::from(printed.code),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(printed.code),
         Err(_) => ExitCode::FAILURE,
     }
 }
@@ -104,6 +156,10 @@ fn print(text: &str) -> ExitCode {
 fn fail(failed: &Failed) -> ExitCode {
     let text = match failed {
         Failed::Problem(problem) => problem.detail.clone(),
+        Failed::Refused(refused) => {
+            let findings: Vec<String> = refused.diagnostics.iter().map(ToString::to_string).collect();
+            format!("the ruleset is refused\n\n{}", findings.join("\n\n"))
+        }
         Failed::Other(error) => format!("{error:#}"),
     };
     // Nothing is left to tell a process whose standard error is closed.

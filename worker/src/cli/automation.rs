@@ -1,0 +1,71 @@
+//! `countersign automation`: stop every automatic decision, and start them again.
+
+use clap::Subcommand;
+
+use super::render::plain;
+use super::store::{Signed, Store};
+use super::{Failed, clock};
+use crate::rule_store::Event;
+
+/// Stop or start all automatic decisions of the whole fleet.
+///
+/// Every worker follows within two seconds. While it is paused each new task goes to a person with that cause; what
+/// people decide, and what was decided before, is delivered all the same.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign automation pause --reason \"the price feed is wrong\"
+  countersign automation resume --reason \"fixed, see incident 42\"")]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Let every task go to a person
+    Pause(Change),
+    /// Let rules decide again
+    Resume(Change),
+    /// Show whether rules decide
+    Show(Show),
+}
+
+#[derive(Debug, clap::Args)]
+struct Change {
+    #[command(flatten)]
+    signed: Signed,
+    #[command(flatten)]
+    store: Store,
+}
+
+#[derive(Debug, clap::Args)]
+struct Show {
+    #[command(flatten)]
+    store: Store,
+}
+
+pub(super) async fn automation(args: Args) -> Result<String, Failed> {
+    let (event, done, Change { signed, store }) = match args.command {
+        Command::Pause(change) => (
+            Event::Pause,
+            "paused: every new task goes to a person, on every worker within two seconds\n",
+            change,
+        ),
+        Command::Resume(change) => {
+            (Event::Resume, "resumed: rules decide again, on every worker within two seconds\n", change)
+        }
+        Command::Show(Show { store }) => {
+            let control = store.open().await?.control.control().await?;
+            return Ok(match control.paused {
+                None => "automatic decisions run\n".to_owned(),
+                Some(paused) => {
+                    format!("paused by {} at {}: {}\n", paused.by, paused.at, plain(&paused.reason))
+                }
+            });
+        }
+    };
+    let table = store.open().await?.control;
+    table.change(event, None, &signed.into(), clock().now()).await?;
+    Ok(done.to_owned())
+}

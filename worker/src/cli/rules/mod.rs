@@ -1,0 +1,58 @@
+//! `countersign rules`: the rule author's day, from an idea to production and back.
+
+mod backtest;
+mod check;
+mod diff;
+mod eval;
+mod explain;
+mod publish;
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::{Failed, Printed};
+
+/// Write, test, try, publish and roll back rules.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Check(check::Check),
+    Test(check::Test),
+    Eval(eval::Eval),
+    Explain(explain::Explain),
+    Backtest(backtest::Backtest),
+    Publish(publish::Publish),
+    History(publish::History),
+    Diff(diff::Diff),
+    Rollback(publish::Rollback),
+    Unshadow(publish::Unshadow),
+}
+
+/// The folder of a ruleset.
+#[derive(Debug, clap::Args)]
+struct Folder {
+    /// The folder with the ruleset
+    #[arg(default_value = "rules/scripts")]
+    dir: PathBuf,
+}
+
+pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
+    match args.command {
+        Command::Check(args) => Ok(check::check(&args)),
+        Command::Test(args) => check::test(&args),
+        Command::Eval(args) => eval::eval(args).await,
+        Command::Explain(args) => explain::explain(args).await,
+        Command::Backtest(args) => backtest::backtest(args).await,
+        Command::Publish(args) => publish::publish(args).await,
+        Command::History(args) => publish::history(args).await,
+        Command::Diff(args) => diff::diff(args).await,
+        Command::Rollback(args) => publish::rollback(args).await,
+        Command::Unshadow(args) => publish::unshadow(args).await,
+    }
+}

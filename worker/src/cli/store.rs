@@ -1,0 +1,52 @@
+//! The tables, as the commands that need more than a worker's API reach them.
+
+use std::path::PathBuf;
+
+use crate::aws::Clients;
+use crate::cli::Failed;
+use crate::config::Config;
+use crate::control_table::ControlTable;
+use crate::rule_store::Author;
+
+/// Which tables, by the same settings as the worker's.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Store {
+    /// A file with the worker's settings, which name the tables
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// Who changes something, and why.
+#[derive(Debug, Clone, clap::Args)]
+pub(super) struct Signed {
+    /// Why, for the history
+    #[arg(long, short, value_name = "TEXT", visible_alias = "reason")]
+    message: String,
+    /// Who
+    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "operator")]
+    by: String,
+}
+
+/// What the settings name.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) control: ControlTable,
+    pub(super) clients: Clients,
+    pub(super) config: Config,
+}
+
+impl Store {
+    /// Reads the settings and makes the clients; no call is made yet.
+    pub(super) async fn open(&self) -> Result<Opened, Failed> {
+        let config = Config::load(self.config.as_deref(), &[]).map_err(anyhow::Error::from)?;
+        let clients = Clients::connect(&config.aws).await;
+        let control = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
+        Ok(Opened { control, clients, config })
+    }
+}
+
+impl From<Signed> for Author {
+    fn from(signed: Signed) -> Author {
+        Author { by: signed.by, message: signed.message }
+    }
+}
