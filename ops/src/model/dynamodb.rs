@@ -54,6 +54,7 @@ impl DynamoDb {
     pub(super) fn answer(&mut self, call: &Call, streams: &mut Streams, turn: &mut Turn<'_>) -> Answer {
         match call.operation.as_str() {
             "GetItem" => self.get_item(call.request()?, turn),
+            "BatchGetItem" => self.batch_get_item(call.request()?, turn),
             "PutItem" => self.put_item(call.request()?, streams, turn),
             "UpdateItem" => self.update_item(call.request()?, streams, turn),
             "DeleteItem" => self.delete_item(call.request()?, streams, turn),

@@ -3,4 +3,6 @@
 mod api_decisions;
 mod api_lists;
 mod api_requests;
+mod archive;
+mod command_line;
 mod office;

@@ -1,4 +1,5 @@
-//! GetItem, and what a projection leaves of an item (API_GetItem, DynamoDB API reference).
+//! GetItem and BatchGetItem, and what a projection leaves of an item (API_GetItem, API_BatchGetItem, DynamoDB API
+//! reference).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::cache::Texts;
 use super::expression::Path;
 use super::scope::{At, Scope};
-use super::value::{Item, Value};
+use super::value::{Item, Value, item_bytes};
 use super::{DynamoDb, refused};
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, success};
@@ -31,7 +32,79 @@ struct GetAnswer<'a> {
     item: Option<Cow<'a, Item>>,
 }
 
+/// The most keys of one BatchGetItem.
+const MAX_BATCH_KEYS: usize = 100;
+/// The most that one BatchGetItem answers, in bytes; the rest of the keys comes back unprocessed.
+const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+pub(super) struct BatchGetRequest {
+    request_items: BTreeMap<String, BatchKeys>,
+}
+
+#[derive(Debug, Clone, Deserialize, Serialize)]
+#[serde(rename_all = "PascalCase", deny_unknown_fields)]
+struct BatchKeys {
+    keys: Vec<Item>,
+    #[serde(default)]
+    consistent_read: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    projection_expression: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    expression_attribute_names: Option<BTreeMap<String, String>>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BatchGetAnswer {
+    responses: BTreeMap<String, Vec<Item>>,
+    unprocessed_keys: BTreeMap<String, BatchKeys>,
+}
+
 impl DynamoDb {
+    /// Several items, in an order that promises nothing: here the order of the keys, backwards.
+    pub(super) fn batch_get_item(&mut self, request: BatchGetRequest, turn: &mut Turn<'_>) -> Answer {
+        let count: usize = request.request_items.values().map(|keys| keys.keys.len()).sum();
+        if count == 0 || count > MAX_BATCH_KEYS {
+            return Err(refused("Too many items requested for the BatchGetItem call"));
+        }
+        let (mut responses, mut unprocessed_keys) = (BTreeMap::new(), BTreeMap::new());
+        let mut bytes = 0;
+        for (name, mut asked) in request.request_items {
+            let texts = Texts { projection: asked.projection_expression.as_deref(), ..Texts::default() };
+            let names = asked.expression_attribute_names.clone().unwrap_or_default();
+            let used = self
+                .expressions
+                .read(texts, asked.expression_attribute_names.as_ref(), None)
+                .map_err(refused)?;
+            let paths = used.projection.as_ref().map(|parsed| parsed.tree.as_slice());
+            let no_values = BTreeMap::new();
+            let scope = Scope::new(&names, &no_values);
+            let table = self.table(&name)?;
+            let mut found = Vec::new();
+            while let Some(key) = asked.keys.last() {
+                let key = table.schema.key.of_request(key).map_err(refused)?;
+                let item = if asked.consistent_read {
+                    table.get(&key)
+                } else {
+                    table.get_as_of(&key, turn.lagging(turn.options.read_lag_ms))
+                };
+                bytes += item.map_or(0, |item| item_bytes(item));
+                if bytes > MAX_BATCH_BYTES {
+                    break;
+                }
+                found.extend(item.map(|item| projected(item, paths, scope).into_owned()));
+                asked.keys.pop();
+            }
+            responses.insert(name.clone(), found);
+            if !asked.keys.is_empty() {
+                unprocessed_keys.insert(name, asked);
+            }
+        }
+        success(&BatchGetAnswer { responses, unprocessed_keys })
+    }
+
     pub(super) fn get_item(&mut self, request: GetRequest, turn: &mut Turn<'_>) -> Answer {
         let texts = Texts { projection: request.projection_expression.as_deref(), ..Texts::default() };
         let names = request.expression_attribute_names.as_ref();

@@ -1,0 +1,162 @@
+//! The program as a person or a pipeline starts it: what it prints, and its exit codes.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+/// What a command printed, and how it ended.
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+fn countersign(args: &[&str], input: &str) -> Ended {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(args)
+        .env_clear()
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    // A command that does not read ends first; that is its right.
+    let _ = child.stdin.take().expect("piped").write_all(input.as_bytes());
+    let ended = child.wait_with_output().expect("the program ends");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    Ended { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) }
+}
+
+/// A ruleset of one rule with an approval and an escalation, and one case.
+fn ruleset(dir: &Path, limit: &str) {
+    fs::create_dir_all(dir.join("rules")).expect("a folder");
+    fs::create_dir_all(dir.join("tests")).expect("a folder");
+    let rule = format!(
+        "if order.amount > {limit} {{\n    escalate(\"large\", `${{order.amount}} is large`);\n}}\napprove(\"small\");\n"
+    );
+    fs::write(dir.join("rules/limit.rhai"), rule).expect("written");
+    let case =
+        "[base.one]\namount = 1.00\n\n[[case]]\nname = \"small\"\nfrom = \"one\"\nexpect = \"approve\"\n";
+    fs::write(dir.join("tests/limit.toml"), case).expect("written");
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("a plain path")
+}
+
+#[test]
+fn a_ruleset_is_checked_and_tested() {
+    let dir = tempfile::tempdir().unwrap();
+    ruleset(dir.path(), "100");
+    let good = countersign(&["rules", "check", text(dir.path())], "");
+    assert_eq!(good.code, Some(0), "{good:?}");
+    let tested = countersign(&["rules", "test", text(dir.path())], "");
+    assert_eq!(tested.code, Some(0), "{tested:?}");
+    assert!(tested.out.contains("1 of 1 cases passed"), "{tested:?}");
+    let missed = countersign(&["rules", "test", text(dir.path()), "--min", "100"], "");
+    assert_eq!(missed.code, Some(1), "{missed:?}");
+    assert!(missed.out.contains("--min asks for 100%"), "{missed:?}");
+
+    fs::write(dir.path().join("rules/broken.rhai"), "approve(\"x\")\nlet;\n").unwrap();
+    let broken = countersign(&["rules", "check", text(dir.path())], "");
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    assert!(broken.out.contains("rules/broken.rhai:2:"), "{broken:?}");
+    let json = countersign(&["rules", "check", text(dir.path()), "--format", "json"], "");
+    let findings: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(findings[0]["file"], "rules/broken.rhai");
+    let tested = countersign(&["rules", "test", text(dir.path())], "");
+    assert_eq!(tested.code, Some(1), "{tested:?}");
+    assert!(tested.err.contains("the ruleset is refused"), "{tested:?}");
+}
+
+#[test]
+fn a_task_is_evaluated_from_a_file_and_from_standard_input() {
+    let dir = tempfile::tempdir().unwrap();
+    ruleset(dir.path(), "100");
+    let eval = |args: &[&str], input: &str| {
+        countersign(&[&["rules", "eval", "--dir", text(dir.path())], args].concat(), input)
+    };
+    let small = eval(&["-"], r#"{"order":{"amount":99.99}}"#);
+    assert_eq!((small.code, small.out.as_str()), (Some(0), "approve [small] by limit: \n"), "{small:?}");
+    let large = eval(&["-", "--order-only"], r#"{"amount":100.01}"#);
+    assert_eq!(large.out, "escalate [large] by limit: 100.01 is large\n", "{large:?}");
+    let file = dir.path().join("task.json");
+    fs::write(&file, r#"{"orderId":"o-1","order":{"amount":100.01}}"#).unwrap();
+    let explained = eval(&[text(&file), "--explain"], "");
+    assert!(explained.out.contains("read order.amount = 100.01"), "{explained:?}");
+    let wrong = eval(&["-"], r#"{"amount":100.01}"#);
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.err.contains("--order-only"), "{wrong:?}");
+}
+
+#[test]
+fn a_backtest_of_an_export_shows_what_changes() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    ruleset(&old, "100");
+    ruleset(&new, "200");
+    let export = dir.path().join("export.jsonl");
+    let lines: String = (0..1_000)
+        .map(|n| format!("{{\"orderId\":\"o-{n}\",\"receivedAt\":\"2026-11-22T10:00:00Z\",\"order\":{{\"amount\":{n}}}}}\n"))
+        .collect();
+    fs::write(&export, lines).unwrap();
+    let run = |format: &str| {
+        let args = ["rules", "backtest", text(&new), "--against", text(&old), "--from", text(&export)];
+        countersign(&[&args[..], &["--format", format]].concat(), "")
+    };
+    let shown = run("table");
+    assert_eq!(shown.code, Some(0), "{shown:?}");
+    assert!(shown.out.contains("100 tasks change"), "{shown:?}");
+    let json: serde_json::Value = serde_json::from_str(&run("json").out).expect("JSON");
+    assert_eq!((json["tasks"].as_u64(), json["changed"].as_u64()), (Some(1_000), Some(100)));
+    assert_eq!(json["changes"][0]["order_id"], "o-101");
+
+    fs::write(&export, "{\"orderId\":\"o-1\",\"order\":{}}\nnot json\n").unwrap();
+    let broken = run("table");
+    assert_eq!(broken.code, Some(1));
+    assert!(broken.err.contains("export.jsonl:2"), "a bad line is named: {broken:?}");
+}
+
+#[test]
+fn a_difference_is_shown_by_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+    ruleset(&old, "100");
+    ruleset(&new, "200");
+    let diff = countersign(&["rules", "diff", text(&old), text(&new)], "");
+    assert!(diff.out.contains("-if order.amount > 100 {\n+if order.amount > 200 {\n"), "{diff:?}");
+    assert_eq!(countersign(&["rules", "diff", text(&old), text(&old)], "").out, "no difference\n");
+}
+
+#[test]
+fn a_configuration_is_printed_and_a_wrong_one_is_named() {
+    let defaults = countersign(&["config", "--defaults"], "");
+    assert_eq!(defaults.out, worker::config::DEFAULTS);
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("c.toml");
+    fs::write(&file, "[api]\nlisten = \"127.0.0.1:9\"\n").unwrap();
+    let effective = countersign(&["config", "--config", text(&file)], "");
+    assert!(effective.out.contains("listen = \"127.0.0.1:9\""), "{effective:?}");
+    fs::write(&file, "[api]\nlisen = \"127.0.0.1:9\"\n").unwrap();
+    let wrong = countersign(&["run", "--config", text(&file)], "");
+    assert_eq!(wrong.code, Some(1));
+    assert!(wrong.err.contains("lisen"), "{wrong:?}");
+    assert_eq!(countersign(&["nonsense"], "").code, Some(2));
+}
+
+#[test]
+fn a_missing_worker_is_said_to_be_missing() {
+    // A port that was free a moment ago and that nobody listens on.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let url = format!("http://127.0.0.1:{port}");
+    for args in [&["tasks", "list"][..], &["status"]] {
+        let ended = countersign(&[args, &["--url", &url]].concat(), "");
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.err.contains("countersign run"), "{ended:?}");
+        assert_eq!(ended.out, "");
+    }
+    let https = countersign(&["status", "--url", "https://127.0.0.1:1"], "");
+    assert!(https.err.contains("plain HTTP"), "{https:?}");
+}
