@@ -30,6 +30,8 @@ pub mod ruleset;
 
 mod evaluate;
 pub mod evaluation;
+mod script;
+mod task_facts;
 pub mod verdict;
 
 mod advice;

@@ -119,10 +119,7 @@ impl Reader {
             let value = match map.remove(name) {
                 None | Some(Value::Null) if shape.optional => Some(Fact::Nothing),
                 None => self.problem(format!("{path}.{name} is missing")),
-                Some(value) => {
-                    let path = Arc::from(format!("{path}.{name}"));
-                    self.fact(&path, shape, value)
-                }
+                Some(value) => self.fact(path, Some(name), shape, value),
             };
             if let Some(value) = value {
                 fields.push(Field::watched(name.clone(), value).masked(shape.masked));
@@ -131,10 +128,13 @@ impl Reader {
         Some(Record::new(path.clone(), fields))
     }
 
-    fn fact(&mut self, path: &Arc<str>, shape: &Shape, value: Value) -> Option<Fact> {
+    /// The value of field `name` of what stands at `path`, or of what stands at `path` itself. Paths in full are only
+    /// put together where they are kept.
+    fn fact(&mut self, path: &Arc<str>, name: Option<&str>, shape: &Shape, value: Value) -> Option<Fact> {
+        let full = || name.map_or_else(|| path.clone(), |name| Arc::from(format!("{path}.{name}")));
         let fact = match (&shape.kind, value) {
-            (Type::Record(shapes), value) => return self.record(path, shapes, value).map(Fact::Record),
-            (Type::List(shape), Value::Array(values)) => return self.list(path, shape, values),
+            (Type::Record(shapes), value) => return self.record(&full(), shapes, value).map(Fact::Record),
+            (Type::List(shape), Value::Array(values)) => return self.list(&full(), shape, values),
             (Type::Boolean, Value::Bool(value)) => Ok(Fact::Bool(value)),
             (Type::Text { choices }, Value::String(text)) => text_fact(choices, text),
             (Type::Date, Value::String(text)) => dates::parse(&text).map(|_| Fact::Text(text.into())),
@@ -146,7 +146,7 @@ impl Reader {
         };
         fact.map_err(|problem| {
             let problem = if shape.masked { format!("not {}", shape.kind.name()) } else { problem };
-            self.problem(format!("{path} is {problem}"));
+            self.problem(format!("{} is {problem}", full()));
         })
         .ok()
     }
@@ -154,7 +154,7 @@ impl Reader {
     fn list(&mut self, path: &Arc<str>, shape: &Shape, values: Vec<Value>) -> Option<Fact> {
         let path = Arc::from(format!("{path}[]"));
         let facts: Vec<Fact> =
-            values.into_iter().filter_map(|value| self.fact(&path, shape, value)).collect();
+            values.into_iter().filter_map(|value| self.fact(&path, None, shape, value)).collect();
         Some(Fact::List(List(Arc::new(facts))))
     }
 }

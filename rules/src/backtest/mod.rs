@@ -16,6 +16,7 @@ use serde::Serialize;
 use crate::evaluate::{self, Extras, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
+use crate::task_facts;
 use crate::verdict::Outcome;
 
 /// How many tasks a thread takes at a time.
@@ -199,8 +200,8 @@ impl Part {
     fn task(&mut self, pair: &Pair<'_>, index: u64, task: &StoredTask) {
         let Pair { old, new, .. } = *pair;
         let facts = task.facts();
-        let order = evaluate::order(old, facts.order);
-        let again = if pair.same_shape { order.clone() } else { evaluate::order(new, facts.order) };
+        let order = task_facts::order(old, facts.order);
+        let again = if pair.same_shape { order.clone() } else { task_facts::order(new, facts.order) };
         let mut extras = Extras { reads: Reads::None, ..Extras::default() };
         let before = evaluate::evaluate_order(old, &facts, order, &mut extras);
         let mut extras = Extras { reads: Reads::None, paths: &new.settings().amounts, amounts: Vec::new() };

@@ -9,10 +9,10 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
-use crate::evaluate;
 use crate::evaluation::{Ended, Evaluation};
 use crate::files::Kind;
 use crate::ruleset::{Ruleset, TaskFacts};
+use crate::script;
 use coverage::Coverage;
 use file::{Case, Never, Tests};
 
@@ -139,7 +139,7 @@ impl Report {
             let error = Diagnostic::error(&never.file, "test", message);
             error.at(text.unwrap_or_default(), never.line, 0)
         };
-        let condition = match evaluate::Condition::new(ruleset, &never.when) {
+        let condition = match script::Condition::new(ruleset, &never.when) {
             Ok(condition) => condition,
             Err(message) => return self.broken.push(broken(message)),
         };

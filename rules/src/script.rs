@@ -1,0 +1,134 @@
+//! One script, run: under its budget, behind a guard against panics, its error told with its place.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
+
+use crate::budget;
+use crate::ending::{self, Ending};
+use crate::evaluation::Ended;
+use crate::rule::{self, Rule};
+use crate::ruleset::{Ruleset, TaskFacts};
+use crate::task_facts::{self, Facts};
+use crate::verdict::Cause;
+
+/// Why a script did not end in a value.
+pub(crate) enum Stop {
+    Ended(Ending),
+    Error(EvalAltResult),
+    Panic,
+}
+
+/// Runs one script under a fresh budget.
+pub(crate) fn run(ruleset: &Ruleset, ast: &AST, scope: &mut Scope<'static>) -> Result<Dynamic, Stop> {
+    let given = scope.len();
+    budget::start();
+    let evaluate = || ruleset.engine.eval_ast_with_scope::<Dynamic>(scope, ast);
+    let result = catch_unwind(AssertUnwindSafe(evaluate));
+    scope.rewind(given);
+    match result {
+        // At the top of a script rhai itself turns Exit into a value; only our own functions make an Ending.
+        Ok(Ok(value)) => match value.try_cast_result::<Ending>() {
+            Ok(ending) => Err(Stop::Ended(ending)),
+            Err(value) => Ok(value),
+        },
+        Ok(Err(error)) => Err(ending::of_error(*error).map_or_else(Stop::Error, Stop::Ended)),
+        Err(_) => Err(Stop::Panic),
+    }
+}
+
+impl Stop {
+    /// What it means for a rule.
+    pub(crate) fn ended(self, rule: &Rule, origin: Option<(usize, usize)>, timed: &mut bool) -> Ended {
+        match &self {
+            Stop::Ended(Ending(None)) => Ended::Pass,
+            Stop::Ended(Ending(Some(said))) if rule.header.may.contains(&said.outcome) => {
+                Ended::Gave { outcome: said.outcome, code: said.code.clone(), text: said.text.clone() }
+            }
+            Stop::Ended(Ending(Some(said))) => Ended::Failed {
+                cause: Cause::RuleError,
+                text: format!("{}: this rule may not {}", rule.file, said.outcome.as_str()),
+            },
+            Stop::Panic => {
+                Ended::Failed { cause: Cause::RulePanic, text: format!("{}: {}", rule.file, self.message()) }
+            }
+            Stop::Error(error) => {
+                let cause = if is_deadline(error) { Cause::RuleDeadline } else { Cause::RuleError };
+                *timed |= cause == Cause::RuleDeadline && budget::was_timed();
+                let (line, column) = rule::place(innermost(error).1, origin);
+                let place = match (line, column) {
+                    (0, _) => rule.file.clone(),
+                    (line, column) => format!("{}:{line}:{column}", rule.file),
+                };
+                Ended::Failed { cause, text: format!("{place}: {}", self.message()) }
+            }
+        }
+    }
+
+    /// In words, without its place.
+    pub(crate) fn message(&self) -> String {
+        match self {
+            Stop::Ended(_) => "a verdict cannot be given here".to_owned(),
+            Stop::Panic => "the engine panicked; the process goes on".to_owned(),
+            Stop::Error(error) if is_deadline(error) && budget::was_timed() => {
+                "the wall clock's backstop ended it".to_owned()
+            }
+            Stop::Error(error) if is_deadline(error) => {
+                format!("it took more than {} steps", budget::MAX_STEPS)
+            }
+            Stop::Error(error) => match innermost(error).0 {
+                EvalAltResult::ErrorRuntime(message, _) => message.to_string(),
+                other => {
+                    let mut bare = other.to_string();
+                    // The place is told once, in front.
+                    if let Some(end) = bare.rfind(" (line ") {
+                        bare.truncate(end);
+                    }
+                    bare
+                }
+            },
+        }
+    }
+}
+
+fn is_deadline(error: &EvalAltResult) -> bool {
+    let error = innermost(error).0;
+    matches!(error, EvalAltResult::ErrorTerminated(..) | EvalAltResult::ErrorTooManyOperations(..))
+}
+
+/// The error inside those of the functions it came through, and the innermost place that is known.
+fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
+    let (mut inner, mut position) = (error, error.position());
+    while let EvalAltResult::ErrorInFunctionCall(_, _, next, _) = inner {
+        inner = next;
+        if !inner.position().is_none() {
+            position = inner.position();
+        }
+    }
+    (inner, position)
+}
+
+/// An expression about a task, such as a test's `when`.
+#[derive(Debug)]
+pub(crate) struct Condition(AST);
+
+impl Condition {
+    /// Compiles it. Err says what is wrong.
+    pub(crate) fn new(ruleset: &Ruleset, expression: &str) -> Result<Condition, String> {
+        let names = ["order", "task"].into_iter().chain(ruleset.shared.iter().map(|(name, _)| name.as_str()));
+        let mut scope = Scope::new();
+        for name in names {
+            scope.push(name.to_owned(), ());
+        }
+        let ast = ruleset.engine.compile_expression_with_scope(&scope, expression);
+        ast.map(Condition).map_err(|error| format!("when: {error}"))
+    }
+
+    /// Whether it is true of a task. Err says why it cannot be told.
+    pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
+        let facts = Facts::new(ruleset, task, task_facts::order(ruleset, task.order)?)?;
+        let mut scope = facts.scope(ruleset);
+        let value = run(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
+        value.as_bool().map_err(|other| format!("when is {other}, not true or false"))
+    }
+}
