@@ -38,6 +38,7 @@ mod advice;
 pub mod backtest;
 pub mod cases;
 pub mod check;
+pub mod definitions;
 pub mod explain;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};

@@ -73,3 +73,9 @@ fn findings_come_in_the_format_of_the_reader() {
     insta::assert_snapshot!("format-json", checked.render(Format::Json));
     insta::assert_snapshot!("format-github", checked.render(Format::Github));
 }
+
+#[test]
+fn editors_get_definitions() {
+    let ruleset = Ruleset::load(Path::new("scripts")).expect("the sample compiles");
+    insta::assert_snapshot!(rules::definitions::definitions(&ruleset));
+}
