@@ -4,6 +4,7 @@
 //! approve everything. Needs `set_fast_operators(false)`; the usual pairs are registered by type because looking up a
 //! wildcard is slow.
 
+use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 
 use rhai::{Dynamic, Engine, ImmutableString};
@@ -14,14 +15,33 @@ use crate::number;
 
 const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
+thread_local! {
+    static NOTING: Cell<bool> = const { Cell::new(false) };
+    static COMPARED: RefCell<Vec<(Decimal, Decimal)>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Notes the numbers that scripts compare while `run` runs on this thread. For tests of rulesets only.
+pub(crate) fn noting(run: impl FnOnce()) -> Vec<(Decimal, Decimal)> {
+    COMPARED.take();
+    NOTING.set(true);
+    run();
+    NOTING.set(false);
+    COMPARED.take()
+}
+
 /// Replaces rhai's comparisons, and its integer division.
 pub(crate) fn register(engine: &mut Engine) {
     for operator in OPERATORS {
-        let holds = move |ordering: Ordering| holds(operator, ordering);
-        engine.register_fn(operator, move |a: i64, b: i64| holds(a.cmp(&b)));
-        engine.register_fn(operator, move |a: Decimal, b: Decimal| holds(a.cmp(&b)));
-        engine.register_fn(operator, move |a: i64, b: Decimal| holds(Decimal::from(a).cmp(&b)));
-        engine.register_fn(operator, move |a: Decimal, b: i64| holds(a.cmp(&Decimal::from(b))));
+        let compare = move |a: Decimal, b: Decimal| {
+            if NOTING.get() {
+                COMPARED.with_borrow_mut(|compared| compared.push((a, b)));
+            }
+            holds(operator, a.cmp(&b))
+        };
+        engine.register_fn(operator, move |a: i64, b: i64| compare(a.into(), b.into()));
+        engine.register_fn(operator, compare);
+        engine.register_fn(operator, move |a: i64, b: Decimal| compare(a.into(), b));
+        engine.register_fn(operator, move |a: Decimal, b: i64| compare(a, b.into()));
         engine.register_fn(operator, move |a: ImmutableString, b: ImmutableString| {
             compare_texts(operator, &a, &b)
         });

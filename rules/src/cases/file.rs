@@ -50,7 +50,7 @@ pub(crate) struct Never {
 /// All tests of a ruleset.
 #[derive(Debug, Default)]
 pub(crate) struct Tests {
-    pub(crate) bases: Vec<Value>,
+    pub(crate) bases: Vec<(String, Value)>,
     pub(crate) cases: Vec<Case>,
     pub(crate) nevers: Vec<Never>,
     pub(crate) errors: Vec<Diagnostic>,
@@ -77,7 +77,7 @@ impl Tests {
         reader.each(top, "case", &CASE_KEYS, Reader::case);
         reader.each(top, "table", &TABLE_KEYS, Reader::table);
         reader.each(top, "never", &NEVER_KEYS, Reader::never);
-        self.bases.extend(bases.into_iter().map(|(_, base)| base));
+        self.bases.extend(bases);
     }
 }
 

@@ -1,8 +1,10 @@
 //! `rules test`: the cases beside the rules, and how much of the rules they reach.
 
 pub mod coverage;
+pub mod edges;
 pub(crate) mod file;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use serde::Serialize;
@@ -14,6 +16,7 @@ use crate::files::Kind;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::script;
 use coverage::Coverage;
+use edges::Edge;
 use file::{Case, Never, Tests};
 
 /// What a case's task says where the case does not.
@@ -54,6 +57,8 @@ pub struct Report {
     pub broken: Vec<Diagnostic>,
     /// What the cases reached.
     pub coverage: Coverage,
+    /// The bases with one number moved to where some rule compares it, and what came of that.
+    pub edges: Vec<Edge>,
     failures: Vec<Failure>,
     failed_cases: usize,
     /// Rule, and whether it answered and passed in some case.
@@ -73,8 +78,9 @@ pub fn run(ruleset: &Ruleset) -> Report {
     let mut report = Report {
         cases: tests.cases.len(),
         nevers: 0,
-        broken: tests.errors,
+        broken: std::mem::take(&mut tests.errors),
         coverage: Coverage::new(ruleset),
+        edges: Vec::new(),
         failures: Vec::new(),
         failed_cases: 0,
         seen: ruleset.rule_ids().map(|id| (id.to_owned(), false, false)).collect(),
@@ -96,6 +102,17 @@ pub fn run(ruleset: &Ruleset) -> Report {
         evaluations.push(evaluation);
     }
     report.coverage.reached(watched.lines());
+    let answer =
+        |evaluation: &Evaluation| (evaluation.verdict.outcome(), evaluation.verdict.code().to_owned());
+    let known: BTreeSet<_> = evaluations.iter().map(answer).collect();
+    for (name, base) in &tests.bases {
+        for case in edges::around(ruleset, name, base) {
+            let evaluation = with_task(&case, |task| ruleset.evaluate(task));
+            report.edges.push(edges::tell(&case, &evaluation, known.contains(&answer(&evaluation))));
+            tests.cases.push(case);
+            evaluations.push(evaluation);
+        }
+    }
     for never in &tests.nevers {
         report.never(ruleset, never, &tests.cases, &evaluations);
     }

@@ -11,6 +11,7 @@ fn the_sample_passes_its_tests_and_they_reach_all_of_it() {
     let ruleset = Ruleset::load(Path::new("scripts")).unwrap();
     let report = cases::run(&ruleset);
     assert!(report.is_ok(), "{report}");
+    assert!(report.edges.len() > 10);
     assert_eq!(report.coverage.percent(), 100, "{}", report.coverage);
     assert!(report.coverage.verdicts.iter().all(|verdict| verdict.reached), "{}", report.coverage);
     assert_eq!((report.cases, report.nevers), (22, 2));
@@ -81,4 +82,34 @@ expect_not = "approve"
     let report = cases::run(&ruleset);
     assert!(!report.is_ok());
     insta::assert_snapshot!(report.to_string());
+}
+
+#[test]
+fn edges_are_tried_and_hold_what_must_never_happen() {
+    let tests = r#"
+[base.usual]
+amount = 50.00
+
+[[case]]
+name = "usual"
+from = "usual"
+expect = "approve"
+
+[[never]]
+name = "nothing at or above a hundred is approved"
+when = "order.amount >= 100"
+expect_not = "approve"
+"#;
+    let schema = "[fields]\namount = \"money\"\n";
+    let entries = [("rules/limit.rhai", RULE), ("tests/a.toml", tests), ("schema/order.toml", schema)];
+    let report = cases::run(&Ruleset::from_files(files(&entries)).unwrap());
+    let edges: Vec<String> = report.edges.iter().map(ToString::to_string).collect();
+    let expected = [
+        "usual: order.amount = 99.99: approve by limit [small]",
+        "usual: order.amount = 100: approve by limit [small]",
+        "usual: order.amount = 100.01: escalate by limit [more] 100.01 is more   (no case has this answer)",
+    ];
+    assert_eq!(edges, expected);
+    let failure = report.failures().next().expect("100 is approved, and must not be");
+    assert!(failure.got.contains("approve"), "{failure}");
 }
