@@ -29,6 +29,9 @@ pub(crate) enum Reads {
 #[derive(Debug, Default)]
 pub(crate) struct Extras<'a> {
     pub(crate) reads: Reads,
+    /// What is known already: another ruleset's verdicts on the task, and for each rule here the place among them of one
+    /// that must say the same.
+    pub(crate) known: Option<(&'a [RuleVerdict], &'a [Option<usize>])>,
     /// Paths such as `order.amount`.
     pub(crate) paths: &'a [String],
     /// The number at each of `paths`; empty for a task that does not fit the schema.
@@ -64,8 +67,12 @@ pub(crate) fn evaluate_order(
         }
     };
     let mut scope = facts.scope(ruleset);
-    for rule in &ruleset.rules {
-        let ended = run(&facts, ruleset, rule, &mut scope, &mut evaluation.timed);
+    for (place, rule) in ruleset.rules.iter().enumerate() {
+        let known = extras.known.and_then(|(verdicts, same)| verdicts.get((*same.get(place)?)?));
+        let ended = match known {
+            Some(verdict) => verdict.ended.clone(),
+            None => run(&facts, ruleset, rule, &mut scope, &mut evaluation.timed),
+        };
         if let Reads::ByRule(reads) = &mut extras.reads {
             reads.push(facts.take_reads());
         }

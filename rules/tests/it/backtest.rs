@@ -1,6 +1,7 @@
 //! A backtest says what an edit would have decided, the same on any number of threads.
 
 use std::num::NonZeroUsize;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use rules::Ruleset;
@@ -50,5 +51,70 @@ fn threads_do_not_change_the_answer() {
     let alone = run(1, 2);
     for threads in [2, 3, 8] {
         assert_eq!(run(threads, 2), alone, "{threads} threads");
+    }
+}
+
+/// The sample with one edit: a file, and what is replaced by what.
+fn edited(path: &str, from: &str, to: &str) -> Ruleset {
+    let mut files = sample().files().clone();
+    let text = String::from_utf8(files[path].clone()).expect("it is text");
+    assert!(text.contains(from), "{path} holds {from}");
+    files.insert(path.to_owned(), text.replace(from, to).into_bytes());
+    Ruleset::from_files(files).unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn sample() -> Ruleset {
+    Ruleset::load(Path::new("scripts")).unwrap_or_else(|refused| panic!("{refused}"))
+}
+
+fn orders() -> impl Iterator<Item = StoredTask> + Send {
+    (0..600u32).map(|n| {
+        let (euros, age, country) = (n * 37 % 12_000, n % 200, if n % 7 == 0 { "KP" } else { "DE" });
+        let (tier, category) = (["bronze", "silver", "gold"][n as usize % 3], ["books", "lasers", "toys"][n as usize % 5 % 3]);
+        let order = format!(
+            r#"{{"amount":{euros}.10,"currency":"EUR","customer":{{"id":"c","tier":"{tier}","country":"{country}","ageDays":{age}}},
+            "items":[{{"sku":"S","category":"{category}","quantity":1,"price":{euros}.10}}]}}"#
+        );
+        StoredTask {
+            order: (n % 50 != 49).then_some(order),
+            order_id: format!("order-{n}"),
+            received_at: "2026-11-22T10:00:00Z".to_owned(),
+            ..StoredTask::default()
+        }
+    })
+}
+
+/// The new ruleset's answers in a backtest are those it gives alone, whatever part of the old one's it shares.
+#[test]
+fn what_is_shared_with_the_old_ruleset_changes_no_answer() {
+    let old = sample();
+    for new in [
+        sample(),
+        edited("rules/50-small-order.rhai", "limit / 10", "limit / 20"),
+        edited("rules/10-restricted-goods.rhai", "//! priority: 10", "//! priority: 45"),
+        edited("params/limits.toml", "bronze = 1000.00", "bronze = 500.00"),
+        edited("lists/restricted_categories.txt", "lasers", "toys"),
+        edited("schema/order.toml", "sum_product(\"quantity\", \"price\")", "sum(\"price\")"),
+        edited(
+            "schema/order.toml",
+            "\"customer.ageDays\" = \"integer\"",
+            "\"customer.ageDays\" = \"decimal\"",
+        ),
+        edited("ruleset.toml", "reject-overrides", "first-match"),
+    ] {
+        let options = Options { threads: NonZeroUsize::MIN, keep_changes: usize::MAX };
+        let result = backtest(&old, &new, orders(), options, &AtomicU64::new(0));
+        let expected: Vec<_> = orders()
+            .map(|task| (old.evaluate(&task.facts()).verdict, new.evaluate(&task.facts()).verdict))
+            .enumerate()
+            .filter(|(_, (old, new))| {
+                (old.outcome(), old.code(), old.rule()) != (new.outcome(), new.code(), new.rule())
+            })
+            .map(|(index, (_, new))| (index as u64, new.code().to_owned(), new.text().to_owned()))
+            .collect();
+        let changes =
+            result.changes.into_iter().map(|change| (change.index, change.new.code, change.new.text));
+        assert_eq!(changes.collect::<Vec<_>>(), expected, "{}", new.label());
+        assert_eq!(result.changed, expected.len() as u64);
     }
 }
