@@ -12,7 +12,9 @@ pub mod clients;
 pub mod emulator;
 pub mod stack;
 
+pub mod canary;
 pub mod journeys;
+pub mod people;
 pub mod worker;
 pub mod world;
 

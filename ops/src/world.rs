@@ -36,6 +36,8 @@ pub struct Options {
     pub closed_visibility_seconds: u32,
     /// How long the sample state machine waits.
     pub approval_timeout_seconds: u32,
+    /// Name, or pattern, of state machines beside the sample one that the workers serve.
+    pub other_state_machines: String,
 }
 
 impl Default for Options {
@@ -48,6 +50,7 @@ impl Default for Options {
             max_receive_count: 2,
             closed_visibility_seconds: 2,
             approval_timeout_seconds: 3_600,
+            other_state_machines: String::new(),
         }
     }
 }
@@ -202,6 +205,7 @@ fn parameters(options: &Options) -> Vec<(&'static str, String)> {
         ("QueueMaxReceiveCount", options.max_receive_count.to_string()),
         ("ClosedVisibilitySeconds", options.closed_visibility_seconds.to_string()),
         ("ApprovalTimeoutSeconds", options.approval_timeout_seconds.to_string()),
+        ("OtherStateMachines", options.other_state_machines.clone()),
         ("DeletionProtection", "false".to_owned()),
         ("WorkerRoleAlsoTrusts", "arn:aws:iam::000000000000:root".to_owned()),
     ]

@@ -37,6 +37,7 @@ async fn a_waiting_workflow_becomes_a_pending_task() {
     assert_eq!(task.order.as_deref(), Some(r#"{"amount": 12.5, "orderId": "o-1"}"#));
     assert!(task.deadline.is_some());
     assert_eq!(world.execution(&arn).await.unwrap().status, ExecutionStatus::Running);
+    world.assert_no_token_leaked().await.unwrap();
 }
 
 #[tokio::test]
@@ -56,6 +57,7 @@ async fn a_redelivered_message_is_one_task() {
     assert_eq!(world.tasks().await.unwrap(), [first]);
     let dead = world.receive(&world.stack.task_dead_letter_queue_url).await.unwrap();
     assert!(dead.is_empty());
+    world.assert_no_token_leaked().await.unwrap();
 }
 
 #[tokio::test]
@@ -88,6 +90,7 @@ async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_are_stored() {
         assert!(log.contains(reason), "the log gives the reason {reason:?}");
     }
     assert!(!log.contains("SECRET"), "the log holds a token");
+    world.assert_no_token_leaked().await.unwrap();
 }
 
 #[tokio::test]
@@ -119,6 +122,7 @@ async fn the_original_definition_works_unchanged_but_for_its_queue() {
     })
     .await
     .unwrap();
+    world.assert_no_token_leaked().await.unwrap();
 }
 
 #[tokio::test]
@@ -148,4 +152,5 @@ async fn a_thousand_waiting_executions_are_a_thousand_tasks() {
     let tasks: BTreeSet<String> =
         world.tasks().await.unwrap().into_iter().map(|task| task.transaction_id).collect();
     assert_eq!(tasks, executions);
+    world.assert_no_token_leaked().await.unwrap();
 }

@@ -1,0 +1,119 @@
+//! The search for leaked task tokens. Whoever holds a token can approve, so the token of no task may stand in anything
+//! that a person or a machine reads: logs, answers, metrics, the command line's output, the control table.
+
+use std::collections::HashMap;
+use std::path::Path;
+
+use anyhow::{Result, ensure};
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+
+use crate::people::http;
+use crate::world::World;
+
+/// How many bytes of a token are looked for: its beginning is a leak too. No real token is shorter.
+const BEGINNING: usize = 16;
+/// How many single tasks each worker is asked for.
+const ASKED_TASKS: usize = 20;
+
+impl World {
+    /// Searches everything this world has printed, answered and kept for the token of each task in its table. Asks every
+    /// worker that still listens for its metrics, status and tasks first.
+    ///
+    /// # Errors
+    ///
+    /// Names where a token was found and whose it is; never the token.
+    pub async fn assert_no_token_leaked(&self) -> Result<()> {
+        let tasks = self.tasks().await?;
+        self.ask_workers(&tasks).await?;
+        let canary = Canary::new(&tasks);
+        for entry in std::fs::read_dir(self.dir())? {
+            let path = entry?.path();
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
+            }
+            let bytes = std::fs::read(&path)?;
+            let ours = if path == self.emulator.log { ours(&bytes) } else { bytes };
+            canary.search(&ours, &path.display().to_string())?;
+        }
+        let control = self.clients.dynamodb.scan().table_name(&self.stack.control_table);
+        let items: Vec<_> = control.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await?;
+        canary.search(format!("{items:?}").as_bytes(), "the control table")
+    }
+
+    async fn ask_workers(&self, tasks: &[Task]) -> Result<()> {
+        for entry in std::fs::read_dir(self.dir())? {
+            let path = entry?.path();
+            let is_address = path.extension().is_some_and(|extension| extension == "address");
+            let Some(address) = is_address.then(|| address(&path)).flatten() else { continue };
+            let mut paths: Vec<String> =
+                ["/metrics", "/v1/status", "/v1/tasks?limit=200", "/livez", "/readyz"]
+                    .map(str::to_owned)
+                    .into();
+            paths.extend(tasks.iter().take(ASKED_TASKS).map(|task| format!("/v1/tasks/{}", task.id)));
+            for path in paths {
+                // A worker that was killed or drained has left its address behind.
+                if self.ask(http()?.get(format!("http://{address}{path}"))).await.is_err() {
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn address(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|address| !address.is_empty())
+}
+
+/// The Lambda's lines of the emulator's log. They are JSON objects; the emulator's own lines begin with the time, and may
+/// quote what it was sent.
+fn ours(log: &[u8]) -> Vec<u8> {
+    let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
+    lines.collect::<Vec<_>>().join(&b'\n')
+}
+
+/// The beginnings of tokens.
+struct Canary<'a>(HashMap<&'a [u8], &'a TaskId>);
+
+impl<'a> Canary<'a> {
+    fn new(tasks: &'a [Task]) -> Canary<'a> {
+        let beginning = |task: &'a Task| {
+            let token = task.token.expose().as_bytes();
+            token.get(..BEGINNING).map(|beginning| (beginning, &task.id))
+        };
+        Canary(tasks.iter().filter_map(beginning).collect())
+    }
+
+    fn search(&self, bytes: &[u8], place: &str) -> Result<()> {
+        let found = bytes.windows(BEGINNING).find_map(|window| self.0.get(window));
+        ensure!(found.is_none(), "the token of task {} stands in {place}", found.expect("it was found"));
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use statemachine::message::Message;
+    use statemachine::task::ReceivedAt;
+
+    use super::*;
+
+    #[test]
+    fn a_token_is_found_wherever_it_stands_and_only_in_our_lines() {
+        let body =
+            r#"{"transactionId":"a","taskToken":"0123456789abcdef-rest","startTime":"s","orderId":"o"}"#;
+        let received_at = ReceivedAt { text: "2026-11-22T10:00:00.000Z".to_owned(), epoch_seconds: 0 };
+        let tasks = [Task::new(Message::parse(body).unwrap(), received_at, None)];
+        let canary = Canary::new(&tasks);
+        let error = canary.search(b"{\"x\":\"0123456789abcdef\"}", "a log").unwrap_err().to_string();
+        assert_eq!(error, format!("the token of task {} stands in a log", tasks[0].id));
+        assert!(canary.search(b"0123456789abcde", "a log").is_ok());
+
+        let log = b"2026-11-22 10:00 INFO 0123456789abcdef-rest\n{\"message\":\"stored\"}\n";
+        assert!(canary.search(log, "a log").is_err());
+        assert!(canary.search(&ours(log), "a log").is_ok());
+        assert_eq!(ours(log), b"{\"message\":\"stored\"}");
+    }
+}
