@@ -3,8 +3,16 @@
 //! A journey is a test function: it starts a [`ops::world::World`] of its own (own ports, own folder; two seconds),
 //! starts as many workers as it needs, does what people and workflows do (`ops::journeys`), and waits for what must
 //! come of it with [`ops::world::eventually`], never by a pause. What it starts ends with the world, also when the
-//! test fails; then the logs of a failed journey are kept by giving the world a folder (`Options::dir`).
-#![expect(clippy::unwrap_used, reason = "a panic in a journey's helper is a failed test")]
+//! test fails; then the logs of a failed journey are kept by giving the world a folder (`Options::dir`). At its end each
+//! world is searched for leaked tokens, so that the whole suite is the canary.
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a helper of a journey is a part of its test")]
 
+mod journey;
+mod proxy;
+
+mod crashes;
+mod fleet;
 mod ingest;
 mod leftovers;
+mod people;
+mod rulesets;

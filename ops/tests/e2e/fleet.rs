@@ -1,0 +1,169 @@
+//! Several workers: one that leaves or dies is followed at once, and nothing is lost or decided twice.
+
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Result;
+use jiff::Timestamp;
+use ops::orders::{Story, sample};
+use ops::worker::Worker;
+use ops::world::{Options, WorkerOptions, World, eventually};
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
+
+use crate::journey::{
+    SOON, all_ended, assert_one_decision_each, in_world, logged_after, orders_of, quick, start, stored,
+    task_that, through,
+};
+use crate::proxy::{Proxy, Step, Way};
+
+/// A drain's longest time here.
+const GRACE: Duration = Duration::from_secs(30);
+
+fn terminate(worker: &Worker) {
+    let pid = i32::try_from(worker.id()).ok().and_then(Pid::from_raw).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+}
+
+/// The worker that holds the shard's lease, by the name it was started with.
+async fn reader(world: &World) -> Result<Option<String>> {
+    let items = world.clients.dynamodb.scan().table_name(&world.stack.control_table).into_paginator().items();
+    let items: Vec<_> = items.send().collect::<Result<Vec<_>, _>>().await?;
+    let text = |item: &std::collections::HashMap<String, aws_sdk_dynamodb::types::AttributeValue>, name| {
+        item.get(name).and_then(|value| value.as_s().ok()).cloned()
+    };
+    let owner = items.iter().find_map(|item| {
+        text(item, "sk").filter(|key| key.starts_with("shard|")).and_then(|_| text(item, "owner"))
+    });
+    Ok(owner.and_then(|owner| owner.rsplit_once('-').map(|(name, _)| name.to_owned())))
+}
+
+/// Waits until one of these workers starts to read the shard, after a time; gives the seconds to it.
+async fn taken_over(logs: &[PathBuf], after: Timestamp) -> f64 {
+    let at = eventually(SOON, "another worker reads the shard", async || {
+        Ok(logs.iter().filter_map(|log| logged_after(log, after, ": reading")).min())
+    });
+    at.await.unwrap().duration_since(after).as_secs_f64()
+}
+
+/// A quick worker of a name that its leases show.
+fn named(name: &str, lease_ms: u64) -> WorkerOptions {
+    let mut options = quick();
+    options.variables.push(("COUNTERSIGN_WORKER__ID".to_owned(), name.to_owned()));
+    options.variables.push(("COUNTERSIGN_WORKER__LEASE_MS".to_owned(), lease_ms.to_string()));
+    options
+}
+
+#[tokio::test]
+async fn a_drained_worker_ends_with_0_and_its_heir_reads_on_at_once() {
+    in_world(Options::default(), async |world| {
+        // A long lease: whoever waited for it to run out would be seen.
+        let first = world.start_worker("first", named("first", 20_000)).await.unwrap();
+        eventually(SOON, "the first reads", async || Ok(reader(world).await?.filter(|name| name == "first")))
+            .await
+            .unwrap();
+        let second = world.start_worker("second", named("second", 20_000)).await.unwrap();
+        let orders = sample(120, 5);
+        let (before, after) = orders.split_at(60);
+        start(world, before).await;
+        let asked = Timestamp::now();
+        let (status, _) = futures::future::join(first.drain(GRACE), start(world, after)).await;
+        assert_eq!(status.unwrap().and_then(|status| status.code()), Some(0));
+
+        let took = taken_over(std::slice::from_ref(&second.log), asked).await;
+        println!("SIGTERM to the heir's first look at the shard: {took:.2} s");
+        assert!(took < 10.0, "the lease was released, not left to run out: {took} s");
+        let tasks = all_ended(world, orders.len(), SOON).await;
+        assert_one_decision_each(world, &tasks).await;
+        second
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_second_sigterm_ends_a_drain_at_once() {
+    in_world(Options::default(), async |world| {
+        let orders = orders_of(Story::SmallKnown, 1);
+        start(world, &orders).await;
+        let task = stored(world, &orders).await.remove(0);
+        let proxy = Proxy::start(&world.emulator).await.unwrap();
+        // A callback that is never answered: the drain has something to wait for.
+        let mut trap = proxy.hold(Step::CallBack, Way::There, &task.id);
+        let mut worker = world.start_worker("worker", through(&proxy.url)).await.unwrap();
+        tokio::time::timeout(SOON, trap.sprung()).await.unwrap();
+
+        terminate(&worker);
+        eventually(SOON, "it drains", async || {
+            Ok((world.get(&worker, "/readyz").await?.status == 503).then_some(()))
+        })
+        .await
+        .unwrap();
+        assert!(worker.exited().unwrap().is_none(), "it waits for the callback");
+        let again = Instant::now();
+        terminate(&worker);
+        let status = eventually(SOON, "it ends", async || Ok(worker.exited()?)).await.unwrap();
+        println!("ended {:.2} s after the second SIGTERM", again.elapsed().as_secs_f64());
+        assert_eq!((status.code(), status.signal()), (Some(143), None));
+        assert!(again.elapsed() < Duration::from_secs(5));
+
+        drop(trap);
+        let heir = world.start_worker("heir", quick()).await.unwrap();
+        let task = task_that(world, &orders[0].id, "settled", |task| task.status.is_final()).await;
+        assert_one_decision_each(world, &[task]).await;
+        heir
+    })
+    .await;
+}
+
+const ORDERS: usize = 2_000;
+/// Started together; the emulator keeps a thread for each execution that waits.
+const WAVE: usize = 250;
+const FLEET: usize = 3;
+const FLEET_LEASE_MS: u64 = 2_000;
+
+#[tokio::test]
+async fn three_workers_settle_2000_orders_while_the_reader_dies_every_few_seconds() {
+    in_world(Options::default(), async |world| {
+        let name = |number: usize| format!("w{number:02}");
+        let mut fleet = Vec::new();
+        for number in 0..FLEET {
+            fleet.push((
+                name(number),
+                world.start_worker(&name(number), named(&name(number), FLEET_LEASE_MS)).await.unwrap(),
+            ));
+        }
+        let orders = sample(ORDERS, 2);
+        let begun = Instant::now();
+        let (mut killed, mut drained) = (Vec::new(), Vec::new());
+        for (wave, orders) in orders.chunks(WAVE).enumerate() {
+            start(world, orders).await;
+            let victim = eventually(SOON, "one of the fleet reads", async || {
+                Ok(reader(world).await?.and_then(|name| fleet.iter().position(|(known, _)| *known == name)))
+            })
+            .await
+            .unwrap();
+            let (_, victim) = fleet.swap_remove(victim);
+            let logs: Vec<PathBuf> = fleet.iter().map(|(_, worker)| worker.log.clone()).collect();
+            let gone = Timestamp::now();
+            // One in four leaves, the others die.
+            if wave % 4 == 3 {
+                assert_eq!(victim.drain(GRACE).await.unwrap().and_then(|status| status.code()), Some(0));
+                drained.push(taken_over(&logs, gone).await);
+            } else {
+                victim.kill();
+                killed.push(taken_over(&logs, gone).await);
+            }
+            let name = name(FLEET + wave);
+            fleet
+                .push((name.clone(), world.start_worker(&name, named(&name, FLEET_LEASE_MS)).await.unwrap()));
+        }
+        let tasks = all_ended(world, ORDERS, SOON * 4).await;
+        println!("{ORDERS} orders in waves of {WAVE}: {:.0} s", begun.elapsed().as_secs_f64());
+        println!("from kill -9 to the heir's first look, lease {FLEET_LEASE_MS} ms: {killed:.2?} s");
+        println!("from SIGTERM to the heir's first look: {drained:.2?} s");
+        assert_one_decision_each(world, &tasks).await;
+        fleet
+    })
+    .await;
+}

@@ -1,0 +1,132 @@
+//! What journeys share: a world that is searched for leaked tokens at its end, workers that notice a death soon, orders
+//! of one story, and what must hold of a task at its end.
+
+use std::path::Path;
+use std::time::Duration;
+
+use aws_sdk_sfn::types::ExecutionStatus;
+use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
+use ops::orders::{SampleOrder, Story, sample};
+use ops::world::{Options, WorkerOptions, World, eventually};
+use serde_json::Value;
+use statemachine::decision::Outcome;
+use statemachine::failure::Failure;
+use statemachine::status::{Delivery, Status};
+use statemachine::task::Task;
+
+/// How long anything may take that takes a second on an idle machine.
+pub(crate) const SOON: Duration = Duration::from_secs(60);
+/// A short lease, in milliseconds, which a busy machine can still keep.
+pub(crate) const LEASE_MS: u64 = 2_000;
+
+/// Runs a journey in a world of its own, then searches all that the world has printed, answered and kept for its tokens.
+/// What the journey returns lives until then: workers that still run answer the search too.
+pub(crate) async fn in_world<T>(options: Options, journey: impl AsyncFnOnce(&World) -> T) {
+    let world = World::start(options).await.unwrap();
+    let kept = journey(&world).await;
+    world.assert_no_token_leaked().await.unwrap();
+    drop(kept);
+}
+
+/// A worker that notices a peer's death in seconds and walks its worklists twice a second.
+pub(crate) fn quick() -> WorkerOptions {
+    let settings = [("WORKER__LEASE_MS", LEASE_MS.to_string()), ("WORKER__SWEEP_MS", "500".to_owned())];
+    let variables = settings.map(|(key, value)| (format!("COUNTERSIGN_{key}"), value));
+    WorkerOptions { variables: variables.into(), ..WorkerOptions::default() }
+}
+
+/// A quick worker with another endpoint than the emulator.
+pub(crate) fn through(endpoint_url: &str) -> WorkerOptions {
+    WorkerOptions { endpoint_url: Some(endpoint_url.to_owned()), ..quick() }
+}
+
+/// The first orders of one story.
+pub(crate) fn orders_of(story: Story, count: usize) -> Vec<SampleOrder> {
+    let orders = sample(40 * (count + 1), 1).into_iter().filter(|order| order.story == story);
+    let orders: Vec<SampleOrder> = orders.take(count).collect();
+    assert_eq!(orders.len(), count, "the sample has enough of {story:?}");
+    orders
+}
+
+/// Starts executions, some side by side; gives their ARNs.
+pub(crate) async fn start(world: &World, orders: &[SampleOrder]) -> Vec<String> {
+    let starts = orders.iter().map(|order| world.start_execution(&order.input));
+    futures::stream::iter(starts).buffered(8).try_collect().await.unwrap()
+}
+
+/// Waits until an order's task is as it should be.
+pub(crate) async fn task_that(world: &World, order: &str, what: &str, is_so: impl Fn(&Task) -> bool) -> Task {
+    let what = format!("order {order} is {what}");
+    eventually(SOON, &what, async || Ok(world.task_of(order).await?.filter(|task| is_so(task))))
+        .await
+        .unwrap()
+}
+
+/// Waits until each order is stored.
+pub(crate) async fn stored(world: &World, orders: &[SampleOrder]) -> Vec<Task> {
+    let tasks = orders.iter().map(|order| task_that(world, &order.id, "stored", |_| true));
+    futures::future::join_all(tasks).await
+}
+
+/// Waits until every task in the table is settled or escalated, and there are this many.
+pub(crate) async fn all_ended(world: &World, count: usize, within: Duration) -> Vec<Task> {
+    let what = format!("{count} tasks are settled or escalated");
+    eventually(within, &what, async || {
+        // A look at every task costs the emulator as much as the work itself.
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        let tasks = world.tasks().await?;
+        let ended = tasks.iter().filter(|task| task.status.is_final() || task.status == Status::Escalated);
+        Ok((ended.count() == count).then_some(tasks))
+    })
+    .await
+    .unwrap()
+}
+
+/// Holds one task against its workflow: exactly one decision, and the very one that the workflow received.
+pub(crate) async fn assert_one_decision(world: &World, task: &Task) {
+    let execution = world.execution(&task.transaction_id).await.unwrap();
+    let Some(decision) = &task.decision else {
+        assert_eq!(task.status, Status::Escalated, "{} has no decision", task.order_id);
+        assert_eq!(execution.status, ExecutionStatus::Running, "{} waits", task.order_id);
+        return;
+    };
+    assert_eq!(task.delivery, Some(Delivery::Delivered), "{}", task.order_id);
+    let received = match decision.outcome {
+        Outcome::Approved => {
+            assert_eq!((task.status, &execution.status), (Status::Approved, &ExecutionStatus::Succeeded));
+            execution.output()
+        }
+        Outcome::Rejected => {
+            assert_eq!((task.status, &execution.status), (Status::Rejected, &ExecutionStatus::Failed));
+            assert_eq!(execution.error(), Some(Failure::Rejected.name()));
+            execution.cause()
+        }
+    };
+    let json = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+    assert_eq!(received.map(json), Some(json(&decision.payload)), "{}", task.order_id);
+}
+
+/// Holds every task against its workflow.
+pub(crate) async fn assert_one_decision_each(world: &World, tasks: &[Task]) {
+    futures::stream::iter(tasks).for_each_concurrent(16, |task| assert_one_decision(world, task)).await;
+}
+
+/// The lines of a worker's log, with their times, as JSON.
+pub(crate) fn log_lines(log: &Path) -> Vec<(Timestamp, Value)> {
+    let text = std::fs::read_to_string(log).unwrap_or_default();
+    let lines = text.lines().filter_map(|line| {
+        let line: Value = serde_json::from_str(line).ok()?;
+        Some((line["timestamp"].as_str()?.parse().ok()?, line))
+    });
+    lines.collect()
+}
+
+/// When a worker logged a message with this in it, after a time.
+pub(crate) fn logged_after(log: &Path, after: Timestamp, part: &str) -> Option<Timestamp> {
+    let lines = log_lines(log).into_iter();
+    let mut found = lines.filter(|(at, line)| {
+        *at > after && line["message"].as_str().is_some_and(|message| message.contains(part))
+    });
+    found.next().map(|(at, _)| at)
+}
