@@ -3,6 +3,7 @@
 //! Facts are what was stored, so the answer depends on nothing but its input; how many threads share the work does not
 //! change it. Memory is bounded by the changes that are kept, not by the tasks.
 
+mod never;
 mod report;
 mod same;
 
@@ -14,6 +15,7 @@ use std::sync::{Mutex, PoisonError};
 use rust_decimal::Decimal;
 use serde::Serialize;
 
+pub use self::never::Broken;
 use crate::evaluate::{self, Extras, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
@@ -118,6 +120,8 @@ pub struct Backtest {
     pub moves: Vec<Move>,
     /// The sums of the facts that the new ruleset's `amounts` names.
     pub amounts: BTreeMap<String, Sums>,
+    /// What the new ruleset's tests say must never happen, and did.
+    pub broken: Vec<Broken>,
     /// Evaluations that the wall clock ended: they may differ when repeated.
     pub timed: u64,
 }
@@ -141,6 +145,7 @@ struct Pair<'a> {
     same_shape: bool,
     /// See [`same::rules`].
     same_rules: Vec<Option<usize>>,
+    nevers: Vec<never::Never>,
     keep_changes: usize,
 }
 
@@ -153,6 +158,7 @@ struct Part {
     changes: Vec<Change>,
     moves: BTreeMap<(String, String), u64>,
     amounts: Vec<Sums>,
+    broken: Vec<Broken>,
     timed: u64,
 }
 
@@ -171,11 +177,16 @@ pub fn backtest(
     let shapes = [old, new].map(|ruleset| ruleset.schema.as_ref().map(|schema| schema.shape()));
     let same_shape = shapes[0] == shapes[1];
     let keep_changes = options.keep_changes;
-    let pair = Pair { old, new, same_shape, same_rules: same::rules(old, new), keep_changes };
+    let (same_rules, nevers) = (same::rules(old, new), never::of(new));
+    let pair = Pair { old, new, same_shape, same_rules, nevers, keep_changes };
     let source = Mutex::new((0u64, tasks));
     let paths = &new.settings().amounts;
     let work = || {
-        let mut part = Part { amounts: vec![Sums::default(); paths.len()], ..Part::default() };
+        let mut part = Part {
+            amounts: vec![Sums::default(); paths.len()],
+            broken: pair.nevers.iter().map(never::Never::unbroken).collect(),
+            ..Part::default()
+        };
         loop {
             let (first, batch) = {
                 let mut source = source.lock().unwrap_or_else(PoisonError::into_inner);
@@ -222,6 +233,11 @@ impl Part {
         for (sums, amount) in self.amounts.iter_mut().zip(amounts) {
             sums.add(amount, row, column);
         }
+        for (never, broken) in pair.nevers.iter().zip(&mut self.broken) {
+            if never.is_broken_by(new, &facts, &after) {
+                broken.add(index, &task.order_id);
+            }
+        }
         let is_same = row == column
             && before.verdict.code() == after.verdict.code()
             && before.verdict.rule() == after.verdict.rule();
@@ -259,10 +275,17 @@ fn merge(old: &Ruleset, new: &Ruleset, parts: Vec<Part>, keep: usize) -> Backtes
         for (path, sums) in new.settings().amounts.iter().zip(part.amounts) {
             all.amounts.entry(path.clone()).or_default().merge(&sums);
         }
+        for (place, broken) in part.broken.into_iter().enumerate() {
+            match all.broken.get_mut(place) {
+                Some(sum) => sum.merge(broken),
+                None => all.broken.push(broken),
+            }
+        }
         for (between, count) in part.moves {
             *moves.entry(between).or_default() += count;
         }
     }
+    all.broken.retain(|broken| broken.tasks > 0);
     all.changes.sort_by_key(|change| change.index);
     all.changes.truncate(keep);
     all.moves = moves.into_iter().map(|((from, to), tasks)| Move { from, to, tasks }).collect();

@@ -80,6 +80,16 @@ impl fmt::Display for Backtest {
         if hidden > 0 {
             writeln!(f, "\nand {hidden} more tasks")?;
         }
+        for broken in &self.broken {
+            let orders: Vec<&str> = broken.first.iter().map(|(_, order)| order.as_str()).collect();
+            writeln!(
+                f,
+                "\nNEVER: {}: {} tasks, the first are {}",
+                broken.name,
+                broken.tasks,
+                orders.join(", ")
+            )?;
+        }
         if self.timed > 0 {
             writeln!(
                 f,

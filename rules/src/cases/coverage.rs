@@ -8,6 +8,7 @@ use rhai::debugger::DebuggerCommand;
 use rhai::{ASTNode, Expr, Stmt};
 use serde::Serialize;
 
+use super::edges::Edge;
 use crate::diagnostic::Refused;
 use crate::ruleset::Ruleset;
 use crate::verdict::Outcome;
@@ -22,6 +23,8 @@ pub struct Coverage {
     pub verdicts: Vec<CoveredVerdict>,
     /// Each file's lines.
     pub files: Vec<CoveredFile>,
+    /// The bases with one number moved to where some rule compares it, and what came of that.
+    pub edges: Vec<Edge>,
 }
 
 /// One verdict that a rule's script can give.
@@ -83,7 +86,7 @@ impl Watched {
 impl Coverage {
     /// All there is to reach, none of it reached.
     pub(crate) fn new(ruleset: &Ruleset) -> Coverage {
-        let mut coverage = Coverage { verdicts: Vec::new(), files: Vec::new() };
+        let mut coverage = Coverage { verdicts: Vec::new(), files: Vec::new(), edges: Vec::new() };
         for rule in &ruleset.rules {
             let mut lines = BTreeSet::new();
             let mut verdicts = BTreeMap::new();
@@ -148,7 +151,8 @@ impl Coverage {
     /// In one line.
     pub fn summary(&self) -> String {
         let reached = self.verdicts.iter().filter(|verdict| verdict.reached).count();
-        format!("{}% of lines and {reached} of {} verdicts reached", self.percent(), self.verdicts.len())
+        let (percent, verdicts, edges) = (self.percent(), self.verdicts.len(), self.edges.len());
+        format!("{percent}% of lines and {reached} of {verdicts} verdicts reached, {edges} edges tried")
     }
 }
 
@@ -163,6 +167,9 @@ impl fmt::Display for Coverage {
         for verdict in self.verdicts.iter().filter(|verdict| !verdict.reached) {
             let CoveredVerdict { rule, outcome, code, .. } = verdict;
             writeln!(f, "          no case lets {rule} {} [{code}]", outcome.as_str())?;
+        }
+        for edge in self.edges.iter().filter(|edge| !edge.covered) {
+            writeln!(f, "          no case has this answer: {edge}")?;
         }
         writeln!(f, "{}", self.summary())
     }

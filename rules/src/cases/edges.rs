@@ -121,7 +121,6 @@ fn unit(schema: Option<&Schema>, path: &str) -> Decimal {
 
 impl fmt::Display for Edge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let note = if self.covered { "" } else { "   (no case has this answer)" };
-        write!(f, "{}: {} = {}: {}{note}", self.base, self.path, self.value, self.verdict)
+        write!(f, "{} with {} = {}: {}", self.base, self.path, self.value, self.verdict)
     }
 }

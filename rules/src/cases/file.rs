@@ -5,6 +5,8 @@ use toml_edit::{Item, TableLike};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
+use crate::files::Kind;
+use crate::ruleset::Ruleset;
 use crate::suggest;
 use crate::verdict::Outcome;
 
@@ -57,8 +59,20 @@ pub(crate) struct Tests {
 }
 
 impl Tests {
-    /// Reads one file.
-    pub(crate) fn read(&mut self, file: &str, text: &str) {
+    /// All of a ruleset's tests.
+    pub(crate) fn of(ruleset: &Ruleset) -> Tests {
+        let mut tests = Tests::default();
+        for (path, content) in &ruleset.files {
+            if Kind::of(path) == Some(Kind::Tests)
+                && let Ok(text) = std::str::from_utf8(content)
+            {
+                tests.read(path, text);
+            }
+        }
+        tests
+    }
+
+    fn read(&mut self, file: &str, text: &str) {
         let document = match Document::parse(file, text) {
             Ok(document) => document,
             Err(error) => return self.errors.push(*error),

@@ -12,11 +12,9 @@ use serde_json::Value;
 
 use crate::diagnostic::Diagnostic;
 use crate::evaluation::{Ended, Evaluation};
-use crate::files::Kind;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::script;
 use coverage::Coverage;
-use edges::Edge;
 use file::{Case, Never, Tests};
 
 /// What a case's task says where the case does not.
@@ -57,8 +55,6 @@ pub struct Report {
     pub broken: Vec<Diagnostic>,
     /// What the cases reached.
     pub coverage: Coverage,
-    /// The bases with one number moved to where some rule compares it, and what came of that.
-    pub edges: Vec<Edge>,
     failures: Vec<Failure>,
     failed_cases: usize,
     /// Rule, and whether it answered and passed in some case.
@@ -67,20 +63,12 @@ pub struct Report {
 
 /// Runs a ruleset's tests.
 pub fn run(ruleset: &Ruleset) -> Report {
-    let mut tests = Tests::default();
-    for (path, content) in &ruleset.files {
-        if Kind::of(path) == Some(Kind::Tests)
-            && let Ok(text) = std::str::from_utf8(content)
-        {
-            tests.read(path, text);
-        }
-    }
+    let mut tests = Tests::of(ruleset);
     let mut report = Report {
         cases: tests.cases.len(),
         nevers: 0,
         broken: std::mem::take(&mut tests.errors),
         coverage: Coverage::new(ruleset),
-        edges: Vec::new(),
         failures: Vec::new(),
         failed_cases: 0,
         seen: ruleset.rule_ids().map(|id| (id.to_owned(), false, false)).collect(),
@@ -108,7 +96,7 @@ pub fn run(ruleset: &Ruleset) -> Report {
     for (name, base) in &tests.bases {
         for case in edges::around(ruleset, name, base) {
             let evaluation = with_task(&case, |task| ruleset.evaluate(task));
-            report.edges.push(edges::tell(&case, &evaluation, known.contains(&answer(&evaluation))));
+            report.coverage.edges.push(edges::tell(&case, &evaluation, known.contains(&answer(&evaluation))));
             tests.cases.push(case);
             evaluations.push(evaluation);
         }

@@ -16,6 +16,10 @@ fn ruleset(limit: &str) -> Ruleset {
         ("rules/limit.rhai", rule),
         ("params/limits.toml", params.as_str()),
         ("ruleset.toml", "name = \"approval\"\namounts = [\"order.amount\"]\n"),
+        (
+            "tests/never.toml",
+            "[[never]]\nname = \"above 501\"\nwhen = \"order.amount > 501\"\nexpect_not = \"approve\"\n",
+        ),
     ]);
     Ruleset::from_files(files).unwrap_or_else(|refused| panic!("{refused}"))
 }
@@ -47,6 +51,14 @@ fn a_backtest_counts_what_changes() {
 }
 
 #[test]
+fn what_must_never_happen_is_asked_of_every_task() {
+    let broken = run(3, 0).broken;
+    assert_eq!(broken.len(), 1);
+    let orders: Vec<&str> = broken[0].first.iter().map(|(_, order)| order.as_str()).collect();
+    assert_eq!((broken[0].tasks, orders), (2, vec!["order-501", "order-502"]));
+}
+
+#[test]
 fn threads_do_not_change_the_answer() {
     let alone = run(1, 2);
     for threads in [2, 3, 8] {
@@ -68,7 +80,7 @@ fn sample() -> Ruleset {
 }
 
 fn orders() -> impl Iterator<Item = StoredTask> + Send {
-    (0..600u32).map(|n| {
+    (0..240u32).map(|n| {
         let (euros, age, country) = (n * 37 % 12_000, n % 200, if n % 7 == 0 { "KP" } else { "DE" });
         let (tier, category) = (["bronze", "silver", "gold"][n as usize % 3], ["books", "lasers", "toys"][n as usize % 5 % 3]);
         let order = format!(

@@ -11,7 +11,7 @@ fn the_sample_passes_its_tests_and_they_reach_all_of_it() {
     let ruleset = Ruleset::load(Path::new("scripts")).unwrap();
     let report = cases::run(&ruleset);
     assert!(report.is_ok(), "{report}");
-    assert!(report.edges.len() > 10);
+    assert!(report.coverage.edges.len() > 10);
     assert_eq!(report.coverage.percent(), 100, "{}", report.coverage);
     assert!(report.coverage.verdicts.iter().all(|verdict| verdict.reached), "{}", report.coverage);
     assert_eq!((report.cases, report.nevers), (22, 2));
@@ -103,13 +103,16 @@ expect_not = "approve"
     let schema = "[fields]\namount = \"money\"\n";
     let entries = [("rules/limit.rhai", RULE), ("tests/a.toml", tests), ("schema/order.toml", schema)];
     let report = cases::run(&Ruleset::from_files(files(&entries)).unwrap());
-    let edges: Vec<String> = report.edges.iter().map(ToString::to_string).collect();
+    let edges: Vec<String> = report.coverage.edges.iter().map(ToString::to_string).collect();
     let expected = [
-        "usual: order.amount = 99.99: approve by limit [small]",
-        "usual: order.amount = 100: approve by limit [small]",
-        "usual: order.amount = 100.01: escalate by limit [more] 100.01 is more   (no case has this answer)",
+        "usual with order.amount = 99.99: approve by limit [small]",
+        "usual with order.amount = 100: approve by limit [small]",
+        "usual with order.amount = 100.01: escalate by limit [more] 100.01 is more",
     ];
     assert_eq!(edges, expected);
+    assert!(
+        report.coverage.to_string().contains("no case has this answer: usual with order.amount = 100.01")
+    );
     let failure = report.failures().next().expect("100 is approved, and must not be");
     assert!(failure.got.contains("approve"), "{failure}");
 }
