@@ -1,5 +1,7 @@
 //! The log: one JSON object a line on standard output.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::EnvFilter;
 
 use crate::config::{Log, LogFormat};
@@ -25,7 +27,7 @@ pub fn start(config: &Log) -> Result<(), InvalidLevel> {
         LogFormat::Json => {
             log.json().flatten_event(true).with_current_span(false).with_span_list(false).init()
         }
-        LogFormat::Text => log.init(),
+        LogFormat::Text => log.with_ansi(std::io::stdout().is_terminal()).init(),
     }
     Ok(())
 }

@@ -9,6 +9,8 @@ use statemachine::token::TaskId;
 use tracing::error;
 
 use super::view::{TaskView, etag};
+use crate::aws::Fault;
+use crate::rule_store::StoreError;
 use crate::task_list::ListError;
 use crate::task_table::TableError;
 
@@ -28,6 +30,10 @@ pub enum Failure {
     MethodNotAllowed,
     /// No such task.
     NoSuchTask(TaskId),
+    /// No such published ruleset, or more than one.
+    NoSuchRuleset(String),
+    /// Someone else changed the control item at the same time.
+    Raced,
     /// A parameter, header or body that does not say what it must.
     Invalid(String),
     /// The body is not declared as JSON.
@@ -82,6 +88,8 @@ impl Failure {
                 (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "method not allowed")
             }
             Failure::NoSuchTask(_) => (StatusCode::NOT_FOUND, "no-such-task", "no such task"),
+            Failure::NoSuchRuleset(_) => (StatusCode::NOT_FOUND, "no-such-ruleset", "no such ruleset"),
+            Failure::Raced => (StatusCode::CONFLICT, "raced", "someone else made a change at the same time"),
             Failure::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "invalid request"),
             Failure::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not JSON"),
             Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
@@ -106,7 +114,8 @@ impl Failure {
             }
             Failure::MethodNotAllowed => "this path has other methods; see the Allow header".to_owned(),
             Failure::NoSuchTask(id) => format!("there is no task {id}; it may have left the table"),
-            Failure::Invalid(what) => what.clone(),
+            Failure::Invalid(what) | Failure::NoSuchRuleset(what) => what.clone(),
+            Failure::Raced => "look at what they changed, and try again".to_owned(),
             Failure::NotJson => "send the body as JSON, with Content-Type: application/json".to_owned(),
             Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
             Failure::Foreign(why) => (*why).to_owned(),
@@ -132,6 +141,8 @@ impl Failure {
             Failure::NoSuchResource
             | Failure::MethodNotAllowed
             | Failure::NoSuchTask(_)
+            | Failure::NoSuchRuleset(_)
+            | Failure::Raced
             | Failure::Invalid(_)
             | Failure::NotJson
             | Failure::TooLarge
@@ -190,7 +201,7 @@ impl From<ListError> for Failure {
     fn from(error: ListError) -> Failure {
         match error {
             ListError::Cursor(invalid) => Failure::Invalid(invalid.to_string()),
-            ListError::Fault(fault) => Failure::Unavailable(fault.to_string()),
+            ListError::Fault(fault) => fault.into(),
         }
     }
 }
@@ -198,10 +209,30 @@ impl From<ListError> for Failure {
 impl From<TableError> for Failure {
     fn from(error: TableError) -> Failure {
         match error {
-            TableError::Fault(fault) => Failure::Unavailable(fault.to_string()),
+            TableError::Fault(fault) => fault.into(),
             TableError::Malformed(malformed) => {
                 Failure::Internal(format!("a stored task cannot be read: {malformed}"))
             }
+        }
+    }
+}
+
+impl From<Fault> for Failure {
+    fn from(fault: Fault) -> Failure {
+        Failure::Unavailable(fault.to_string())
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Failure {
+        match error {
+            StoreError::Fault(fault) => fault.into(),
+            StoreError::Raced => Failure::Raced,
+            StoreError::Unknown(_) | StoreError::Ambiguous(_) | StoreError::NoEarlier => {
+                Failure::NoSuchRuleset(error.to_string())
+            }
+            StoreError::TooLarge { .. } => Failure::Invalid(error.to_string()),
+            StoreError::Damaged { .. } | StoreError::Refused(_) => Failure::Internal(error.to_string()),
         }
     }
 }

@@ -1,10 +1,12 @@
 //! The HTTP server: people's decisions, health and metrics. It reads through one handle, asks the pipeline to decide,
 //! and renders.
 
+pub mod automation;
 pub mod error;
 pub mod health;
 mod metrics;
 mod origin;
+pub mod rulesets;
 pub mod status;
 pub mod tasks;
 pub mod view;
@@ -75,6 +77,11 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}", get(tasks::get))
         .route("/v1/tasks/{id}/decision", post(tasks::decide))
+        .route("/v1/rulesets", get(rulesets::list))
+        .route("/v1/rulesets/{sha256}", get(rulesets::get))
+        .route("/v1/automation", get(automation::get))
+        .route("/v1/automation/pause", post(automation::pause))
+        .route("/v1/automation/resume", post(automation::resume))
         .fallback(async || Failure::NoSuchResource)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The last added is the first to see a request.

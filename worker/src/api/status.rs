@@ -2,10 +2,12 @@
 
 use axum::Json;
 use axum::extract::State;
-use rules::Diagnostic;
+use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
+use crate::control::{Paused, Permit};
+use crate::control_table::Heartbeat;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,14 @@ pub struct Status {
     pub ruleset: ActiveRuleset,
     /// The newest edit of the ruleset, if it was refused.
     pub refused: Option<RefusedRuleset>,
+    /// The ruleset that is tried beside it.
+    pub shadow: Option<ActiveRuleset>,
+    /// `running`, `paused`, or `held` while this worker cannot read the switch.
+    pub automation: String,
+    /// Why rules do not decide.
+    pub paused: Option<Paused>,
+    /// Every worker's heartbeat in the control table; none where the table does not answer.
+    pub workers: Option<Vec<WorkerView>>,
     /// Shards of the stream that this process reads.
     pub leases_held: i64,
     /// Records read and not yet settled.
@@ -32,6 +42,17 @@ pub struct ActiveRuleset {
     pub label: String,
     /// The version in full.
     pub sha256: String,
+}
+
+/// One worker's heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkerView {
+    /// The worker.
+    pub worker: String,
+    /// The ruleset it decides with.
+    pub ruleset: String,
+    /// It drains.
+    pub leaving: bool,
 }
 
 /// An edit that changes nothing, and why.
@@ -48,13 +69,36 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     let active = state.pipeline.rules.pin();
     let refused = state.pipeline.rules.refused();
     let metrics = &state.pipeline.metrics;
+    let (automation, paused) = match state.pipeline.gate.permit() {
+        Permit::Automatic => ("running", None),
+        Permit::Paused(paused) => ("paused", Some(paused)),
+        Permit::Unknown => ("held", None),
+    };
+    // Who asks for the status may do so because the table does not answer.
+    let heartbeats = state.pipeline.control.heartbeats().await.ok();
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: state.readiness.phase().as_str().to_owned(),
-        ruleset: ActiveRuleset { label: active.label(), sha256: active.sha256().to_owned() },
+        ruleset: ActiveRuleset::of(&active),
+        shadow: state.pipeline.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
+        automation: automation.to_owned(),
+        paused,
+        workers: heartbeats.map(|beats| beats.into_iter().map(WorkerView::from).collect()),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
         leases_held: metrics.leases.get(),
         in_flight_records: metrics.in_flight.get(),
     })
+}
+
+impl ActiveRuleset {
+    fn of(ruleset: &Ruleset) -> ActiveRuleset {
+        ActiveRuleset { label: ruleset.label(), sha256: ruleset.sha256().to_owned() }
+    }
+}
+
+impl From<Heartbeat> for WorkerView {
+    fn from(beat: Heartbeat) -> WorkerView {
+        WorkerView { worker: beat.worker, ruleset: beat.ruleset, leaving: beat.leaving }
+    }
 }

@@ -134,7 +134,7 @@ fn task_id(text: &str) -> Result<TaskId, Failure> {
     TaskId::parse(text).map_err(|invalid| Failure::Invalid(invalid.to_string()))
 }
 
-fn bad_body(rejection: JsonRejection) -> Failure {
+pub(super) fn bad_body(rejection: JsonRejection) -> Failure {
     match rejection {
         JsonRejection::MissingJsonContentType(_) => Failure::NotJson,
         other if other.status() == StatusCode::PAYLOAD_TOO_LARGE => Failure::TooLarge,
@@ -167,7 +167,12 @@ fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<R
     if reason.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
     }
-    let by = by.as_deref().map_or(UNNAMED, str::trim);
+    Ok(Request { id, outcome, reason, by: person(by.as_deref())?, if_revision })
+}
+
+/// The name of a person who acts.
+pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
+    let by = by.map_or(UNNAMED, str::trim);
     if by.is_empty() || by.chars().count() > MAX_NAME_CHARS || by.chars().any(char::is_control) {
         return Err(Failure::Invalid(format!(
             "by is not a name of 1 to {MAX_NAME_CHARS} printable characters; leave it away for {UNNAMED:?}"
@@ -176,7 +181,7 @@ fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<R
     if by.eq_ignore_ascii_case("rule") {
         return Err(Failure::Invalid("by is \"rule\", which stands for the rules; give a person".to_owned()));
     }
-    Ok(Request { id, outcome, reason, by: by.to_owned(), if_revision })
+    Ok(by.to_owned())
 }
 
 /// What the parameters ask for.

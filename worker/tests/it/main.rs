@@ -1,8 +1,10 @@
 //! Journeys through the worker's public doors, on AWS in process.
 
+mod api_control;
 mod api_decisions;
 mod api_lists;
 mod api_requests;
 mod archive;
 mod command_line;
+mod command_line_tasks;
 mod office;

@@ -56,6 +56,12 @@ impl Office {
     pub(crate) fn open() -> Office {
         let world = World::new(7, Options::default());
         world.create_table(schema());
+        world.create_table(TableSchema {
+            name: "control".to_owned(),
+            key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
+            indexes: Vec::new(),
+            has_stream: false,
+        });
         let shared = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new("us-east-1"))
@@ -147,6 +153,11 @@ impl Office {
 
     pub(crate) async fn decide(&self, task: &Task, body: &str) -> Answer {
         self.send(decision(task, body, &[])).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &str) -> Answer {
+        let request = request(Method::POST, path).header(header::CONTENT_TYPE, "application/json");
+        self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
     }
 
     /// Sends a request; no answer may hold a token, whatever it is.

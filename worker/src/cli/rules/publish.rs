@@ -12,6 +12,9 @@ use crate::rule_store::{Author, Event, Line};
 /// The longest message in the history's table, in characters.
 const MESSAGE_CHARS: usize = 60;
 
+/// Whom a change reaches, and when.
+const FOLLOW: &str = "within two seconds, on every worker with rules.source = \"published\"";
+
 /// Publish a folder's ruleset: every worker with rules.source = "published" follows within two seconds.
 ///
 /// A set that check or its tests refuse is not published. The set is stored for ever under its SHA-256.
@@ -80,7 +83,7 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
     table.store_ruleset(ruleset, &author, now).await?;
     table.change(event, Some(ruleset.sha256()), &author, now).await?;
     let what = if args.shadow { "is tried beside the active set" } else { "decides" };
-    Ok(format!("{} {what}, on every worker within two seconds\n", ruleset.label()).into())
+    Ok(format!("{} {what} {FOLLOW}\n", ruleset.label()).into())
 }
 
 pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
@@ -93,7 +96,7 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
     let ruleset: Ruleset = table.load_ruleset(&sha256).await?;
     let author: Author = args.signed.into();
     table.change(Event::Rollback, Some(&sha256), &author, clock().now()).await?;
-    Ok(format!("{} decides again, on every worker within two seconds\n", ruleset.label()).into())
+    Ok(format!("{} decides again {FOLLOW}\n", ruleset.label()).into())
 }
 
 pub(super) async fn unshadow(args: Unshadow) -> Result<Printed, Failed> {

@@ -1,0 +1,83 @@
+//! The automation switch and the published rulesets over HTTP.
+
+use axum::http::StatusCode;
+use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
+use rules::{Files, Ruleset};
+use worker::rule_store::{Author, Event};
+
+use crate::office::Office;
+
+#[tokio::test(start_paused = true)]
+async fn automation_is_paused_and_resumed_with_a_reason() {
+    let office = Office::open();
+    assert_eq!(office.get("/v1/automation").await.json()["running"], true);
+    let refused = office.post("/v1/automation/pause", r#"{"reason":" "}"#).await;
+    assert_eq!(refused.problem(), "invalid-request");
+
+    let paused = office.post("/v1/automation/pause", r#"{"reason":"the feed is wrong","by":"Ada"}"#).await;
+    assert_eq!(paused.status, StatusCode::OK, "{}", paused.text);
+    let shown = office.get("/v1/automation").await;
+    assert_eq!(shown.text, paused.text);
+    assert_eq!(
+        (shown.json()["paused"]["by"].as_str(), shown.json()["running"].as_bool()),
+        (Some("Ada"), Some(false))
+    );
+
+    office.post("/v1/automation/resume", r#"{"reason":"fixed"}"#).await;
+    assert_eq!(office.get("/v1/automation").await.json()["running"], true);
+    let history = office.get("/v1/rulesets").await.json()["history"].clone();
+    assert_eq!((history[0]["event"].as_str(), history[0]["by"].as_str()), (Some("resume"), Some("operator")));
+    assert_eq!(
+        (history[1]["event"].as_str(), history[1]["message"].as_str()),
+        (Some("pause"), Some("the feed is wrong"))
+    );
+}
+
+/// Someone publishes between the read and the write of a pause: the pause holds all the same.
+#[tokio::test(start_paused = true)]
+async fn a_pause_that_meets_another_change_is_made_again() {
+    let office = Office::open();
+    let hold = office.world.hold(Matcher::operation("TransactWriteItems"), 1, Door::BeforeApply);
+    let other = async {
+        hold.reached().await;
+        let author = Author { by: "Bob".to_owned(), message: "at the same moment".to_owned() };
+        let control = &office.state.pipeline.control;
+        control.change(Event::Unshadow, None, &author, office.now()).await.expect("the first to write");
+        hold.release();
+    };
+    let (paused, ()) = tokio::join!(office.post("/v1/automation/pause", r#"{"reason":"stop"}"#), other);
+    assert_eq!(paused.status, StatusCode::OK, "{}", paused.text);
+    assert_eq!(office.get("/v1/automation").await.json()["running"], false);
+    assert_eq!(office.get("/v1/rulesets").await.json()["history"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_published_ruleset_is_shown_with_its_files() {
+    let office = Office::open();
+    let files = Files::from([("rules/a.rhai".to_owned(), b"approve(\"all\");\n".to_vec())]);
+    let ruleset = Ruleset::from_files(files).unwrap();
+    let author = Author { by: "Ada".to_owned(), message: "first".to_owned() };
+    let control = &office.state.pipeline.control;
+    control.store_ruleset(&ruleset, &author, office.now()).await.unwrap();
+    control.change(Event::Publish, Some(ruleset.sha256()), &author, office.now()).await.unwrap();
+
+    assert_eq!(office.get("/v1/rulesets").await.json()["active"], ruleset.sha256());
+    let shown = office.get(&format!("/v1/rulesets/{}", &ruleset.sha256()[..8])).await.json();
+    assert_eq!(shown["label"], ruleset.label());
+    assert_eq!(shown["files"]["rules/a.rhai"], "approve(\"all\");\n");
+    let missing = office.get("/v1/rulesets/ffffffff").await;
+    assert_eq!((missing.status, missing.problem().as_str()), (StatusCode::NOT_FOUND, "no-such-ruleset"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_status_answers_although_the_table_does_not() {
+    let office = Office::open();
+    assert_eq!(office.get("/v1/status").await.json()["workers"], serde_json::json!([]));
+    office.world.inject(Rule::new(Matcher::service(Service::DynamoDb), Fault::Lost(Failure::Connection)));
+    let status = office.get("/v1/status").await;
+    assert_eq!(status.status, StatusCode::OK);
+    assert!(status.json()["workers"].is_null());
+    // Nobody has read the switch yet: rules do not decide.
+    assert_eq!(status.json()["automation"], "held");
+    assert_eq!(office.get("/v1/automation").await.problem(), "unavailable");
+}

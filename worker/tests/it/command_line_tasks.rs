@@ -1,0 +1,105 @@
+//! `countersign tasks` against a worker's API on a real socket: what a reviewer types and reads.
+
+use std::process::Command;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use worker::api::serve;
+
+use crate::office::Office;
+
+/// A reviewer's terminal.
+struct Terminal {
+    url: String,
+}
+
+#[derive(Debug)]
+struct Ended {
+    code: Option<i32>,
+    out: String,
+    err: String,
+}
+
+impl Terminal {
+    async fn open(office: &Office) -> Terminal {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let url = format!("http://{}", listener.local_addr().expect("bound"));
+        office.state.tracker.spawn(serve(listener, office.state.clone(), CancellationToken::new()));
+        Terminal { url }
+    }
+
+    async fn run(&self, args: &[&str]) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        command.args(args).env_clear().env("COUNTERSIGN_URL", &self.url).env("USER", "ada");
+        let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it runs");
+        let ended = ended.expect("the program starts");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+        let ended = Ended { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) };
+        let all = format!("{}{}", ended.out, ended.err);
+        assert!(!all.contains("AAAAKgAAAAIAAAAAAAAAAQ"), "the terminal shows a token: {all}");
+        ended
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_reviewer_lists_shows_and_decides() {
+    let office = Office::open();
+    let terminal = Terminal::open(&office).await;
+    assert_eq!(terminal.run(&["tasks", "list"]).await.out, "no such tasks\n");
+
+    let (started, task) = office.escalate("o-1", Some(600)).await;
+    let id = task.id.as_str();
+    let list = terminal.run(&["tasks", "list"]).await;
+    assert!(list.out.contains(id) && list.out.contains("high-amount: above the limit"), "{list:?}");
+    let show = terminal.run(&["tasks", "show", id]).await;
+    assert!(show.out.contains("\"amount\": 12.50"), "{show:?}");
+
+    let stale = terminal.run(&["tasks", "approve", id, "--if-revision", "1"]).await;
+    assert_eq!(stale.code, Some(3), "{stale:?}");
+    let approved = terminal.run(&["tasks", "approve", id, "--reason", "known"]).await;
+    assert_eq!(approved.code, Some(0), "{approved:?}");
+    assert!(approved.out.contains("the workflow has the answer"), "{approved:?}");
+    assert_eq!(office.world.accepted(&started.token), 1);
+
+    let late = terminal.run(&["tasks", "reject", id, "--reason", "no", "--by", "bob"]).await;
+    assert_eq!(late.code, Some(3), "{late:?}");
+    assert!(late.err.contains("was approved by ada"), "the winner is named: {late:?}");
+    let json = terminal.run(&["tasks", "list", "--order", "o-1", "--format", "json"]).await;
+    let page: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
+    assert_eq!(page["tasks"][0]["status"], "APPROVED");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_end_has_its_exit_code() {
+    let office = Office::open();
+    let terminal = Terminal::open(&office).await;
+    let (started, task) = office.escalate("o-1", None).await;
+    office.world.stop(&started.execution_arn);
+    let expired = terminal.run(&["tasks", "approve", task.id.as_str()]).await;
+    assert_eq!(expired.code, Some(4), "{expired:?}");
+    assert!(expired.err.contains("no longer waits"), "{expired:?}");
+    let nothing = terminal.run(&["tasks", "show", "00000000000000000000000000000000"]).await;
+    assert_eq!(nothing.code, Some(1), "{nothing:?}");
+    assert_eq!(terminal.run(&["tasks", "show", "nonsense"]).await.code, Some(2));
+    assert_eq!(
+        terminal.run(&["tasks", "reject", task.id.as_str()]).await.code,
+        Some(2),
+        "a reason is asked for"
+    );
+    let status = terminal.run(&["status"]).await;
+    assert!(status.out.contains("automation  held"), "{status:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_is_read_over_all_its_pages() {
+    let office = Office::open();
+    let terminal = Terminal::open(&office).await;
+    for number in 0..205 {
+        office.escalate(&format!("o-{number}"), None).await;
+    }
+    let all = terminal.run(&["tasks", "list", "--limit", "1000"]).await;
+    assert_eq!(all.out.lines().count(), 1 + 205, "{all:?}");
+    let some = terminal.run(&["tasks", "list", "--limit", "202"]).await;
+    assert_eq!(some.out.lines().count(), 1 + 202 + 1);
+    assert!(some.out.ends_with("and more; raise --limit\n"), "{some:?}");
+}
