@@ -1,7 +1,7 @@
 //! What the whole fleet obeys: which ruleset decides, which one is tried beside it, and whether rules decide at all.
 //!
 //! One item of the control table says it; every worker reads it once a second, consistently. A worker that has not
-//! read it within [`FRESH`] starts no automatic decision: it holds, it does not escalate.
+//! read it within two seconds starts no automatic decision: it holds, it does not escalate.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
