@@ -3,6 +3,7 @@
 mod backtest;
 mod cases;
 mod check;
+mod depth;
 mod evaluate;
 mod explain;
 mod handbook;
