@@ -3,6 +3,7 @@
 use rhai::Scope;
 use rust_decimal::Decimal;
 
+use crate::budget;
 use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 use crate::facts::{self, Fact};
 use crate::header::Mode;
@@ -59,10 +60,13 @@ pub(crate) fn evaluate_order(
         timed: false,
         truncated: false,
     };
+    // A derived fact may run into the backstop before any rule starts.
+    budget::start();
     let facts = match order.and_then(|order| Facts::new(ruleset, task, order)) {
         Ok(facts) => facts,
         Err(problem) => {
             evaluation.verdict = Verdict::escalate(Cause::InvalidTask, problem, None);
+            evaluation.timed = budget::was_timed();
             return evaluation;
         }
     };
