@@ -59,6 +59,9 @@ fn a_ruleset_is_checked_and_tested() {
     assert_eq!(missed.code, Some(1), "{missed:?}");
     assert!(missed.out.contains("--min asks for 100%"), "{missed:?}");
 
+    let definitions = countersign(&["rules", "definitions", text(dir.path())], "");
+    assert!(definitions.out.contains("let order"), "{definitions:?}");
+
     fs::write(dir.path().join("rules/broken.rhai"), "approve(\"x\")\nlet;\n").unwrap();
     let broken = countersign(&["rules", "check", text(dir.path())], "");
     assert_eq!(broken.code, Some(1), "{broken:?}");

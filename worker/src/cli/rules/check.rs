@@ -56,6 +56,20 @@ pub(super) struct Test {
     format: Format,
 }
 
+/// Print what scripts can name, as a definition file for editors: facts, lists, parameters, functions.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  countersign rules definitions ./rules > ./rules/facts.d.rhai")]
+pub(super) struct Definitions {
+    #[command(flatten)]
+    folder: Folder,
+}
+
+pub(super) fn definitions(args: &Definitions) -> Result<Printed, Failed> {
+    Ok(rules::definitions::definitions(&load(&args.folder)?).into())
+}
+
 pub(super) fn check(args: &Check) -> Printed {
     let checked = match snapshot(&args.folder.dir) {
         Ok(files) => check::check(files, &now()),

@@ -24,6 +24,7 @@ pub(super) struct Args {
 enum Command {
     Check(check::Check),
     Test(check::Test),
+    Definitions(check::Definitions),
     Eval(eval::Eval),
     Explain(explain::Explain),
     Backtest(backtest::Backtest),
@@ -46,6 +47,7 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
     match args.command {
         Command::Check(args) => Ok(check::check(&args)),
         Command::Test(args) => check::test(&args),
+        Command::Definitions(args) => check::definitions(&args),
         Command::Eval(args) => eval::eval(args).await,
         Command::Explain(args) => explain::explain(args).await,
         Command::Backtest(args) => backtest::backtest(args).await,
