@@ -8,6 +8,7 @@ use crate::budget;
 use crate::diagnostic::Diagnostic;
 use crate::ending;
 use crate::header::Mode;
+use crate::masked;
 use crate::rule::{Rule, place};
 use crate::ruleset::Ruleset;
 use crate::settings::Combine;
@@ -25,6 +26,12 @@ pub(crate) fn advise(ruleset: &Ruleset, today: jiff::civil::Date) -> Vec<Diagnos
             warnings
                 .push(whole_file(rule, "out-of-season", message).help("remove it, or give it a new until"));
         }
+        let shown = ruleset.schema.iter().flat_map(|schema| masked::shown(rule, schema));
+        warnings.extend(shown.map(|(path, position)| {
+            let message = format!("{path} is masked, and this verdict's text shows it");
+            at(rule, position, "masked-fact", message)
+                .help("the text is stored, logged and sent to the workflow")
+        }));
         if rule.header.mode != Mode::Off {
             shapes(rule, &mut warnings);
         }

@@ -40,6 +40,7 @@ pub mod cases;
 pub mod check;
 pub mod definitions;
 pub mod explain;
+mod masked;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
