@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use ops::orders::{SampleOrder, Story, sample};
-use ops::world::{Options, eventually};
+use ops::world::eventually;
 use statemachine::status::Status;
 
 use crate::journey::{
-    SOON, all_ended, assert_one_decision, assert_one_decision_each, in_world, orders_of, quick, start,
-    stored, task_that, through,
+    SOON, all_ended, assert_one_decision, assert_one_decision_each, in_world, orders_of, patient, quick,
+    start, stored, task_that, through,
 };
 use crate::proxy::{Proxy, Reached, Step, Trap, Way};
 
@@ -43,7 +43,7 @@ fn orders() -> Vec<(SampleOrder, (Step, Way, &'static str))> {
 
 #[tokio::test]
 async fn a_kill_in_each_window_neither_loses_nor_doubles_a_decision() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let (orders, windows): (Vec<_>, Vec<_>) = orders().into_iter().unzip();
         start(world, &orders).await;
         let tasks = stored(world, &orders).await;
@@ -81,7 +81,7 @@ async fn a_kill_in_each_window_neither_loses_nor_doubles_a_decision() {
 
 #[tokio::test]
 async fn a_lost_answer_at_each_step_changes_nothing() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let steps = [Step::Decide, Step::CallBack, Step::Settle];
         let mut caught = Vec::new();
         for (story, steps) in [
@@ -125,7 +125,7 @@ async fn twenty_kills_at_random_under_load_lose_nothing() {
     let seed = fastrand::u64(..1_000_000);
     println!("seed {seed}");
     let mut rng = Rng::with_seed(seed);
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let orders = sample(KILLS * ORDERS_A_LIFE, seed);
         let mut hits = BTreeMap::new();
         for (life, orders) in orders.chunks(ORDERS_A_LIFE).enumerate() {

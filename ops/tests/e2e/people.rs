@@ -12,7 +12,7 @@ use statemachine::task::Task;
 use tokio::time::Instant;
 
 use crate::journey::{
-    SOON, assert_one_decision, in_world, orders_of, quick, start, stored, task_that, through,
+    SOON, assert_one_decision, in_world, orders_of, patient, quick, start, stored, task_that, through,
 };
 use crate::proxy::{Proxy, Step, Way};
 
@@ -36,7 +36,7 @@ fn decision(outcome: &str, by: &str) -> Value {
 
 #[tokio::test]
 async fn the_command_line_lists_shows_and_decides() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let worker = world.start_worker("worker", quick()).await.unwrap();
         let orders = orders_of(Story::Middling, 2);
         start(world, &orders).await;
@@ -77,7 +77,7 @@ async fn the_command_line_lists_shows_and_decides() {
 
 #[tokio::test]
 async fn an_aborted_workflow_expires_its_task_and_a_late_approval_is_told_so() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let worker = world.start_worker("worker", quick()).await.unwrap();
         let orders = orders_of(Story::NewCustomer, 2);
         let arns = start(world, &orders).await;
@@ -103,7 +103,7 @@ async fn an_aborted_workflow_expires_its_task_and_a_late_approval_is_told_so() {
 
 #[tokio::test]
 async fn a_decision_whose_token_someone_else_closed_is_not_called_delivered() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let orders = [orders_of(Story::SmallKnown, 1), orders_of(Story::Sanctioned, 1)].concat();
         let arns = start(world, &orders).await;
         let tasks = stored(world, &orders).await;
@@ -135,7 +135,7 @@ async fn a_decision_whose_token_someone_else_closed_is_not_called_delivered() {
 
 #[tokio::test]
 async fn of_a_person_and_a_rule_the_first_write_wins() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let orders = orders_of(Story::SmallKnown, 2);
         start(world, &orders).await;
         let tasks = stored(world, &orders).await;
@@ -168,7 +168,7 @@ async fn of_a_person_and_a_rule_the_first_write_wins() {
 
 #[tokio::test]
 async fn of_two_people_one_decides_and_the_other_is_told_who() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let [first, second] = [
             world.start_worker("first", quick()).await.unwrap(),
             world.start_worker("second", quick()).await.unwrap(),
@@ -201,7 +201,7 @@ async fn of_two_people_one_decides_and_the_other_is_told_who() {
 
 #[tokio::test]
 async fn the_original_definition_is_decided_by_a_person() {
-    let options = Options { other_state_machines: "original*".to_owned(), ..Options::default() };
+    let options = Options { other_state_machines: "original*".to_owned(), ..patient() };
     in_world(options, async |world| {
         let worker = world.start_worker("worker", quick()).await.unwrap();
         let original = include_str!("../../../statemachine/tests/it/data/seed-state-machine.json");
@@ -239,7 +239,7 @@ async fn the_original_definition_is_decided_by_a_person() {
 
 #[tokio::test]
 async fn a_workflow_that_stops_waiting_expires_what_nobody_decided() {
-    let options = Options { approval_timeout_seconds: 4, ..Options::default() };
+    let options = Options { approval_timeout_seconds: 4, ..patient() };
     in_world(options, async |world| {
         let worker = world.start_worker("worker", quick()).await.unwrap();
         let orders = orders_of(Story::Middling, 1);
