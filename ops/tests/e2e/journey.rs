@@ -130,17 +130,21 @@ pub(crate) async fn assert_one_decision_each(world: &World, tasks: &[Task]) {
     futures::stream::iter(tasks).for_each_concurrent(16, |task| assert_one_decision(world, task)).await;
 }
 
-/// The lines of a worker's log with this in them, and their times, as JSON.
-pub(crate) fn log_lines(log: &Path, part: &str) -> Vec<(Timestamp, Value)> {
+/// The lines of a worker's log, with their times, as JSON.
+pub(crate) fn log_lines(log: &Path) -> Vec<(Timestamp, Value)> {
+    lines_with(log, "")
+}
+
+/// When a worker logged a line with this in it, after a time.
+pub(crate) fn logged_after(log: &Path, after: Timestamp, part: &str) -> Option<Timestamp> {
+    lines_with(log, part).into_iter().map(|(at, _)| at).find(|at| *at > after)
+}
+
+fn lines_with(log: &Path, part: &str) -> Vec<(Timestamp, Value)> {
     let text = std::fs::read_to_string(log).unwrap_or_default();
     let lines = text.lines().filter(|line| line.contains(part)).filter_map(|line| {
         let line: Value = serde_json::from_str(line).ok()?;
         Some((line["timestamp"].as_str()?.parse().ok()?, line))
     });
     lines.collect()
-}
-
-/// When a worker logged a line with this in it, after a time.
-pub(crate) fn logged_after(log: &Path, after: Timestamp, part: &str) -> Option<Timestamp> {
-    log_lines(log, part).into_iter().map(|(at, _)| at).find(|at| *at > after)
 }
