@@ -9,8 +9,7 @@ use ops::world::eventually;
 use statemachine::status::Status;
 
 use crate::journey::{
-    SOON, all_ended, assert_one_decision, assert_one_decision_each, in_world, orders_of, patient, quick,
-    start, stored, task_that, through,
+    SOON, all_ended, assert_one_decision_each, in_world, orders_of, patient, quick, start, stored, through,
 };
 use crate::proxy::{Proxy, Reached, Step, Trap, Way};
 
@@ -72,8 +71,8 @@ async fn a_kill_in_each_window_neither_loses_nor_doubles_a_decision() {
             if is_stored {
                 assert_eq!(before.decision, after.decision, "{window}");
             }
-            assert_one_decision(world, after).await;
         }
+        assert_one_decision_each(world, &after).await;
         heir
     })
     .await;
@@ -103,13 +102,8 @@ async fn a_lost_answer_at_each_step_changes_nothing() {
             let sprung = tokio::time::timeout(SOON, trap.sprung()).await;
             assert!(sprung.is_ok(), "the answer of {step:?} is lost");
         }
-        for order in &orders {
-            let task = task_that(world, &order.id, "ended", |task| {
-                task.status.is_final() || task.status == Status::Escalated
-            })
-            .await;
-            assert_one_decision(world, &task).await;
-        }
+        let tasks = all_ended(world, orders.len(), SOON).await;
+        assert_one_decision_each(world, &tasks).await;
         worker
     })
     .await;

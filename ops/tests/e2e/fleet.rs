@@ -79,7 +79,11 @@ async fn a_drained_worker_ends_with_0_and_its_heir_reads_on_at_once() {
         assert_eq!(status.unwrap().and_then(|status| status.code()), Some(0));
 
         let took = taken_over(std::slice::from_ref(&second.log), asked).await;
-        println!("SIGTERM to the heir's first look at the shard: {took:.2} s");
+        let released = logged_after(&world.dir().join("first.log"), asked, "lease shard|").unwrap();
+        println!(
+            "SIGTERM to the heir's first look at the shard: {took:.2} s, of which the drain took {:.2} s",
+            released.duration_since(asked).as_secs_f64()
+        );
         assert!(took < 10.0, "the lease was released, not left to run out: {took} s");
         let tasks = all_ended(world, orders.len(), SOON).await;
         assert_one_decision_each(world, &tasks).await;

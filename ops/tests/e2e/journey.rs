@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use aws_sdk_sfn::types::ExecutionStatus;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -125,9 +126,38 @@ pub(crate) async fn assert_one_decision(world: &World, task: &Task) {
     assert_eq!(received.map(json), Some(json(&decision.payload)), "{}", task.order_id);
 }
 
-/// Holds every task against its workflow.
+/// Holds every task against its workflow, and against all that the table has ever held.
 pub(crate) async fn assert_one_decision_each(world: &World, tasks: &[Task]) {
     futures::stream::iter(tasks).for_each_concurrent(16, |task| assert_one_decision(world, task)).await;
+    assert_no_decision_changed(world).await;
+}
+
+/// Reads the table's stream from its start: a decision, once stored, is never another, and nothing leaves a final status.
+async fn assert_no_decision_changed(world: &World) {
+    let (streams, arn) = (&world.clients.streams, &world.stack.tasks_stream_arn);
+    let described = streams.describe_stream().stream_arn(arn).send().await.unwrap();
+    // The emulator has one shard a stream.
+    let shard = described.stream_description().unwrap().shards()[0].shard_id().unwrap().to_owned();
+    let request = streams.get_shard_iterator().stream_arn(arn).shard_id(shard);
+    let start = request.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
+    let mut iterator = start.shard_iterator;
+    let mut seen: HashMap<String, (Option<String>, Status)> = HashMap::new();
+    while let Some(at) = iterator {
+        let page = streams.get_records().shard_iterator(at).send().await.unwrap();
+        for image in page.records().iter().filter_map(|record| record.dynamodb()?.new_image()) {
+            let text = |name: &str| image.get(name).and_then(|value| value.as_s().ok()).cloned();
+            let decision = image.get("decision").and_then(|value| value.as_m().ok());
+            let decision = decision.and_then(|map| map.get("id")?.as_s().ok()).cloned();
+            let (id, status) = (text("taskId").unwrap(), Status::parse(&text("status").unwrap()).unwrap());
+            let before = seen.insert(id.clone(), (decision.clone(), status));
+            if let Some((was_decided, was)) = before {
+                assert!(was_decided.is_none() || was_decided == decision, "task {id} was decided twice");
+                assert!(!was.is_final() || was == status, "task {id} left {was} for {status}");
+            }
+        }
+        iterator = page.next_shard_iterator.filter(|_| !page.records.unwrap_or_default().is_empty());
+    }
+    assert!(!seen.is_empty(), "the stream holds what the table held");
 }
 
 /// The lines of a worker's log, with their times, as JSON.

@@ -136,31 +136,45 @@ async fn a_decision_whose_token_someone_else_closed_is_not_called_delivered() {
 #[tokio::test]
 async fn of_a_person_and_a_rule_the_first_write_wins() {
     in_world(patient(), async |world| {
-        let orders = orders_of(Story::SmallKnown, 2);
+        let orders = orders_of(Story::SmallKnown, 3);
         start(world, &orders).await;
         let tasks = stored(world, &orders).await;
         let proxy = Proxy::start(&world.emulator).await.unwrap();
-        // The rule's decision write is on its way for one task, and answered but unknown to the worker for the other.
+        // The rule's decision write is on its way for two tasks, and answered but unknown to the worker for one.
         let mut late = proxy.hold(Step::Decide, Way::There, &tasks[0].id);
-        let mut early = proxy.hold(Step::Decide, Way::Back, &tasks[1].id);
+        let mut between = proxy.hold(Step::Decide, Way::There, &tasks[1].id);
+        let mut early = proxy.hold(Step::Decide, Way::Back, &tasks[2].id);
         let ruling = world.start_worker("ruling", through(&proxy.url)).await.unwrap();
-        for trap in [&mut late, &mut early] {
+        for trap in [&mut late, &mut between, &mut early] {
             tokio::time::timeout(SOON, trap.sprung()).await.unwrap();
         }
 
-        let serving = world.start_worker("serving", quick()).await.unwrap();
-        let answer = world.decide(&serving, &tasks[0].id, &decision("rejected", "ada")).await.unwrap();
+        let office = Proxy::start(&world.emulator).await.unwrap();
+        let serving = world.start_worker("serving", through(&office.url)).await.unwrap();
+        let by_ada = decision("rejected", "ada");
+        let answer = world.decide(&serving, &tasks[0].id, &by_ada).await.unwrap();
         assert_eq!(answer.status, 200, "{}", answer.body);
-        let answer = world.decide(&serving, &tasks[1].id, &decision("rejected", "ada")).await.unwrap();
+        late.release();
+        let answer = world.decide(&serving, &tasks[2].id, &by_ada).await.unwrap();
         assert_eq!(answer.status, 409, "{}", answer.body);
         assert!(answer.body.contains("by rule small-order"), "{}", answer.body);
-        late.release();
         early.release();
 
-        let task = settled(world, &orders[0]).await;
-        assert_eq!(task.decision.map(|decision| decision.decided_by), Some(person("ada")));
-        let task = settled(world, &orders[1]).await;
-        assert_eq!(task.decision.map(|decision| decision.decided_by), Some(DecidedBy::Rule));
+        // The rule's write comes when the person's decision is stored and not yet sent.
+        let mut unsent = office.hold(Step::CallBack, Way::There, &tasks[1].id);
+        let rule = async {
+            tokio::time::timeout(SOON, unsent.sprung()).await.unwrap();
+            between.release();
+            task_that(world, &orders[1].id, "settled", |task| task.status.is_final()).await;
+            unsent.release();
+        };
+        let (answer, ()) = futures::future::join(world.decide(&serving, &tasks[1].id, &by_ada), rule).await;
+        assert_eq!(answer.unwrap().status, 200, "the worker that met the person's decision sent it");
+
+        for (order, by) in orders.iter().zip([person("ada"), person("ada"), DecidedBy::Rule]) {
+            let task = settled(world, order).await;
+            assert_eq!(task.decision.map(|decision| decision.decided_by), Some(by));
+        }
         (ruling, serving)
     })
     .await;
