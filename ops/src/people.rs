@@ -10,6 +10,7 @@ use reqwest::RequestBuilder;
 use serde_json::Value;
 use statemachine::token::TaskId;
 
+use crate::clients::ROOT_KEY;
 use crate::processes::command;
 use crate::worker::Worker;
 use crate::world::World;
@@ -59,6 +60,8 @@ impl World {
     pub async fn countersign(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = command(&self.binaries().countersign);
         command.args(arguments);
+        // A person with the rights of an operator: some commands reach the tables themselves.
+        command.env("AWS_ACCESS_KEY_ID", ROOT_KEY).env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
         let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
         self.note(&output.stdout)?;
         self.note(&output.stderr)?;

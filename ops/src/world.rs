@@ -164,6 +164,17 @@ impl World {
         worker::Worker::start(start).await
     }
 
+    /// A configuration file with which the command line finds this world's tables.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be written.
+    pub fn command_line_config(&self) -> Result<PathBuf> {
+        let path = self.dir.path().join("command-line.toml");
+        std::fs::write(&path, self.worker_config(&WorkerOptions::default()))?;
+        Ok(path)
+    }
+
     fn worker_config(&self, options: &WorkerOptions) -> String {
         // JSON's strings are TOML's.
         let quoted = |text: &str| Value::from(text).to_string();

@@ -57,6 +57,8 @@ impl Pipeline {
             if !guard.is_live() {
                 return Err(Lost);
             }
+            let ruleset = self.rules.pin();
+            let is_wanted = !self.follows_published || self.gate.is_wanted(ruleset.sha256());
             let attempt = match self.gate.permit() {
                 Permit::Unknown => {
                     sleep(HELD).await;
@@ -71,7 +73,11 @@ impl Pipeline {
                         Kept::default(),
                     )
                 }
-                Permit::Automatic => self.attempt(task, &mut paid).await,
+                Permit::Automatic if !is_wanted => {
+                    sleep(HELD).await;
+                    continue;
+                }
+                Permit::Automatic => self.attempt(task, ruleset, &mut paid).await,
             };
             let error = match attempt {
                 Attempt::Unknown(error) => error,
@@ -97,8 +103,7 @@ impl Pipeline {
         }
     }
 
-    async fn attempt(&self, task: &Task, paid: &mut Option<Arc<Ruleset>>) -> Attempt {
-        let ruleset = self.rules.pin();
+    async fn attempt(&self, task: &Task, ruleset: Arc<Ruleset>, paid: &mut Option<Arc<Ruleset>>) -> Attempt {
         let started = Instant::now();
         let evaluation = ruleset.evaluate(&decision::facts(task));
         self.metrics.evaluated(started.elapsed());

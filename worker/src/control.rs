@@ -89,6 +89,12 @@ impl Gate {
         self.lock().as_ref().map(|seen| seen.control.clone())
     }
 
+    /// Whether a set may decide for a fleet that follows the published one: it is the very one that the item names. A
+    /// worker that has not loaded it yet holds.
+    pub fn is_wanted(&self, sha256: &str) -> bool {
+        self.lock().as_ref().is_some_and(|seen| seen.control.active.as_deref() == Some(sha256))
+    }
+
     fn see(&self, control: Control, at: Instant) {
         *self.lock() = Some(Seen { control, at });
     }

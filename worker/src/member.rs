@@ -57,7 +57,6 @@ pub struct Member {
     control: ControlTable,
     limits: Limits,
     tasks_table: String,
-    is_published: bool,
 }
 
 impl Member {
@@ -77,6 +76,7 @@ impl Member {
             executions: Executions::new(clients.sfn.clone()),
             control: control.clone(),
             rules,
+            follows_published: config.rules.source == RulesSource::Published,
             gate: Gate::default(),
             spend: Spend::default(),
             send_budget: Budget::new(config.budgets.send_task),
@@ -97,7 +97,6 @@ impl Member {
             closed_queue: config.queues.closed_executions.clone(),
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
             tasks_table: config.tables.tasks.clone(),
-            is_published: config.rules.source == RulesSource::Published,
             clients,
             control,
         }
@@ -135,7 +134,13 @@ impl Member {
         let (gate, rules, metrics) =
             (pipeline.gate.clone(), pipeline.rules.clone(), pipeline.metrics.clone());
         beside.spawn(control::follow(table.clone(), gate, metrics.clone(), seen));
-        beside.spawn(active_rules::follow_published(table, rules, metrics, control, self.is_published));
+        beside.spawn(active_rules::follow_published(
+            table,
+            rules,
+            metrics,
+            control,
+            pipeline.follows_published,
+        ));
         let mut consumer = JoinSet::new();
         if let Some(queue_url) = &self.closed_queue {
             let closed = ClosedExecutions {

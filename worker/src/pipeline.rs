@@ -58,6 +58,8 @@ pub struct Pipeline {
     pub control: ControlTable,
     /// The active ruleset, and the one that is tried beside it.
     pub rules: ActiveRules,
+    /// Only the published set may decide.
+    pub follows_published: bool,
     /// Whether rules decide at all.
     pub gate: Gate,
     /// What they may approve in an hour.

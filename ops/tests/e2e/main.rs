@@ -15,4 +15,5 @@ mod fleet;
 mod ingest;
 mod leftovers;
 mod people;
+mod publication;
 mod rulesets;

@@ -15,7 +15,7 @@ use crate::journey::{SOON, in_world, log_lines, logged_after, orders_of, quick, 
 const SMALL_ORDER: &str = "rules/50-small-order.rhai";
 
 /// A copy of the sample rules to edit, in the world's folder.
-fn copied_rules(world: &World) -> PathBuf {
+pub(crate) fn copied_rules(world: &World) -> PathBuf {
     fn copy(from: &Path, to: &Path) {
         fs::create_dir_all(to).unwrap();
         for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {

@@ -82,6 +82,7 @@ impl Office {
             executions: Executions::new(clients.sfn.clone()),
             control: ControlTable::new(clients.dynamodb.clone(), "control"),
             rules: ActiveRules::new(ruleset),
+            follows_published: false,
             gate: Gate::default(),
             spend: Spend::default(),
             send_budget: Budget::new(1_000),

@@ -1,0 +1,303 @@
+//! What a whole fleet obeys: published, tried and rolled back rulesets, the automation switch, and hourly caps, on three
+//! workers under load.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use ops::orders::Story;
+use ops::worker::Worker;
+use ops::world::{Options, WorkerOptions, World, eventually};
+use rust_decimal::Decimal;
+use serde_json::Value;
+use statemachine::decision::{DecidedBy, Outcome};
+use statemachine::status::Status;
+use statemachine::task::Task;
+
+use crate::journey::{SOON, all_ended, assert_one_decision_each, in_world, orders_of, quick, start};
+use crate::rulesets::copied_rules;
+
+/// How old the state that an automatic decision obeys may be.
+const OBEYED: SignedDuration = SignedDuration::from_secs(2);
+
+fn published() -> WorkerOptions {
+    let mut options = quick();
+    options.variables.push(("COUNTERSIGN_RULES__SOURCE".to_owned(), "published".to_owned()));
+    options
+}
+
+/// Runs the command line against this world; gives what it prints.
+async fn countersign(world: &World, config: &Path, arguments: &[&str]) -> String {
+    let config = config.to_string_lossy();
+    let output = world.countersign(&[arguments, &["--config", &config]].concat()).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {text}{errors}");
+    text
+}
+
+/// A folder with the sample rules whose small orders are approved by this code, and with more settings.
+fn ruleset(world: &World, code: &str, settings: &str) -> PathBuf {
+    let from = copied_rules(world);
+    let dir = world.dir().join(format!("rules-{code}"));
+    fs::rename(from, &dir).unwrap();
+    let rule = dir.join("rules/50-small-order.rhai");
+    let text = fs::read_to_string(&rule).unwrap();
+    fs::write(&rule, text.replace("\"small-order\"", &format!("\"{code}\""))).unwrap();
+    // The sample's cases name the sample's code; tests are no part of the version.
+    let _ = fs::remove_dir_all(dir.join("tests"));
+    let file = dir.join("ruleset.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    fs::write(file, format!("{text}\n{settings}")).unwrap();
+    dir
+}
+
+async fn fleet(world: &World) -> Vec<Worker> {
+    let mut fleet = Vec::new();
+    for name in ["w0", "w1", "w2"] {
+        fleet.push(world.start_worker(name, published()).await.unwrap());
+    }
+    fleet
+}
+
+/// Waits until every worker shows what it should; gives the seconds since `since`.
+async fn all_follow(
+    world: &World,
+    fleet: &[Worker],
+    since: Timestamp,
+    what: &str,
+    is_so: impl Fn(&Value) -> bool,
+) {
+    eventually(SOON, &format!("every worker shows {what}"), async || {
+        for worker in fleet {
+            if !is_so(&world.get(worker, "/v1/status").await?.json()) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    })
+    .await
+    .unwrap();
+    println!(
+        "{what}: the whole fleet follows after {:.2} s",
+        Timestamp::now().duration_since(since).as_secs_f64()
+    );
+}
+
+/// Which sets decided from when on, and when rules did not decide at all, from the fleet's own history.
+#[derive(Debug, Default)]
+struct History {
+    active: Vec<(Timestamp, String)>,
+    pauses: Vec<(Timestamp, Timestamp)>,
+}
+
+impl History {
+    async fn read(world: &World, config: &Path) -> History {
+        let text = countersign(world, config, &["rules", "history", "--format", "json"]).await;
+        let lines: Vec<Value> = serde_json::from_str(&text).unwrap();
+        let mut history = History::default();
+        for line in lines.iter().rev() {
+            let at: Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+            match line["event"].as_str().unwrap() {
+                "publish" | "rollback" => {
+                    history.active.push((at, line["ruleset"].as_str().unwrap().to_owned()));
+                }
+                "pause" => history.pauses.push((at, Timestamp::MAX)),
+                "resume" => history.pauses.last_mut().unwrap().1 = at,
+                _ => {}
+            }
+        }
+        history
+    }
+
+    /// Whether a set was active at some moment of the two seconds before.
+    fn was_active(&self, ruleset: &str, before: Timestamp) -> bool {
+        let ends = self.active.iter().skip(1).map(|(at, _)| *at).chain([Timestamp::MAX]);
+        let mut spans = self.active.iter().zip(ends);
+        spans.any(|((from, set), to)| set == ruleset && *from <= before && to >= before - OBEYED)
+    }
+
+    /// Whether rules could decide at some moment of the two seconds before.
+    fn was_running(&self, before: Timestamp) -> bool {
+        self.pauses.iter().all(|(from, to)| before - OBEYED <= *from || before >= *to)
+    }
+}
+
+#[tokio::test]
+async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
+    in_world(Options::default(), async |world| {
+        let (first, second) = (ruleset(world, "first", ""), ruleset(world, "second", ""));
+        let config = world.command_line_config().unwrap();
+        let publish = async |dir: &Path, more: &[&str]| {
+            let dir = dir.to_string_lossy();
+            let since = Timestamp::now();
+            let arguments = [&["rules", "publish", &dir, "--message", "a test"], more].concat();
+            countersign(world, &config, &arguments).await;
+            since
+        };
+        publish(&first, &[]).await;
+        let fleet = fleet(world).await;
+        let label = |status: &Value| status["ruleset"]["sha256"].as_str().unwrap_or_default().to_owned();
+        let before = label(&world.get(&fleet[0], "/v1/status").await.unwrap().json());
+
+        let stop = AtomicBool::new(false);
+        let orders = orders_of(Story::SmallKnown, 400);
+        let load = async {
+            let mut started = 0;
+            for batch in orders.chunks(4) {
+                if stop.load(Ordering::Relaxed) {
+                    break;
+                }
+                start(world, batch).await;
+                started += batch.len();
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            started
+        };
+        let changes = async {
+            let since = publish(&second, &["--shadow"]).await;
+            shadowed(world, &fleet).await;
+            println!("shadow: counted after {:.2} s", Timestamp::now().duration_since(since).as_secs_f64());
+            let since = publish(&second, &[]).await;
+            all_follow(world, &fleet, since, "publish", |status| label(status) != before).await;
+            let since = Timestamp::now();
+            countersign(world, &config, &["rules", "rollback", "--message", "back"]).await;
+            all_follow(world, &fleet, since, "rollback", |status| label(status) == before).await;
+            let since = Timestamp::now();
+            countersign(world, &config, &["automation", "pause", "--reason", "a drill"]).await;
+            all_held(world, &fleet, since, true).await;
+            // Some orders must meet the pause.
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            let since = Timestamp::now();
+            countersign(world, &config, &["automation", "resume", "--reason", "over"]).await;
+            all_held(world, &fleet, since, false).await;
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            stop.store(true, Ordering::Relaxed);
+        };
+        let (started, ()) = futures::future::join(load, changes).await;
+        let tasks = all_ended(world, started, SOON * 2).await;
+        assert_one_decision_each(world, &tasks).await;
+        obeyed(&History::read(world, &config).await, &tasks);
+        fleet
+    })
+    .await;
+}
+
+/// Waits until some worker has counted the active and the shadow set's outcomes on the same orders.
+async fn shadowed(world: &World, fleet: &[Worker]) {
+    eventually(SOON, "the shadow is counted", async || {
+        for worker in fleet {
+            let metrics = world.get(worker, "/metrics").await?.body;
+            let mut lines =
+                metrics.lines().filter(|line| line.starts_with("countersign_shadow_evaluations_total"));
+            if lines.any(|line| !line.ends_with(" 0")) {
+                return Ok(Some(()));
+            }
+        }
+        Ok(None)
+    })
+    .await
+    .unwrap();
+}
+
+async fn all_held(world: &World, fleet: &[Worker], since: Timestamp, held: bool) {
+    let wanted = format!("countersign_automation_held {}", u8::from(held));
+    eventually(SOON, &wanted, async || {
+        for worker in fleet {
+            if !world.get(worker, "/metrics").await?.body.lines().any(|line| line == wanted) {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    })
+    .await
+    .unwrap();
+    println!("{wanted}: after {:.2} s", Timestamp::now().duration_since(since).as_secs_f64());
+}
+
+/// Holds every answer against the history: by a set that was active, and by none while paused.
+fn obeyed(history: &History, tasks: &[Task]) {
+    let (mut by_set, mut paused, mut shadowed) = (BTreeMap::<String, usize>::new(), 0, 0);
+    for task in tasks {
+        shadowed += usize::from(task.shadow.is_some());
+        if let Some(decision) = &task.decision {
+            assert_eq!(decision.decided_by, DecidedBy::Rule);
+            let at: Timestamp = decision.decided_at.parse().unwrap();
+            let ruleset = decision.ruleset.clone().unwrap();
+            assert!(history.was_active(&ruleset, at), "{ruleset} decided at {at}: {history:?}");
+            assert!(history.was_running(at), "a rule decided at {at}: {history:?}");
+            *by_set.entry(ruleset).or_default() += 1;
+        } else {
+            assert_eq!(task.escalation.as_ref().map(|why| why.code.as_str()), Some("automation-paused"));
+            paused += 1;
+        }
+    }
+    println!(
+        "{} tasks: decided {by_set:?}, {paused} left to people while paused, {shadowed} shadowed",
+        tasks.len()
+    );
+    assert_eq!(by_set.len(), 2, "both sets decided");
+    assert!(paused > 0 && shadowed > 0);
+}
+
+const APPROVALS: usize = 30;
+const AMOUNT: &str = "600";
+
+#[tokio::test]
+async fn a_fleet_never_approves_above_its_hourly_caps() {
+    for settings in [
+        format!("[budget]\napprovals_per_hour = {APPROVALS}\n"),
+        format!("[budget]\namount = \"order.amount\"\namount_per_hour = \"{AMOUNT}\"\n"),
+    ] {
+        in_world(Options::default(), async |world| {
+            let dir = ruleset(world, "capped", &settings);
+            let config = world.command_line_config().unwrap();
+            let arguments = ["rules", "publish", &dir.to_string_lossy(), "--message", "a cap"];
+            countersign(world, &config, &arguments).await;
+            let fleet = fleet(world).await;
+            let orders = orders_of(Story::SmallKnown, 120);
+            start(world, &orders).await;
+            let tasks = all_ended(world, orders.len(), SOON * 2).await;
+            assert_one_decision_each(world, &tasks).await;
+            within_cap(&tasks, settings.contains("approvals"));
+            fleet
+        })
+        .await;
+    }
+}
+
+/// Sums what was approved, hour by hour: a test that runs over the hour has two caps.
+fn within_cap(tasks: &[Task], by_count: bool) {
+    let mut hours = BTreeMap::<String, (usize, Decimal)>::new();
+    for task in tasks {
+        let Some(decision) = &task.decision else {
+            assert_eq!(task.status, Status::Escalated);
+            assert_eq!(task.escalation.as_ref().map(|why| why.code.as_str()), Some("budget-exhausted"));
+            continue;
+        };
+        assert_eq!(decision.outcome, Outcome::Approved);
+        let order: Value = serde_json::from_str(task.order.as_deref().unwrap()).unwrap();
+        let hour = hours.entry(decision.decided_at[..13].to_owned()).or_default();
+        hour.0 += 1;
+        hour.1 += order["amount"].to_string().parse::<Decimal>().unwrap();
+    }
+    println!("approved by hour, count and sum: {hours:?}");
+    let most = AMOUNT.parse::<Decimal>().unwrap();
+    for (count, sum) in hours.values() {
+        if by_count {
+            assert!(*count <= APPROVALS, "{count} approvals");
+        } else {
+            assert!(*sum <= most, "{sum} approved");
+        }
+    }
+    let (count, sum) = hours.values().fold((0, Decimal::ZERO), |all, hour| (all.0 + hour.0, all.1 + hour.1));
+    // A little below at most: three workers give up no more than a chunk each.
+    if by_count {
+        assert!(count >= APPROVALS - 3, "only {count} approvals");
+    } else {
+        assert!(sum >= most * Decimal::new(7, 1), "only {sum} approved");
+    }
+}
