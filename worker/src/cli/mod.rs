@@ -3,6 +3,7 @@
 mod automation;
 mod client;
 mod config;
+mod export;
 mod render;
 mod rules;
 mod run;
@@ -131,7 +132,7 @@ pub fn main() -> ExitCode {
 async fn dispatch(cli: Cli) -> ExitCode {
     let printed = match cli.command {
         Command::Run(args) => return run::run(args).await,
-        Command::Tasks(args) => tasks::tasks(args).await.map(Printed::from),
+        Command::Tasks(args) => Box::pin(tasks::tasks(args)).await,
         Command::Rules(args) => Box::pin(rules::rules(args)).await,
         Command::Automation(args) => automation::automation(args).await.map(Printed::from),
         Command::Status(args) => status::status(args).await.map(Printed::from),

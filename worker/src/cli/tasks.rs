@@ -7,7 +7,7 @@ use statemachine::token::TaskId;
 
 use super::client::{Answer, Api, Server};
 use super::render::json;
-use super::{EXIT_CODES, Failed, Format, show};
+use super::{EXIT_CODES, Failed, Format, Printed, export, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
 use crate::task_list::MAX_PAGE;
@@ -30,6 +30,7 @@ enum Command {
     Show(Show),
     Approve(Approve),
     Reject(Reject),
+    Export(export::Export),
 }
 
 /// List tasks: those that wait for a person, unless told otherwise.
@@ -105,30 +106,32 @@ struct Person {
     if_revision: Option<i64>,
 }
 
-pub(super) async fn tasks(args: Args) -> Result<String, Failed> {
+pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
     let api = args.server.connect()?;
-    match args.command {
+    let text = match args.command {
+        Command::Export(args) => return export::export(args).await,
         Command::List(list) => {
             let page = read(&api, list).await?;
             match args.format {
-                Format::Json => Ok(json(&page)?),
-                Format::Table => Ok(show::list(&page)),
+                Format::Json => json(&page)?,
+                Format::Table => show::list(&page),
             }
         }
         Command::Show(Show { id }) => {
             let task: TaskView = api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body;
             match args.format {
-                Format::Json => Ok(json(&task)?),
-                Format::Table => Ok(show::task(&task)),
+                Format::Json => json(&task)?,
+                Format::Table => show::task(&task),
             }
         }
         Command::Approve(Approve { id, reason, person }) => {
-            decide(&api, args.format, &id, Outcome::Approved, reason, person).await
+            decide(&api, args.format, &id, Outcome::Approved, reason, person).await?
         }
         Command::Reject(Reject { id, reason, person }) => {
-            decide(&api, args.format, &id, Outcome::Rejected, reason, person).await
+            decide(&api, args.format, &id, Outcome::Rejected, reason, person).await?
         }
-    }
+    };
+    Ok(text.into())
 }
 
 /// Reads pages until there are `limit` tasks or no more.

@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use futures::TryStreamExt as _;
-use jiff::tz::TimeZone;
 use rules::Ruleset;
 use rules::backtest::{self, Options, StoredTask};
 use tokio::sync::mpsc;
@@ -18,15 +17,12 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
 use super::{Failed, Folder, Printed, check, diff, eval};
-use crate::archive::Archive;
 use crate::cli::render::plain;
 use crate::cli::store::Store;
-use crate::cli::{Format, clock};
+use crate::cli::{Format, export};
 
 /// Tasks read ahead of the evaluation.
 const AHEAD: usize = 4_096;
-/// The most days that are read back.
-const MAX_DAYS: i64 = 3_660;
 
 /// Run a folder's rules over stored tasks, and show what they would have decided otherwise.
 ///
@@ -37,12 +33,12 @@ Examples:
   countersign rules backtest --since 30d
   countersign rules backtest ./rules --against ./rules-before --from export.jsonl --format json
 
-An export has one task a line, as `countersign tasks show --format json` prints it.")]
+An export is what `countersign tasks export` writes: one task a line.")]
 pub(super) struct Backtest {
     #[command(flatten)]
     folder: Folder,
     /// The days to read back from the tasks table, such as 30d
-    #[arg(long, value_name = "DAYS", value_parser = days, required_unless_present = "from")]
+    #[arg(long, value_name = "DAYS", value_parser = export::days, required_unless_present = "from")]
     since: Option<i64>,
     /// A file of tasks instead of the table
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
@@ -58,12 +54,6 @@ pub(super) struct Backtest {
     format: Format,
     #[command(flatten)]
     store: Store,
-}
-
-fn days(text: &str) -> Result<i64, String> {
-    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
-    days.filter(|days| (0..=MAX_DAYS).contains(days))
-        .ok_or_else(|| format!("{text:?} is not a number of days, such as 30d"))
 }
 
 pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
@@ -121,11 +111,8 @@ async fn read(args: &Backtest, sender: mpsc::Sender<StoredTask>) -> Result<Readi
         let file = File::open(&path).with_context(|| format!("{}: cannot be opened", path.display()))?;
         return Ok(tokio::task::spawn_blocking(move || send_lines(BufReader::new(file), &path, &sender)));
     }
-    let opened = args.store.open().await?;
-    let today = clock().now().to_zoned(TimeZone::UTC).date();
-    let days = args.since.unwrap_or_default();
-    let since = today.checked_sub(jiff::Span::new().days(days)).context("--since goes too far back")?;
-    let archive = Archive::new(opened.clients.dynamodb, &opened.config.tables.tasks);
+    let (since, today) = export::period(args.since.unwrap_or_default())?;
+    let archive = export::archive(args.store.open().await?);
     let reading = async move {
         let tasks = archive.tasks(since, today);
         let mut tasks = std::pin::pin!(tasks);
@@ -175,19 +162,6 @@ async fn watched(
         if is_watched {
             // Who closed standard error does not watch.
             let _ = write!(io::stderr(), "\r{} tasks", done.load(Ordering::Relaxed));
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_number_of_days_is_read_back() {
-        assert_eq!(days("30d"), Ok(30));
-        for text in ["30", "d", "-1d", "4000d", "1w"] {
-            assert!(days(text).is_err(), "{text}");
         }
     }
 }

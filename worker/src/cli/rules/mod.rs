@@ -58,3 +58,9 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
         Command::Unshadow(args) => publish::unshadow(args).await,
     }
 }
+
+/// Reads one line of an export.
+#[cfg(test)]
+pub(super) fn parse_task(line: &str) -> anyhow::Result<::rules::backtest::StoredTask> {
+    eval::parse(line, false)
+}

@@ -1,0 +1,127 @@
+//! `countersign tasks export`: stored tasks as lines of JSON, for a backtest elsewhere.
+
+use std::io::{self, BufWriter, Write as _};
+
+use anyhow::Context as _;
+use futures::TryStreamExt as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use rules::backtest::StoredTask;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::store::{Opened, Store};
+use super::{Failed, Printed, clock};
+use crate::archive::Archive;
+
+/// The most days that are read back.
+const MAX_DAYS: i64 = 3_660;
+
+/// Write stored tasks as lines of JSON: what the rules saw, never the token.
+///
+/// Tasks that settled in these days, and every open one.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  countersign tasks export --since 30d > export.jsonl
+  countersign rules backtest ./rules --against ./rules-before --from export.jsonl")]
+pub(super) struct Export {
+    /// The days to read back, such as 30d
+    #[arg(long, value_name = "DAYS", value_parser = days)]
+    since: i64,
+    #[command(flatten)]
+    store: Store,
+}
+
+/// Reads a number of days, such as `30d`.
+pub(super) fn days(text: &str) -> Result<i64, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    days.filter(|days| (0..=MAX_DAYS).contains(days))
+        .ok_or_else(|| format!("{text:?} is not a number of days, such as 30d"))
+}
+
+/// The first day to read and the last.
+pub(super) fn period(days: i64) -> anyhow::Result<(Date, Date)> {
+    let today = clock().now().to_zoned(TimeZone::UTC).date();
+    let since = today.checked_sub(jiff::Span::new().days(days)).context("--since goes too far back")?;
+    Ok((since, today))
+}
+
+/// The tasks table of some settings.
+pub(super) fn archive(opened: Opened) -> Archive {
+    Archive::new(opened.clients.dynamodb, &opened.config.tables.tasks)
+}
+
+pub(super) async fn export(args: Export) -> Result<Printed, Failed> {
+    let (since, until) = period(args.since)?;
+    let archive = archive(args.store.open().await?);
+    let mut out = BufWriter::new(io::stdout());
+    let mut tasks = std::pin::pin!(archive.tasks(since, until));
+    while let Some(task) = tasks.try_next().await? {
+        match writeln!(out, "{}", line(&task)?) {
+            Ok(()) => {}
+            // A reader that closed its end, such as `head`, has what it wanted.
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(String::new().into()),
+            Err(error) => return Err(anyhow::Error::from(error).context("standard output").into()),
+        }
+    }
+    out.flush().context("standard output")?;
+    Ok(String::new().into())
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Line<'a> {
+    task_id: &'a str,
+    order_id: &'a str,
+    start_time: &'a str,
+    transaction_id: &'a str,
+    received_at: &'a str,
+    /// The very text, so that no number changes on the way.
+    order: Option<Box<RawValue>>,
+}
+
+fn line(task: &StoredTask) -> anyhow::Result<String> {
+    let order = task.order.clone().map(RawValue::from_string).transpose();
+    let order = order.with_context(|| format!("task {}: its order is not JSON", task.task_id))?;
+    Ok(serde_json::to_string(&Line {
+        task_id: &task.task_id,
+        order_id: &task.order_id,
+        start_time: &task.start_time,
+        transaction_id: &task.transaction_id,
+        received_at: &task.received_at,
+        order,
+    })?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::rules::parse_task;
+    use super::*;
+
+    #[test]
+    fn an_exported_task_is_read_back_whole() {
+        let task = StoredTask {
+            task_id: "7a".to_owned(),
+            order: Some(r#"{"amount": 1.50, "note": "ä"}"#.to_owned()),
+            order_id: "o-1".to_owned(),
+            start_time: "s".to_owned(),
+            transaction_id: "arn".to_owned(),
+            received_at: "2026-11-22T10:00:00.000Z".to_owned(),
+        };
+        for task in [StoredTask { order: None, ..task.clone() }, task] {
+            let line = line(&task).unwrap();
+            assert_eq!(line.lines().count(), 1);
+            assert_eq!(parse_task(&line).unwrap(), task);
+        }
+        assert!(line(&StoredTask { order: Some("{".to_owned()), ..StoredTask::default() }).is_err());
+    }
+
+    #[test]
+    fn a_number_of_days_is_read_back() {
+        assert_eq!(days("30d"), Ok(30));
+        for text in ["30", "d", "-1d", "4000d", "1w"] {
+            assert!(days(text).is_err(), "{text}");
+        }
+    }
+}
