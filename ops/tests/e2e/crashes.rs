@@ -134,7 +134,7 @@ async fn twenty_kills_at_random_under_load_lose_nothing() {
                 .await
                 .unwrap();
             // The moment of the kill is what is random here.
-            tokio::time::sleep(Duration::from_millis(rng.u64(..800))).await;
+            tokio::time::sleep(Duration::from_millis(rng.u64(..1_500))).await;
             worker.kill();
             let reached = proxy.reached();
             let waiting = world.tasks().await.unwrap().into_iter().filter(|task| {
