@@ -125,8 +125,8 @@ async fn twenty_kills_at_random_under_load_lose_nothing() {
         for (life, orders) in orders.chunks(ORDERS_A_LIFE).enumerate() {
             let proxy = Proxy::start(&world.emulator).await.unwrap();
             let mut options = through(&proxy.url);
-            // A few at a time: at each moment some tasks are done, some in work, some not begun.
-            options.variables.push(("COUNTERSIGN_WORKER__IN_FLIGHT_RECORDS".to_owned(), "12".to_owned()));
+            // Not all at a time: at each moment some tasks are done, some in work, some not begun.
+            options.variables.push(("COUNTERSIGN_WORKER__IN_FLIGHT_RECORDS".to_owned(), "40".to_owned()));
             let name = format!("life-{life:02}");
             let (worker, _) = futures::join!(world.start_worker(&name, options), start(world, orders));
             let worker = worker.unwrap();

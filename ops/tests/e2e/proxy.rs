@@ -156,6 +156,13 @@ impl Shared {
         self.state.lock().expect("no holder of the state panics")
     }
 
+    /// A write that the table refuses changes nothing: the task was further already.
+    fn forget(&self, call: &Call) {
+        if let (Some(task), Step::Decide | Step::Escalate | Step::Settle) = (&call.task, call.step) {
+            self.lock().reached.remove(task);
+        }
+    }
+
     fn note(&self, call: &Call, is_answered: bool) {
         let mut state = self.lock();
         if let Some(task) = &call.task {
@@ -217,12 +224,15 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         if !shared.pass(&call, Way::There).await {
             return Ok(());
         }
-        let answer = forward(shared, request).await?;
+        let (is_success, answer) = forward(shared, request).await?;
         if !shared.pass(&call, Way::Back).await {
             return Ok(());
         }
         stream.get_mut().write_all(&answer).await?;
         shared.note(&call, true);
+        if !is_success {
+            shared.forget(&call);
+        }
     }
     Ok(())
 }
@@ -250,8 +260,8 @@ async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
     Ok(Some(Request { method, path, headers, body }))
 }
 
-/// Forwards a request; gives the answer's bytes.
-async fn forward(shared: &Shared, request: Request) -> Result<Vec<u8>> {
+/// Forwards a request; tells whether it was granted, and gives the answer's bytes.
+async fn forward(shared: &Shared, request: Request) -> Result<(bool, Vec<u8>)> {
     let url = format!("{}{}", shared.upstream, request.path);
     let mut forwarded = shared.http.request(request.method.parse()?, url).body(request.body);
     for (name, value) in request.headers {
@@ -261,6 +271,7 @@ async fn forward(shared: &Shared, request: Request) -> Result<Vec<u8>> {
         }
     }
     let answer = forwarded.send().await.map_err(|error| anyhow!("the emulator: {error}"))?;
+    let is_success = answer.status().is_success();
     let mut bytes = format!("HTTP/1.1 {}\r\n", answer.status().as_u16()).into_bytes();
     for (name, value) in answer.headers() {
         if ![CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(name) {
@@ -270,7 +281,7 @@ async fn forward(shared: &Shared, request: Request) -> Result<Vec<u8>> {
     let body = answer.bytes().await?;
     bytes.extend(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
     bytes.extend(&body);
-    Ok(bytes)
+    Ok((is_success, bytes))
 }
 
 impl Call {
