@@ -2,6 +2,8 @@
 //!
 //! Labels come only from closed enums, so that a metric's size is known before it runs. Call sites are one verb.
 
+mod label;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use statemachine::decision::{DecidedBy, Decision};
 
+pub use self::label::{By, CallbackResult, Cause, Handled, Reload, Service};
 use crate::callback::Answer;
 use crate::decision::Shadowed;
 
@@ -24,150 +27,7 @@ const LATENCY_BUCKETS: [f64; 12] =
 /// One call of AWS, in seconds.
 const CALL_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
-/// An enum whose variants are the values of one label, in snake case.
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// Every value of the label.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The label's text.
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-label! {
-    /// What became of one stream record or one worklist entry.
-    Handled {
-        /// The workflow has the answer.
-        Delivered = "delivered",
-        /// Left to a person.
-        Escalated = "escalated",
-        /// The workflow waited no longer, and nobody had decided.
-        Expired = "expired",
-        /// The token was closed; history will say by whom.
-        Unverified = "unverified",
-        /// Step Functions refuses it for good.
-        Undeliverable = "undeliverable",
-        /// The workflow ended another way than decided.
-        ClosedElsewhere = "closed_elsewhere",
-        /// Stored, and to be tried again from its worklist.
-        PutOff = "put_off",
-        /// Nothing was left to do.
-        AlreadySettled = "already_settled",
-        /// The task is no longer in the table.
-        Gone = "gone",
-        /// No task can be read from it; kept in the control table.
-        Poison = "poison",
-        /// A deletion, by TTL or by hand.
-        Removal = "removal",
-        /// A change that asks for nothing.
-        OwnWrite = "own_write",
-        /// Left to the lease's next holder.
-        LeaseLost = "lease_lost",
-    }
-}
-
-label! {
-    /// Why a task went to a person.
-    Cause {
-        /// A rule asked for it.
-        Rule = "rule",
-        /// No rule spoke of it.
-        NoRuleApproved = "no_rule_approved",
-        /// A rule failed.
-        RuleError = "rule_error",
-        /// A rule used more than it may.
-        RuleDeadline = "rule_deadline",
-        /// The engine panicked.
-        RulePanic = "rule_panic",
-        /// The task does not fit the ruleset's schema.
-        InvalidTask = "invalid_task",
-        /// No rule decides at the moment.
-        AutomationPaused = "automation_paused",
-        /// The ruleset's cap of this hour is reached.
-        BudgetExhausted = "budget_exhausted",
-        /// A fault of the worker's own.
-        Worker = "worker",
-    }
-}
-
-impl Cause {
-    /// The cause of a verdict to escalate; a rule's own for any other.
-    pub fn of(verdict: &rules::Verdict) -> Cause {
-        match verdict {
-            rules::Verdict::Escalate { cause: Some(cause), .. } => match cause {
-                rules::Cause::NoRuleApproved => Cause::NoRuleApproved,
-                rules::Cause::RuleError => Cause::RuleError,
-                rules::Cause::RuleDeadline => Cause::RuleDeadline,
-                rules::Cause::RulePanic => Cause::RulePanic,
-                rules::Cause::InvalidTask => Cause::InvalidTask,
-            },
-            rules::Verdict::Escalate { cause: None, .. }
-            | rules::Verdict::Approve { .. }
-            | rules::Verdict::Reject { .. } => Cause::Rule,
-        }
-    }
-}
-
-label! {
-    /// Whose decision.
-    By {
-        /// The rules'.
-        Rule = "rule",
-        /// A person's.
-        Person = "person",
-    }
-}
-
-label! {
-    /// The answer to one callback attempt; see [`Answer`].
-    CallbackResult {
-        /// 200.
-        Accepted = "accepted",
-        /// The token was closed.
-        Closed = "closed",
-        /// The token or the payload is wrong.
-        Refused = "refused",
-        /// Unknown, or too fast.
-        Again = "again",
-        /// Wrong for every callback alike.
-        Systemic = "systemic",
-    }
-}
-
-label! {
-    /// What a changed ruleset led to.
-    Reload {
-        /// It decides from now on.
-        Activated = "activated",
-        /// The last good one stays.
-        Refused = "refused",
-    }
-}
-
-label! {
-    /// Where a systemic fault showed.
-    Service {
-        /// The tasks table.
-        Table = "table",
-        /// Its stream.
-        Stream = "stream",
-        /// Callbacks and questions.
-        StepFunctions = "step_functions",
-        /// The queue of closed executions.
-        Queue = "queue",
-        /// The control table.
-        Control = "control",
-    }
-}
+type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
 /// The labels of an answered request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -177,8 +37,6 @@ struct Answered {
     method: &'static str,
     status: u16,
 }
-
-type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
 /// The worker's metrics. Cheap to clone; one set per process.
 #[derive(Debug, Clone)]

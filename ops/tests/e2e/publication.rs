@@ -10,14 +10,14 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use ops::orders::Story;
 use ops::worker::Worker;
-use ops::world::{Options, WorkerOptions, World, eventually};
+use ops::world::{WorkerOptions, World, eventually};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use statemachine::decision::{DecidedBy, Outcome};
 use statemachine::status::Status;
 use statemachine::task::Task;
 
-use crate::journey::{SOON, all_ended, assert_one_decision_each, in_world, orders_of, quick, start};
+use crate::journey::{SOON, all_ended, assert_one_decision_each, in_world, orders_of, patient, quick, start};
 use crate::rulesets::copied_rules;
 
 /// How old the state that an automatic decision obeys may be.
@@ -128,7 +128,7 @@ impl History {
 
 #[tokio::test]
 async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let (first, second) = (ruleset(world, "first", ""), ruleset(world, "second", ""));
         let config = world.command_line_config().unwrap();
         let publish = async |dir: &Path, more: &[&str]| {
@@ -252,7 +252,7 @@ async fn a_fleet_never_approves_above_its_hourly_caps() {
         format!("[budget]\napprovals_per_hour = {APPROVALS}\n"),
         format!("[budget]\namount = \"order.amount\"\namount_per_hour = \"{AMOUNT}\"\n"),
     ] {
-        in_world(Options::default(), async |world| {
+        in_world(patient(), async |world| {
             let dir = ruleset(world, "capped", &settings);
             let config = world.command_line_config().unwrap();
             let arguments = ["rules", "publish", &dir.to_string_lossy(), "--message", "a cap"];

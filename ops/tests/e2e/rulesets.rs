@@ -7,10 +7,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use ops::orders::{SampleOrder, Story};
 use ops::worker::Worker;
-use ops::world::{Options, WorkerOptions, World, eventually, sample_rules};
+use ops::world::{WorkerOptions, World, eventually, sample_rules};
 use statemachine::task::Task;
 
-use crate::journey::{SOON, in_world, log_lines, logged_after, orders_of, quick, start, task_that};
+use crate::journey::{SOON, in_world, log_lines, logged_after, orders_of, patient, quick, start, task_that};
 
 const SMALL_ORDER: &str = "rules/50-small-order.rhai";
 
@@ -65,7 +65,7 @@ async fn logged(worker: &Worker, edited: Timestamp, part: &str) -> f64 {
 
 #[tokio::test]
 async fn the_next_order_follows_an_edit_and_a_broken_one_changes_nothing() {
-    in_world(Options::default(), async |world| {
+    in_world(patient(), async |world| {
         let dir = copied_rules(world);
         let options = WorkerOptions { rules_dir: Some(dir.clone()), ..quick() };
         let worker = world.start_worker("worker", options).await.unwrap();
