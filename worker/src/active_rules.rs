@@ -28,12 +28,17 @@ pub struct ActiveRules {
 
 impl ActiveRules {
     /// Starts with one good set.
-    pub fn new(ruleset: Ruleset) -> ActiveRules {
+    pub fn new(ruleset: impl Into<Arc<Ruleset>>) -> ActiveRules {
         ActiveRules {
-            active: Arc::new(ArcSwap::from_pointee(ruleset)),
+            active: Arc::new(ArcSwap::new(ruleset.into())),
             shadow: Arc::default(),
             refused: Arc::default(),
         }
+    }
+
+    /// Decides with another good set from now on.
+    pub fn activate(&self, ruleset: impl Into<Arc<Ruleset>>) {
+        self.active.store(ruleset.into());
     }
 
     /// The set to decide with, for as long as the caller holds it.
@@ -178,7 +183,7 @@ fn reload(dir: &Path, hash: String, rules: &ActiveRules, metrics: &Metrics) -> S
             for warning in ruleset.warnings() {
                 warn!(place = warning.place(), "ruleset {label}: {}", warning.one_line());
             }
-            rules.active.store(Arc::new(ruleset));
+            rules.activate(ruleset);
             rules.set_refused(None);
             metrics.reloaded(Reload::Activated);
             info!(ruleset = label, before = active.label(), "ruleset {label} is active");

@@ -17,6 +17,8 @@ use crate::config;
 /// The longest one attempt of a call may take. DynamoDB and Step Functions answer in milliseconds; an attempt that
 /// takes this long is lost.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// As [`ATTEMPT_TIMEOUT`], where a receive may wait 20 s for a message.
+const RECEIVE_TIMEOUT: Duration = Duration::from_secs(25);
 /// The longest a connection may take to open.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 
@@ -58,11 +60,11 @@ impl Clients {
             .build();
         let shared = shared.to_builder().timeout_config(timeouts).build();
         let once = shared.to_builder().retry_config(RetryConfig::disabled()).build();
-        // A receive waits up to 20 s for a message, so only the connection is timed.
-        let waiting = shared
-            .to_builder()
-            .timeout_config(TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build())
+        let waits = TimeoutConfig::builder()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .operation_attempt_timeout(RECEIVE_TIMEOUT)
             .build();
+        let waiting = shared.to_builder().timeout_config(waits).build();
         Clients {
             dynamodb: dynamodb::Client::new(&shared),
             streams: streams::Client::new(&once),

@@ -123,13 +123,18 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns how many tasks it has.
+    /// Ends the execution's undecided tasks; returns how many it has that had not expired before. Only expired ones
+    /// are earlier attempts of a state that was tried again: the last attempt's task may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<usize, String> {
         let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
+        let mut found = 0;
         for id in &ids {
             let Some(task) = self.pipeline.tasks.get(id).await.map_err(text)? else { continue };
+            if task.status.is_final() && task.decision.is_none() {
+                continue;
+            }
+            found += 1;
             let handled = match task.delivery {
-                None if task.status.is_final() => Ok(Handled::AlreadySettled),
                 None => self.pipeline.expire(&task, &event.status, guard).await,
                 Some(Delivery::Unverified) => self.pipeline.verify(&task, guard).await,
                 // Its sender finds the token closed, and verifies.
@@ -143,7 +148,7 @@ impl ClosedExecutions {
                 Err(Lost) => return Err("no time left".to_owned()),
             }
         }
-        Ok(ids.len())
+        Ok(found)
     }
 
     async fn delete(&self, message: &Message) {

@@ -75,13 +75,13 @@ impl ControlTable {
         request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
     }
 
-    /// Every heartbeat, moving or not.
+    /// Every heartbeat, moving or not. Read consistently: a worker that is missed would lose its leases.
     ///
     /// # Errors
     ///
     /// [`Fault`] when a page is not answered; nothing is concluded from a part.
     pub async fn heartbeats(&self) -> Result<Vec<Heartbeat>, Fault> {
-        let items = self.query("worker").await?;
+        let items = self.query_consistently("worker").await?;
         Ok(items.iter().filter_map(read_heartbeat).collect())
     }
 
@@ -139,8 +139,24 @@ impl ControlTable {
         request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
     }
 
-    /// Every item of a partition, all pages.
+    /// Every item of a partition, all pages; perhaps as it was a moment ago.
     pub(crate) async fn query(&self, partition: &str) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        self.query_pages(partition, false).await
+    }
+
+    /// Every item of a partition, all pages, as it is.
+    pub(crate) async fn query_consistently(
+        &self,
+        partition: &str,
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        self.query_pages(partition, true).await
+    }
+
+    async fn query_pages(
+        &self,
+        partition: &str,
+        is_consistent: bool,
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
         let condition = "#pk = :pk";
         let mut items = vec![];
         let mut start = None;
@@ -153,6 +169,7 @@ impl ControlTable {
                 .set_expression_attribute_names(Some(names(&[condition])))
                 .expression_attribute_values(":pk", text(partition))
                 .set_exclusive_start_key(start)
+                .consistent_read(is_consistent)
                 .send()
                 .await
                 .map_err(|error| Fault::of("Query", &error))?;

@@ -104,7 +104,7 @@ label! {
 }
 
 label! {
-    /// The answer to one callback attempt; see [`Answer`].
+    /// The answer to one callback attempt; see [`crate::callback::Answer`].
     CallbackResult {
         /// 200.
         Accepted = "accepted",

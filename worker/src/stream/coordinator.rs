@@ -120,12 +120,14 @@ impl Coordinator {
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
+            // All is given up, so nothing is stuck: the heart may beat again.
+            self.looked();
             return;
         }
         match self.view(hands).await {
             Ok(leases) => {
                 self.follow(hands, &leases, leaving).await;
-                *self.last_round.lock().expect("no holder of the time panics") = Instant::now();
+                self.looked();
                 self.ready.cancel();
             }
             Err(fault) => {
@@ -143,10 +145,17 @@ impl Coordinator {
         metrics.lag_seconds.set(lag.unwrap_or(0));
     }
 
+    /// For the heartbeat's watchdog.
+    fn looked(&self) {
+        *self.last_round.lock().expect("no holder of the time panics") = Instant::now();
+    }
+
     async fn view(&self, hands: &mut Hands) -> Result<Vec<Lease>, Fault> {
+        // In this order: whoever holds a lease that is seen here beat before, and is found among the workers below.
+        let leases = self.parts.leases.list().await?;
         let beats = self.parts.control.heartbeats().await?;
         hands.fleet.note(&beats, Instant::now());
-        self.parts.leases.list().await
+        Ok(leases)
     }
 
     async fn follow(&self, hands: &mut Hands, leases: &[Lease], leaving: bool) {

@@ -16,12 +16,23 @@ use crate::clock::Clock;
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::{Lease, Position, Subject};
 use crate::stream::lease_table::LeaseTable;
-use crate::stream::lineage::{Change, sync};
+use crate::stream::lineage::{Change, ORPHAN_SECONDS, sync};
 
 /// Between two full listings. A roll brings its children by itself; this finds what it missed.
 const LIST_EVERY: Duration = Duration::from_secs(60);
 /// After a listing that failed.
 const AGAIN: Duration = Duration::from_secs(5);
+/// After a listing that lacked the parent of a shard: a little more than [`ORPHAN_SECONDS`].
+const SECOND_LOOK: Duration = Duration::from_secs(ORPHAN_SECONDS.cast_unsigned() + 1);
+
+/// What a listing showed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Every shard with its parent.
+    Whole,
+    /// A shard whose parent is neither listed nor known.
+    ParentsMissing,
+}
 
 /// Lists while this worker is the discoverer.
 #[derive(Debug, Clone)]
@@ -52,16 +63,21 @@ impl Discoverer {
                 _ = timeout(pause, self.wake.notified()) => {}
             }
             pause = LIST_EVERY;
-            if self.is_me.load(Ordering::Relaxed)
-                && let Err(fault) = self.discover().await
-            {
-                warn!(error = %fault, "the listing of shards failed, nothing is concluded from it: {fault}");
-                pause = AGAIN;
+            if !self.is_me.load(Ordering::Relaxed) {
+                continue;
+            }
+            match self.discover().await {
+                Ok(Look::Whole) => {}
+                Ok(Look::ParentsMissing) => pause = SECOND_LOOK,
+                Err(fault) => {
+                    warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
+                    pause = AGAIN;
+                }
             }
         }
     }
 
-    async fn discover(&self) -> Result<(), Fault> {
+    async fn discover(&self) -> Result<Look, Fault> {
         let leases = self.leases.list().await?;
         for bucket in 0..BUCKETS {
             if leases.iter().all(|lease| lease.subject != Subject::Sweep(bucket)) {
@@ -69,14 +85,16 @@ impl Discoverer {
                 self.made.notify_one();
             }
         }
-        let mut failed = None;
+        let (mut look, mut failed) = (Look::Whole, None);
         for stream in self.streams(&leases).await? {
             // Each stream on its own: an old one that is gone must not hide the new one's shards.
-            if let Err(fault) = self.sync(&stream, &leases, self.clock.now()).await {
-                failed = Some(fault);
+            match self.sync(&stream, &leases, self.clock.now()).await {
+                Ok(Look::Whole) => {}
+                Ok(Look::ParentsMissing) => look = Look::ParentsMissing,
+                Err(fault) => failed = Some(fault),
             }
         }
-        failed.map_or(Ok(()), Err)
+        failed.map_or(Ok(look), Err)
     }
 
     /// The table's stream, and every former one that is not read to its end.
@@ -98,21 +116,35 @@ impl Discoverer {
         Ok(streams)
     }
 
-    async fn sync(&self, stream: &str, leases: &[Lease], now: Timestamp) -> Result<(), Fault> {
-        let listing = self.discovery.list(stream).await?;
+    async fn sync(&self, stream: &str, leases: &[Lease], now: Timestamp) -> Result<Look, Fault> {
+        let mut look = Look::Whole;
+        let listing = self.discovery.list_what_is_there(stream).await;
         for change in sync(stream, leases, &listing.shards, now.as_second()) {
+            // From a part follows only what is there, never what is not.
+            let is_proven = matches!(change, Change::Create { parent_missing: false, .. } | Change::Found(_));
+            if listing.lacks.is_some() && !is_proven {
+                continue;
+            }
             self.leases.apply(stream, &change, now.as_second()).await?;
             match &change {
-                Change::Create { listed, parent_gone } => {
-                    info!(stream, shard = listed.shard, parent_gone, "shard {}: new", listed.shard);
+                Change::Create { listed, parent_missing } => {
+                    info!(stream, shard = listed.shard, parent_missing, "shard {}: new", listed.shard);
+                    if *parent_missing {
+                        look = Look::ParentsMissing;
+                    }
                     self.made.notify_one();
                 }
-                Change::Orphan(subject)
+                Change::ParentMissing(subject) => {
+                    info!(?change, "lease {}: {change:?}", subject.key());
+                    look = Look::ParentsMissing;
+                }
+                Change::ParentFound(subject)
+                | Change::Orphan(subject)
                 | Change::Missing(subject)
                 | Change::Found(subject)
                 | Change::Forget(subject) => info!(?change, "lease {}: {change:?}", subject.key()),
             }
         }
-        Ok(())
+        listing.lacks.map_or(Ok(look), Err)
     }
 }

@@ -21,13 +21,25 @@ pub struct Discovery {
     table: String,
 }
 
-/// A complete listing of one stream.
+/// A listing of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Every shard, open and closed, that the stream still shows.
+    /// Every shard, open and closed, that the stream still shows; those of the pages before `lacks`.
     pub shards: Vec<Listed>,
     /// The stream is disabled: no shard follows.
     pub is_disabled: bool,
+    /// Why the rest is missing: what is not listed here proves nothing then.
+    pub lacks: Option<Fault>,
+}
+
+impl Listing {
+    /// Every shard, or why not.
+    fn whole(self) -> Result<Listing, Fault> {
+        match self.lacks {
+            None => Ok(self),
+            Some(fault) => Err(fault),
+        }
+    }
 }
 
 impl Discovery {
@@ -53,46 +65,68 @@ impl Discovery {
     ///
     /// [`Fault`] when a page is not answered; a part is never returned.
     pub async fn list(&self, stream: &str) -> Result<Listing, Fault> {
-        let mut listing = Listing { shards: vec![], is_disabled: false };
-        let mut start = None;
-        loop {
-            let request =
-                self.streams.describe_stream().stream_arn(stream).set_exclusive_start_shard_id(start.clone());
-            let answer = request.send().await.map_err(|error| Fault::of("DescribeStream", &error))?;
-            let description = answer
-                .stream_description
-                .ok_or_else(|| Fault::unreadable("DescribeStream", "a description"))?;
-            listing.is_disabled =
-                matches!(description.stream_status(), Some(StreamStatus::Disabled | StreamStatus::Disabling));
-            listing.shards.extend(description.shards().iter().filter_map(read_shard));
-            // Only an absent key is the end; a page without shards is not.
-            let next = description.last_evaluated_shard_id;
-            if next.is_none() {
-                return Ok(listing);
-            }
-            // A page that repeats its own key would go on for ever.
-            if next == start {
-                return Err(Fault::unreadable("DescribeStream", "a next page"));
-            }
-            start = next;
-            sleep(PAGE_PACE).await;
-        }
+        self.pages(stream, None).await.whole()
+    }
+
+    /// The shards of a stream as far as its pages are answered: one page that fails must not hide the others.
+    pub async fn list_what_is_there(&self, stream: &str) -> Listing {
+        self.pages(stream, None).await
     }
 
     /// The children of a shard that ended; none while the roll is not visible yet, or the stream is disabled.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the stream does not answer.
+    /// [`Fault`] when a page is not answered.
     pub async fn children(&self, stream: &str, shard: &str) -> Result<Vec<Listed>, Fault> {
         let filter = ShardFilter::builder().r#type(ShardFilterType::ChildShards).shard_id(shard).build();
-        let request = self.streams.describe_stream().stream_arn(stream).shard_filter(filter);
+        let listing = self.pages(stream, Some(filter)).await.whole()?;
+        // An old emulator ignores the filter.
+        Ok(listing.shards.into_iter().filter(|child| child.parent.as_deref() == Some(shard)).collect())
+    }
+
+    async fn pages(&self, stream: &str, filter: Option<ShardFilter>) -> Listing {
+        let mut listing = Listing { shards: vec![], is_disabled: false, lacks: None };
+        let mut start = None;
+        loop {
+            match self.page(stream, filter.clone(), start.clone(), &mut listing).await {
+                Ok(None) => return listing,
+                // A page that repeats its own key would go on for ever.
+                Ok(next) if next == start => {
+                    listing.lacks = Some(Fault::unreadable("DescribeStream", "a next page"));
+                    return listing;
+                }
+                Ok(next) => start = next,
+                Err(fault) => {
+                    listing.lacks = Some(fault);
+                    return listing;
+                }
+            }
+            sleep(PAGE_PACE).await;
+        }
+    }
+
+    /// Adds one page, and returns where the next starts. Only an absent key is the end; a page without shards is not.
+    async fn page(
+        &self,
+        stream: &str,
+        filter: Option<ShardFilter>,
+        start: Option<String>,
+        listing: &mut Listing,
+    ) -> Result<Option<String>, Fault> {
+        let request = self
+            .streams
+            .describe_stream()
+            .stream_arn(stream)
+            .set_shard_filter(filter)
+            .set_exclusive_start_shard_id(start);
         let answer = request.send().await.map_err(|error| Fault::of("DescribeStream", &error))?;
         let description =
             answer.stream_description.ok_or_else(|| Fault::unreadable("DescribeStream", "a description"))?;
-        let children = description.shards().iter().filter_map(read_shard);
-        // An old emulator ignores the filter.
-        Ok(children.filter(|child| child.parent.as_deref() == Some(shard)).collect())
+        listing.is_disabled =
+            matches!(description.stream_status(), Some(StreamStatus::Disabled | StreamStatus::Disabling));
+        listing.shards.extend(description.shards().iter().filter_map(read_shard));
+        Ok(description.last_evaluated_shard_id)
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Lease {
     pub position: Position,
     /// A complete listing showed that the parent is gone, and no lease of it is known.
     pub parent_gone: bool,
+    /// When a complete listing first lacked the parent, epoch seconds.
+    pub parent_missing_since: Option<i64>,
     /// When a complete listing first lacked the shard, epoch seconds.
     pub missing_since: Option<i64>,
 }
@@ -200,6 +202,7 @@ mod tests {
             counter: 1,
             position: Position::TrimHorizon,
             parent_gone: false,
+            parent_missing_since: None,
             missing_since: None,
         }
     }

@@ -155,7 +155,7 @@ impl LeaseTable {
         let values = fence_values(held, [(":position", text(END))]);
         let end = self.transact_update(&held.subject, set, Some(FENCE), values);
         let create = children.iter().map(|child| {
-            let (set, values) = creation(child, false);
+            let (set, values) = creation(child);
             self.transact_update(&subject_of(stream, child), &set, None, values)
         });
         let writes: Vec<TransactWriteItem> = std::iter::once(end).chain(create).collect();
@@ -180,9 +180,21 @@ impl LeaseTable {
     /// [`Fault`] when it is not known to be applied; the next listing finds out.
     pub async fn apply(&self, stream: &str, change: &Change, now: i64) -> Result<(), Fault> {
         let (subject, set, condition, values) = match change {
-            Change::Create { listed, parent_gone } => {
-                let (set, values) = creation(listed, *parent_gone);
+            Change::Create { listed, parent_missing } => {
+                let (mut set, mut values) = creation(listed);
+                if *parent_missing {
+                    set.push_str(", #parentMissingSince = :now");
+                    values.push((":now", number(now)));
+                }
                 (subject_of(stream, listed), set, "attribute_not_exists(#pk)", values)
+            }
+            Change::ParentMissing(subject) => {
+                let set = "SET #parentMissingSince = if_not_exists(#parentMissingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![(":now", number(now))])
+            }
+            Change::ParentFound(subject) => {
+                let set = "REMOVE #parentMissingSince".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![])
             }
             Change::Orphan(subject) => {
                 let values = vec![(":yes", AttributeValue::Bool(true))];
@@ -309,13 +321,11 @@ const START: &str = "TRIM_HORIZON";
 const END: &str = "SHARD_END";
 
 /// An upsert that changes nothing where the lease is there already.
-fn creation(listed: &Listed, parent_gone: bool) -> (String, Vec<(&'static str, AttributeValue)>) {
+fn creation(listed: &Listed) -> (String, Vec<(&'static str, AttributeValue)>) {
     let mut set = "SET #epoch = if_not_exists(#epoch, :zero), #counter = if_not_exists(#counter, :zero), \
-                   #position = if_not_exists(#position, :start), \
-                   #parentGone = if_not_exists(#parentGone, :gone)"
+                   #position = if_not_exists(#position, :start)"
         .to_owned();
-    let mut values =
-        vec![(":zero", number(0)), (":start", text(START)), (":gone", AttributeValue::Bool(parent_gone))];
+    let mut values = vec![(":zero", number(0)), (":start", text(START))];
     if let Some(parent) = &listed.parent {
         set.push_str(", #parent = :parent");
         values.push((":parent", text(parent)));
@@ -365,6 +375,7 @@ fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease> {
             sequence_number => Position::After(SequenceNumber(sequence_number.to_owned())),
         },
         parent_gone: flag("parentGone"),
+        parent_missing_since: number_of(item, "parentMissingSince"),
         missing_since: number_of(item, "missingSince"),
     })
 }

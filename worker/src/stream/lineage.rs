@@ -7,6 +7,9 @@ use crate::stream::lease::{Lease, Position, Subject};
 /// How long the lease of a shard that no listing shows any more is kept, in seconds: twice the stream's retention.
 pub const TOMBSTONE_SECONDS: i64 = 48 * 3_600;
 
+/// How long a parent must stay unseen before it counts as gone, in seconds: listings lag, and may show a child first.
+pub const ORPHAN_SECONDS: i64 = 15;
+
 /// A shard as a listing shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listed {
@@ -23,10 +26,14 @@ pub enum Change {
     Create {
         /// The shard.
         listed: Listed,
-        /// Its parent is neither listed nor known.
-        parent_gone: bool,
+        /// Its parent is neither listed nor known, for the first time.
+        parent_missing: bool,
     },
-    /// A lease whose parent is neither listed nor known.
+    /// A lease whose parent is neither listed nor known, for the first time.
+    ParentMissing(Subject),
+    /// A lease whose parent is listed or known after all.
+    ParentFound(Subject),
+    /// A lease whose parent stayed unseen for [`ORPHAN_SECONDS`].
     Orphan(Subject),
     /// A lease whose shard the listing lacks, for the first time.
     Missing(Subject),
@@ -53,7 +60,7 @@ pub fn ready(leases: &[Lease]) -> Vec<&Lease> {
 
 /// Compares the leases of one stream with a **complete** listing of it at `now` (epoch seconds).
 ///
-/// Deleting takes two looks at least [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream
+/// Two looks at least [`ORPHAN_SECONDS`] apart make a parent gone. Deleting takes two looks at least [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream
 /// that had shards is a fault, not a fact.
 pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec<Change> {
     let known: BTreeMap<&str, &Lease> = leases
@@ -66,7 +73,7 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
     if listing.is_empty() {
         return vec![];
     }
-    let parent_is_gone = |parent: &Option<String>| match parent {
+    let parent_is_missing = |parent: &Option<String>| match parent {
         None => false,
         Some(parent) => {
             !known.contains_key(parent.as_str()) && listing.iter().all(|listed| listed.shard != *parent)
@@ -75,11 +82,23 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
     let mut changes: Vec<Change> = parents_first(listing)
         .into_iter()
         .filter(|listed| !known.contains_key(listed.shard.as_str()))
-        .map(|listed| Change::Create { listed: listed.clone(), parent_gone: parent_is_gone(&listed.parent) })
+        .map(|listed| Change::Create {
+            listed: listed.clone(),
+            parent_missing: parent_is_missing(&listed.parent),
+        })
         .collect();
     for (shard, lease) in &known {
-        if !lease.parent_gone && parent_is_gone(&lease.parent) {
-            changes.push(Change::Orphan(lease.subject.clone()));
+        match (parent_is_missing(&lease.parent), lease.parent_missing_since) {
+            (true, None) if !lease.parent_gone => {
+                changes.push(Change::ParentMissing(lease.subject.clone()));
+            }
+            (true, Some(since)) if !lease.parent_gone && now - since >= ORPHAN_SECONDS => {
+                changes.push(Change::Orphan(lease.subject.clone()));
+            }
+            (false, Some(_)) if !lease.parent_gone => {
+                changes.push(Change::ParentFound(lease.subject.clone()));
+            }
+            (true | false, None | Some(_)) => {}
         }
         let is_listed = listing.iter().any(|listed| listed.shard == *shard);
         match (is_listed, lease.missing_since) {
@@ -144,6 +163,7 @@ mod tests {
             counter: 0,
             position,
             parent_gone: false,
+            parent_missing_since: None,
             missing_since,
         }
     }
@@ -174,11 +194,28 @@ mod tests {
         let created: Vec<(String, bool)> = sync("arn", &[], &listing, 0)
             .into_iter()
             .map(|change| match change {
-                Change::Create { listed, parent_gone } => (listed.shard, parent_gone),
+                Change::Create { listed, parent_missing } => (listed.shard, parent_missing),
                 other => panic!("{other:?}"),
             })
             .collect();
         assert_eq!(created, [("a".to_owned(), true), ("b".to_owned(), false), ("c".to_owned(), false)]);
+    }
+
+    #[test]
+    fn a_parent_is_gone_at_the_second_look_only() {
+        let listing = [listed("b", Some("a"))];
+        let subject = Subject::Shard { stream: "arn".to_owned(), shard: "b".to_owned() };
+        let at = |since, now, listing: &[Listed]| {
+            let mut child = lease("b", Some("a"), Position::TrimHorizon, None);
+            child.parent_missing_since = since;
+            sync("arn", &[child], listing, now)
+        };
+        assert_eq!(at(None, 100, &listing), [Change::ParentMissing(subject.clone())]);
+        assert_eq!(at(Some(100), 100 + ORPHAN_SECONDS - 1, &listing), []);
+        assert_eq!(at(Some(100), 100 + ORPHAN_SECONDS, &listing), [Change::Orphan(subject.clone())]);
+        let both = [listing[0].clone(), listed("a", None)];
+        let later = at(Some(100), 100 + ORPHAN_SECONDS, &both);
+        assert!(later.contains(&Change::ParentFound(subject)), "{later:?}");
     }
 
     #[test]
@@ -210,7 +247,7 @@ mod tests {
         let open = [lease("a", None, Position::TrimHorizon, Some(0))];
         assert_eq!(
             sync("arn", &open, &listing, TOMBSTONE_SECONDS),
-            [Change::Create { listed: listed("b", Some("a")), parent_gone: false }]
+            [Change::Create { listed: listed("b", Some("a")), parent_missing: false }]
         );
     }
 

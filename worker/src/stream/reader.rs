@@ -43,6 +43,9 @@ const CHILD_ATTEMPTS: u32 = 10;
 /// Pauses between those, doubling from this to [`IDLE_POLL`].
 const CHILD_PAUSE: Duration = Duration::from_millis(100);
 
+/// How long a shard that listings show and reads do not know is asked for again: listings may show the dead.
+const LISTED_BUT_UNKNOWN: Duration = Duration::from_secs(60);
+
 /// Everything a reader works with; one per process.
 #[derive(Debug, Clone)]
 pub struct Parts {
@@ -82,6 +85,8 @@ pub struct Reader {
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
+    /// Since when reads do not know the shard.
+    not_found_since: Option<Instant>,
     /// How many settled records the written checkpoint covers.
     written: u64,
     /// The checkpoint write under way: at most one, beside the work and not before it.
@@ -128,6 +133,7 @@ impl Reader {
             stream,
             shard,
             checkpoint: Checkpoint::default(),
+            not_found_since: None,
             written: 0,
             writing: None,
             in_work: FuturesUnordered::new(),
@@ -225,6 +231,7 @@ impl Reader {
                 return Next::Poll;
             }
         };
+        self.not_found_since = None;
         pace.got(records.len(), granted);
         self.note_lag(&records);
         for record in records {
@@ -269,7 +276,13 @@ impl Reader {
             Unreadable::NotFound => {
                 // Also answered right after a listing, or for a stream that is just not seen yet: ask first.
                 match self.parts.discovery.list(&self.stream).await {
-                    Ok(listing) if listing.shards.iter().any(|listed| listed.shard == self.shard) => {
+                    // An empty listing of a stream that had shards is a fault, not a fact.
+                    Ok(listing)
+                        if (listing.shards.is_empty()
+                            || listing.shards.iter().any(|listed| listed.shard == self.shard))
+                            && self.not_found_since.get_or_insert_with(Instant::now).elapsed()
+                                < LISTED_BUT_UNKNOWN =>
+                    {
                         pace.failed(Class::Transient);
                         return Next::Poll;
                     }
