@@ -1,0 +1,137 @@
+//! What goes wrong below the workers, and how often: each seed draws its own mix.
+
+use ops::model::{Failure, Fault, Matcher, Rule, RuleId, Service, ServiceError, World};
+use rand::Rng as _;
+use rand::rngs::SmallRng;
+
+use crate::scene::{CONTROL, LATE_MS, TASKS};
+
+/// One kind of fault: its name, how likely a seed has it, its greatest rate in percent, and how it is made.
+type Kind = (&'static str, f64, f64, fn(&mut SmallRng) -> (Matcher, Fault));
+
+fn failure(rng: &mut SmallRng) -> Failure {
+    [Failure::Connection, Failure::Timeout, Failure::Silence][rng.random_range(0..3)]
+}
+
+fn late(rng: &mut SmallRng) -> Fault {
+    Fault::AppliedLate { failure: Failure::Timeout, after_ms: rng.random_range(1..LATE_MS - 2_000) }
+}
+
+fn update(table: &'static str) -> Matcher {
+    Matcher::operation("UpdateItem").on_table(table)
+}
+
+fn send_task() -> Matcher {
+    Matcher::service(Service::StepFunctions).when(|call| call.operation.starts_with("SendTask"))
+}
+
+fn answer_task() -> Matcher {
+    Matcher::service(Service::StepFunctions)
+        .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure"))
+}
+
+fn step_functions(kind: &str) -> ServiceError {
+    ServiceError::new(Service::StepFunctions, kind, "injected")
+}
+
+fn canceled(_: &mut SmallRng) -> ServiceError {
+    let mut error = ServiceError::new(Service::DynamoDb, "TransactionCanceledException", "injected");
+    let reasons =
+        serde_json::json!([{ "Code": "TransactionConflict", "Message": "injected" }, { "Code": "None" }]);
+    error.members.insert("CancellationReasons".to_owned(), reasons);
+    error
+}
+
+const KINDS: &[Kind] = &[
+    ("any call lost", 0.5, 4.0, |rng| (Matcher::any(), Fault::Lost(failure(rng)))),
+    ("any answer slow", 0.3, 10.0, |_| (Matcher::any(), Fault::Delayed { there_ms: 700, back_ms: 900 })),
+    ("task write: answer lost", 0.6, 25.0, |rng| (update(TASKS), Fault::AnswerLost(failure(rng)))),
+    ("task write: applied late", 0.4, 10.0, |rng| (update(TASKS), late(rng))),
+    ("task write: applied, 500", 0.3, 15.0, |_| {
+        (update(TASKS), Fault::AppliedButRefused(Service::DynamoDb.internal()))
+    }),
+    ("task table throttled", 0.3, 30.0, |_| {
+        (Matcher::any().on_table(TASKS), Fault::Refused(Service::DynamoDb.throttled()))
+    }),
+    ("lease write: answer lost", 0.6, 25.0, |rng| (update(CONTROL), Fault::AnswerLost(failure(rng)))),
+    ("lease write: applied late", 0.6, 25.0, |rng| (update(CONTROL), late(rng))),
+    ("control table throttled", 0.3, 30.0, |_| {
+        (Matcher::any().on_table(CONTROL), Fault::Refused(Service::DynamoDb.throttled()))
+    }),
+    ("shard end: answer lost", 0.5, 60.0, |rng| {
+        (Matcher::operation("TransactWriteItems"), Fault::AnswerLost(failure(rng)))
+    }),
+    ("shard end: canceled", 0.4, 50.0, |rng| {
+        (Matcher::operation("TransactWriteItems"), Fault::Refused(canceled(rng)))
+    }),
+    ("shard end: applied late", 0.3, 30.0, |rng| (Matcher::operation("TransactWriteItems"), late(rng))),
+    ("stream throttled", 0.3, 20.0, |_| {
+        (Matcher::service(Service::Streams), Fault::Refused(Service::Streams.throttled()))
+    }),
+    ("stream 500", 0.3, 20.0, |_| {
+        (Matcher::service(Service::Streams), Fault::Refused(Service::Streams.internal()))
+    }),
+    ("iterator expired", 0.4, 20.0, |_| {
+        let expired = ServiceError::new(Service::Streams, "ExpiredIteratorException", "injected");
+        (Matcher::operation("GetRecords"), Fault::Refused(expired))
+    }),
+    ("shard not found", 0.3, 15.0, |_| {
+        let unknown = ServiceError::new(Service::Streams, "ResourceNotFoundException", "injected");
+        let reads =
+            |call: &ops::model::Call| matches!(call.operation.as_str(), "GetRecords" | "GetShardIterator");
+        (Matcher::service(Service::Streams).when(reads), Fault::Refused(unknown))
+    }),
+    ("records: answer lost", 0.3, 15.0, |rng| {
+        (Matcher::operation("GetRecords"), Fault::AnswerLost(failure(rng)))
+    }),
+    ("empty listing", 0.3, 30.0, |_| {
+        let body = r#"{"StreamDescription":{"StreamStatus":"ENABLED","Shards":[]}}"#;
+        let is_first = |call: &ops::model::Call| call.text("ExclusiveStartShardId").is_none();
+        (Matcher::operation("DescribeStream").when(is_first), Fault::Forged(body.to_owned()))
+    }),
+    ("callback throttled", 0.4, 40.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.throttled()))),
+    ("callback: answer lost", 0.6, 40.0, |rng| (answer_task(), Fault::AnswerLost(failure(rng)))),
+    ("callback: applied, 500", 0.4, 30.0, |_| {
+        (answer_task(), Fault::AppliedButRefused(Service::StepFunctions.internal()))
+    }),
+    ("callback: applied late", 0.3, 15.0, |rng| (answer_task(), late(rng))),
+    ("callback lost", 0.3, 20.0, |rng| (send_task(), Fault::Lost(failure(rng)))),
+    ("callback refused for good", 0.5, 8.0, |_| {
+        (answer_task(), Fault::Refused(step_functions("InvalidOutput")))
+    }),
+    ("callback denied", 0.2, 20.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.access_denied()))),
+    ("key disabled", 0.2, 20.0, |_| {
+        (send_task(), Fault::Refused(step_functions("KmsInvalidStateException")))
+    }),
+    ("question lost", 0.3, 30.0, |rng| {
+        let asks = |call: &ops::model::Call| {
+            matches!(call.operation.as_str(), "DescribeExecution" | "GetExecutionHistory")
+        };
+        (Matcher::service(Service::StepFunctions).when(asks), Fault::Lost(failure(rng)))
+    }),
+    ("queue lost", 0.3, 20.0, |rng| (Matcher::service(Service::Sqs), Fault::Lost(failure(rng)))),
+];
+
+/// The faults of one seed.
+#[derive(Debug)]
+pub(crate) struct Mix(Vec<(&'static str, RuleId)>);
+
+impl Mix {
+    /// Draws faults and lets them strike from now on.
+    pub(crate) fn inject(world: &World, rng: &mut SmallRng) -> Mix {
+        let mut drawn = vec![];
+        for (name, chance, most, make) in KINDS {
+            if rng.random_bool(*chance) {
+                let (matcher, fault) = make(rng);
+                let percent = rng.random_range(most / 10.0..=*most);
+                drawn.push((*name, world.inject(Rule::new(matcher, fault).percent(percent))));
+            }
+        }
+        Mix(drawn)
+    }
+
+    /// How often each struck.
+    pub(crate) fn hits(&self, world: &World) -> Vec<(&'static str, u64)> {
+        self.0.iter().map(|(name, rule)| (*name, world.hits(*rule))).collect()
+    }
+}

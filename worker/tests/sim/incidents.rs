@@ -1,0 +1,312 @@
+//! Ten failures of other stream readers, replayed: what went wrong there must go right here.
+
+use std::time::Duration;
+
+use ops::model::{Door, Failure, Fault, Matcher, Options, Rule, Service, ServiceError, Value};
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use tokio::task::JoinSet;
+
+use crate::run::{Sim, simulate};
+use crate::scene::{CONTROL, TASKS};
+use crate::{actors, liveness, scene};
+
+/// Records that the stream brings have an outcome long before the sweeper looks at them.
+const BY_STREAM_MS: u64 = 15_000;
+
+/// A quiet world with its Lambda.
+struct Stage {
+    sim: Sim,
+    _actors: JoinSet<()>,
+}
+
+impl Stage {
+    fn new(options: Options) -> Stage {
+        let world = ops::model::World::new(1, scene::quiet(options));
+        let sim = Sim::new(world, SmallRng::seed_from_u64(1));
+        let mut actors = JoinSet::new();
+        actors.spawn(actors::ingest(sim.world.clone(), sim.queues.clone(), "ingest".to_owned()));
+        Stage { sim, _actors: actors }
+    }
+
+    /// Starts executions and waits until their tasks are stored.
+    async fn store(&self, count: u32) -> Result<(), String> {
+        let before = self.sim.watch.state().tasks.len();
+        let dice = SmallRng::seed_from_u64(before as u64);
+        let name = format!("b{before}-");
+        actors::produce_at_once(&self.sim.world, &self.sim.queues, dice, &name, count);
+        let all = before + count as usize;
+        self.until(5_000, "stored", |sim| sim.watch.state().tasks.len() == all).await
+    }
+
+    async fn until(&self, within_ms: u64, what: &str, holds: impl Fn(&Sim) -> bool) -> Result<(), String> {
+        let end = self.sim.world.now_ms() + within_ms;
+        while !holds(&self.sim) {
+            if self.sim.world.now_ms() > end {
+                return Err(format!("not {what} within {within_ms} ms"));
+            }
+            self.sim.pass(20).await?;
+        }
+        Ok(())
+    }
+
+    /// Every task is answered or left to a person, by the stream alone.
+    async fn until_handled(&self) -> Result<(), String> {
+        self.until(BY_STREAM_MS, "handled by the stream", |sim| sim.watch.state().tasks.all_have_outcomes())
+            .await
+    }
+
+    async fn end(mut self) -> Result<(), String> {
+        liveness::settle(&mut self.sim).await?;
+        liveness::leave(&mut self.sim).await
+    }
+
+    fn stream(&self) -> String {
+        self.sim.world.stream_arn(TASKS).expect("the stream is on")
+    }
+
+    /// An attribute of every lease of a shard, by sort key.
+    fn leases(&self, attribute: &str) -> Vec<(String, Value)> {
+        let rows = self.sim.watch.state().leases.rows().clone();
+        let shards = rows.into_iter().filter(|(key, _)| key.starts_with("shard|"));
+        shards.filter_map(|(key, row)| Some((key, row.get(attribute)?.clone()))).collect()
+    }
+}
+
+fn replay(scene: impl AsyncFnOnce() -> Result<(), String> + 'static) {
+    simulate(1, |_| Box::pin(scene())).expect("the incident does not happen here");
+}
+
+fn listing() -> Matcher {
+    Matcher::operation("DescribeStream")
+}
+
+/// redpanda-data/connect#4737: one shard's failure in a listing threw all of it away, and nothing was read for days.
+#[test]
+fn redpanda_4737_a_page_that_fails_hides_no_other_shard() {
+    replay(async || {
+        let mut stage = Stage::new(Options { shards: 8, describe_page: 2, ..Options::default() });
+        let second_page = listing().when(|call| call.text("ExclusiveStartShardId").is_some());
+        let fails = Rule::new(second_page, Fault::Refused(Service::Streams.internal()));
+        let rule = stage.sim.world.inject(fails);
+        stage.sim.start_worker();
+        stage
+            .until(10_000, "reading the first page's shards", |sim| liveness::owned_shards(sim) == 2)
+            .await?;
+        stage.sim.world.end(rule);
+        stage.until(70_000, "reading every shard", |sim| liveness::owned_shards(sim) == 8).await?;
+        stage.end().await
+    });
+}
+
+/// apache/camel#24861: records lost at a rotation, shards beyond the first page unseen, an expired iterator fatal.
+#[test]
+fn camel_24861_rotation_paging_and_expiry_together_lose_nothing() {
+    replay(async || {
+        let mut stage = Stage::new(Options { shards: 3, describe_page: 1, ..Options::default() });
+        let expired = ServiceError::new(Service::Streams, "ExpiredIteratorException", "replay");
+        let rule = Rule::new(Matcher::operation("GetRecords"), Fault::Refused(expired)).percent(30.0);
+        stage.sim.world.inject(rule);
+        stage.sim.start_worker();
+        for _ in 0..4 {
+            stage.store(6).await?;
+            stage.sim.world.roll_all(&stage.stream());
+            stage.store(3).await?;
+            stage.sim.pass(2_000).await?;
+        }
+        stage.until_handled().await?;
+        stage.end().await
+    });
+}
+
+/// redpanda-data/connect#4510: the checkpoint moved past messages that were not finished.
+#[test]
+fn redpanda_4510_a_position_waits_for_the_slowest_record() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        let first = stage.sim.start_worker();
+        stage.sim.pass(3_000).await?;
+        let decides = Matcher::operation("UpdateItem").on_table(TASKS);
+        let hold = stage.sim.world.hold(decides, 1, Door::BeforeApply);
+        stage.store(8).await?;
+        stage.sim.pass(4_000).await?;
+        if !hold.is_holding() {
+            return Err("no decision was held".to_owned());
+        }
+        // The watch would have seen a position that passed it.
+        stage.sim.crash(&first);
+        hold.fail(Failure::Connection);
+        stage.sim.start_worker();
+        stage
+            .until(BY_STREAM_MS + 12_000, "handled after the crash", |sim| {
+                sim.watch.state().tasks.all_have_outcomes()
+            })
+            .await?;
+        stage.end().await
+    });
+}
+
+/// awslabs/amazon-kinesis-client#1743: after a handoff the shard was owned and nobody read it.
+#[test]
+fn kcl_1743_a_lease_handed_to_a_worker_that_dies_finds_another() {
+    replay(async || {
+        let mut stage = Stage::new(Options { shards: 4, ..Options::default() });
+        stage.sim.start_worker();
+        stage.sim.pass(5_000).await?;
+        let joined = stage.sim.start_worker();
+        stage
+            .until(10_000, "handing over", |sim| {
+                sim.watch.state().leases.rows().values().any(|row| row.contains_key("target"))
+            })
+            .await?;
+        stage.sim.crash(&joined);
+        stage.until(12_000 + 2_000, "reading again", |sim| liveness::unbalanced(sim).is_ok()).await?;
+        stage.store(8).await?;
+        stage.until_handled().await?;
+        stage.end().await
+    });
+}
+
+/// awslabs/amazon-kinesis-client PR#777: a write whose answer was lost cost a lease that was still held.
+#[test]
+fn kcl_777_a_lost_answer_costs_no_lease() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.start_worker();
+        stage.sim.pass(5_000).await?;
+        let before = stage.leases("epoch");
+        let checkpoints = Matcher::operation("UpdateItem").on_table(CONTROL);
+        let lost = Rule::new(checkpoints, Fault::AnswerLost(Failure::Timeout)).percent(70.0);
+        let rule = stage.sim.world.inject(lost);
+        for _ in 0..5 {
+            stage.store(4).await?;
+            stage.sim.pass(3_000).await?;
+        }
+        stage.until_handled().await?;
+        if stage.sim.world.hits(rule) < 3 || before.is_empty() {
+            return Err("no checkpoint's answer was lost".to_owned());
+        }
+        stage.sim.world.end(rule);
+        if stage.leases("epoch") != before {
+            return Err("a lease changed hands".to_owned());
+        }
+        stage.end().await
+    });
+}
+
+/// awslabs/dynamodb-streams-kinesis-adapter#20: a worker idled for ever after a shard's end.
+#[test]
+fn adapter_20_children_that_stay_unseen_are_found_later() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.start_worker();
+        stage.store(2).await?;
+        stage.sim.pass(3_000).await?;
+        let asks_for_children = listing().when(|call| !call.body["ShardFilter"].is_null());
+        let empty = r#"{"StreamDescription":{"StreamStatus":"ENABLED","Shards":[]}}"#.to_owned();
+        stage.sim.world.inject(Rule::new(asks_for_children, Fault::Forged(empty)));
+        stage.sim.world.roll_all(&stage.stream());
+        stage.store(4).await?;
+        stage.until(30_000, "handled", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;
+        stage.until(1_000, "balanced", |sim| liveness::unbalanced(sim).is_ok()).await?;
+        stage.end().await
+    });
+}
+
+/// A reader that opened the children at LATEST lost what was written before it came.
+#[test]
+fn latest_child_what_was_written_before_the_reader_came_is_read() {
+    replay(async || {
+        let mut stage = Stage::new(Options { shards: 2, ..Options::default() });
+        let first = stage.sim.start_worker();
+        stage.sim.pass(3_000).await?;
+        stage.sim.crash(&first);
+        stage.sim.world.roll_all(&stage.stream());
+        stage.store(10).await?;
+        stage.sim.start_worker();
+        stage.sim.pass(12_000).await?;
+        stage.until_handled().await?;
+        stage.end().await
+    });
+}
+
+/// estuary/connectors#3418: shards that closed while nobody read, several generations deep.
+#[test]
+fn estuary_3418_closed_generations_are_read_in_order() {
+    replay(async || {
+        let mut stage = Stage::new(Options { shards: 2, ..Options::default() });
+        for _ in 0..4 {
+            stage.store(5).await?;
+            stage.sim.world.roll_all(&stage.stream());
+        }
+        stage.store(5).await?;
+        stage.sim.start_worker();
+        stage.until_handled().await?;
+        stage.until(2_000, "balanced", |sim| liveness::unbalanced(sim).is_ok()).await?;
+        stage.end().await
+    });
+}
+
+/// GoogleCloudPlatform/spanner-migration-tool#347: a child waited for ever for a parent that was gone.
+#[test]
+fn spanner_347_a_child_does_not_wait_for_a_parent_that_is_gone() {
+    for stays_listed in [false, true] {
+        replay(async move || {
+            let mut stage = Stage::new(Options::default());
+            stage.store(3).await?;
+            let stream = stage.stream();
+            let parent = stage.sim.world.shards(&stream)[0].id.clone();
+            stage.sim.world.roll_all(&stream);
+            stage.sim.world.forget_shard(&stream, &parent, stays_listed);
+            stage.store(3).await?;
+            stage.sim.start_worker();
+            stage.until(200_000, "reading the child", |sim| liveness::unbalanced(sim).is_ok()).await?;
+            stage.end().await
+        });
+    }
+}
+
+/// aws-powertools/powertools-lambda-python#1387: a claim left by a dead run blocked the next, or expired into a
+/// second side effect. Here the decision itself is stored.
+#[test]
+fn powertools_1387_a_dead_senders_decision_is_sent_by_the_next() {
+    for door in [Door::BeforeApply, Door::AfterApply] {
+        replay(async move || {
+            let mut stage = Stage::new(Options::default());
+            let first = stage.sim.start_worker();
+            stage.sim.pass(3_000).await?;
+            let answers = Matcher::service(Service::StepFunctions)
+                .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure"));
+            let hold = stage.sim.world.hold(answers, 1, door);
+            stage.store(10).await?;
+            stage.until(BY_STREAM_MS, "sending", |_| hold.is_holding()).await?;
+            stage.sim.crash(&first);
+            hold.fail(Failure::Connection);
+            stage.sim.start_worker();
+            stage.until(40_000, "handled", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;
+            stage.end().await
+        });
+    }
+}
+
+/// A repetition that the SDK hides would turn an accepted callback into an unexplained closed one, past the budget.
+#[test]
+fn every_callback_is_the_workers_own() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        let node = stage.sim.start_worker();
+        let answers = Matcher::service(Service::StepFunctions)
+            .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure"));
+        let broken = Fault::AppliedButRefused(Service::StepFunctions.internal());
+        stage.sim.world.inject(Rule::new(answers, broken).times(5));
+        stage.store(10).await?;
+        stage.until_handled().await?;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let counted = stage.sim.fleet[&node].callbacks();
+        let sent = stage.sim.watch.state().tasks.callbacks();
+        if counted != sent || sent < 6 {
+            return Err(format!("{sent} callbacks arrived, the worker knows of {counted}"));
+        }
+        stage.end().await
+    });
+}

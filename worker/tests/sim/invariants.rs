@@ -1,0 +1,229 @@
+//! What must hold after every applied request. A violation is kept, not panicked: a panic inside a request would be
+//! caught by the very code under test.
+
+mod leases;
+mod records;
+mod tasks;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use ops::model::{Call, Change, Event, Item, Key, Value, World};
+use serde_json::Value as Json;
+
+use self::leases::Leases;
+use self::records::Records;
+use self::tasks::Tasks;
+use crate::scene::{CONTROL, LATE_MS, TASKS};
+use crate::windows::Windows;
+
+/// How long after an answer its consequence may come, in milliseconds.
+const TOLD_MS: u64 = 150;
+
+/// Watches a world from its beginning to its end.
+#[derive(Clone)]
+pub(crate) struct Watch(Arc<Mutex<State>>);
+
+/// What was seen so far.
+pub(crate) struct State {
+    world: World,
+    pub(crate) tasks: Tasks,
+    pub(crate) records: Records,
+    pub(crate) leases: Leases,
+    pub(crate) windows: Windows,
+    /// Crashed nodes, and when.
+    dead: BTreeMap<String, u64>,
+    /// Children that a node was told of, by node and parent, and when.
+    told: BTreeMap<(String, String), (u64, BTreeSet<String>)>,
+    pub(crate) calls: u64,
+    violations: Vec<String>,
+}
+
+impl Watch {
+    /// Begins to watch.
+    pub(crate) fn over(world: &World, lease_ms: u64) -> Watch {
+        let watch = Watch(Arc::new(Mutex::new(State {
+            world: world.clone(),
+            tasks: Tasks::default(),
+            records: Records::default(),
+            leases: Leases::new(lease_ms),
+            windows: Windows::default(),
+            dead: BTreeMap::new(),
+            told: BTreeMap::new(),
+            calls: 0,
+            violations: vec![],
+        })));
+        let seen = watch.clone();
+        world.observe(move |event| seen.state().note(event));
+        watch
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// The first thing that was wrong, if any.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong, with its virtual time.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.state().violations.first().map_or(Ok(()), |first| Err(first.clone()))
+    }
+
+    /// A node was killed: which windows did it die in?
+    pub(crate) fn crashed(&self, node: &str) {
+        let mut state = self.state();
+        let now_ms = state.world.now_ms();
+        state.dead.insert(node.to_owned(), now_ms);
+        let State { records, tasks, leases, windows, .. } = &mut *state;
+        records.count_windows_of(node, tasks, leases, windows);
+    }
+}
+
+impl State {
+    fn note(&mut self, event: &Event) {
+        let mut wrong = vec![];
+        if let Some(call) = &event.call {
+            self.calls += 1;
+            if crate::shows_calls() {
+                let at_ms = event.at_ms - ops::model::EPOCH_MS;
+                let answer = event.answer.as_ref().map_err(|error| error.name());
+                println!("{at_ms:>7} {} {} {} -> {answer:?}", call.node, call.operation, call.body);
+            }
+            let is_ghost = self.dead.get(&*call.node).is_some_and(|died_ms| event.at_ms > died_ms + LATE_MS);
+            if is_ghost {
+                wrong.push(format!("{} of {} after its crash", call.operation, call.node));
+            }
+            self.note_call(call, event, &mut wrong);
+        }
+        let mut ended = vec![];
+        for change in &event.changes {
+            match change {
+                Change::Item { table, key, old, new } if table == TASKS => {
+                    let (old, new) = (old.as_deref(), new.as_deref());
+                    let id = key_text(key);
+                    self.tasks.note_item(&self.world, id, old, new, &mut self.windows, &mut wrong);
+                    if let Some(call) = &event.call {
+                        self.leases.check_deadline(call, event.at_ms, &mut wrong);
+                    }
+                }
+                Change::Item { table, old, new, .. } if table == CONTROL => {
+                    ended.extend(self.note_control(event, old.as_deref(), new.as_deref(), &mut wrong));
+                }
+                Change::Item { .. } | Change::Execution { .. } => {}
+                Change::Read { stream_arn, shard_id, .. } => {
+                    let node = event.call.as_ref().map_or("", |call| &*call.node);
+                    let read = Read { node, stream: stream_arn, shard: shard_id, answer: answer(event) };
+                    self.records.note_read(&read, &self.tasks, &mut self.windows);
+                    self.leases.check_lineage(&self.world, stream_arn, shard_id, &mut wrong);
+                }
+                Change::Callback(callback) => {
+                    self.tasks.note_callback(callback, &mut self.windows, &mut wrong);
+                }
+                Change::Waiting { execution_arn, token } => {
+                    self.tasks.note_waiting(execution_arn, token, &mut self.windows);
+                }
+            }
+        }
+        for moved in ended {
+            let node = event.call.as_ref().map_or("", |call| &*call.node);
+            let told = self.told.get(&(node.to_owned(), moved.shard.clone()));
+            // An answer that arrived is acted on at once; after a lost one there is a pause.
+            let told = told.filter(|(at_ms, _)| event.at_ms <= at_ms + TOLD_MS);
+            self.leases.check_children(&moved, told.map(|(_, children)| children), &mut wrong);
+        }
+        let at_s = (event.at_ms - ops::model::EPOCH_MS) / 1_000;
+        self.violations.extend(wrong.into_iter().map(|what| format!("at {at_s} s: {what}")));
+    }
+
+    fn note_call(&mut self, call: &Call, event: &Event, wrong: &mut Vec<String>) {
+        match (call.operation.as_str(), &event.answer) {
+            ("DescribeStream", Ok(_)) if call.body["ShardFilter"]["Type"] == "CHILD_SHARDS" => {
+                let parent = call.body["ShardFilter"]["ShardId"].as_str().unwrap_or_default().to_owned();
+                let shards = answer(event)["StreamDescription"]["Shards"].as_array().cloned();
+                let children = shards.into_iter().flatten();
+                let children = children.filter_map(|shard| Some(shard["ShardId"].as_str()?.to_owned()));
+                let told = self.told.entry((call.node.to_string(), parent)).or_default();
+                if call.text("ExclusiveStartShardId").is_none() {
+                    told.1.clear();
+                }
+                told.0 = event.at_ms;
+                told.1.extend(children);
+            }
+            ("UpdateItem", Err(error)) if error.name() == "ConditionalCheckFailedException" => {
+                let stored = error.members.get("Item");
+                if call.is_on_table(TASKS) {
+                    self.tasks.note_refused(call, stored, &mut self.windows);
+                } else {
+                    self.leases.note_refused(call, stored, &mut self.windows);
+                }
+            }
+            ("TransactWriteItems", Err(_)) => self.windows.hit(9),
+            ("UpdateItem" | "TransactWriteItems", Ok(_)) if call.is_on_table(CONTROL) => {
+                self.leases.check_deadline(call, event.at_ms, wrong);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the shard that was closed, if one was.
+    fn note_control(
+        &mut self,
+        event: &Event,
+        old: Option<&Item>,
+        new: Option<&Item>,
+        wrong: &mut Vec<String>,
+    ) -> Option<Moved> {
+        let item = new.or(old)?;
+        match text(item, "pk") {
+            "worker" => self.leases.note_beat(text(item, "sk"), event.at_ms, new),
+            "gap" => self.records.note_gap(text(item, "stream"), text(item, "shard")),
+            "poison" => self.records.note_poison(text(item, "sk")),
+            "lease" => {
+                let moved = self.leases.note_lease(&self.world, event, old, new, wrong)?;
+                self.records.check_watermark(&self.world, &moved, &self.tasks, &mut self.windows, wrong);
+                return (moved.to == "SHARD_END").then_some(moved);
+            }
+            _ => {}
+        }
+        None
+    }
+}
+
+/// A page of records as a node got it.
+pub(crate) struct Read<'a> {
+    pub(crate) node: &'a str,
+    pub(crate) stream: &'a str,
+    pub(crate) shard: &'a str,
+    pub(crate) answer: Json,
+}
+
+/// A position that was written.
+pub(crate) struct Moved {
+    pub(crate) stream: String,
+    pub(crate) shard: String,
+    pub(crate) to: String,
+}
+
+fn answer(event: &Event) -> Json {
+    let body = event.answer.as_deref().unwrap_or("null");
+    serde_json::from_str(body).expect("the model answers JSON")
+}
+
+fn key_text(key: &Key) -> &str {
+    key.hash.as_text().unwrap_or_default()
+}
+
+/// A text attribute; empty when there is none.
+fn text<'i>(item: &'i Item, name: &str) -> &'i str {
+    item.get(name).and_then(Value::as_text).unwrap_or_default()
+}
+
+/// A whole number; zero when there is none.
+fn number(item: &Item, name: &str) -> i64 {
+    match item.get(name) {
+        Some(Value::N(number)) => number.to_string().parse().unwrap_or(0),
+        Some(_) | None => 0,
+    }
+}

@@ -1,0 +1,231 @@
+//! A lease has one holder at a time, its position only moves on, and a shard is read after its parent.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ops::model::{Call, Event, Item, Value, World};
+use serde_json::Value as Json;
+
+use crate::invariants::records::place;
+use crate::invariants::{Moved, number, text};
+use crate::scene::{LATE_MS, OPERATOR};
+use crate::windows::Windows;
+
+/// The control table's leases and heartbeats, as they were seen to change.
+#[derive(Debug)]
+pub(crate) struct Leases {
+    lease_ms: u64,
+    /// By sort key.
+    rows: BTreeMap<String, Item>,
+    /// When each worker's heartbeat was last written.
+    beats: BTreeMap<String, u64>,
+    /// When a heart beat again after peers could call its worker dead.
+    revived: BTreeMap<String, u64>,
+    /// Shards that were read to their end, even if their lease is forgotten.
+    ended: BTreeSet<String>,
+}
+
+/// How much longer than a holder's own deadline a call may arrive: one attempt of the SDK, and what a fault adds.
+const IN_FLIGHT_MS: u64 = 5_000 + LATE_MS;
+
+fn key(stream: &str, shard: &str) -> String {
+    format!("shard|{stream}|{shard}")
+}
+
+fn is_of(worker: &str, node: &str) -> bool {
+    worker.strip_prefix(node).is_some_and(|rest| rest.starts_with('-'))
+}
+
+impl Leases {
+    pub(crate) fn new(lease_ms: u64) -> Leases {
+        Leases {
+            lease_ms,
+            rows: BTreeMap::new(),
+            beats: BTreeMap::new(),
+            revived: BTreeMap::new(),
+            ended: BTreeSet::new(),
+        }
+    }
+
+    /// A shard's stored position.
+    pub(crate) fn position(&self, stream: &str, shard: &str) -> &str {
+        self.rows.get(&key(stream, shard)).map_or("TRIM_HORIZON", |row| text(row, "position"))
+    }
+
+    pub(crate) fn rows(&self) -> &BTreeMap<String, Item> {
+        &self.rows
+    }
+
+    pub(crate) fn beats(&self) -> &BTreeMap<String, u64> {
+        &self.beats
+    }
+
+    pub(crate) fn note_beat(&mut self, worker: &str, at_ms: u64, new: Option<&Item>) {
+        let before = match new {
+            Some(_) => self.beats.insert(worker.to_owned(), at_ms),
+            None => self.beats.remove(worker),
+        };
+        if before.is_some_and(|before_ms| at_ms >= before_ms + self.lease_ms) {
+            self.revived.insert(worker.to_owned(), at_ms);
+        }
+    }
+
+    /// A lease's item changed. Gives the position that was written, if one was.
+    pub(crate) fn note_lease(
+        &mut self,
+        world: &World,
+        event: &Event,
+        old: Option<&Item>,
+        new: Option<&Item>,
+        wrong: &mut Vec<String>,
+    ) -> Option<Moved> {
+        let item = new.or(old)?;
+        let sk = text(item, "sk").to_owned();
+        match new {
+            Some(new) => self.rows.insert(sk.clone(), new.clone()),
+            None => self.rows.remove(&sk),
+        };
+        let node = event.call.as_ref().map_or(OPERATOR, |call| &call.node);
+        if node == OPERATOR {
+            return None;
+        }
+        check_listing(world, &sk, old, new, wrong);
+        let (Some(old), Some(new)) = (old, new) else {
+            if new.is_none() {
+                self.check_forgotten(world, &sk, old, wrong);
+            }
+            return None;
+        };
+        let (before, after) = (text(old, "owner"), text(new, "owner"));
+        let (epoch_before, epoch) = (number(old, "epoch"), number(new, "epoch"));
+        if epoch < epoch_before || number(new, "counter") < number(old, "counter") {
+            wrong.push(format!("lease {sk}: its fence went back"));
+        }
+        let is_taken = epoch > epoch_before;
+        if is_taken {
+            self.check_take(&sk, event.at_ms, before, after, wrong);
+        } else if before != after && !is_of(before, node) {
+            wrong.push(format!("lease {sk}: {node} changed the owner {before} to {after:?}"));
+        }
+        let (from, to) = (text(old, "position"), text(new, "position"));
+        if from == to {
+            return None;
+        }
+        if !is_of(before, node) || is_taken {
+            wrong.push(format!("lease {sk}: {node} moved the position of {before}'s lease"));
+        }
+        let goes_back = from == "SHARD_END"
+            || to == "TRIM_HORIZON"
+            || (from != "TRIM_HORIZON" && to != "SHARD_END" && place(to) < place(from));
+        if goes_back {
+            wrong.push(format!("lease {sk}: its position went back from {from} to {to}"));
+        }
+        if to == "SHARD_END" {
+            self.ended.insert(sk.clone());
+        }
+        let (stream, shard) = sk.strip_prefix("shard|")?.split_once('|')?;
+        Some(Moved { stream: stream.to_owned(), shard: shard.to_owned(), to: to.to_owned() })
+    }
+
+    fn check_take(&self, sk: &str, at_ms: u64, before: &str, after: &str, wrong: &mut Vec<String>) {
+        let Some(beat_ms) = self.beats.get(before).filter(|_| before != after) else { return };
+        // A peer that called it dead just before it came back may still be on its way.
+        let is_on_its_way =
+            self.revived.get(before).is_some_and(|revived_ms| at_ms < revived_ms + 3 * IN_FLIGHT_MS);
+        // A peer sees a beat after it was written, so its patience ends after this.
+        if at_ms < beat_ms + self.lease_ms && !is_on_its_way {
+            let age_ms = at_ms - beat_ms;
+            wrong
+                .push(format!("lease {sk}: {after} took it from {before}, whose heart beat {age_ms} ms ago"));
+        }
+    }
+
+    fn check_forgotten(&self, world: &World, sk: &str, old: Option<&Item>, wrong: &mut Vec<String>) {
+        let Some((stream, shard)) = sk.strip_prefix("shard|").and_then(|rest| rest.split_once('|')) else {
+            wrong.push(format!("lease {sk}: deleted"));
+            return;
+        };
+        if is_there(world, stream, shard) {
+            wrong.push(format!("lease {sk}: deleted while its shard is there"));
+        }
+        if old.is_none_or(|old| number(old, "missingSince") == 0 || text(old, "position") != "SHARD_END") {
+            wrong.push(format!("lease {sk}: deleted at the first look"));
+        }
+        let waits = |row: &&Item| text(row, "parent") == shard && text(row, "position") == "TRIM_HORIZON";
+        if self.rows.values().any(|row| waits(&row)) {
+            wrong.push(format!("lease {sk}: deleted before its child was read"));
+        }
+    }
+
+    /// Records of a shard were read: its parent must be done.
+    pub(crate) fn check_lineage(&self, world: &World, stream: &str, shard: &str, wrong: &mut Vec<String>) {
+        let parent =
+            world.shards(stream).into_iter().find(|view| view.id == shard).and_then(|view| view.parent);
+        let Some(parent) = parent else { return };
+        let row = self.rows.get(&key(stream, shard));
+        let is_orphan = row.is_some_and(|row| row.get("parentGone") == Some(&Value::BOOL(true)));
+        if !is_orphan && !self.ended.contains(&key(stream, &parent)) {
+            wrong.push(format!("shard {shard}: read before its parent {parent} ended"));
+        }
+    }
+
+    /// A shard was closed: the leases of the children that its holder was told of must be there.
+    pub(crate) fn check_children(
+        &self,
+        moved: &Moved,
+        told: Option<&BTreeSet<String>>,
+        wrong: &mut Vec<String>,
+    ) {
+        for child in told.into_iter().flatten() {
+            if !self.rows.contains_key(&key(&moved.stream, child)) {
+                wrong.push(format!("shard {}: ended without its child {child}", moved.shard));
+            }
+        }
+    }
+
+    /// A holder's write arrived: its right to act must not have ended long before.
+    pub(crate) fn check_deadline(&self, call: &Call, at_ms: u64, wrong: &mut Vec<String>) {
+        let values = &call.body["ExpressionAttributeValues"];
+        let is_holders = !values[":position"].is_null()
+            || !call.body["TransactItems"].is_null()
+            || values[":decision"]["M"]["decidedBy"]["S"] == "rule";
+        if !is_holders || &*call.node == OPERATOR {
+            return;
+        }
+        let beat = self.beats.iter().find(|(worker, _)| is_of(worker, &call.node));
+        let Some((worker, beat_ms)) = beat else { return };
+        let late_ms = at_ms.saturating_sub(beat_ms + self.lease_ms * 9 / 10);
+        // The SDK repeats a write up to three times.
+        if late_ms > 3 * IN_FLIGHT_MS {
+            wrong.push(format!("{worker}: wrote {late_ms} ms after its right to act ended"));
+        }
+    }
+
+    /// A holder's write was refused; counts what that shows.
+    pub(crate) fn note_refused(&self, call: &Call, stored: Option<&Json>, windows: &mut Windows) {
+        let is_checkpoint = !call.body["ExpressionAttributeValues"][":position"].is_null();
+        let owner = stored.and_then(|stored| stored["owner"]["S"].as_str());
+        if is_checkpoint && owner.is_none_or(|owner| !is_of(owner, &call.node)) {
+            windows.hit(6);
+        }
+    }
+}
+
+/// A shard is called missing only by a listing that truly lacks it.
+fn check_listing(world: &World, sk: &str, old: Option<&Item>, new: Option<&Item>, wrong: &mut Vec<String>) {
+    let Some((stream, shard)) = sk.strip_prefix("shard|").and_then(|rest| rest.split_once('|')) else {
+        return;
+    };
+    let Some(new) = new else { return };
+    let is_missing = |item: &Item| item.contains_key("missingSince");
+    if is_missing(new) && !old.is_some_and(is_missing) && is_there(world, stream, shard) {
+        wrong.push(format!("lease {sk}: called missing while its shard is there"));
+    }
+    let is_orphan = |item: &Item| item.get("parentGone") == Some(&Value::BOOL(true));
+    if is_orphan(new) && !old.is_some_and(is_orphan) && is_there(world, stream, text(new, "parent")) {
+        wrong.push(format!("lease {sk}: its parent is called gone while it is there"));
+    }
+}
+
+fn is_there(world: &World, stream: &str, shard: &str) -> bool {
+    world.shards(stream).iter().any(|view| view.id == shard && view.is_known)
+}

@@ -1,0 +1,291 @@
+//! A task is decided once, every callback carries what is stored, and a status moves as the lifecycle says.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ops::model::{Call, Callback, ExecutionStatus, Item, Value, Verb, World};
+use serde_json::Value as Json;
+use statemachine::decision::{DecidedBy, Decision, Outcome};
+use statemachine::item::{Item as Map, Value as Field};
+use statemachine::status::{Delivery, Event, Status};
+use statemachine::task::Task;
+use statemachine::token::TaskToken;
+
+use crate::scene::ROGUE;
+use crate::windows::Windows;
+
+/// Every task that was ever seen.
+#[derive(Debug, Default)]
+pub(crate) struct Tasks {
+    by_id: BTreeMap<String, Seen>,
+    /// How many SendTaskSuccess and SendTaskFailure calls reached Step Functions.
+    callbacks: u64,
+    /// How many tokens an execution has had.
+    tokens: BTreeMap<String, u32>,
+}
+
+/// One task's past.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    pub(crate) now: Option<Task>,
+    decision: Option<Decision>,
+    /// It was escalated, delivered, put off, expired or deleted: a record of it may be passed.
+    pub(crate) has_outcome: bool,
+    /// Who sent its decision.
+    senders: BTreeSet<String>,
+    /// Payloads that Step Functions accepted.
+    accepted: Vec<String>,
+}
+
+impl Seen {
+    pub(crate) fn is_sent(&self) -> bool {
+        !self.senders.is_empty()
+    }
+}
+
+const EVENTS: [Event; 10] = [
+    Event::Escalated,
+    Event::DecidedByRule(Outcome::Approved),
+    Event::DecidedByRule(Outcome::Rejected),
+    Event::DecidedByPerson(Outcome::Approved),
+    Event::DecidedByPerson(Outcome::Rejected),
+    Event::Accepted,
+    Event::FoundClosed,
+    Event::ProvenClosedElsewhere,
+    Event::Refused,
+    Event::ProvenGone,
+];
+
+impl Tasks {
+    pub(crate) fn get(&self, id: &str) -> Option<&Seen> {
+        self.by_id.get(id)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.by_id.len()
+    }
+
+    pub(crate) fn callbacks(&self) -> u64 {
+        self.callbacks
+    }
+
+    /// Every task is answered, or left to a person, or gone.
+    pub(crate) fn all_have_outcomes(&self) -> bool {
+        self.by_id.values().all(|seen| seen.has_outcome)
+    }
+
+    /// The tasks that nobody decided yet.
+    pub(crate) fn undecided(&self) -> Vec<Task> {
+        let tasks = self.by_id.values().filter_map(|seen| seen.now.as_ref());
+        let is_open = |task: &&Task| task.decision.is_none() && !task.status.is_final();
+        tasks.filter(is_open).cloned().collect()
+    }
+
+    /// An item of the tasks table was written.
+    pub(crate) fn note_item(
+        &mut self,
+        world: &World,
+        id: &str,
+        old: Option<&Item>,
+        new: Option<&Item>,
+        windows: &mut Windows,
+        wrong: &mut Vec<String>,
+    ) {
+        let seen = self.by_id.entry(id.to_owned()).or_default();
+        let Some(item) = new else {
+            (seen.now, seen.has_outcome) = (None, true);
+            return;
+        };
+        // An item that is not a task is a poison record's business.
+        let Ok(task) = Task::from_item(&map(item)) else { return };
+        if let Some(before) = &seen.decision
+            && task.decision.as_ref() != Some(before)
+        {
+            wrong.push(format!("task {id}: the stored decision changed"));
+        }
+        match old.map(|old| Task::from_item(&map(old))) {
+            Some(Ok(old)) => check_move(world, &old, &task, &seen.accepted, wrong),
+            Some(Err(_)) | None => {
+                if task.decision.is_some() || task.status != Status::Pending {
+                    wrong.push(format!("task {id}: appeared as {:?}", task.state()));
+                }
+            }
+        }
+        if task.delivery == Some(Delivery::Undeliverable) {
+            windows.hit(12);
+        }
+        seen.has_outcome |= task.status == Status::Escalated
+            || task.status.is_final()
+            || task.delivery == Some(Delivery::Unverified)
+            || (task.delivery == Some(Delivery::Due) && task.attempts > 0);
+        seen.decision.clone_from(&task.decision);
+        seen.now = Some(task);
+    }
+
+    /// A SendTask* call reached Step Functions.
+    pub(crate) fn note_callback(
+        &mut self,
+        callback: &Callback,
+        windows: &mut Windows,
+        wrong: &mut Vec<String>,
+    ) {
+        let (outcome, payload, name) = match &callback.verb {
+            Verb::Success { output } => (Outcome::Approved, output, None),
+            Verb::Failure { error, cause } => (Outcome::Rejected, cause, Some(error.as_str())),
+            Verb::Heartbeat => return,
+        };
+        self.callbacks += 1;
+        let Ok(token) = TaskToken::new(callback.token.clone()) else { return };
+        let id = token.task_id();
+        let seen = self.by_id.entry(id.as_str().to_owned()).or_default();
+        if callback.accepted {
+            seen.accepted.push(payload.clone());
+        }
+        if seen.accepted.len() > 1 {
+            wrong.push(format!("task {id}: closed twice"));
+        }
+        if callback.node == ROGUE {
+            return;
+        }
+        match &seen.decision {
+            None => wrong.push(format!("task {id}: {} answered without a stored decision", callback.node)),
+            Some(stored) => {
+                let same = stored.outcome == outcome
+                    && stored.payload == *payload
+                    && name.is_none_or(|name| name == stored.failure_name());
+                if !same {
+                    wrong.push(format!("task {id}: {} sent another answer than is stored", callback.node));
+                }
+            }
+        }
+        if !callback.accepted && seen.accepted.contains(payload) && seen.senders.contains(&callback.node) {
+            windows.hit(3);
+        }
+        if seen.senders.iter().any(|sender| *sender != callback.node) {
+            windows.hit(13);
+        }
+        seen.senders.insert(callback.node.clone());
+    }
+
+    pub(crate) fn note_waiting(&mut self, execution: &str, _token: &str, windows: &mut Windows) {
+        let tokens = self.tokens.entry(execution.to_owned()).or_default();
+        *tokens += 1;
+        if *tokens > 1 {
+            windows.hit(14);
+        }
+    }
+
+    /// A conditional write on a task was refused; counts what that shows.
+    pub(crate) fn note_refused(&self, call: &Call, stored: Option<&Json>, windows: &mut Windows) {
+        let mine = &call.body["ExpressionAttributeValues"][":decision"]["M"];
+        if mine.is_null() {
+            return;
+        }
+        let Some(stored) = stored else {
+            windows.hit(16);
+            return;
+        };
+        let theirs = &stored["decision"]["M"];
+        if theirs.is_null() {
+            return;
+        }
+        if theirs["id"] == mine["id"] {
+            windows.hit(1);
+            return;
+        }
+        let by = |decision: &Json| decision["decidedBy"]["S"].as_str() == Some("rule");
+        if by(theirs) != by(mine) {
+            windows.hit(10);
+        } else if by(mine) && theirs["ruleset"] != mine["ruleset"] {
+            windows.hit(11);
+        }
+    }
+
+    /// Whether what stands in the table is the end, as far as anything can be done; otherwise why not.
+    pub(crate) fn open(&self, world: &World, id: &str) -> Option<String> {
+        let seen = self.by_id.get(id)?;
+        let task = seen.now.as_ref()?;
+        if task.status.is_final() {
+            return None;
+        }
+        let waits = waits(world, task);
+        // What ends without an event is asked about by age, hours later: an attempt that the workflow gave up to try
+        // again, and a token that another actor answered.
+        let is_silent = task.deadline.is_none() && has_no_event(world, task);
+        if task.status == Status::Escalated && task.decision.is_none() && (waits || is_silent) {
+            return None;
+        }
+        Some(format!("task {id}: {:?}, its workflow {}", task.state(), if waits { "waits" } else { "ended" }))
+    }
+}
+
+fn check_move(world: &World, old: &Task, new: &Task, accepted: &[String], wrong: &mut Vec<String>) {
+    let id = &new.id;
+    if new.revision != old.revision + 1 {
+        wrong.push(format!("task {id}: revision {} after {}", new.revision, old.revision));
+    }
+    if old.state() == new.state() {
+        return;
+    }
+    let Some(event) = EVENTS.into_iter().find(|event| old.state().after(*event) == Ok(new.state())) else {
+        wrong.push(format!("task {id}: moved from {:?} to {:?}", old.state(), new.state()));
+        return;
+    };
+    let stored = new.decision.as_ref();
+    let took_ours = stored.is_some_and(|stored| accepted.contains(&stored.payload));
+    match event {
+        Event::DecidedByRule(_) | Event::DecidedByPerson(_) => {
+            let by_rule = stored.is_some_and(|stored| stored.decided_by == DecidedBy::Rule);
+            if old.status == Status::Escalated && by_rule {
+                wrong.push(format!("task {id}: a rule decided what was left to a person"));
+            }
+        }
+        Event::Accepted if !took_ours => {
+            wrong.push(format!("task {id}: settled, but its workflow never took the answer"));
+        }
+        Event::ProvenClosedElsewhere if took_ours => {
+            wrong.push(format!("task {id}: written off, but its workflow took the answer"));
+        }
+        Event::ProvenClosedElsewhere | Event::ProvenGone if waits(world, new) => {
+            wrong.push(format!("task {id}: expired, but its workflow waits"));
+        }
+        Event::Escalated
+        | Event::Accepted
+        | Event::FoundClosed
+        | Event::ProvenClosedElsewhere
+        | Event::Refused
+        | Event::ProvenGone => {}
+    }
+}
+
+/// Whether the task's workflow waits for its token, as it truly is.
+pub(crate) fn waits(world: &World, task: &Task) -> bool {
+    world.execution(&task.transaction_id).is_some_and(|execution| {
+        execution.status == ExecutionStatus::Running
+            && execution.tokens.last().is_some_and(|token| token == task.token.expose())
+    })
+}
+
+fn has_no_event(world: &World, task: &Task) -> bool {
+    world.execution(&task.transaction_id).is_some_and(|execution| {
+        matches!(execution.status, ExecutionStatus::Running | ExecutionStatus::Succeeded)
+    })
+}
+
+fn map(item: &Item) -> Map {
+    item.iter().map(|(name, value)| (name.clone(), field(value))).collect()
+}
+
+fn field(value: &Value) -> Field {
+    match value {
+        Value::S(text) => Field::Text(text.clone()),
+        Value::N(number) => Field::Number(number.to_string()),
+        Value::M(inner) => Field::Map(map(inner)),
+        Value::B(_)
+        | Value::BOOL(_)
+        | Value::NULL(_)
+        | Value::L(_)
+        | Value::SS(_)
+        | Value::NS(_)
+        | Value::BS(_) => Field::Other,
+    }
+}

@@ -1,0 +1,138 @@
+//! After the troubles: everything comes to an end, every shard has one reader, and who leaves leaves nothing behind.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
+
+use ops::model::Value;
+use tokio::time::{Duration, Instant};
+
+use crate::run::Sim;
+use crate::scene::{CONTROL, TASKS};
+
+/// How long everything may take to end: the longest a put-off lasts, twice, and a sweep.
+const QUIET: Duration = Duration::from_secs(10 * 60);
+/// How long a worker may take to leave a quiet world.
+const LEAVE_MS: u64 = 15_000;
+const LOOK_MS: u64 = 3_000;
+
+/// Ends all faults and waits until nothing is left to do.
+///
+/// # Errors
+///
+/// What was violated, or what never came to an end.
+pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
+    sim.world.calm();
+    if sim.world.stream_arn(TASKS).is_none() {
+        sim.world.enable_stream(TASKS);
+    }
+    for process in sim.fleet.values() {
+        process.skew_ms.store(0, Ordering::Relaxed);
+    }
+    let skew = Duration::from_millis(sim.most_skew_ms.unsigned_abs());
+    sim.most_skew_ms = 0;
+    while sim.fleet.len() < 2 {
+        sim.start_worker();
+    }
+    // What a wrong clock put off by an hour is done an hour later.
+    let end = Instant::now() + QUIET + skew * 2;
+    loop {
+        sim.pass(LOOK_MS).await?;
+        let left = left(sim);
+        let Some(first) = left.first() else { return Ok(()) };
+        if Instant::now() > end {
+            return Err(format!("{} things never ended, the first: {first}", left.len()));
+        }
+    }
+}
+
+fn left(sim: &Sim) -> Vec<String> {
+    let mut left = vec![];
+    for message in sim.world.messages(&sim.queues.tasks) {
+        left.push(format!("message {} is not stored", message.id));
+    }
+    let state = sim.watch.state();
+    for execution in sim.world.executions() {
+        for token in &execution.tokens {
+            let token = statemachine::token::TaskToken::new(token.clone()).expect("a model's token");
+            let id = token.task_id();
+            match state.tasks.get(id.as_str()) {
+                Some(_) => left.extend(state.tasks.open(&sim.world, id.as_str())),
+                None => left.push(format!("task {id} was never stored")),
+            }
+        }
+    }
+    drop(state);
+    left.extend(unbalanced(sim).err());
+    left
+}
+
+/// How many shards have an owner.
+pub(crate) fn owned_shards(sim: &Sim) -> usize {
+    let state = sim.watch.state();
+    state
+        .leases
+        .rows()
+        .iter()
+        .filter(|(key, row)| key.starts_with("shard|") && row.contains_key("owner"))
+        .count()
+}
+
+/// Every open shard and every bucket has one owner that runs, and the owners' loads differ by one at most.
+pub(crate) fn unbalanced(sim: &Sim) -> Result<(), String> {
+    let state = sim.watch.state();
+    let rows = state.leases.rows();
+    let owner = |row: &ops::model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
+    let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
+    let open = sim.world.shards(&stream).into_iter().filter(|shard| shard.is_open);
+    let shards: Vec<String> = open.map(|shard| format!("shard|{stream}|{}", shard.id)).collect();
+    let buckets: Vec<String> =
+        (0..statemachine::worklist::BUCKETS).map(|bucket| format!("sweep|{bucket:02}")).collect();
+    for keys in [shards, buckets] {
+        let mut load: BTreeMap<&str, usize> = sim.fleet.keys().map(|node| (node.as_str(), 0)).collect();
+        for key in keys {
+            let owner = rows.get(&key).and_then(owner).ok_or(format!("lease {key} has no owner"))?;
+            let node = owner.rsplit_once('-').map_or(owner.as_str(), |(node, _)| node);
+            *load.get_mut(node).ok_or(format!("lease {key} is {owner}'s, who is gone"))? += 1;
+        }
+        let (most, least) = (load.values().max(), load.values().min());
+        if most > least.map(|least| least + 1).as_ref() {
+            return Err(format!("the loads are {load:?}"));
+        }
+    }
+    Ok(())
+}
+
+/// Lets every worker leave, one after the other: nothing of them may stay.
+///
+/// # Errors
+///
+/// What stayed, or took too long.
+pub(crate) async fn leave(sim: &mut Sim) -> Result<(), String> {
+    let nodes: Vec<String> = sim.fleet.keys().cloned().collect();
+    for node in nodes {
+        sim.fleet[&node].leave.cancel();
+        let end = sim.world.now_ms() + LEAVE_MS;
+        while !sim.fleet.get_mut(&node).is_none_or(|process| process.is_over()) {
+            sim.pass(100).await?;
+            if sim.world.now_ms() > end {
+                return Err(format!("{node}: did not leave in {LEAVE_MS} ms"));
+            }
+        }
+        let process = sim.fleet.remove(&node).expect("it left just now");
+        let is_its =
+            |worker: &str| worker.strip_prefix(&process.node).is_some_and(|rest| rest.starts_with('-'));
+        let state = sim.watch.state();
+        if let Some(worker) = state.leases.beats().keys().find(|worker| is_its(worker)) {
+            return Err(format!("{worker}: left its heartbeat"));
+        }
+        let kept = sim
+            .world
+            .items(CONTROL)
+            .into_iter()
+            .find(|item| item.get("owner").and_then(Value::as_text).is_some_and(is_its));
+        if let Some(kept) = kept {
+            return Err(format!("{node}: left and kept {:?}", kept.get("sk")));
+        }
+    }
+    Ok(())
+}

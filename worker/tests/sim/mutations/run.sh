@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# Proves that the simulation has teeth: applies each mutation of this folder to a copy of the workspace and runs the
+# simulation on it, which must fail. Prints what caught each. Arguments choose mutations by name; SEEDS is how many
+# seeds each must fail within (default 200).
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../../../.." && pwd)
+copy="$root/target/mutations/workspace"
+export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}" SEEDS="${SEEDS:-200}" RUST_BACKTRACE=0
+mkdir -p "$copy"
+survived=0
+
+git -C "$root" ls-files -z --cached --others --exclude-standard |
+    tar --directory="$root" --create --null --files-from=- | tar --directory="$copy" --extract
+# An interrupted run may have left a build of mutated files that is newer than they are.
+sed -n 's|^+++ b/||p' "$here"/*.patch | sort -u | (cd "$copy" && xargs touch)
+
+for patch in "$here"/*.patch; do
+    name=$(basename "$patch" .patch)
+    if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
+    patch --silent --strip=1 --directory="$copy" <"$patch" || { echo "$name: the patch no longer applies" >&2; exit 1; }
+    log="$copy/../$name.log"
+    (cd "$copy" && cargo test --quiet -p worker --test sim --no-run) >"$log" 2>&1 || { echo "$name: does not build, see $log" >&2; exit 1; }
+    if (cd "$copy" && cargo test --quiet -p worker --test sim -- --skip same_seed --skip large_fleet) >"$log" 2>&1; then
+        echo "SURVIVED  $name: $(head -n 1 "$patch")"
+        survived=$((survived + 1))
+    else
+        by=$(grep -m 1 -oE 'SEED=[0-9]+: .*' "$log" || grep -A 1 -m 1 -E "^thread '.*panicked" "$log" | tr '\n' ' ')
+        echo "caught    $name: $(head -n 1 "$patch")"
+        echo "          by $(echo "$by" | cut -c 1-160)"
+        grep -E '^    [a-z_:0-9]+$' "$log" | sort -u | sed 's/^ */          and /' | head -n 4
+    fi
+    patch --silent --strip=1 --reverse --directory="$copy" <"$patch"
+done
+[ "$survived" -eq 0 ] || { echo "$survived mutations survived" >&2; exit 1; }

@@ -1,0 +1,432 @@
+//! What is done to the fleet from outside: kills, pauses, deployments, edits by hand, and the people who decide.
+
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use ops::model::{Door, Failure, Fault, Item, Link, Matcher, Rule, Service, ShardView, Value, World};
+use rand::Rng as _;
+use statemachine::decision::Outcome;
+use statemachine::status::Status;
+use statemachine::task::Task;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+use worker::person::{Request, Response};
+
+use crate::run::Sim;
+use crate::scene::{self, CONTROL, LATE_MS, OPERATOR, ROGUE, TASKS};
+
+/// How long a worker may take to leave before it is killed, as its service manager does.
+const DRAIN: Duration = Duration::from_secs(20);
+/// The most workers at once.
+const MOST_WORKERS: usize = 4;
+
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    People,
+    Crash,
+    CrashLate,
+    CrashAtDoor,
+    Start,
+    Leave,
+    LeaveThenKill,
+    Freeze,
+    Cut,
+    CutFromControl,
+    Roll,
+    RollAll,
+    Split,
+    Merge,
+    Trim,
+    LoseShard,
+    Reenable,
+    Reload,
+    DeleteTask,
+    Poison,
+    Stop,
+    Answer,
+    ClockJump,
+    DeleteLease,
+    MoveBack,
+}
+
+/// What is done, and how often among all.
+const MIX: &[(Act, &str, u32)] = &[
+    (Act::People, "people decide", 40),
+    (Act::Crash, "crash", 6),
+    (Act::CrashLate, "crash, its calls arrive later", 6),
+    (Act::CrashAtDoor, "crash at a chosen call", 16),
+    (Act::Start, "start", 10),
+    (Act::Leave, "leave", 5),
+    (Act::LeaveThenKill, "leave, then kill", 3),
+    (Act::Freeze, "freeze", 6),
+    (Act::Cut, "cut off", 3),
+    (Act::CutFromControl, "cut off from the control table", 4),
+    (Act::Roll, "roll a shard", 6),
+    (Act::RollAll, "roll all shards", 3),
+    (Act::Split, "split a shard", 2),
+    (Act::Merge, "merge shards", 1),
+    (Act::Trim, "trim", 3),
+    (Act::LoseShard, "lose a shard", 1),
+    (Act::Reenable, "disable and enable the stream", 2),
+    (Act::Reload, "other rules", 8),
+    (Act::DeleteTask, "delete a task", 8),
+    (Act::Poison, "a record that is no task", 3),
+    (Act::Stop, "stop an execution", 4),
+    (Act::Answer, "another actor answers", 4),
+    (Act::ClockJump, "a clock jumps", 4),
+    (Act::DeleteLease, "delete a lease", 1),
+    (Act::MoveBack, "move a position back", 3),
+];
+
+/// Does one seed's deeds.
+pub(crate) struct Operator<'s> {
+    sim: &'s mut Sim,
+    /// Links that come back by themselves.
+    mending: JoinSet<()>,
+    /// Workers that leave, and by when they must be gone.
+    leaving: Vec<(String, Instant)>,
+}
+
+impl<'s> Operator<'s> {
+    pub(crate) fn new(sim: &'s mut Sim) -> Operator<'s> {
+        Operator { sim, mending: JoinSet::new(), leaving: vec![] }
+    }
+
+    /// Works for a time.
+    ///
+    /// # Errors
+    ///
+    /// What was violated meanwhile.
+    pub(crate) async fn work(mut self, for_ms: u64) -> Result<(), String> {
+        let end = Instant::now() + Duration::from_millis(for_ms);
+        let total: u32 = MIX.iter().map(|(_, _, weight)| weight).sum();
+        while Instant::now() < end {
+            let pause_ms = self.sim.rng.random_range(100..=3_000);
+            self.sim.pass(pause_ms).await?;
+            self.look_after();
+            let mut dice = self.sim.rng.random_range(0..total);
+            let drawn = MIX.iter().find(|(_, _, weight)| {
+                let is_it = dice < *weight;
+                dice = dice.saturating_sub(*weight);
+                is_it
+            });
+            let (act, name, _) = drawn.expect("the weights add up");
+            if self.act(*act).await {
+                self.sim.count(name, 1);
+            }
+            self.sim.check()?;
+        }
+        let leaving = std::mem::take(&mut self.leaving);
+        leaving.iter().for_each(|(node, _)| self.sim.crash(node));
+        Ok(())
+    }
+
+    /// Buries who left or took too long, and starts a worker when none is left.
+    fn look_after(&mut self) {
+        let sim = &mut *self.sim;
+        for process in sim.fleet.values_mut() {
+            for answer in process.answers() {
+                if matches!(answer, Response::Expired(_)) {
+                    sim.watch.state().windows.hit(15);
+                }
+            }
+        }
+        let now = Instant::now();
+        self.leaving.retain(|(node, by)| {
+            let is_over = sim.fleet.get_mut(node).is_none_or(|process| process.is_over());
+            if is_over || now >= *by {
+                sim.crash(node);
+            }
+            !is_over && now < *by
+        });
+        if sim.fleet.len() == self.leaving.len() && sim.rng.random_bool(0.5) {
+            sim.start_worker();
+        }
+    }
+
+    /// A running worker that is not leaving.
+    fn worker(&mut self) -> Option<String> {
+        let leaving = |node: &String| self.leaving.iter().any(|(other, _)| other == node);
+        let running: Vec<String> = self.sim.fleet.keys().filter(|node| !leaving(node)).cloned().collect();
+        pick(&mut self.sim.rng, &running).cloned()
+    }
+
+    fn world(&self) -> World {
+        self.sim.world.clone()
+    }
+
+    async fn act(&mut self, act: Act) -> bool {
+        match act {
+            Act::People => self.people(),
+            Act::Crash | Act::CrashLate | Act::CrashAtDoor | Act::LeaveThenKill => self.kill(act).await,
+            Act::Start => {
+                let has_room = self.sim.fleet.len() < MOST_WORKERS;
+                if has_room {
+                    self.sim.start_worker();
+                }
+                has_room
+            }
+            Act::Leave => {
+                let Some(node) = self.worker() else { return false };
+                self.sim.fleet[&node].leave.cancel();
+                self.leaving.push((node, Instant::now() + DRAIN));
+                true
+            }
+            Act::Freeze => self.unlink(Link::Frozen),
+            Act::Cut => self.unlink(Link::Cut),
+            Act::CutFromControl => {
+                let Some(node) = self.worker() else { return false };
+                let until_ms = self.sim.world.now_ms() + self.sim.rng.random_range(5_000..60_000);
+                let matcher = Matcher::any().from(&node).on_table(CONTROL);
+                let fault = Fault::Lost(Failure::Connection);
+                self.sim.world.inject(Rule::new(matcher, fault).until(until_ms));
+                true
+            }
+            Act::Roll | Act::RollAll | Act::Split | Act::Merge | Act::Trim | Act::LoseShard => {
+                self.reshape(act)
+            }
+            Act::Reenable => {
+                let world = self.world();
+                if world.stream_arn(TASKS).is_some() {
+                    world.disable_stream(TASKS);
+                }
+                let pause_ms = self.sim.rng.random_range(10..5_000);
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                world.enable_stream(TASKS);
+                true
+            }
+            Act::Reload => {
+                let all = self.sim.rng.random_bool(0.5);
+                let ruleset = scene::ruleset(self.sim.rng.random_range(0..scene::RULESETS));
+                let some = self.worker();
+                for (node, process) in &self.sim.fleet {
+                    if all || some.as_ref() == Some(node) {
+                        process.rules.activate(ruleset.clone());
+                    }
+                }
+                true
+            }
+            Act::ClockJump => {
+                let Some(node) = self.worker() else { return false };
+                let skew_ms = self.sim.rng.random_range(-self.sim.most_skew_ms..=self.sim.most_skew_ms);
+                self.sim.fleet[&node].skew_ms.store(skew_ms, std::sync::atomic::Ordering::Relaxed);
+                true
+            }
+            Act::DeleteTask | Act::Poison | Act::Stop | Act::Answer => self.meddle(act).await,
+            Act::DeleteLease | Act::MoveBack => self.edit_lease(act).await,
+        }
+    }
+
+    fn people(&mut self) -> bool {
+        let open: Vec<Task> = self.sim.watch.state().tasks.undecided();
+        let mut asked = false;
+        for task in open {
+            let chance = if task.status == Status::Pending { 0.3 } else { 0.15 };
+            if !self.sim.rng.random_bool(chance) {
+                continue;
+            }
+            let Some(node) = self.worker() else { return asked };
+            let outcome = if self.sim.rng.random_bool(0.5) { Outcome::Approved } else { Outcome::Rejected };
+            let by = format!("person-{}", self.sim.rng.random_range(0..3));
+            let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
+            let request =
+                Request { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
+            self.sim.fleet.get_mut(&node).expect("it runs").ask(request);
+            asked = true;
+        }
+        asked
+    }
+
+    async fn kill(&mut self, act: Act) -> bool {
+        let Some(node) = self.worker() else { return false };
+        let world = self.world();
+        match act {
+            Act::CrashLate => {
+                let after_ms = self.sim.rng.random_range(1..LATE_MS - 2_000);
+                let fault = Fault::AppliedLate { failure: Failure::Silence, after_ms };
+                let rule = world.inject(Rule::new(Matcher::any().from(&node), fault));
+                let pause_ms = self.sim.rng.random_range(1..200);
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+                world.end(rule);
+            }
+            Act::CrashAtDoor => {
+                let door = if self.sim.rng.random_bool(0.5) { Door::BeforeApply } else { Door::AfterApply };
+                let hold = world.hold(self.chosen_call().from(&node), 1, door);
+                if timeout(Duration::from_secs(10), hold.reached()).await.is_err() {
+                    return false;
+                }
+                self.sim.crash(&node);
+                hold.fail(Failure::Connection);
+            }
+            Act::LeaveThenKill => {
+                self.sim.fleet[&node].leave.cancel();
+                let pause_ms = self.sim.rng.random_range(1..3_000);
+                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
+            }
+            _ => {}
+        }
+        self.sim.crash(&node);
+        if self.sim.rng.random_bool(0.6) {
+            self.sim.start_worker();
+        }
+        true
+    }
+
+    /// One of the calls between which the windows lie.
+    fn chosen_call(&mut self) -> Matcher {
+        let sets = |name: &'static str| {
+            Matcher::operation("UpdateItem")
+                .when(move |call| !call.body["ExpressionAttributeValues"][name].is_null())
+        };
+        match self.sim.rng.random_range(0..8) {
+            0 | 1 => sets(":decision"),
+            2 => Matcher::service(Service::StepFunctions)
+                .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure")),
+            3 => sets(":delivery"),
+            4 => sets(":position"),
+            5 => Matcher::operation("TransactWriteItems"),
+            6 => sets(":seenEpoch"),
+            _ => Matcher::operation("GetRecords"),
+        }
+    }
+
+    fn unlink(&mut self, link: Link) -> bool {
+        let Some(node) = self.worker() else { return false };
+        let for_ms = self.sim.rng.random_range(1_000..45_000);
+        let world = self.world();
+        world.set_link(&node, link);
+        self.mending.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(for_ms)).await;
+            world.set_link(&node, Link::Up);
+        });
+        true
+    }
+
+    fn reshape(&mut self, act: Act) -> bool {
+        let world = self.world();
+        let Some(stream) = world.stream_arn(TASKS) else { return false };
+        let shards = world.shards(&stream);
+        let open: Vec<ShardView> = shards.iter().filter(|shard| shard.is_open).cloned().collect();
+        let Some(shard) = pick(&mut self.sim.rng, &open).cloned() else { return false };
+        match act {
+            Act::Roll => drop(world.roll_shard(&stream, &shard.id)),
+            Act::RollAll => world.roll_all(&stream),
+            Act::Split if open.len() < 6 => drop(world.split_shard(&stream, &shard.id, 2)),
+            Act::Merge => {
+                // Siblings of a split are neighbours.
+                let sibling = open.iter().find(|other| {
+                    other.id != shard.id && other.parent.is_some() && other.parent == shard.parent
+                });
+                let Some(sibling) = sibling else { return false };
+                world.merge_shards(&stream, [&shard.id, &sibling.id]);
+            }
+            Act::Trim => {
+                let Some(shard) = pick(&mut self.sim.rng, &shards).cloned() else { return false };
+                self.owe_gap(&stream, &shard);
+                world.trim_shard(&stream, &shard.id, 0);
+            }
+            Act::LoseShard => {
+                let closed: Vec<ShardView> =
+                    shards.into_iter().filter(|shard| !shard.is_open && shard.is_known).collect();
+                let Some(shard) = pick(&mut self.sim.rng, &closed).cloned() else { return false };
+                self.owe_gap(&stream, &shard);
+                let stays_listed = self.sim.rng.random_bool(0.3);
+                world.forget_shard(&stream, &shard.id, stays_listed);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Records that go away before anyone read them must be noted, where the position shows that they are missing.
+    fn owe_gap(&mut self, stream: &str, shard: &ShardView) {
+        let mut state = self.sim.watch.state();
+        if state.leases.position(stream, &shard.id) == "TRIM_HORIZON" {
+            state.records.excuse(stream, &shard.id);
+        } else {
+            state.records.note_trim(stream, &shard.id, &shard.sequences);
+        }
+    }
+
+    async fn meddle(&mut self, act: Act) -> bool {
+        let world = self.world();
+        let running: Vec<_> =
+            world.executions().into_iter().filter(|execution| execution.error.is_none()).collect();
+        match act {
+            Act::DeleteTask => {
+                let pending: Vec<Task> = self.sim.watch.state().tasks.undecided();
+                let pending: Vec<&Task> =
+                    pending.iter().filter(|task| task.status == Status::Pending).collect();
+                let Some(task) = pick(&mut self.sim.rng, &pending) else { return false };
+                let key = Item::from([("taskId".to_owned(), Value::S(task.id.as_str().to_owned()))]);
+                world.delete_item(TASKS, &key)
+            }
+            Act::Poison => {
+                let id = format!("poison-{}", self.sim.rng.random::<u32>());
+                let request = world.client_for(OPERATOR).dynamodb().put_item().table_name(TASKS);
+                is_done(request.item("taskId", AttributeValue::S(id)).send()).await
+            }
+            Act::Stop => {
+                let Some(execution) = pick(&mut self.sim.rng, &running) else { return false };
+                world.stop(&execution.arn)
+            }
+            _ => {
+                let Some(execution) = pick(&mut self.sim.rng, &running) else { return false };
+                let token = execution.tokens.last().cloned().unwrap_or_default();
+                let client = world.client_for(ROGUE).step_functions();
+                is_done(client.send_task_success().task_token(token).output("{}").send()).await
+            }
+        }
+    }
+
+    async fn edit_lease(&mut self, act: Act) -> bool {
+        let rows = self.sim.watch.state().leases.rows().clone();
+        let shards: Vec<String> = rows
+            .into_iter()
+            .filter(|(sk, row)| sk.starts_with("shard|") && is_read(row))
+            .map(|row| row.0)
+            .collect();
+        let Some(sk) = pick(&mut self.sim.rng, &shards).cloned() else { return false };
+        let (stream, shard) = sk["shard|".len()..].split_once('|').expect("a shard's key");
+        self.sim.watch.state().records.forget(stream, shard);
+        let world = self.world();
+        if matches!(act, Act::DeleteLease) {
+            let key = Item::from([
+                ("pk".to_owned(), Value::S("lease".to_owned())),
+                ("sk".to_owned(), Value::S(sk)),
+            ]);
+            return world.delete_item(CONTROL, &key);
+        }
+        let request = world
+            .client_for(OPERATOR)
+            .dynamodb()
+            .update_item()
+            .table_name(CONTROL)
+            .key("pk", AttributeValue::S("lease".to_owned()))
+            .key("sk", AttributeValue::S(sk))
+            .update_expression("SET #p = :p")
+            .condition_expression("#p <> :end")
+            .expression_attribute_names("#p", "position")
+            .expression_attribute_values(":p", AttributeValue::S("TRIM_HORIZON".to_owned()))
+            .expression_attribute_values(":end", AttributeValue::S("SHARD_END".to_owned()));
+        let is_moved = is_done(request.send()).await;
+        if is_moved {
+            self.sim.watch.state().windows.hit(7);
+        }
+        is_moved
+    }
+}
+
+/// A call by hand, given up like any other when nothing answers.
+async fn is_done<T, E>(call: impl Future<Output = Result<T, E>>) -> bool {
+    matches!(timeout(Duration::from_secs(5), call).await, Ok(Ok(_)))
+}
+
+fn is_read(row: &Item) -> bool {
+    let position = row.get("position").and_then(Value::as_text).unwrap_or_default();
+    position != "TRIM_HORIZON" && position != "SHARD_END"
+}
+
+fn pick<'v, T>(rng: &mut rand::rngs::SmallRng, values: &'v [T]) -> Option<&'v T> {
+    (!values.is_empty()).then(|| &values[rng.random_range(0..values.len())])
+}

@@ -1,0 +1,138 @@
+//! One worker process: started, crashed, told to leave.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime};
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
+use aws_smithy_async::time::TimeSource;
+use jiff::Timestamp;
+use ops::model::{World, credentials};
+use prometheus_client::registry::Registry;
+use rules::Ruleset;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use worker::active_rules::ActiveRules;
+use worker::aws::Clients;
+use worker::clock::Clock;
+use worker::config::Config;
+use worker::member::Member;
+use worker::metrics::{Metrics, registry};
+use worker::person::{Request, Response};
+use worker::pipeline::Pipeline;
+
+/// A running worker. Dropping it is a crash.
+pub(crate) struct Process {
+    /// The node that its calls come from; no two processes share one.
+    pub(crate) node: String,
+    /// Its steps, as its API has them.
+    pub(crate) pipeline: Arc<Pipeline>,
+    /// What it decides with.
+    pub(crate) rules: ActiveRules,
+    /// Its counters.
+    pub(crate) metrics: Metrics,
+    /// How far its wall clock is off.
+    pub(crate) skew_ms: Arc<AtomicI64>,
+    pub(crate) leave: CancellationToken,
+    registry: Registry,
+    run: JoinSet<()>,
+    people: JoinSet<Response>,
+}
+
+impl Process {
+    pub(crate) fn start(
+        world: &World,
+        node: &str,
+        mut config: Config,
+        ruleset: Arc<Ruleset>,
+        skew_ms: i64,
+    ) -> Process {
+        config.worker.id = Some(node.to_owned());
+        let skew_ms = Arc::new(AtomicI64::new(skew_ms));
+        let clock = {
+            let (world, skew_ms) = (world.clone(), Arc::clone(&skew_ms));
+            Clock::from_fn(move || {
+                let now_ms = i64::try_from(world.now_ms()).expect("virtual time is near");
+                Timestamp::from_millisecond(now_ms + skew_ms.load(Ordering::Relaxed)).expect("near")
+            })
+        };
+        let mut registry = registry();
+        let (rules, metrics) = (ActiveRules::new(ruleset), Metrics::register(&mut registry));
+        let member = Member::new(&config, clients(world, node), clock, rules.clone(), metrics.clone());
+        let pipeline = Arc::clone(&member.pipeline);
+        let leave = CancellationToken::new();
+        let mut run = JoinSet::new();
+        run.spawn({
+            let leave = leave.clone();
+            async move { member.run(leave).await }
+        });
+        Process {
+            node: node.to_owned(),
+            pipeline,
+            rules,
+            metrics,
+            skew_ms,
+            leave,
+            registry,
+            run,
+            people: JoinSet::new(),
+        }
+    }
+
+    /// A person's request, on its own task as the API has it.
+    pub(crate) fn ask(&mut self, request: Request) {
+        let pipeline = Arc::clone(&self.pipeline);
+        self.people.spawn(async move { pipeline.decide_for_person(request).await });
+    }
+
+    /// How many callbacks it counted.
+    pub(crate) fn callbacks(&self) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry)
+            .expect("metrics have a text form");
+        let counts = text.lines().filter(|line| line.starts_with("countersign_callbacks_total{"));
+        counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()
+    }
+
+    /// The answers that people got since the last time.
+    pub(crate) fn answers(&mut self) -> Vec<Response> {
+        std::iter::from_fn(|| self.people.try_join_next()).filter_map(Result::ok).collect()
+    }
+
+    /// It has left, or ended by itself.
+    pub(crate) fn is_over(&mut self) -> bool {
+        while self.run.try_join_next().is_some() {}
+        self.run.is_empty()
+    }
+}
+
+/// The SDK's clock: signatures and stalled requests follow virtual time too.
+#[derive(Debug)]
+struct Time(World);
+
+impl TimeSource for Time {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(self.0.now_ms())
+    }
+}
+
+/// The production clients over the model. The SDK keeps its retry tokens in a static by partition: one for each
+/// process, as in production.
+fn clients(world: &World, node: &str) -> Clients {
+    let shared = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials()))
+        .http_client(world.client_for(node))
+        .time_source(Time(world.clone()))
+        .build();
+    let mut clients = Clients::new(&shared);
+    let own = RetryPartition::custom(node.to_owned()).build();
+    let dynamodb = clients.dynamodb.config().to_builder().retry_partition(own.clone()).build();
+    clients.dynamodb = aws_sdk_dynamodb::Client::from_conf(dynamodb);
+    let sqs = clients.sqs.config().to_builder().retry_partition(own).build();
+    clients.sqs = aws_sdk_sqs::Client::from_conf(sqs);
+    clients
+}

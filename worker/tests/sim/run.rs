@@ -1,0 +1,198 @@
+//! One seed: a world, a fleet, its troubles, and then quiet, in which everything must come to an end.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Once;
+use std::time::Duration;
+
+use ops::model::{Options, World};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use tokio::task::JoinSet;
+
+use crate::actors;
+use crate::faults::Mix;
+use crate::invariants::Watch;
+use crate::liveness;
+use crate::operator::Operator;
+use crate::process::Process;
+use crate::scene::{self, Queues};
+use crate::windows::Windows;
+
+/// What one seed showed.
+#[derive(Debug)]
+pub(crate) struct Report {
+    pub(crate) trace: u64,
+    pub(crate) windows: Windows,
+    pub(crate) mix: BTreeMap<&'static str, u64>,
+    pub(crate) tasks: usize,
+    pub(crate) calls: u64,
+    pub(crate) virtual_s: u64,
+}
+
+/// The world with its fleet.
+pub(crate) struct Sim {
+    pub(crate) world: World,
+    pub(crate) queues: Queues,
+    pub(crate) watch: Watch,
+    pub(crate) rng: SmallRng,
+    pub(crate) fleet: BTreeMap<String, Process>,
+    /// How many processes there were: no two share a name.
+    started: u32,
+    pub(crate) mix: BTreeMap<&'static str, u64>,
+    /// The largest wall clock error of a process, in milliseconds.
+    pub(crate) most_skew_ms: i64,
+}
+
+thread_local! {
+    static PANICS: RefCell<Vec<String>> = const { RefCell::new(vec![]) };
+}
+
+/// Panics inside tasks are caught by the runtime or by the code under test: they are gathered here instead.
+fn gather_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let before = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            PANICS.with_borrow_mut(|panics| panics.push(info.to_string()));
+            before(info);
+        }));
+    });
+    PANICS.with_borrow_mut(Vec::clear);
+}
+
+/// The first panic on this thread since the seed began.
+pub(crate) fn panicked() -> Result<(), String> {
+    PANICS.with_borrow(|panics| panics.first().map_or(Ok(()), |first| Err(format!("panicked: {first}"))))
+}
+
+/// Runs one seed on a runtime of its own.
+///
+/// # Errors
+///
+/// The first violation.
+pub(crate) fn run_seed(seed: u64) -> Result<Report, String> {
+    simulate(seed, |seed| Box::pin(scenario(seed)))
+}
+
+type Scene<T> = std::pin::Pin<Box<dyn Future<Output = Result<T, String>>>>;
+
+/// Runs a scene on paused time and seeded dice.
+///
+/// # Errors
+///
+/// What the scene found wrong, or the first panic anywhere.
+pub(crate) fn simulate<T>(seed: u64, scene: impl FnOnce(u64) -> Scene<T>) -> Result<T, String> {
+    gather_panics();
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .map_err(|error| error.to_string())?;
+    let report = runtime.block_on(scene(seed));
+    drop(runtime);
+    panicked()?;
+    report
+}
+
+async fn scenario(seed: u64) -> Result<Report, String> {
+    let mut rng = SmallRng::seed_from_u64(seed);
+    let options = scene::quiet(Options::wild(&mut rng));
+    let world = World::new(seed, options);
+    let mut sim = Sim::new(world, rng);
+    let count = sim.rng.random_range(8..=32);
+    let chaos_ms = sim.rng.random_range(30_000..=120_000);
+    sim.most_skew_ms = if sim.rng.random_bool(0.03) { 3_600_000 } else { 3_000 };
+    for _ in 0..sim.rng.random_range(1..=3) {
+        sim.start_worker();
+    }
+    let mut actors = JoinSet::new();
+    let dice = SmallRng::seed_from_u64(sim.rng.random());
+    actors.spawn(actors::produce(sim.world.clone(), sim.queues.clone(), dice, count, chaos_ms));
+    actors.spawn(actors::ingest(sim.world.clone(), sim.queues.clone(), "ingest".to_owned()));
+    let mix = Mix::inject(&sim.world, &mut sim.rng);
+    Operator::new(&mut sim).work(chaos_ms).await?;
+    for (name, hits) in mix.hits(&sim.world) {
+        sim.count(name, hits);
+    }
+    liveness::settle(&mut sim).await?;
+    liveness::leave(&mut sim).await?;
+    actors.shutdown().await;
+    Ok(sim.report())
+}
+
+impl Sim {
+    pub(crate) fn new(world: World, rng: SmallRng) -> Sim {
+        let watch = Watch::over(&world, 10_000);
+        let queues = scene::set(&world);
+        Sim {
+            world,
+            queues,
+            watch,
+            rng,
+            fleet: BTreeMap::new(),
+            started: 0,
+            mix: BTreeMap::new(),
+            most_skew_ms: 0,
+        }
+    }
+
+    /// Starts a worker process and gives its node.
+    pub(crate) fn start_worker(&mut self) -> String {
+        self.started += 1;
+        let node = format!("w{}", self.started);
+        let config = scene::config(&self.queues);
+        let ruleset = scene::ruleset(self.rng.random_range(0..scene::RULESETS));
+        let skew_ms = self.rng.random_range(-self.most_skew_ms..=self.most_skew_ms);
+        let process = Process::start(&self.world, &node, config, ruleset, skew_ms);
+        self.fleet.insert(node.clone(), process);
+        node
+    }
+
+    /// Kills a process at once.
+    pub(crate) fn crash(&mut self, node: &str) {
+        self.watch.crashed(node);
+        self.fleet.remove(node);
+    }
+
+    pub(crate) fn count(&mut self, name: &'static str, hits: u64) {
+        *self.mix.entry(name).or_insert(0) += hits;
+    }
+
+    /// Nothing was violated and nothing panicked so far.
+    ///
+    /// # Errors
+    ///
+    /// What was.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        for process in self.fleet.values() {
+            if process.metrics.in_flight.get() > 4_000 {
+                return Err(format!("{}: too much in hand", process.node));
+            }
+        }
+        self.watch.check().and_then(|()| panicked())
+    }
+
+    /// Lets virtual time pass, then checks.
+    ///
+    /// # Errors
+    ///
+    /// What was violated.
+    pub(crate) async fn pass(&self, ms: u64) -> Result<(), String> {
+        tokio::time::sleep(Duration::from_millis(ms)).await;
+        self.check()
+    }
+
+    fn report(self) -> Report {
+        let state = self.watch.state();
+        Report {
+            trace: self.world.trace_hash(),
+            windows: state.windows.clone(),
+            tasks: state.tasks.len(),
+            calls: state.calls,
+            virtual_s: (self.world.now_ms() - ops::model::EPOCH_MS) / 1_000,
+            mix: self.mix.clone(),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The stage: tables, queues, rules and configuration as the template makes them, small and quick.
+
+use std::sync::{Arc, LazyLock};
+
+use ops::model::{IndexSchema, KeySchema, Kind, Options, Projection, QueueSettings, TableSchema, World};
+use rules::Ruleset;
+use worker::config::Config;
+
+pub(crate) const TASKS: &str = "countersign-tasks";
+pub(crate) const CONTROL: &str = "countersign-control";
+/// The node of whoever does things by hand.
+pub(crate) const OPERATOR: &str = "operator";
+/// The node of another actor that answers tokens.
+pub(crate) const ROGUE: &str = "rogue";
+/// How late a call may be applied after its caller gave up.
+pub(crate) const LATE_MS: u64 = 12_000;
+
+/// The queues' URLs.
+#[derive(Debug, Clone)]
+pub(crate) struct Queues {
+    pub(crate) tasks: String,
+    pub(crate) closed: String,
+}
+
+/// Makes the tables and queues.
+pub(crate) fn set(world: &World) -> Queues {
+    let index = |name: &str, key: KeySchema| IndexSchema {
+        name: name.to_owned(),
+        key,
+        projection: Projection::KeysOnly,
+    };
+    world.create_table(TableSchema {
+        name: TASKS.to_owned(),
+        key: KeySchema::hash(("taskId", Kind::S)),
+        indexes: vec![
+            index("worklist", KeySchema::hash_and_range(("list", Kind::S), ("listAt", Kind::N))),
+            index(
+                "by-transaction",
+                KeySchema::hash_and_range(("transactionId", Kind::S), ("startTime", Kind::S)),
+            ),
+        ],
+        has_stream: true,
+    });
+    world.create_table(TableSchema {
+        name: CONTROL.to_owned(),
+        key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
+        indexes: vec![],
+        has_stream: false,
+    });
+    let tasks = QueueSettings { visibility_seconds: 10, redrive: None };
+    let closed = QueueSettings { visibility_seconds: 30, redrive: None };
+    let queues =
+        Queues { tasks: world.create_queue("tasks", tasks), closed: world.create_queue("closed", closed) };
+    world.send_closed_executions_to(&queues.closed);
+    queues
+}
+
+/// The defaults, with a quicker sweep.
+pub(crate) fn config(queues: &Queues) -> Config {
+    let mut config = Config::load(None, &[]).expect("the defaults are right");
+    config.queues.closed_executions = Some(queues.closed.clone());
+    config.worker.sweep_ms = 15_000;
+    config
+}
+
+/// Rulesets that answer the same order differently; the last one fails on half of them.
+pub(crate) fn ruleset(number: usize) -> Arc<Ruleset> {
+    static SETS: LazyLock<Vec<Arc<Ruleset>>> = LazyLock::new(|| {
+        let script = |approve: u8, reject: u8, end: &str| {
+            format!(
+                "if order.n % 10 < {approve} {{ approve(\"small\", \"small\") }}\n\
+                 if order.n % 10 < {reject} {{ reject(\"large\", \"too large\") }}\n{end}\n"
+            )
+        };
+        let escalates = "escalate(\"odd\", \"a person must look\")";
+        [
+            script(5, 7, escalates),
+            script(2, 9, escalates),
+            script(8, 9, escalates),
+            script(3, 5, "let x = order.n % (order.n - order.n); approve(\"never\", \"never\")"),
+        ]
+        .map(|script| {
+            let files = [("decide.rhai".to_owned(), script.into_bytes())].into();
+            Arc::new(Ruleset::from_files(files).unwrap_or_else(|refused| panic!("{refused:?}")))
+        })
+        .into()
+    });
+    Arc::clone(&SETS[number % SETS.len()])
+}
+
+pub(crate) const RULESETS: usize = 4;
+
+/// A world that keeps no events: the watch sees each as it happens.
+pub(crate) fn quiet(options: Options) -> Options {
+    Options { keeps_events: false, ..options }
+}
