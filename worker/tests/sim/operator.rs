@@ -1,9 +1,10 @@
 //! What is done to the fleet from outside: kills, pauses, deployments, edits by hand, and the people who decide.
 
+mod edits;
+
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Door, Failure, Fault, Item, Link, Matcher, Rule, Service, ShardView, Value, World};
+use ops::model::{Door, Failure, Fault, Item, Link, Matcher, Rule, Service, Value, World};
 use rand::Rng as _;
 use statemachine::decision::Outcome;
 use statemachine::status::Status;
@@ -13,7 +14,7 @@ use tokio::time::{Instant, timeout};
 use worker::person::{Request, Response};
 
 use crate::run::Sim;
-use crate::scene::{self, CONTROL, LATE_MS, OPERATOR, ROGUE, TASKS};
+use crate::scene::{self, CONTROL, LATE_MS, TASKS};
 
 /// How long a worker may take to leave before it is killed, as its service manager does.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -300,120 +301,6 @@ impl<'s> Operator<'s> {
             world.set_link(&node, Link::Up);
         });
         true
-    }
-
-    fn reshape(&mut self, act: Act) -> bool {
-        let world = self.world();
-        let Some(stream) = world.stream_arn(TASKS) else { return false };
-        let shards = world.shards(&stream);
-        let open: Vec<ShardView> = shards.iter().filter(|shard| shard.is_open).cloned().collect();
-        let Some(shard) = pick(&mut self.sim.rng, &open).cloned() else { return false };
-        match act {
-            Act::Roll => drop(world.roll_shard(&stream, &shard.id)),
-            Act::RollAll => world.roll_all(&stream),
-            Act::Split if open.len() < 6 => drop(world.split_shard(&stream, &shard.id, 2)),
-            Act::Merge => {
-                // Siblings of a split are neighbours.
-                let sibling = open.iter().find(|other| {
-                    other.id != shard.id && other.parent.is_some() && other.parent == shard.parent
-                });
-                let Some(sibling) = sibling else { return false };
-                world.merge_shards(&stream, [&shard.id, &sibling.id]);
-            }
-            Act::Trim => {
-                let Some(shard) = pick(&mut self.sim.rng, &shards).cloned() else { return false };
-                self.owe_gap(&stream, &shard);
-                world.trim_shard(&stream, &shard.id, 0);
-            }
-            Act::LoseShard => {
-                let closed: Vec<ShardView> =
-                    shards.into_iter().filter(|shard| !shard.is_open && shard.is_known).collect();
-                let Some(shard) = pick(&mut self.sim.rng, &closed).cloned() else { return false };
-                self.owe_gap(&stream, &shard);
-                let stays_listed = self.sim.rng.random_bool(0.3);
-                world.forget_shard(&stream, &shard.id, stays_listed);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    /// Records that go away before anyone read them must be noted, where the position shows that they are missing.
-    fn owe_gap(&mut self, stream: &str, shard: &ShardView) {
-        let mut state = self.sim.watch.state();
-        if state.leases.position(stream, &shard.id) == "TRIM_HORIZON" {
-            state.records.excuse(stream, &shard.id);
-        } else {
-            state.records.note_trim(stream, &shard.id, &shard.sequences);
-        }
-    }
-
-    async fn meddle(&mut self, act: Act) -> bool {
-        let world = self.world();
-        let running: Vec<_> =
-            world.executions().into_iter().filter(|execution| execution.error.is_none()).collect();
-        match act {
-            Act::DeleteTask => {
-                let pending: Vec<Task> = self.sim.watch.state().tasks.undecided();
-                let pending: Vec<&Task> =
-                    pending.iter().filter(|task| task.status == Status::Pending).collect();
-                let Some(task) = pick(&mut self.sim.rng, &pending) else { return false };
-                let key = Item::from([("taskId".to_owned(), Value::S(task.id.as_str().to_owned()))]);
-                world.delete_item(TASKS, &key)
-            }
-            Act::Poison => {
-                let id = format!("poison-{}", self.sim.rng.random::<u32>());
-                let request = world.client_for(OPERATOR).dynamodb().put_item().table_name(TASKS);
-                is_done(request.item("taskId", AttributeValue::S(id)).send()).await
-            }
-            Act::Stop => {
-                let Some(execution) = pick(&mut self.sim.rng, &running) else { return false };
-                world.stop(&execution.arn)
-            }
-            _ => {
-                let Some(execution) = pick(&mut self.sim.rng, &running) else { return false };
-                let token = execution.tokens.last().cloned().unwrap_or_default();
-                let client = world.client_for(ROGUE).step_functions();
-                is_done(client.send_task_success().task_token(token).output("{}").send()).await
-            }
-        }
-    }
-
-    async fn edit_lease(&mut self, act: Act) -> bool {
-        let rows = self.sim.watch.state().leases.rows().clone();
-        let shards: Vec<String> = rows
-            .into_iter()
-            .filter(|(sk, row)| sk.starts_with("shard|") && is_read(row))
-            .map(|row| row.0)
-            .collect();
-        let Some(sk) = pick(&mut self.sim.rng, &shards).cloned() else { return false };
-        let (stream, shard) = sk["shard|".len()..].split_once('|').expect("a shard's key");
-        self.sim.watch.state().records.forget(stream, shard);
-        let world = self.world();
-        if matches!(act, Act::DeleteLease) {
-            let key = Item::from([
-                ("pk".to_owned(), Value::S("lease".to_owned())),
-                ("sk".to_owned(), Value::S(sk)),
-            ]);
-            return world.delete_item(CONTROL, &key);
-        }
-        let request = world
-            .client_for(OPERATOR)
-            .dynamodb()
-            .update_item()
-            .table_name(CONTROL)
-            .key("pk", AttributeValue::S("lease".to_owned()))
-            .key("sk", AttributeValue::S(sk))
-            .update_expression("SET #p = :p")
-            .condition_expression("#p <> :end")
-            .expression_attribute_names("#p", "position")
-            .expression_attribute_values(":p", AttributeValue::S("TRIM_HORIZON".to_owned()))
-            .expression_attribute_values(":end", AttributeValue::S("SHARD_END".to_owned()));
-        let is_moved = is_done(request.send()).await;
-        if is_moved {
-            self.sim.watch.state().windows.hit(7);
-        }
-        is_moved
     }
 }
 
