@@ -6,7 +6,8 @@ set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../../.." && pwd)
 copy="$root/target/mutations/workspace"
-export CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$root/target}" SEEDS="${SEEDS:-200}" RUST_BACKTRACE=0
+# Its own: cargo names artifacts by their path inside the workspace, and would mix mutants with the real thing.
+export CARGO_TARGET_DIR="$root/target/mutations/target" SEEDS="${SEEDS:-200}" RUST_BACKTRACE=0
 mkdir -p "$copy"
 survived=0
 
