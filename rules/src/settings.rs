@@ -1,5 +1,6 @@
 //! `ruleset.toml`: what holds for all rules of a set.
 
+use rust_decimal::Decimal;
 use toml_edit::Item;
 
 use crate::diagnostic::Diagnostic;
@@ -30,8 +31,8 @@ pub enum Default {
 pub struct Budget {
     /// The most automatic approvals an hour.
     pub approvals_per_hour: Option<u64>,
-    /// The amount whose sum is capped, such as `order.amount`, and the cap an hour as decimal text.
-    pub amount_per_hour: Option<(String, String)>,
+    /// The amount whose sum is capped, such as `order.amount`, and the cap an hour: at least 0.
+    pub amount_per_hour: Option<(String, Decimal)>,
 }
 
 /// The settings.
@@ -137,10 +138,9 @@ fn budget(item: &Item) -> Result<Budget, String> {
             "amount" => path = Some(amount(item.as_str().unwrap_or_default())?),
             "amount_per_hour" => {
                 let text = item.as_integer().map(|number| number.to_string());
-                let text = text.or_else(|| item.as_str().map(str::to_owned)).filter(|text| {
-                    crate::number::parse(text).is_some_and(|number| !number.is_sign_negative())
-                });
-                cap = Some(text.ok_or("amount_per_hour is not a whole number, or a number in quotes")?);
+                let text = text.or_else(|| item.as_str().map(str::to_owned)).unwrap_or_default();
+                let number = crate::number::parse(&text).filter(|number| !number.is_sign_negative());
+                cap = Some(number.ok_or("amount_per_hour is not a whole number, or a number in quotes")?);
             }
             other => {
                 return Err(format!(
@@ -179,7 +179,7 @@ mod tests {
         let (settings, findings) = parse("ruleset.toml", text);
         assert_eq!(findings, []);
         assert_eq!(settings.combine, Combine::FirstMatch);
-        let cap = ("order.amount".to_owned(), "1000.50".to_owned());
+        let cap = ("order.amount".to_owned(), Decimal::new(100_050, 2));
         assert_eq!(settings.budget, Budget { approvals_per_hour: Some(5), amount_per_hour: Some(cap) });
     }
 

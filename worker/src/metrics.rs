@@ -5,6 +5,7 @@
 mod label;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -17,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use statemachine::decision::{DecidedBy, Decision};
 
-pub use self::label::{By, CallbackResult, Cause, Handled, Reload, Service};
+pub use self::label::{By, CallbackResult, Cap, Cause, Handled, Reload, Service};
 use crate::callback::Answer;
 use crate::decision::Shadowed;
 
@@ -27,6 +28,7 @@ const LATENCY_BUCKETS: [f64; 12] =
 /// One call of AWS, in seconds.
 const CALL_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+type Caps = Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>;
 type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
 
 /// The labels of an answered request.
@@ -54,6 +56,8 @@ pub struct Metrics {
     faults: Counters<1>,
     requests: Family<Answered, Counter>,
     request_duration: Histogram,
+    cap_limit: Caps,
+    cap_reserved: Caps,
     /// Records read and not yet settled.
     pub in_flight: Gauge,
     /// Bytes of those records.
@@ -87,6 +91,8 @@ impl Metrics {
             faults: Family::default(),
             requests: Family::default(),
             request_duration: Histogram::new(CALL_BUCKETS),
+            cap_limit: Family::default(),
+            cap_reserved: Family::default(),
             in_flight: Gauge::default(),
             in_flight_bytes: Gauge::default(),
             leases: Gauge::default(),
@@ -189,6 +195,16 @@ impl Metrics {
             "1 while no automatic decision is started",
             self.automation_held.clone(),
         );
+        registry.register(
+            "cap_limit",
+            "What the active ruleset may approve in an hour",
+            self.cap_limit.clone(),
+        );
+        registry.register(
+            "cap_reserved",
+            "What the fleet has reserved of it in this hour, as this process last saw it",
+            self.cap_reserved.clone(),
+        );
     }
 
     fn register_requests(&self, registry: &mut Registry) {
@@ -265,6 +281,23 @@ impl Metrics {
         self.request_duration.observe(took.as_secs_f64());
     }
 
+    /// Shows the hourly caps of the active ruleset and no others: the limit of each, and what is reserved of it.
+    pub fn capped(&self, caps: &[(Cap, f64, f64)]) {
+        for cap in Cap::ALL {
+            let labels = [("cap", cap.label())];
+            match caps.iter().find(|(shown, ..)| shown == cap) {
+                Some((_, limit, reserved)) => {
+                    self.cap_limit.get_or_create(&labels).set(*limit);
+                    self.cap_reserved.get_or_create(&labels).set(*reserved);
+                }
+                None => {
+                    self.cap_limit.remove(&labels);
+                    self.cap_reserved.remove(&labels);
+                }
+            }
+        }
+    }
+
     /// Counts a failure that hits every call alike.
     pub fn systemic_fault(&self, service: Service) {
         self.faults.get_or_create(&[("service", service.label())]).inc();
@@ -299,6 +332,7 @@ mod tests {
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
         metrics.answered_request("/livez", "GET", 200, Duration::ZERO);
+        metrics.capped(&[(Cap::Approvals, 1.0, 0.0)]);
         let mut text = String::new();
         prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
         let exported: BTreeSet<String> = text

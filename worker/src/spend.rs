@@ -4,12 +4,11 @@
 //! decision is written, and spends it from memory; what is left when the hour ends or the worker stops is given up. So
 //! the counter is not written for each task, and no crash can spend twice.
 
-use std::collections::BTreeMap;
-use std::str::FromStr as _;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use rules::settings::Budget;
 use rust_decimal::Decimal;
@@ -18,6 +17,7 @@ use statemachine::task::Task;
 use crate::aws::Fault;
 use crate::clock;
 use crate::control_table::{ControlTable, PK, SK};
+use crate::metrics::Cap;
 use crate::task_table::{names, number, text};
 
 /// A chunk is this part of the cap, at least what the task needs.
@@ -25,20 +25,45 @@ const CHUNKS: u64 = 100;
 /// How long a counter is kept after its hour, in seconds.
 const KEPT_SECONDS: i64 = 7 * 86_400;
 
-/// What one approval takes from the caps of its ruleset.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cap {
-    Approvals,
-    Amount,
+/// A cap of one ruleset in one hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What is capped.
+    pub cap: Cap,
+    /// The fact whose sum is capped, such as `order.amount`; none where approvals are counted.
+    pub fact: Option<String>,
+    /// The most in this hour, over the whole fleet.
+    pub most: Decimal,
+    counter: String,
 }
 
-impl Cap {
-    fn name(self) -> &'static str {
-        match self {
-            Cap::Approvals => "approvals",
-            Cap::Amount => "amount",
+impl Limit {
+    /// The caps of the ruleset `name` in the hour of `now`.
+    pub fn all(name: &str, budget: &Budget, now: Timestamp) -> Vec<Limit> {
+        let hour = hour(now);
+        let limit = |cap: Cap, fact, most| {
+            let counter = format!("{name}|{}|{hour}", cap.label());
+            Limit { cap, fact, most, counter }
+        };
+        let approvals = budget.approvals_per_hour.map(|most| limit(Cap::Approvals, None, most.into()));
+        let amount = budget.amount_per_hour.as_ref();
+        let amount = amount.map(|(fact, most)| limit(Cap::Amount, Some(fact.clone()), *most));
+        approvals.into_iter().chain(amount).collect()
+    }
+
+    /// What one reservation takes at a time.
+    fn chunk(&self) -> Decimal {
+        let part = self.most / Decimal::from(CHUNKS);
+        match self.cap {
+            Cap::Approvals => part.floor(),
+            Cap::Amount => part.round_dp(2),
         }
     }
+}
+
+/// The hour of a time in UTC, `2026-11-22T10`.
+fn hour(now: Timestamp) -> String {
+    clock::text(now)[..13].to_owned()
 }
 
 /// Whether an approval fits.
@@ -53,7 +78,24 @@ pub enum Spent {
 /// This process's reserved chunks, by counter.
 #[derive(Debug, Default)]
 pub struct Spend {
-    left: Mutex<BTreeMap<String, Decimal>>,
+    counters: Mutex<BTreeMap<String, Counter>>,
+}
+
+/// One counter as this process knows it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counter {
+    /// Reserved by this process and not yet spent.
+    left: Decimal,
+    /// Reserved by the whole fleet, as the table last said.
+    used: Decimal,
+}
+
+/// The table's answer to a reservation, with what the fleet has reserved since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reserved {
+    Yes(Decimal),
+    /// It would pass the cap.
+    No(Decimal),
 }
 
 impl Spend {
@@ -70,92 +112,104 @@ impl Spend {
         task: &Task,
         now: Timestamp,
     ) -> Result<Spent, Fault> {
-        let hour = clock::text(now)[..13].to_owned();
-        if let Some(cap) = budget.approvals_per_hour {
-            let counter = format!("{name}|{}|{hour}", Cap::Approvals.name());
-            let cap = Decimal::from(cap);
-            if !self.take(table, &counter, cap, Decimal::ONE, Cap::Approvals, now).await? {
-                return Ok(Spent::Exhausted(format!("{cap} automatic approvals this hour")));
-            }
-        }
-        if let Some((fact, cap)) = &budget.amount_per_hour {
-            let cap = Decimal::from_str(cap).unwrap_or(Decimal::ZERO);
-            let Some(amount) = amount(task, fact) else {
-                return Ok(Spent::Exhausted(format!("{fact} is no amount, and its sum is capped")));
+        for limit in Limit::all(name, budget, now) {
+            let most = limit.most;
+            let need = match &limit.fact {
+                None => Decimal::ONE,
+                Some(fact) => match amount(task, fact) {
+                    Some(amount) => amount,
+                    None => {
+                        return Ok(Spent::Exhausted(format!("{fact} is no amount, and its sum is capped")));
+                    }
+                },
             };
-            let counter = format!("{name}|{}|{hour}", Cap::Amount.name());
-            if !self.take(table, &counter, cap, amount, Cap::Amount, now).await? {
-                return Ok(Spent::Exhausted(format!(
-                    "{fact} of {amount} on top of this hour's sum, at most {cap}"
-                )));
+            if !self.take(table, &limit, need, now).await? {
+                return Ok(Spent::Exhausted(match &limit.fact {
+                    None => format!("{most} automatic approvals this hour"),
+                    Some(fact) => format!("{fact} of {need} on top of this hour's sum, at most {most}"),
+                }));
             }
         }
         Ok(Spent::Within)
+    }
+
+    /// What the fleet has reserved of a cap, as this process last saw it: 0 before it asked for any in this hour.
+    pub fn seen(&self, limit: &Limit) -> Decimal {
+        self.lock().get(&limit.counter).map(|counter| counter.used).unwrap_or_default()
     }
 
     /// Takes from what is reserved, or reserves a chunk, or just what is needed.
     async fn take(
         &self,
         table: &ControlTable,
-        counter: &str,
-        cap: Decimal,
+        limit: &Limit,
         need: Decimal,
-        kind: Cap,
         now: Timestamp,
     ) -> Result<bool, Fault> {
-        if self.spend_reserve(counter, need) {
+        if self.spend_reserve(limit, need) {
             return Ok(true);
         }
-        let part = cap / Decimal::from(CHUNKS);
-        let part = match kind {
-            Cap::Approvals => part.floor(),
-            Cap::Amount => part.round_dp(2),
-        };
-        for chunk in [part.max(need), need] {
-            if table.reserve(counter, chunk, cap, now).await? {
-                self.keep(counter, chunk - need);
-                return Ok(true);
+        for chunk in [limit.chunk().max(need), need] {
+            // More than the whole cap fits in no hour: the table need not be asked.
+            if chunk > limit.most {
+                continue;
+            }
+            match table.reserve(limit, chunk, now).await? {
+                Reserved::Yes(used) => {
+                    self.keep(limit, chunk - need, used, now);
+                    return Ok(true);
+                }
+                Reserved::No(used) => self.keep(limit, Decimal::ZERO, used, now),
             }
         }
         Ok(false)
     }
 
-    fn spend_reserve(&self, counter: &str, need: Decimal) -> bool {
-        let mut left = self.lock();
-        match left.get_mut(counter) {
-            Some(reserve) if *reserve >= need => {
-                *reserve -= need;
+    fn spend_reserve(&self, limit: &Limit, need: Decimal) -> bool {
+        match self.lock().get_mut(&limit.counter) {
+            Some(counter) if counter.left >= need => {
+                counter.left -= need;
                 true
             }
             Some(_) | None => false,
         }
     }
 
-    fn keep(&self, counter: &str, rest: Decimal) {
-        let mut left = self.lock();
-        let hour = counter.rsplit('|').next().unwrap_or_default().to_owned();
+    fn keep(&self, limit: &Limit, rest: Decimal, used: Decimal, now: Timestamp) {
+        let (mut counters, hour) = (self.lock(), hour(now));
         // Another hour's remainder is given up.
-        left.retain(|other, _| other.ends_with(&hour));
-        *left.entry(counter.to_owned()).or_default() += rest;
+        counters.retain(|other, _| other.ends_with(&hour));
+        let counter = counters.entry(limit.counter.clone()).or_default();
+        counter.left += rest;
+        // Answers may come out of order; a counter only grows.
+        counter.used = counter.used.max(used);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Decimal>> {
-        self.left.lock().expect("no holder of the reserve panics")
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Counter>> {
+        self.counters.lock().expect("no holder of the reserve panics")
     }
 }
 
 impl ControlTable {
-    /// Adds `chunk` to a counter if it stays within `cap`; false when it would not.
-    async fn reserve(
-        &self,
-        counter: &str,
-        chunk: Decimal,
-        cap: Decimal,
-        now: Timestamp,
-    ) -> Result<bool, Fault> {
-        if chunk > cap {
-            return Ok(false);
-        }
+    /// What the whole fleet has reserved of a cap, read consistently. What was reserved may not all be spent.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the table does not answer.
+    pub async fn reserved(&self, limit: &Limit) -> Result<Decimal, Fault> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(PK, text("spend"))
+            .key(SK, text(&limit.counter))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|error| Fault::of("GetItem", &error))?;
+        answer.item().map_or(Ok(Decimal::ZERO), |item| used(item, "GetItem"))
+    }
+
+    /// Adds `chunk` to a counter if it stays within its cap.
+    async fn reserve(&self, limit: &Limit, chunk: Decimal, now: Timestamp) -> Result<Reserved, Fault> {
         let set = "SET #used = if_not_exists(#used, :zero) + :chunk, #expiresAt = :until";
         let condition = "attribute_not_exists(#used) OR #used <= :most";
         let decimal = |value: Decimal| AttributeValue::N(value.normalize().to_string());
@@ -164,23 +218,38 @@ impl ControlTable {
             .update_item()
             .table_name(&self.name)
             .key(PK, text("spend"))
-            .key(SK, text(counter))
+            .key(SK, text(&limit.counter))
             .update_expression(set)
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names(&[set, condition])))
             .expression_attribute_values(":zero", number(0))
             .expression_attribute_values(":chunk", decimal(chunk))
-            .expression_attribute_values(":most", decimal(cap - chunk))
-            .expression_attribute_values(":until", number(now.as_second() + KEPT_SECONDS));
+            .expression_attribute_values(":most", decimal(limit.most - chunk))
+            .expression_attribute_values(":until", number(now.as_second() + KEPT_SECONDS))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match request.send().await {
             // A lost reply that the SDK repeats reserves twice: a little below the cap, never above.
-            Ok(_) => Ok(true),
+            Ok(answer) => answer
+                .attributes()
+                .ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))
+                .and_then(|item| used(item, "UpdateItem"))
+                .map(Reserved::Yes),
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(_)) => Ok(false),
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    failed.item().map_or(Ok(limit.most), |item| used(item, "UpdateItem")).map(Reserved::No)
+                }
                 _ => Err(Fault::of("UpdateItem", &error)),
             },
         }
     }
+}
+
+/// A counter's sum, rounded where the table holds more digits than a [`Decimal`]: it is shown, never reckoned with.
+fn used(item: &HashMap<String, AttributeValue>, operation: &'static str) -> Result<Decimal, Fault> {
+    let used = item.get("used").and_then(|used| used.as_n().ok());
+    let used = used.and_then(|text| text.parse().or_else(|_| Decimal::from_scientific(text)).ok());
+    used.ok_or_else(|| Fault::unreadable(operation, "a readable counter"))
 }
 
 /// A capped amount of a task's order, exactly as its text says; none when it is absent, no number, or negative.

@@ -262,16 +262,21 @@ async fn a_fleet_never_approves_above_its_hourly_caps() {
             start(world, &orders).await;
             let tasks = all_ended(world, orders.len(), SOON * 2).await;
             assert_one_decision_each(world, &tasks).await;
-            within_cap(&tasks, settings.contains("approvals"));
+            let by_count = settings.contains("approvals");
+            let approved = within_cap(&tasks, by_count);
+            cap_is_shown(world, &fleet, by_count, &approved).await;
             fleet
         })
         .await;
     }
 }
 
+/// What was approved, by hour: how many, and the sum of their amounts.
+type Approved = BTreeMap<String, (usize, Decimal)>;
+
 /// Sums what was approved, hour by hour: a test that runs over the hour has two caps.
-fn within_cap(tasks: &[Task], by_count: bool) {
-    let mut hours = BTreeMap::<String, (usize, Decimal)>::new();
+fn within_cap(tasks: &[Task], by_count: bool) -> Approved {
+    let mut hours = Approved::new();
     for task in tasks {
         let Some(decision) = &task.decision else {
             assert_eq!(task.status, Status::Escalated);
@@ -300,4 +305,37 @@ fn within_cap(tasks: &[Task], by_count: bool) {
     } else {
         assert!(sum >= most * Decimal::new(7, 1), "only {sum} approved");
     }
+    hours
+}
+
+/// The status and the metrics tell of this hour's counter: no less than what was approved, no more than the cap.
+async fn cap_is_shown(world: &World, fleet: &[Worker], by_count: bool, approved: &Approved) {
+    let decimal = |value: &Value| value.as_str().and_then(|text| text.parse::<Decimal>().ok());
+    let (reserved, limit) = eventually(SOON, "metrics and status tell the same of the cap", async || {
+        let caps = world.get(&fleet[0], "/v1/status").await?.json()["caps"].clone();
+        let mut seen = Decimal::ZERO;
+        for worker in fleet {
+            let metrics = world.get(worker, "/metrics").await?.body;
+            let mut lines =
+                metrics.lines().filter_map(|line| line.strip_prefix("countersign_cap_reserved{cap="));
+            let number = lines.next().and_then(|line| line.split_once(' ')).map(|(_, number)| number);
+            seen = seen.max(number.and_then(|number| number.parse().ok()).unwrap_or_default());
+        }
+        let reserved = decimal(&caps[0]["reserved"]).filter(|reserved| *reserved == seen);
+        Ok(reserved.zip(decimal(&caps[0]["limit"])))
+    })
+    .await
+    .unwrap();
+    let hour = &Timestamp::now().to_string()[..13];
+    let (count, sum) = approved.get(hour).copied().unwrap_or_default();
+    let (least, most) = if by_count {
+        (Decimal::from(count), Decimal::from(APPROVALS))
+    } else {
+        (sum, AMOUNT.parse().unwrap())
+    };
+    assert_eq!(limit, most);
+    assert!(least <= reserved && reserved <= most, "{least} approved, {reserved} reserved, {most} allowed");
+    let status = world.countersign(&["status", "--url", &fleet[0].url]).await.unwrap();
+    let status = String::from_utf8_lossy(&status.stdout).into_owned();
+    assert!(status.contains(&format!("{reserved} reserved\n")), "{status}");
 }

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 use super::ApiState;
 use crate::control::{Paused, Permit};
 use crate::control_table::Heartbeat;
+use crate::pipeline::Pipeline;
+use crate::spend::Limit;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +25,8 @@ pub struct Status {
     pub refused: Option<RefusedRuleset>,
     /// The ruleset that is tried beside it.
     pub shadow: Option<ActiveRuleset>,
+    /// The hourly caps of the ruleset that decides; empty if it has none.
+    pub caps: Vec<CapView>,
     /// `running`, `paused`, or `held` while this worker cannot read the switch.
     pub automation: String,
     /// Why rules do not decide.
@@ -42,6 +46,21 @@ pub struct ActiveRuleset {
     pub label: String,
     /// The version in full.
     pub sha256: String,
+}
+
+/// One hourly cap, over the whole fleet.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CapView {
+    /// What is capped: `approvals`, or the `amount` of `fact`.
+    pub cap: String,
+    /// The fact whose sum is capped, such as `order.amount`.
+    pub fact: Option<String>,
+    /// The most an hour, as decimal text.
+    pub limit: String,
+    /// What the fleet has reserved since the hour began, as decimal text; none where the table does not answer. A
+    /// worker reserves a little ahead: what is approved may be less.
+    pub reserved: Option<String>,
 }
 
 /// One worker's heartbeat.
@@ -76,11 +95,13 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     };
     // Who asks for the status may do so because the table does not answer.
     let heartbeats = state.pipeline.control.heartbeats().await.ok();
+    let caps = caps(&state.pipeline, &active).await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: state.readiness.phase().as_str().to_owned(),
         ruleset: ActiveRuleset::of(&active),
         shadow: state.pipeline.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
+        caps,
         automation: automation.to_owned(),
         paused,
         workers: heartbeats.map(|beats| beats.into_iter().map(WorkerView::from).collect()),
@@ -89,6 +110,22 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         leases_held: metrics.leases.get(),
         in_flight_records: metrics.in_flight.get(),
     })
+}
+
+/// The caps of a ruleset, each with one consistent read of its counter.
+async fn caps(pipeline: &Pipeline, ruleset: &Ruleset) -> Vec<CapView> {
+    let limits = Limit::all(ruleset.name(), &ruleset.settings().budget, pipeline.clock.now());
+    let mut caps = Vec::new();
+    for limit in limits {
+        let reserved = pipeline.control.reserved(&limit).await.ok();
+        caps.push(CapView {
+            cap: limit.cap.label().to_owned(),
+            fact: limit.fact,
+            limit: limit.most.to_string(),
+            reserved: reserved.map(|reserved| reserved.to_string()),
+        });
+    }
+    caps
 }
 
 impl ActiveRuleset {

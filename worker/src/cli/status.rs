@@ -3,7 +3,7 @@
 use super::client::Server;
 use super::render::{json, plain};
 use super::{Failed, Format};
-use crate::api::status::Status;
+use crate::api::status::{CapView, Status};
 use crate::control::Paused;
 
 /// Show what a worker does: its ruleset, its shards, its work.
@@ -37,6 +37,14 @@ fn text(status: &Status) -> String {
     if let Some(Paused { reason, by, at }) = paused {
         text.push_str(&format!("            by {} at {at}: {}\n", plain(by), plain(reason)));
     }
+    for CapView { fact, limit, reserved, .. } in &status.caps {
+        let what = fact.as_deref().unwrap_or("approvals");
+        let reserved = match reserved {
+            Some(reserved) => format!("{reserved} reserved"),
+            None => "the control table does not answer".to_owned(),
+        };
+        text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
+    }
     text.push_str(&format!("shards      {}\n", status.leases_held));
     text.push_str(&format!("in work     {} records\n", status.in_flight_records));
     match workers {
@@ -59,4 +67,48 @@ fn text(status: &Status) -> String {
         }
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::status::ActiveRuleset;
+
+    fn status(caps: Vec<CapView>) -> Status {
+        Status {
+            version: "1.2.3".to_owned(),
+            phase: "ready".to_owned(),
+            ruleset: ActiveRuleset { label: "approval@7f3a91c2".to_owned(), sha256: "7f3a91c2".to_owned() },
+            refused: None,
+            shadow: None,
+            caps,
+            automation: "running".to_owned(),
+            paused: None,
+            workers: None,
+            leases_held: 2,
+            in_flight_records: 1,
+        }
+    }
+
+    #[test]
+    fn caps_are_told_with_what_is_reserved() {
+        let cap = |fact: Option<&str>, limit: &str, reserved: Option<&str>| CapView {
+            cap: "one".to_owned(),
+            fact: fact.map(str::to_owned),
+            limit: limit.to_owned(),
+            reserved: reserved.map(str::to_owned),
+        };
+        let told =
+            text(&status(vec![cap(None, "30", Some("12")), cap(Some("order.amount"), "600.50", None)]));
+        let expected = "worker      1.2.3, ready\n\
+                        ruleset     approval@7f3a91c2 (7f3a91c2)\n\
+                        automation  running\n\
+                        cap         30 approvals an hour, 12 reserved\n\
+                        cap         600.50 order.amount an hour, the control table does not answer\n\
+                        shards      2\n\
+                        in work     1 records\n\
+                        fleet       the control table does not answer\n";
+        assert_eq!(told, expected);
+        assert!(!text(&status(Vec::new())).contains("cap "));
+    }
 }

@@ -130,6 +130,16 @@ label! {
 }
 
 label! {
+    /// What a ruleset's hourly budget caps.
+    Cap {
+        /// Automatic approvals.
+        Approvals = "approvals",
+        /// The sum of an amount that they approve.
+        Amount = "amount",
+    }
+}
+
+label! {
     /// Where a systemic fault showed.
     Service {
         /// The tasks table.

@@ -1,9 +1,13 @@
 //! The automation switch and the published rulesets over HTTP.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use axum::http::StatusCode;
 use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rules::{Files, Ruleset};
 use worker::rule_store::{Author, Event};
+use worker::spend::Spent;
 
 use crate::office::Office;
 
@@ -80,4 +84,61 @@ async fn the_status_answers_although_the_table_does_not() {
     // Nobody has read the switch yet: rules do not decide.
     assert_eq!(status.json()["automation"], "held");
     assert_eq!(office.get("/v1/automation").await.problem(), "unavailable");
+}
+
+/// A ruleset that may approve this much in an hour.
+fn capped(budget: &str) -> Ruleset {
+    let settings = format!("name = \"capped\"\n[budget]\n{budget}");
+    Ruleset::from_files(Files::from([
+        ("ruleset.toml".to_owned(), settings.into_bytes()),
+        ("rules/a.rhai".to_owned(), b"approve(\"all\");\n".to_vec()),
+    ]))
+    .expect("a ruleset")
+}
+
+#[tokio::test(start_paused = true)]
+async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
+    let office = Office::open();
+    assert_eq!(office.get("/v1/status").await.json()["caps"], serde_json::json!([]));
+    assert!(!office.get("/metrics").await.text.contains("countersign_cap"));
+
+    let ruleset = Arc::new(capped(
+        "approvals_per_hour = 200\namount = \"order.amount\"\namount_per_hour = \"30.10\"\n",
+    ));
+    let (_, task) = office.receive("o-1", None).await;
+    let pipeline = &office.state.pipeline;
+    pipeline.rules.activate(Arc::clone(&ruleset));
+    let pay = async || {
+        let budget = &ruleset.settings().budget;
+        pipeline.spend.pay(&pipeline.control, ruleset.name(), budget, &task, office.now()).await.unwrap()
+    };
+    // 12.50 each: the third would pass the cap. Approvals are reserved two at a time.
+    assert_eq!((pay().await, pay().await), (Spent::Within, Spent::Within));
+    assert!(matches!(pay().await, Spent::Exhausted(_)));
+    let expected = serde_json::json!([
+        { "cap": "approvals", "fact": null, "limit": "200", "reserved": "4" },
+        { "cap": "amount", "fact": "order.amount", "limit": "30.1", "reserved": "25" },
+    ]);
+    assert_eq!(office.get("/v1/status").await.json()["caps"], expected);
+    let metrics = office.get("/metrics").await.text;
+    for line in [
+        "countersign_cap_limit{cap=\"approvals\"} 200.0",
+        "countersign_cap_limit{cap=\"amount\"} 30.1",
+        "countersign_cap_reserved{cap=\"approvals\"} 4.0",
+        "countersign_cap_reserved{cap=\"amount\"} 25.0",
+    ] {
+        assert!(metrics.lines().any(|shown| shown == line), "{line}: {metrics}");
+    }
+
+    office.world.inject(Rule::new(Matcher::service(Service::DynamoDb), Fault::Lost(Failure::Connection)));
+    let unknown = office.get("/v1/status").await.json()["caps"].clone();
+    assert_eq!((&unknown[0]["limit"], unknown[0]["reserved"].is_null()), (&"200".into(), true));
+
+    // An hour later nothing is reserved yet, and another ruleset has other caps.
+    tokio::time::advance(Duration::from_secs(3_600)).await;
+    pipeline.rules.activate(capped("approvals_per_hour = 7\n"));
+    let metrics = office.get("/metrics").await.text;
+    assert!(metrics.contains("countersign_cap_reserved{cap=\"approvals\"} 0.0"), "{metrics}");
+    assert!(metrics.contains("countersign_cap_limit{cap=\"approvals\"} 7.0"), "{metrics}");
+    assert!(!metrics.contains("cap=\"amount\""), "{metrics}");
 }
