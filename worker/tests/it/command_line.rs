@@ -112,6 +112,9 @@ fn a_backtest_of_an_export_shows_what_changes() {
     let shown = run("table");
     assert_eq!(shown.code, Some(0), "{shown:?}");
     assert!(shown.out.contains("100 tasks change"), "{shown:?}");
+    // No bar where nobody watches: one line of times.
+    let times = shown.err.strip_prefix("1000 tasks in ").expect("the times");
+    assert!(times.contains("reading took") && times.ends_with("beside it\n"), "{shown:?}");
     let json: serde_json::Value = serde_json::from_str(&run("json").out).expect("JSON");
     assert_eq!((json["tasks"].as_u64(), json["changed"].as_u64()), (Some(1_000), Some(100)));
     assert_eq!(json["changes"][0]["order_id"], "o-101");

@@ -1,29 +1,29 @@
 //! `countersign rules backtest`: what an edit would have decided over stored tasks.
 
-use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, IsTerminal as _, Write as _};
+mod progress;
+mod tasks;
+
+use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
-use futures::TryStreamExt as _;
+use anyhow::Context as _;
 use rules::Ruleset;
-use rules::backtest::{self, Options, StoredTask};
-use tokio::sync::mpsc;
+use rules::backtest::{self, Options};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, interval};
+use tokio::time::interval;
 
-use super::{Failed, Folder, Printed, check, diff, eval};
+use self::progress::Progress;
+use self::tasks::Reading;
+use super::{Failed, Folder, Printed, check, diff};
 use crate::cli::render::plain;
 use crate::cli::store::Store;
 use crate::cli::{Format, export};
 
-/// Tasks read ahead of the evaluation.
-const AHEAD: usize = 4_096;
-
+/// How often the way is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
 /// Run a folder's rules over stored tasks, and show what they would have decided otherwise.
 ///
 /// Facts are what was stored, never now: the same folder and the same tasks give the same answer.
@@ -61,22 +61,24 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
     let old = old_rules(&args).await?;
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let options = Options { threads, keep_changes: args.keep };
-    let done = Arc::new(AtomicU64::new(0));
-    let (sender, receiver) = mpsc::channel(AHEAD);
-    let reading = read(&args, sender).await?;
-    let evaluating = {
-        let done = Arc::clone(&done);
-        let tasks = Received(receiver);
-        tokio::task::spawn_blocking(move || backtest::backtest(&old, &new, tasks, options, &done))
+    let progress = Progress::start();
+    let Reading { reader, tasks } = match args.from {
+        Some(path) => tasks::of_file(path, progress.clone())?,
+        None => {
+            let days = args.since.unwrap_or_default();
+            tasks::of_table(days, args.store.open().await?, progress.clone())?
+        }
     };
-    let started = Instant::now();
-    let result = watched(evaluating, &done).await?;
+    let done = Arc::clone(&progress.done);
+    let evaluating =
+        tokio::task::spawn_blocking(move || backtest::backtest(&old, &new, tasks, options, &done));
+    let result = watched(evaluating, &progress).await;
+    progress.clear();
     // A table that stops answering must not look like the end of the tasks.
-    reading.await.context("the reader of tasks panicked")??;
-    if io::stderr().is_terminal() {
-        let _ =
-            writeln!(io::stderr(), "\r{} tasks in {:.1} s", result.tasks, started.elapsed().as_secs_f64());
-    }
+    let reading = reader.await.context("the reader of tasks panicked")??;
+    let result = result?;
+    // Beside the answer, which is the same for the same rules and tasks. Who closed standard error does not read.
+    let _ = writeln!(io::stderr(), "{}", progress.times(reading));
     Ok(match args.format {
         Format::Json => format!("{}\n", result.to_json()),
         Format::Table => plain(&result.to_string()),
@@ -93,75 +95,18 @@ async fn old_rules(args: &Backtest) -> Result<Ruleset, Failed> {
     diff::published(&args.against, &opened).await
 }
 
-/// The tasks as the evaluation takes them, on its own threads.
-struct Received(mpsc::Receiver<StoredTask>);
-
-impl Iterator for Received {
-    type Item = StoredTask;
-
-    fn next(&mut self) -> Option<StoredTask> {
-        self.0.blocking_recv()
-    }
-}
-
-type Reading = JoinHandle<anyhow::Result<()>>;
-
-async fn read(args: &Backtest, sender: mpsc::Sender<StoredTask>) -> Result<Reading, Failed> {
-    if let Some(path) = args.from.clone() {
-        let file = File::open(&path).with_context(|| format!("{}: cannot be opened", path.display()))?;
-        return Ok(tokio::task::spawn_blocking(move || send_lines(BufReader::new(file), &path, &sender)));
-    }
-    let (since, today) = export::period(args.since.unwrap_or_default())?;
-    let archive = export::archive(args.store.open().await?);
-    let reading = async move {
-        let tasks = archive.tasks(since, today);
-        let mut tasks = std::pin::pin!(tasks);
-        while let Some(task) = tasks.try_next().await.context("the tasks table")? {
-            if sender.send(task).await.is_err() {
-                break;
-            }
-        }
-        Ok(())
-    };
-    Ok(tokio_util::task::TaskTracker::new().spawn(reading))
-}
-
-fn send_lines(file: BufReader<File>, path: &Path, sender: &mpsc::Sender<StoredTask>) -> anyhow::Result<()> {
-    for (number, line) in (1..).zip(file.lines()) {
-        let place = || format!("{}:{number}", path.display());
-        let line = line.with_context(place)?;
-        if line.trim().is_empty() {
-            continue;
-        }
-        let task = eval::parse(&line, false).with_context(place)?;
-        if task.received_at.is_empty() {
-            return Err(anyhow!("{}: the task has no receivedAt", place()));
-        }
-        if sender.blocking_send(task).is_err() {
-            break;
-        }
-    }
-    Ok(())
-}
-
-/// Waits for the result, and shows how far it is to who watches.
+/// Waits for the result, and draws how far it is.
 async fn watched(
-    evaluating: JoinHandle<backtest::Backtest>,
-    done: &AtomicU64,
+    mut evaluating: JoinHandle<backtest::Backtest>,
+    progress: &Progress,
 ) -> anyhow::Result<backtest::Backtest> {
-    let mut evaluating = evaluating;
-    let mut shown = interval(Duration::from_millis(200));
-    let is_watched = io::stderr().is_terminal();
+    let mut drawn = interval(DRAWN_EVERY);
     loop {
         tokio::select! {
             // The end is seen before another line about the way.
             biased;
             result = &mut evaluating => return result.context("the evaluation panicked"),
-            _ = shown.tick() => {}
-        }
-        if is_watched {
-            // Who closed standard error does not watch.
-            let _ = write!(io::stderr(), "\r{} tasks", done.load(Ordering::Relaxed));
+            _ = drawn.tick() => progress.draw(),
         }
     }
 }

@@ -1,0 +1,121 @@
+//! Where a backtest's tasks come from: a file of lines or the tasks table, read ahead of the evaluation within a limit.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, anyhow};
+use futures::TryStreamExt as _;
+use rules::backtest::StoredTask;
+use tokio::sync::mpsc;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+
+use super::super::{Failed, eval};
+use super::progress::Progress;
+use crate::cli::export;
+use crate::cli::store::Opened;
+
+/// Tasks that go from the reader to the evaluation at a time: each hand-over wakes a thread.
+const BATCH: usize = 256;
+/// Bytes that one read of a file asks for.
+const READ_BYTES: usize = 128 * 1024;
+/// Batches read ahead of the evaluation.
+const AHEAD: usize = 16;
+
+/// What reads, and the tasks as the evaluation takes them.
+pub(super) struct Reading {
+    /// Ends with the time that the reading itself took, without the waits for the evaluation to take a batch.
+    pub(super) reader: JoinHandle<anyhow::Result<Duration>>,
+    pub(super) tasks: Tasks,
+}
+
+/// The tasks as the evaluation takes them, on its own threads.
+pub(super) struct Tasks {
+    batches: mpsc::Receiver<Vec<StoredTask>>,
+    batch: std::vec::IntoIter<StoredTask>,
+    progress: Progress,
+}
+
+impl Iterator for Tasks {
+    type Item = StoredTask;
+
+    fn next(&mut self) -> Option<StoredTask> {
+        loop {
+            if let Some(task) = self.batch.next() {
+                return Some(task);
+            }
+            let asked = Instant::now();
+            let batch = self.batches.blocking_recv();
+            self.progress.waited(asked.elapsed());
+            self.batch = batch?.into_iter();
+        }
+    }
+}
+
+/// Reads the tasks of a file.
+pub(super) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
+    let file = File::open(&path).with_context(|| format!("{}: cannot be opened", path.display()))?;
+    let (sender, batches) = mpsc::channel(AHEAD);
+    let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress: progress.clone() };
+    let reader = tokio::task::spawn_blocking(move || send_lines(progress.by(file), &path, &sender));
+    Ok(Reading { reader, tasks })
+}
+
+/// Reads the tasks of the table that settled in these days, and the open ones.
+pub(super) fn of_table(days: i64, opened: Opened, progress: Progress) -> Result<Reading, Failed> {
+    let (since, until) = export::period(days)?;
+    let archive = export::archive(opened);
+    let (sender, batches) = mpsc::channel(AHEAD);
+    let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress };
+    let reading = async move {
+        let (started, mut held) = (Instant::now(), Duration::ZERO);
+        let mut tasks = std::pin::pin!(archive.tasks(since, until).try_chunks(BATCH));
+        while let Some(batch) =
+            tasks.try_next().await.map_err(|broken| broken.1).context("the tasks table")?
+        {
+            let full = Instant::now();
+            if sender.send(batch).await.is_err() {
+                break;
+            }
+            held += full.elapsed();
+        }
+        Ok(started.elapsed().saturating_sub(held))
+    };
+    Ok(Reading { reader: TaskTracker::new().spawn(reading), tasks })
+}
+
+fn send_lines(
+    file: impl Read,
+    path: &Path,
+    sender: &mpsc::Sender<Vec<StoredTask>>,
+) -> anyhow::Result<Duration> {
+    let (started, mut held) = (Instant::now(), Duration::ZERO);
+    let mut batch = Vec::with_capacity(BATCH);
+    let mut send = |batch| {
+        let full = Instant::now();
+        let sent = sender.blocking_send(batch);
+        held += full.elapsed();
+        sent.is_ok()
+    };
+    for (number, line) in (1..).zip(BufReader::with_capacity(READ_BYTES, file).lines()) {
+        let place = || format!("{}:{number}", path.display());
+        let line = line.with_context(place)?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        let task = eval::parse(&line, false).with_context(place)?;
+        if task.received_at.is_empty() {
+            return Err(anyhow!("{}: the task has no receivedAt", place()));
+        }
+        batch.push(task);
+        if batch.len() == BATCH && !send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))) {
+            break;
+        }
+    }
+    // Nobody takes the last tasks of an evaluation that has ended; its own end says why.
+    let _ = send(batch);
+    Ok(started.elapsed().saturating_sub(held))
+}
