@@ -15,6 +15,7 @@ mod operator;
 mod process;
 mod run;
 mod scene;
+mod stage;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,82 @@
+//! One scene without dice: a quiet world with its Lambda, and what a scene waits for.
+
+use ops::model::{Options, Value};
+use rand::SeedableRng as _;
+use rand::rngs::SmallRng;
+use tokio::task::JoinSet;
+
+use crate::run::{Sim, simulate};
+use crate::scene::TASKS;
+use crate::{actors, liveness, scene};
+
+/// Records that the stream brings have an outcome long before the sweeper looks at them.
+pub(crate) const BY_STREAM_MS: u64 = 15_000;
+
+/// A quiet world with its Lambda.
+pub(crate) struct Stage {
+    pub(crate) sim: Sim,
+    _actors: JoinSet<()>,
+}
+
+impl Stage {
+    pub(crate) fn new(options: Options) -> Stage {
+        let world = ops::model::World::new(1, scene::quiet(options));
+        let sim = Sim::new(world, SmallRng::seed_from_u64(1));
+        let mut actors = JoinSet::new();
+        actors.spawn(actors::ingest(sim.world.clone(), sim.queues.clone(), "ingest".to_owned()));
+        Stage { sim, _actors: actors }
+    }
+
+    /// Starts executions and waits until their tasks are stored.
+    pub(crate) async fn store(&self, count: u32) -> Result<(), String> {
+        let before = self.sim.watch.state().tasks.len();
+        let dice = SmallRng::seed_from_u64(before as u64);
+        let name = format!("b{before}-");
+        actors::produce_at_once(&self.sim.world, &self.sim.queues, dice, &name, count);
+        let all = before + count as usize;
+        self.until(5_000, "stored", |sim| sim.watch.state().tasks.len() == all).await
+    }
+
+    pub(crate) async fn until(
+        &self,
+        within_ms: u64,
+        what: &str,
+        holds: impl Fn(&Sim) -> bool,
+    ) -> Result<(), String> {
+        let end = self.sim.world.now_ms() + within_ms;
+        while !holds(&self.sim) {
+            if self.sim.world.now_ms() > end {
+                return Err(format!("not {what} within {within_ms} ms"));
+            }
+            self.sim.pass(20).await?;
+        }
+        Ok(())
+    }
+
+    /// Every task is answered or left to a person, by the stream alone.
+    pub(crate) async fn until_handled(&self) -> Result<(), String> {
+        self.until(BY_STREAM_MS, "handled by the stream", |sim| sim.watch.state().tasks.all_have_outcomes())
+            .await
+    }
+
+    pub(crate) async fn end(mut self) -> Result<(), String> {
+        liveness::settle(&mut self.sim).await?;
+        liveness::leave(&mut self.sim).await
+    }
+
+    pub(crate) fn stream(&self) -> String {
+        self.sim.world.stream_arn(TASKS).expect("the stream is on")
+    }
+
+    /// An attribute of every lease of a shard, by sort key.
+    pub(crate) fn leases(&self, attribute: &str) -> Vec<(String, Value)> {
+        let rows = self.sim.watch.state().leases.rows().clone();
+        let shards = rows.into_iter().filter(|(key, _)| key.starts_with("shard|"));
+        shards.filter_map(|(key, row)| Some((key, row.get(attribute)?.clone()))).collect()
+    }
+}
+
+/// Runs one scene, which must end well.
+pub(crate) fn replay(scene: impl AsyncFnOnce() -> Result<(), String> + 'static) {
+    simulate(1, |_| Box::pin(scene())).expect("it does not happen here");
+}
