@@ -10,13 +10,14 @@ use rules::{Ruleset, Verdict};
 use statemachine::decision::{Decision, MAX_REASON_CHARS};
 use statemachine::task::{Escalation, Task};
 use tokio::time::{Instant, sleep};
-use tracing::{error, info};
+use tracing::info;
 
+use crate::attempts::Attempts;
 use crate::control::Permit;
 use crate::decision::{self, Answer};
 use crate::guard::Guard;
-use crate::metrics::{Cause, Handled};
-use crate::pipeline::{Delays, Lost, Pipeline, RECORD_AGE, gone};
+use crate::metrics::{Cause, Handled, Service};
+use crate::pipeline::{Lost, Pipeline, gone};
 use crate::spend::Spent;
 use crate::task_table::{Notes, TableError, Written};
 
@@ -51,7 +52,7 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        let mut delays = Delays::default();
+        let mut attempts = Attempts::begin(self.tasks.answered());
         let mut paid = None;
         loop {
             if !guard.is_live() {
@@ -79,8 +80,11 @@ impl Pipeline {
                 }
                 Permit::Automatic => self.attempt(task, ruleset, &mut paid).await,
             };
-            let error = match attempt {
-                Attempt::Unknown(error) => error,
+            let (error, service, next) = match attempt {
+                Attempt::Unknown(error) => {
+                    let next = attempts.shared_failed(&error);
+                    (error, Service::Control, next)
+                }
                 Attempt::Escalate(escalation, cause, kept) => {
                     return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
                 }
@@ -88,7 +92,10 @@ impl Pipeline {
                     self.recent.note(&task.id);
                     match self.tasks.decide(&task.id, &mine, kept.notes(), self.clock.now()).await {
                         Ok(written) => return self.after_decision(task, &mine, written, guard).await,
-                        Err(error) => error,
+                        Err(error) => {
+                            let next = attempts.item_failed(&error, self.tasks.answered());
+                            (error, Service::Table, next)
+                        }
                     }
                 }
             };
@@ -96,10 +103,10 @@ impl Pipeline {
                 let reason = format!("the decision could not be stored: {error}");
                 return self.escalate_for(task, guard, "decision-refused", &reason).await;
             }
-            if delays.age() > RECORD_AGE && !error.is_systemic() {
-                return Ok(Handled::PutOff);
+            if !self.goes_on(task, service, &error, next).await {
+                let reason = format!("the decision could not be stored in {attempts}: {error}");
+                return self.escalate_for(task, guard, "decision-not-stored", &reason).await;
             }
-            self.pause(task, &error, &mut delays).await;
         }
     }
 
@@ -189,7 +196,7 @@ impl Pipeline {
         notes: Notes<'_>,
     ) -> Result<Handled, Lost> {
         let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
-        match self.write(task, guard, write).await? {
+        match self.repeat(task, guard, write).await? {
             Ok(Written::Now(_)) => {
                 self.metrics.escalated(cause);
                 info!(
@@ -203,8 +210,9 @@ impl Pipeline {
             Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
             Ok(Written::Gone) => Ok(gone(task)),
             Err(refused) => {
-                error!(task.id = %task.id, error = %refused, "task {}: cannot be escalated: {refused}", task.id);
-                Ok(if refused.is_final() { Handled::Poison } else { Handled::PutOff })
+                let Escalation { code, reason, .. } = escalation;
+                let cause = format!("cannot be left to a person for {code} ({reason}): {refused}");
+                self.keep_task(task, &cause, guard).await
             }
         }
     }

@@ -7,6 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::aws::Fault;
+use crate::clock;
 use crate::task_table::{names, number, text};
 
 /// The table's partition key.
@@ -99,22 +100,23 @@ impl ControlTable {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let fields = [("stream", stream), ("shard", shard), ("after", after), ("cause", cause)];
-        self.note("gap", shard, &fields, now).await
+        self.note("gap", &format!("{}|{shard}", clock::text(now)), &fields, now).await
     }
 
-    /// Keeps a stream record from which no task can be read, whole but for a token.
+    /// Keeps a record or a task that can neither be worked on nor left to a person, whole but for a token. `key` is its
+    /// sequence number or its id; a second note of it takes the first one's place.
     ///
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be written.
     pub async fn note_poison(
         &self,
-        sequence_number: &str,
-        record: &str,
+        key: &str,
+        image: &str,
         cause: &str,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        self.note("poison", sequence_number, &[("record", record), ("cause", cause)], now).await
+        self.note("poison", key, &[("record", image), ("cause", cause)], now).await
     }
 
     async fn note(
@@ -124,14 +126,13 @@ impl ControlTable {
         fields: &[(&str, &str)],
         now: Timestamp,
     ) -> Result<(), Fault> {
-        let at = crate::clock::text(now);
         let mut request = self
             .client
             .put_item()
             .table_name(&self.name)
             .item(PK, text(kind))
-            .item(SK, text(&format!("{at}|{key}")))
-            .item("at", text(&at))
+            .item(SK, text(key))
+            .item("at", text(&clock::text(now)))
             .item("expiresAt", number(now.as_second() + KEPT_SECONDS));
         for (name, value) in fields {
             request = request.item(*name, text(value));

@@ -71,7 +71,7 @@ impl Pipeline {
         guard: &Guard,
     ) -> Result<Handled, Lost> {
         let write = || self.tasks.settle(&task.id, decision, settlement, self.clock.now());
-        match self.write(task, guard, write).await? {
+        match self.repeat(task, guard, write).await? {
             Ok(Written::Now(settled)) => {
                 self.log_settled(&settled, decision);
                 Ok(match settlement {
@@ -82,10 +82,7 @@ impl Pipeline {
             }
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => {
-                error!(task.id = %task.id, error = %refused, "task {}: cannot be settled: {refused}", task.id);
-                Ok(Handled::PutOff)
-            }
+            Err(refused) => self.keep_task(task, &format!("cannot be settled: {refused}"), guard).await,
         }
     }
 
@@ -93,14 +90,11 @@ impl Pipeline {
     async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
         let write = || self.tasks.mark_unverified(&task.id, decision, next);
-        match self.write(task, guard, write).await? {
+        match self.repeat(task, guard, write).await? {
             Ok(Written::Now(unverified)) => self.verify(&unverified, guard).await,
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => {
-                error!(task.id = %task.id, error = %refused, "task {}: cannot be marked: {refused}", task.id);
-                Ok(Handled::PutOff)
-            }
+            Err(refused) => self.keep_task(task, &format!("cannot be marked: {refused}"), guard).await,
         }
     }
 
@@ -146,11 +140,11 @@ impl Pipeline {
     ) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(seconds);
         let write = || self.tasks.put_off(task, list, next);
-        // Whatever became of the write, the task stands in a worklist, at this attempt or an earlier one.
-        if let Err(error) = self.write(task, guard, write).await? {
-            warn!(task.id = %task.id, error = %error, "task {}: {error}", task.id);
+        match self.repeat(task, guard, write).await? {
+            // Whoever wrote it, the task stands in a worklist, at this attempt or an earlier one.
+            Ok(_) => Ok(Handled::PutOff),
+            Err(refused) => self.keep_task(task, &format!("cannot be put off: {refused}"), guard).await,
         }
-        Ok(Handled::PutOff)
     }
 
     fn log_settled(&self, task: &Task, decision: &Decision) {

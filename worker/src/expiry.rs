@@ -1,7 +1,7 @@
 //! The end of tasks that nobody decided: only by proof that the workflow waits no longer. A clock is never proof.
 
 use statemachine::task::Task;
-use tracing::{error, info, warn};
+use tracing::{info, warn};
 
 use crate::aws::Fault;
 use crate::callback::Answer;
@@ -71,7 +71,7 @@ impl Pipeline {
     /// [`Lost`] when the lease ends first.
     pub async fn expire(&self, task: &Task, proof: &str, guard: &Guard) -> Result<Handled, Lost> {
         let write = || self.tasks.expire(&task.id, self.clock.now());
-        match self.write(task, guard, write).await? {
+        match self.repeat(task, guard, write).await? {
             Ok(Written::Now(_)) => {
                 info!(
                     task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
@@ -81,10 +81,7 @@ impl Pipeline {
             }
             Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => {
-                error!(task.id = %task.id, error = %refused, "task {}: cannot be expired: {refused}", task.id);
-                Ok(Handled::PutOff)
-            }
+            Err(refused) => self.keep_task(task, &format!("cannot be expired: {refused}"), guard).await,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, Record};
 use statemachine::item::{Item, Value};
-use statemachine::task::attribute;
+use statemachine::task::{Task, attribute};
 
 /// An item of a table.
 pub(crate) fn from_table(item: &HashMap<String, AttributeValue>) -> Item {
@@ -49,9 +49,21 @@ fn to_value(value: &Value) -> AttributeValue {
     }
 }
 
-/// A record's event, keys and image as text, for a person to read. The token is hidden, wherever it stands: only the
-/// attributes that a task has and that are not its token are shown with their values.
-pub(crate) fn hidden_image(record: &Record) -> String {
+/// A record's event and image as text, for a person to read, without the token.
+pub(crate) fn hidden_record(record: &Record) -> String {
+    let event = record.event_name().map(|event| event.as_str());
+    let image = record.dynamodb().and_then(|change| change.new_image()).map(from_stream).unwrap_or_default();
+    serde_json::json!({ "eventName": event, "newImage": hidden(image) }).to_string()
+}
+
+/// A task as text, for a person to read, without the token.
+pub(crate) fn hidden_task(task: &Task) -> String {
+    serde_json::json!({ "task": hidden(task.to_item()) }).to_string()
+}
+
+/// The token is hidden, wherever it stands: only the attributes that a task has and that are not its token are shown
+/// with their values.
+fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
     let shown = [
         attribute::TASK_ID,
         attribute::ORDER_ID,
@@ -64,20 +76,15 @@ pub(crate) fn hidden_image(record: &Record) -> String {
         attribute::DELIVERY,
         attribute::ORDER,
     ];
-    let image = record.dynamodb().and_then(|change| change.new_image()).map(from_stream).unwrap_or_default();
-    let fields: serde_json::Map<String, serde_json::Value> = image
-        .into_iter()
-        .map(|(name, value)| {
-            let text = match value {
-                Value::Text(text) | Value::Number(text) if shown.contains(&name.as_str()) => text,
-                Value::Text(text) => format!("(hidden, {} bytes)", text.len()),
-                Value::Number(_) => "(a number)".to_owned(),
-                Value::Map(_) => "(a map)".to_owned(),
-                Value::Other => "(another type)".to_owned(),
-            };
-            (name, serde_json::Value::String(text))
-        })
-        .collect();
-    let event = record.event_name().map(|event| event.as_str());
-    serde_json::json!({ "eventName": event, "newImage": fields }).to_string()
+    let fields = image.into_iter().map(|(name, value)| {
+        let text = match value {
+            Value::Text(text) | Value::Number(text) if shown.contains(&name.as_str()) => text,
+            Value::Text(text) => format!("(hidden, {} bytes)", text.len()),
+            Value::Number(_) => "(a number)".to_owned(),
+            Value::Map(_) => "(a map)".to_owned(),
+            Value::Other => "(another type)".to_owned(),
+        };
+        (name, serde_json::Value::String(text))
+    });
+    fields.collect()
 }

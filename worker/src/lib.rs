@@ -26,10 +26,12 @@ pub mod decision;
 pub mod task;
 
 mod approval;
+mod attempts;
 mod delivery;
 pub mod expiry;
 pub mod person;
 pub mod pipeline;
+mod poison;
 
 pub mod closed_executions;
 pub mod stream;

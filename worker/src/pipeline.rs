@@ -14,14 +14,14 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
-use statemachine::item::Malformed;
 use statemachine::status::Delivery;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 use tracing::{error, warn};
 
 use crate::active_rules::ActiveRules;
+use crate::attempts::{Attempts, Next};
 use crate::budget::Budget;
 use crate::callback::Callback;
 use crate::clock::Clock;
@@ -29,22 +29,16 @@ use crate::control::Gate;
 use crate::control_table::ControlTable;
 use crate::executions::Executions;
 use crate::guard::Guard;
-use crate::item;
 use crate::metrics::{Handled, Metrics, Service};
-use crate::retry;
 use crate::spend::Spend;
 use crate::task::{Work, work};
-use crate::task_table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable, Written};
+use crate::task_table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
 
 /// How many decisions this process remembers having stored, to tell its own records in the stream from others'.
 const REMEMBERED: usize = 16_384;
 /// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
 /// reading stops, and the alarm is the metric.
 const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
-/// How long one record may fail by itself before the stream goes on without it. Its task is stored and listed, so
-/// the sweeper repeats it; the shard's other records must not wait for the stream's 24 hours.
-pub(crate) const RECORD_AGE: Duration = Duration::from_secs(300);
-
 /// What the steps need.
 #[derive(Debug)]
 pub struct Pipeline {
@@ -54,7 +48,7 @@ pub struct Pipeline {
     pub callback: Callback,
     /// The questions.
     pub executions: Executions,
-    /// Where records that are no tasks are kept.
+    /// Where work is kept that can neither be done nor left to a person.
     pub control: ControlTable,
     /// The active ruleset, and the one that is tried beside it.
     pub rules: ActiveRules,
@@ -91,51 +85,28 @@ impl Pipeline {
             Work::Deliver(task) => {
                 self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
             }
-            Work::Poison(malformed) => self.keep_poison(record, &malformed, guard).await,
+            Work::Poison(malformed) => self.keep_record(record, &malformed, guard).await,
         };
         handled.unwrap_or(Handled::LeaseLost)
     }
 
-    /// Keeps a record from which no task can be read in the control table, whole but for a token; then it is settled.
-    async fn keep_poison(
-        &self,
-        record: &Record,
-        malformed: &Malformed,
-        guard: &Guard,
-    ) -> Result<Handled, Lost> {
-        let sequence_number = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or("none");
-        let image = item::hidden_image(record);
-        let mut delays = Delays::default();
-        while guard.is_live() {
-            let (cause, now) = (malformed.to_string(), self.clock.now());
-            match self.control.note_poison(sequence_number, &image, &cause, now).await {
-                Ok(()) => {
-                    error!(sequence_number, cause, "record {sequence_number} is not a task: {cause}; kept");
-                    return Ok(Handled::Poison);
-                }
-                Err(fault) => {
-                    self.metrics.systemic_fault(Service::Control);
-                    error!(sequence_number, error = %fault, "record {sequence_number} is not kept yet: {fault}");
-                    sleep(delays.next()).await;
-                }
-            }
-        }
-        Err(Lost)
-    }
-
-    /// Runs the steps of one task so that a panic in them ends as an escalation of this task only.
+    /// Runs the steps of one task so that a panic in them ends as an escalation of this task only; a second panic on
+    /// the way there, as a task that is kept.
     pub(crate) async fn contained(
         &self,
         task: &Task,
         guard: &Guard,
         steps: BoxFuture<'_, Result<Handled, Lost>>,
     ) -> Result<Handled, Lost> {
-        match AssertUnwindSafe(steps).catch_unwind().await {
+        if let Ok(handled) = AssertUnwindSafe(steps).catch_unwind().await {
+            return handled;
+        }
+        error!(task.id = %task.id, "task {}: a step panicked; it goes to a person", task.id);
+        let cause = "a step of the worker panicked";
+        let escalation = self.escalate_for(task, guard, "worker-panic", cause);
+        match AssertUnwindSafe(escalation).catch_unwind().await {
             Ok(handled) => handled,
-            Err(_) => {
-                error!(task.id = %task.id, "task {}: a step panicked; it goes to a person", task.id);
-                self.escalate_for(task, guard, "worker-panic", "a step of the worker panicked").await
-            }
+            Err(_) => self.keep_task(task, cause, guard).await,
         }
     }
 
@@ -167,54 +138,63 @@ impl Pipeline {
         if let Ok(wait) = Duration::try_from(until.min(first)) {
             sleep(wait).await;
         }
-        match self.read(task, guard).await? {
-            Some(stored) => self.finish_stored(&stored, guard).await,
-            None => Ok(gone(task)),
-        }
-    }
-
-    /// Reads a task again, consistently, repeating failures while the lease is held.
-    async fn read(&self, task: &Task, guard: &Guard) -> Result<Option<Task>, Lost> {
-        let mut delays = Delays::default();
-        loop {
-            if !guard.is_live() {
-                return Err(Lost);
-            }
-            match self.tasks.get(&task.id).await {
-                Ok(stored) => return Ok(stored),
-                Err(error) => self.pause(task, &error, &mut delays).await,
+        match self.repeat(task, guard, || self.tasks.get(&task.id)).await? {
+            Ok(Some(stored)) => self.finish_stored(&stored, guard).await,
+            Ok(None) => Ok(gone(task)),
+            Err(error) if error.is_final() => self.keep_task(task, &error.to_string(), guard).await,
+            Err(error) => {
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; left to the sweeper", task.id);
+                Ok(Handled::PutOff)
             }
         }
     }
 
-    /// Repeats a conditional write until it gives an answer: its condition, or an error that no repeat can help, or
-    /// one that lasted for [`RECORD_AGE`]. The task then stands in its worklist as it was, and the sweeper goes on.
-    pub(crate) async fn write<F: Future<Output = Result<Written, TableError>>>(
+    /// Repeats a call on a task's item until it gives an answer: its own, an error that no repeat can help, or one
+    /// that is the record's own for too long. The task then stands in its worklist as it was.
+    pub(crate) async fn repeat<T, F: Future<Output = Result<T, TableError>>>(
         &self,
         task: &Task,
         guard: &Guard,
-        attempt: impl Fn() -> F,
-    ) -> Result<Result<Written, TableError>, Lost> {
-        let mut delays = Delays::default();
+        call: impl Fn() -> F,
+    ) -> Result<Result<T, TableError>, Lost> {
+        let mut attempts = Attempts::begin(self.tasks.answered());
         loop {
             if !guard.is_live() {
                 return Err(Lost);
             }
-            match attempt().await {
-                Ok(written) => return Ok(Ok(written)),
-                Err(refused) if refused.is_final() => return Ok(Err(refused)),
-                Err(error) if delays.age() > RECORD_AGE && !error.is_systemic() => return Ok(Err(error)),
-                Err(error) => self.pause(task, &error, &mut delays).await,
+            let error = match call().await {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(error) => error,
+            };
+            if error.is_final() {
+                return Ok(Err(error));
+            }
+            let next = attempts.item_failed(&error, self.tasks.answered());
+            if !self.goes_on(task, Service::Table, &error, next).await {
+                return Ok(Err(error));
             }
         }
     }
 
-    pub(crate) async fn pause(&self, task: &Task, error: &TableError, delays: &mut Delays) {
-        if error.is_systemic() {
-            self.systemic(task, Service::Table, error).await;
-        } else {
-            warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
-            sleep(delays.next()).await;
+    /// Waits as long as a failed attempt asks for; false when there is no other.
+    pub(crate) async fn goes_on(
+        &self,
+        task: &Task,
+        service: Service,
+        error: &TableError,
+        next: Next,
+    ) -> bool {
+        match next {
+            Next::Again(delay) => {
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
+                sleep(delay).await;
+                true
+            }
+            Next::Hold => {
+                self.systemic(task, service, error).await;
+                true
+            }
+            Next::GiveUp => false,
         }
     }
 
@@ -227,7 +207,7 @@ impl Pipeline {
         self.metrics.systemic_fault(service);
         error!(
             task.id = %task.id, error = %error,
-            "task {}: {error}: wrong for every call alike; holding", task.id
+            "task {}: {error}: not this task's fault; holding", task.id
         );
         sleep(SYSTEMIC_PAUSE).await;
     }
@@ -236,30 +216,6 @@ impl Pipeline {
 pub(crate) fn gone(task: &Task) -> Handled {
     warn!(task.id = %task.id, order.id = task.order_id, "task {}: no longer in the table", task.id);
     Handled::Gone
-}
-
-/// Delays between attempts of a write that must not be given up: the policy, then its longest for ever.
-#[derive(Debug)]
-pub(crate) struct Delays {
-    policy: backon::ExponentialBackoff,
-    since: Instant,
-}
-
-impl Default for Delays {
-    fn default() -> Delays {
-        Delays { policy: retry::table(), since: Instant::now() }
-    }
-}
-
-impl Delays {
-    pub(crate) fn next(&mut self) -> Duration {
-        self.policy.next().unwrap_or(retry::TABLE_CAP)
-    }
-
-    /// How long the work has been tried.
-    pub(crate) fn age(&self) -> Duration {
-        self.since.elapsed()
-    }
 }
 
 /// The tasks whose decision this process stored last.

@@ -3,15 +3,18 @@
 //! Walks one bucket of the worklists PENDING, DUE, VERIFY and the passed deadlines of ESCALATED. It needs no stream and
 //! could finish every task alone.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
+use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
 use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
@@ -33,35 +36,44 @@ pub struct Sweeper {
     pub every: Duration,
 }
 
+/// A bucket's tasks in work. One that takes long takes one place, and holds up neither the others nor the next walk.
+#[derive(Default)]
+struct Hands {
+    ids: HashSet<TaskId>,
+    work: FuturesUnordered<BoxFuture<'static, (TaskId, Result<Handled, Lost>)>>,
+}
+
 impl Sweeper {
-    /// Walks one bucket now and again until `drain`.
+    /// Walks one bucket now and again until `drain`; then what is in work is finished.
     ///
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn run(&self, bucket: u8, guard: &Guard, drain: CancellationToken) -> Result<(), Lost> {
-        loop {
+        let mut hands = Hands::default();
+        while !drain.is_cancelled() {
             for list in Worklist::ALL {
-                if let Err(error) = self.walk(list, bucket, guard, &drain).await? {
+                if let Err(error) = self.walk(list, bucket, guard, &drain, &mut hands).await? {
                     let list = list.key(bucket);
                     warn!(list, error = %error, "worklist {list}: {error}; walked again later");
                 }
             }
-            tokio::select! {
-                // A lost lease needs no end; a drain is between two walks.
-                biased;
-                () = guard.lost() => return Err(Lost),
-                drained = timeout(self.every, drain.cancelled()) => if drained.is_ok() { return Ok(()) },
-            }
+            self.rest(guard, &drain, &mut hands).await?;
         }
+        while !hands.work.is_empty() {
+            self.finish_one(&mut hands).await?;
+        }
+        Ok(())
     }
 
+    /// Starts what a worklist shows and is not in work, and returns before the last of it is done.
     async fn walk(
         &self,
         list: Worklist,
         bucket: u8,
         guard: &Guard,
         drain: &CancellationToken,
+        hands: &mut Hands,
     ) -> Result<Result<(), TableError>, Lost> {
         let key = list.key(bucket);
         let mut start = None;
@@ -77,13 +89,17 @@ impl Sweeper {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
-            let mut handled = futures::stream::iter(ids.into_iter().map(|id| {
-                let (sweeper, guard) = (self.clone(), guard.clone());
-                async move { sweeper.finish(list, id, &guard).await }
-            }))
-            .buffer_unordered(SIDE_BY_SIDE);
-            while let Some(handled) = handled.next().await {
-                self.pipeline.metrics.swept(handled?);
+            for id in ids {
+                while hands.work.len() >= SIDE_BY_SIDE {
+                    self.finish_one(hands).await?;
+                }
+                if hands.ids.insert(id.clone()) {
+                    let (sweeper, guard) = (self.clone(), guard.clone());
+                    hands.work.push(Box::pin(async move {
+                        let handled = sweeper.finish(list, &id, &guard).await;
+                        (id, handled)
+                    }));
+                }
             }
             start = next;
             if start.is_none() {
@@ -92,9 +108,33 @@ impl Sweeper {
         }
     }
 
+    /// Goes on with what is in work until the next walk is due.
+    async fn rest(&self, guard: &Guard, drain: &CancellationToken, hands: &mut Hands) -> Result<(), Lost> {
+        let next_walk = Instant::now() + self.every;
+        loop {
+            tokio::select! {
+                // A lost lease needs no end; a drain begins no walk.
+                biased;
+                () = guard.lost() => return Err(Lost),
+                () = drain.cancelled() => return Ok(()),
+                finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
+                () = sleep_until(next_walk) => return Ok(()),
+            }
+        }
+    }
+
+    /// Waits for the next task in work that is done.
+    async fn finish_one(&self, hands: &mut Hands) -> Result<(), Lost> {
+        if let Some((id, handled)) = hands.work.next().await {
+            hands.ids.remove(&id);
+            self.pipeline.metrics.swept(handled?);
+        }
+        Ok(())
+    }
+
     /// Reads a listed task again, consistently, and takes it through what it still asks for.
-    async fn finish(&self, list: Worklist, id: TaskId, guard: &Guard) -> Result<Handled, Lost> {
-        let task = match self.pipeline.tasks.get(&id).await {
+    async fn finish(&self, list: Worklist, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
+        let task = match self.pipeline.tasks.get(id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),
             Err(error) if error.is_final() => {
@@ -110,12 +150,13 @@ impl Sweeper {
         if task.list.as_deref() != Some(&list.key_of(&task.id)) {
             return Ok(Handled::AlreadySettled);
         }
-        match list {
-            Worklist::Pending => self.decide(&task, guard).await,
-            Worklist::Escalated => self.ask(&task, list, guard).await,
-            Worklist::Due => self.pipeline.deliver(&task, guard).await,
-            Worklist::Verify => self.pipeline.verify(&task, guard).await,
-        }
+        let steps = match list {
+            Worklist::Pending => self.decide(&task, guard).boxed(),
+            Worklist::Escalated => self.ask(&task, list, guard).boxed(),
+            Worklist::Due => self.pipeline.deliver(&task, guard).boxed(),
+            Worklist::Verify => self.pipeline.verify(&task, guard).boxed(),
+        };
+        self.pipeline.contained(&task, guard, steps).await
     }
 
     async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
@@ -128,7 +169,7 @@ impl Sweeper {
             }
         }
         debug_assert_eq!(task.status, Status::Pending);
-        self.pipeline.contained(task, guard, self.pipeline.decide(task, guard).boxed()).await
+        self.pipeline.decide(task, guard).await
     }
 
     /// A passed deadline, or a long wait without one, only triggers the question; a workflow that still waits is asked

@@ -5,6 +5,8 @@
 //! who won without a second read, and a lost reply finds its own write.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
@@ -32,6 +34,8 @@ pub struct TaskTable {
     name: String,
     /// How long a settled task is kept.
     retention: SignedDuration,
+    /// How many conditional writes were answered; clones share it.
+    answered: Arc<AtomicU64>,
 }
 
 /// Where a query goes on.
@@ -116,7 +120,13 @@ impl Notes<'_> {
 impl TaskTable {
     /// The table `name`; settled tasks are kept for `retention`.
     pub fn new(client: Client, name: &str, retention: SignedDuration) -> TaskTable {
-        TaskTable { client, name: name.to_owned(), retention }
+        TaskTable { client, name: name.to_owned(), retention, answered: Arc::default() }
+    }
+
+    /// How many conditional writes the table answered so far, whether they were applied or not. While this moves, a
+    /// write that fails does so by itself.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// Reads a task, consistently.
@@ -370,7 +380,11 @@ impl TaskTable {
         for (name, value) in values {
             request = request.expression_attribute_values(name, value);
         }
-        match request.send().await {
+        let sent = request.send().await;
+        if sent.as_ref().err().is_none_or(|error| condition_failure(error).is_some()) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        match sent {
             Ok(answer) => {
                 let item =
                     answer.attributes().ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))?;

@@ -40,7 +40,7 @@ label! {
         AlreadySettled = "already_settled",
         /// The task is no longer in the table.
         Gone = "gone",
-        /// No task can be read from it; kept in the control table.
+        /// It can neither be worked on nor left to a person; kept in the control table.
         Poison = "poison",
         /// A deletion, by TTL or by hand.
         Removal = "removal",

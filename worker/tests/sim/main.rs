@@ -12,6 +12,7 @@ mod incidents;
 mod invariants;
 mod liveness;
 mod operator;
+mod poison;
 mod process;
 mod run;
 mod scene;

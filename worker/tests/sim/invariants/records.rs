@@ -29,6 +29,7 @@ pub(crate) struct Records {
     gaps_owed: BTreeMap<ShardKey, Place>,
     /// Shards of which a gap was noted, or cannot be seen.
     gaps: BTreeSet<ShardKey>,
+    /// What was kept: records by sequence number, tasks by id.
     poison: BTreeSet<String>,
     by_node: BTreeMap<String, BTreeSet<(ShardKey, Place)>>,
 }
@@ -82,7 +83,7 @@ impl Records {
     }
 
     pub(crate) fn note_poison(&mut self, key: &str) {
-        self.poison.insert(key.rsplit('|').next().unwrap_or_default().to_owned());
+        self.poison.insert(key.to_owned());
     }
 
     /// A position was written.
@@ -121,7 +122,7 @@ impl Records {
         };
         for (at, record) in read.iter().filter(|(at, _)| **at > from && **at <= to) {
             let lacks = match &record.new_task {
-                Some(id) => !tasks.get(id).is_some_and(|seen| seen.has_outcome),
+                Some(id) => !tasks.get(id).is_some_and(|seen| seen.has_outcome) && !self.poison.contains(id),
                 None => record.is_malformed && !self.poison.contains(&at.1),
             };
             // What was trimmed while its reader died is in a gap, once that is noted.

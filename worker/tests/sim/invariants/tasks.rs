@@ -70,7 +70,12 @@ impl Tasks {
 
     /// Every task is answered, or left to a person, or gone.
     pub(crate) fn all_have_outcomes(&self) -> bool {
-        self.by_id.values().all(|seen| seen.has_outcome)
+        self.without_outcome().next().is_none()
+    }
+
+    /// The tasks that are neither answered, nor left to a person, nor gone, by id.
+    pub(crate) fn without_outcome(&self) -> impl Iterator<Item = &str> {
+        self.by_id.iter().filter(|(_, seen)| !seen.has_outcome).map(|(id, _)| id.as_str())
     }
 
     /// The tasks that nobody decided yet.
