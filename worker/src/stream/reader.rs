@@ -3,6 +3,10 @@
 //! Records of a shard need no order among themselves: a task has one INSERT, and its decision write decides
 //! everything. Only the checkpoint has an order, and it moves over settled records without a gap.
 
+mod gap;
+mod pace;
+mod shard_end;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -12,7 +16,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep, sleep_until, timeout};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -25,26 +29,14 @@ use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
 use crate::stream::lease_table::{Held, LeaseError, LeaseTable};
-use crate::stream::limits::{Limits, PAGE_RECORDS, Share};
-use crate::stream::tail::{Polled, Tail, Unreadable};
+use crate::stream::limits::{Limits, Share};
+use crate::stream::reader::pace::Pace;
+use crate::stream::tail::{Polled, Tail};
 
-/// While records come: four polls a second a shard, as AWS's own pollers do.
-const BUSY_POLL: Duration = Duration::from_millis(250);
-/// The longest pause of an idle shard, reached by doubling.
-const IDLE_POLL: Duration = Duration::from_secs(1);
-/// How many records an idle shard asks for; after a full page the next is as large as the API allows.
-const SMALL_PAGE: u32 = 100;
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// See [`CHECKPOINT_EVERY`].
 const CHECKPOINT_RECORDS: u64 = 500;
-/// How often the children of an ended shard are asked for before a full listing must find them.
-const CHILD_ATTEMPTS: u32 = 10;
-/// Pauses between those, doubling from this to [`IDLE_POLL`].
-const CHILD_PAUSE: Duration = Duration::from_millis(100);
-
-/// How long a shard that listings show and reads do not know is asked for again: listings may show the dead.
-const LISTED_BUT_UNKNOWN: Duration = Duration::from_secs(60);
 
 /// Everything a reader works with; one per process.
 #[derive(Debug, Clone)]
@@ -263,62 +255,6 @@ impl Reader {
         self.lag.store(age.max(0), Ordering::Relaxed);
     }
 
-    /// A stretch of the shard cannot be read. Never silent: a gap record and a metric, then what is left.
-    async fn unreadable(
-        &mut self,
-        cause: Unreadable,
-        after: Option<SequenceNumber>,
-        tail: &mut Tail,
-        pace: &mut Pace,
-    ) -> Next {
-        let cause = match cause {
-            Unreadable::Trimmed => "trimmed",
-            Unreadable::NotFound => {
-                // Also answered right after a listing, or for a stream that is just not seen yet: ask first.
-                match self.parts.discovery.list(&self.stream).await {
-                    // An empty listing of a stream that had shards is a fault, not a fact.
-                    Ok(listing)
-                        if (listing.shards.is_empty()
-                            || listing.shards.iter().any(|listed| listed.shard == self.shard))
-                            && self.not_found_since.get_or_insert_with(Instant::now).elapsed()
-                                < LISTED_BUT_UNKNOWN =>
-                    {
-                        pace.failed(Class::Transient);
-                        return Next::Poll;
-                    }
-                    Ok(_) => "shard gone",
-                    Err(fault) if fault.code == "ResourceNotFoundException" => "stream gone",
-                    Err(fault) => {
-                        self.failed(&fault);
-                        pace.failed(fault.class);
-                        return Next::Poll;
-                    }
-                }
-            }
-        };
-        let after_text = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
-        let (control, now) = (&self.parts.control, self.parts.pipeline.clock.now());
-        if let Err(fault) = control.note_gap(&self.stream, &self.shard, &after_text, cause, now).await {
-            self.failed(&fault);
-            pace.failed(fault.class);
-            return Next::Poll;
-        }
-        self.parts.pipeline.metrics.gaps.inc();
-        error!(
-            shard = self.shard,
-            stream = self.stream,
-            after = after_text,
-            cause,
-            "shard {}: records after {after_text} cannot be read ({cause}); the sweeper finds their tasks",
-            self.shard
-        );
-        if cause == "trimmed" {
-            tail.restart_at_horizon();
-            return Next::Poll;
-        }
-        Next::End
-    }
-
     fn failed(&self, fault: &Fault) {
         let shard = &self.shard;
         match fault.class {
@@ -375,42 +311,6 @@ impl Reader {
         }
         Ended::Drained(self.held.clone())
     }
-
-    /// The shard is read and settled to its end: find its children, then write both in one transaction.
-    async fn end(&mut self) -> Ended {
-        let children = self.children().await;
-        let mut pause = CHILD_PAUSE;
-        loop {
-            if !self.guard.is_live() {
-                return Ended::Lost;
-            }
-            match self.parts.leases.end(&mut self.held, &children).await {
-                Ok(()) => return Ended::Shard,
-                Err(LeaseError::Lost) => return Ended::Lost,
-                Err(LeaseError::Fault(fault)) => self.failed(&fault),
-            }
-            sleep(pause).await;
-            pause = (pause * 2).min(IDLE_POLL);
-        }
-    }
-
-    async fn children(&mut self) -> Vec<crate::stream::lineage::Listed> {
-        let mut pause = CHILD_PAUSE;
-        for _ in 0..CHILD_ATTEMPTS {
-            match self.parts.discovery.children(&self.stream, &self.shard).await {
-                Ok(children) if !children.is_empty() => return children,
-                Ok(_) => {}
-                Err(fault) if fault.code == "ResourceNotFoundException" => return vec![],
-                Err(fault) => self.failed(&fault),
-            }
-            if timeout(pause, self.drain.cancelled()).await.is_ok() || !self.guard.is_live() {
-                break;
-            }
-            pause = (pause * 2).min(IDLE_POLL);
-        }
-        warn!(shard = self.shard, "shard {}: no children seen; the next full listing finds them", self.shard);
-        vec![]
-    }
 }
 
 enum Next {
@@ -434,41 +334,5 @@ async fn wait_for<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
         None => std::future::pending().await,
-    }
-}
-
-/// When to poll next, and for how much.
-#[derive(Debug)]
-struct Pace {
-    pause: Duration,
-    full: bool,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { pause: Duration::ZERO, full: false }
-    }
-}
-
-impl Pace {
-    fn next_poll(&self) -> Instant {
-        Instant::now() + self.pause
-    }
-
-    fn page(&self) -> u32 {
-        if self.full { PAGE_RECORDS } else { SMALL_PAGE }
-    }
-
-    fn got(&mut self, records: usize, granted: u32) {
-        self.full = records >= granted as usize;
-        self.pause = if records > 0 { BUSY_POLL } else { (self.pause * 2).clamp(BUSY_POLL, IDLE_POLL) };
-    }
-
-    fn failed(&mut self, class: Class) {
-        let longest = match class {
-            Class::Throttled | Class::Transient => IDLE_POLL * 4,
-            Class::Systemic | Class::Refused => IDLE_POLL * 10,
-        };
-        self.pause = (self.pause * 2).clamp(BUSY_POLL, longest);
     }
 }

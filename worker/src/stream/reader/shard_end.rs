@@ -1,0 +1,54 @@
+//! The end of a shard: its children are found, and both are written in one transaction.
+
+use std::time::Duration;
+
+use tokio::time::{sleep, timeout};
+use tracing::warn;
+
+use crate::stream::lease_table::LeaseError;
+use crate::stream::lineage::Listed;
+use crate::stream::reader::pace::IDLE_POLL;
+use crate::stream::reader::{Ended, Reader};
+
+/// How often the children of an ended shard are asked for before a full listing must find them.
+const CHILD_ATTEMPTS: u32 = 10;
+/// Pauses between those, doubling from this to [`IDLE_POLL`].
+const CHILD_PAUSE: Duration = Duration::from_millis(100);
+
+impl Reader {
+    /// The shard is read and settled to its end: find its children, then write both in one transaction.
+    pub(super) async fn end(&mut self) -> Ended {
+        let children = self.children().await;
+        let mut pause = CHILD_PAUSE;
+        loop {
+            if !self.guard.is_live() {
+                return Ended::Lost;
+            }
+            match self.parts.leases.end(&mut self.held, &children).await {
+                Ok(()) => return Ended::Shard,
+                Err(LeaseError::Lost) => return Ended::Lost,
+                Err(LeaseError::Fault(fault)) => self.failed(&fault),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(IDLE_POLL);
+        }
+    }
+
+    async fn children(&mut self) -> Vec<Listed> {
+        let mut pause = CHILD_PAUSE;
+        for _ in 0..CHILD_ATTEMPTS {
+            match self.parts.discovery.children(&self.stream, &self.shard).await {
+                Ok(children) if !children.is_empty() => return children,
+                Ok(_) => {}
+                Err(fault) if fault.code == "ResourceNotFoundException" => return vec![],
+                Err(fault) => self.failed(&fault),
+            }
+            if timeout(pause, self.drain.cancelled()).await.is_ok() || !self.guard.is_live() {
+                break;
+            }
+            pause = (pause * 2).min(IDLE_POLL);
+        }
+        warn!(shard = self.shard, "shard {}: no children seen; the next full listing finds them", self.shard);
+        vec![]
+    }
+}
