@@ -4,25 +4,28 @@
 //! does the work and how often. Every failed condition brings back the item as it is (`ALL_OLD`), so the loser sees
 //! who won without a second read, and a lost reply finds its own write.
 
+mod reads;
+mod update;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
-use aws_sdk_dynamodb::{Client, types};
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task, attribute, index};
+use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, Worklist};
 
 use crate::aws::{Class, Fault};
 use crate::clock;
 use crate::item;
+
+pub use self::reads::Key;
 
 /// How long the one who stored a decision has for the first callback, in seconds. Until then nobody else starts one.
 pub const FIRST_ATTEMPT_SECONDS: i64 = 2;
@@ -36,17 +39,6 @@ pub struct TaskTable {
     retention: SignedDuration,
     /// How many conditional writes were answered; clones share it.
     answered: Arc<AtomicU64>,
-}
-
-/// Where a query goes on.
-pub type Key = HashMap<String, AttributeValue>;
-
-/// How many tasks one page of a worklist brings.
-const DUE_PAGE: i32 = 100;
-
-fn task_ids(items: &[Key]) -> Vec<TaskId> {
-    let ids = items.iter().filter_map(|item| item.get(attribute::TASK_ID)?.as_s().ok());
-    ids.filter_map(|id| TaskId::parse(id).ok()).collect()
 }
 
 /// How a conditional write ended.
@@ -127,80 +119,6 @@ impl TaskTable {
     /// write that fails does so by itself.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
-    }
-
-    /// Reads a task, consistently.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`] when the call fails or the item is not a task.
-    pub async fn get(&self, id: &TaskId) -> Result<Option<Task>, TableError> {
-        let answer = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key(attribute::TASK_ID, text(id.as_str()))
-            .consistent_read(true)
-            .send()
-            .await
-            .map_err(|error| Fault::of("GetItem", &error))?;
-        Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
-    }
-
-    /// One page of a worklist's tasks that are due by `until` (epoch seconds), the longest due first, and where the
-    /// next page starts. The index lags behind: read each task again before acting on it.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`] when the call fails.
-    pub async fn due(
-        &self,
-        list: &str,
-        until: i64,
-        start: Option<Key>,
-    ) -> Result<(Vec<TaskId>, Option<Key>), TableError> {
-        let condition = "#list = :list AND #listAt <= :until";
-        let request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(index::WORKLIST)
-            .key_condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .expression_attribute_values(":list", text(list))
-            .expression_attribute_values(":until", number(until))
-            .limit(DUE_PAGE)
-            .set_exclusive_start_key(start);
-        let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
-        Ok((task_ids(answer.items()), answer.last_evaluated_key.filter(|key| !key.is_empty())))
-    }
-
-    /// The tasks of one execution, as far as the index shows them.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`] when the call fails.
-    pub async fn of_execution(&self, arn: &str) -> Result<Vec<TaskId>, TableError> {
-        let condition = "#transactionId = :arn";
-        let mut found = vec![];
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .index_name(index::BY_TRANSACTION)
-                .key_condition_expression(condition)
-                .set_expression_attribute_names(Some(names(&[condition])))
-                .expression_attribute_values(":arn", text(arn))
-                .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
-            found.extend(task_ids(answer.items()));
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
     }
 
     /// **D**: stores a decision, once. A rule may decide a PENDING task, a person also an ESCALATED one.
@@ -357,60 +275,9 @@ impl TaskTable {
             (":until", number(kept_until)),
         ]
     }
-
-    async fn update(
-        &self,
-        id: &TaskId,
-        set: &str,
-        condition: &str,
-        values: Vec<(&'static str, AttributeValue)>,
-    ) -> Result<Written, TableError> {
-        let set = format!("{set}, #revision = #revision + :one");
-        let mut request = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key(attribute::TASK_ID, text(id.as_str()))
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[&set, condition])))
-            .update_expression(&set)
-            .expression_attribute_values(":one", number(1))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        for (name, value) in values {
-            request = request.expression_attribute_values(name, value);
-        }
-        let sent = request.send().await;
-        if sent.as_ref().err().is_none_or(|error| condition_failure(error).is_some()) {
-            self.answered.fetch_add(1, Ordering::Relaxed);
-        }
-        match sent {
-            Ok(answer) => {
-                let item =
-                    answer.attributes().ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))?;
-                Ok(Written::Now(Box::new(Task::from_item(&item::from_table(item))?)))
-            }
-            Err(error) => match condition_failure(&error) {
-                Some(failed) => match failed.item() {
-                    Some(item) => Ok(Written::Otherwise(Box::new(Task::from_item(&item::from_table(item))?))),
-                    None => Ok(Written::Gone),
-                },
-                None => Err(Fault::of("UpdateItem", &error).into()),
-            },
-        }
-    }
 }
 
 const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";
-
-fn condition_failure(
-    error: &SdkError<UpdateItemError>,
-) -> Option<&types::error::ConditionalCheckFailedException> {
-    match error.as_service_error() {
-        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed),
-        _ => None,
-    }
-}
 
 /// The names of `#attribute` placeholders: each stands for itself, since several are reserved words of DynamoDB.
 pub(crate) fn names(expressions: &[&str]) -> HashMap<String, String> {
