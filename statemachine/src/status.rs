@@ -142,6 +142,22 @@ pub enum Event {
     ProvenGone,
 }
 
+impl Event {
+    /// Every event, with every outcome.
+    pub const ALL: [Event; 10] = [
+        Event::Escalated,
+        Event::DecidedByRule(Outcome::Approved),
+        Event::DecidedByRule(Outcome::Rejected),
+        Event::DecidedByPerson(Outcome::Approved),
+        Event::DecidedByPerson(Outcome::Rejected),
+        Event::Accepted,
+        Event::FoundClosed,
+        Event::ProvenClosedElsewhere,
+        Event::Refused,
+        Event::ProvenGone,
+    ];
+}
+
 /// A move the lifecycle does not have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{event:?} cannot happen to a task in {from:?}")]
@@ -160,7 +176,7 @@ impl State {
     ///
     /// # Errors
     ///
-    /// [`IllegalMove`] where DESIGN.md's matrix has no row; the conditional write of that event fails too.
+    /// [`IllegalMove`] where the lifecycle has no such move; the conditional write of that event fails too.
     pub fn after(self, event: Event) -> Result<State, IllegalMove> {
         use Delivery::{ClosedElsewhere, Delivered, Due, Undeliverable, Unverified};
         let state = match (self.status, self.outcome, self.delivery, event) {
@@ -194,25 +210,12 @@ mod tests {
 
     use super::*;
 
-    const EVENTS: [Event; 10] = [
-        Event::Escalated,
-        Event::DecidedByRule(Outcome::Approved),
-        Event::DecidedByRule(Outcome::Rejected),
-        Event::DecidedByPerson(Outcome::Approved),
-        Event::DecidedByPerson(Outcome::Rejected),
-        Event::Accepted,
-        Event::FoundClosed,
-        Event::ProvenClosedElsewhere,
-        Event::Refused,
-        Event::ProvenGone,
-    ];
-
     /// Every state that any sequence of events leads to.
     fn reachable() -> Vec<State> {
         let mut found = vec![State::NEW];
         let mut next = 0;
         while next < found.len() {
-            for event in EVENTS {
+            for event in Event::ALL {
                 if let Ok(state) = found[next].after(event)
                     && !found.contains(&state)
                 {
@@ -227,7 +230,7 @@ mod tests {
     #[test]
     fn a_final_status_never_moves() {
         for state in reachable().into_iter().filter(|state| state.status.is_final()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 assert_eq!(state.after(event), Err(IllegalMove { from: state, event }));
             }
         }
@@ -236,7 +239,7 @@ mod tests {
     #[test]
     fn a_stored_decision_never_changes() {
         for state in reachable().into_iter().filter(|state| state.outcome.is_some()) {
-            for event in EVENTS {
+            for event in Event::ALL {
                 if let Ok(after) = state.after(event) {
                     assert_eq!(after.outcome, state.outcome);
                     assert_ne!(event, Event::Escalated, "a decided task was escalated: {state:?}");
@@ -269,7 +272,7 @@ mod tests {
     #[test]
     fn every_open_state_can_end() {
         for state in reachable().into_iter().filter(|state| !state.status.is_final()) {
-            let ends = EVENTS.iter().filter_map(|event| state.after(*event).ok());
+            let ends = Event::ALL.iter().filter_map(|event| state.after(*event).ok());
             let statuses: BTreeSet<_> = ends.map(|state| state.status.as_str()).collect();
             assert!(!statuses.is_empty(), "{state:?} is a dead end");
         }

@@ -1,4 +1,6 @@
-//! A task as the table holds it and the stream brings it; every attribute name, once.
+//! A task as the table holds it and the stream brings it.
+
+pub mod attribute;
 
 use serde::{Deserialize, Serialize};
 
@@ -8,34 +10,6 @@ use crate::message::Message;
 use crate::status::{Delivery, State, Status};
 use crate::token::{TaskId, TaskToken};
 use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
-
-/// The table's attribute names.
-#[expect(missing_docs, reason = "DESIGN.md's table, and README.md's, give the meaning of each")]
-pub mod attribute {
-    pub const TASK_ID: &str = "taskId";
-    pub const ORDER_ID: &str = "orderId";
-    pub const START_TIME: &str = "startTime";
-    pub const TRANSACTION_ID: &str = "transactionId";
-    pub const TASK_TOKEN: &str = "taskToken";
-    pub const STATUS: &str = "status";
-    pub const ORDER: &str = "order";
-    pub const RECEIVED_AT: &str = "receivedAt";
-    pub const DEADLINE: &str = "deadline";
-    pub const REVISION: &str = "revision";
-    pub const DECISION: &str = "decision";
-    pub const DELIVERY: &str = "delivery";
-    pub const ESCALATION: &str = "escalation";
-    /// What the rules saw and said, as JSON text, for `rules explain`.
-    pub const EVALUATION: &str = "evaluation";
-    /// What the shadow ruleset would have said, as JSON text.
-    pub const SHADOW: &str = "shadow";
-    /// How often a delivery or a verification was put off.
-    pub const ATTEMPTS: &str = "attempts";
-    pub const LIST: &str = "list";
-    pub const LIST_AT: &str = "listAt";
-    pub const TRACEPARENT: &str = "traceparent";
-    pub const EXPIRES_AT: &str = "expiresAt";
-}
 
 /// The indexes' names.
 #[expect(missing_docs, reason = "the names say it")]
@@ -186,28 +160,20 @@ impl Task {
         if item::text(map, attribute::TASK_ID)? != id.as_str() {
             return Err(Malformed::Not(attribute::TASK_ID, "the hash of the task token"));
         }
-        let status = Status::parse(&item::text(map, attribute::STATUS)?)
-            .ok_or(Malformed::Not(attribute::STATUS, "a known status"))?;
-        let delivery = item::optional_text(map, attribute::DELIVERY)?
-            .map(|text| Delivery::parse(&text).ok_or(Malformed::Not(attribute::DELIVERY, "a known delivery")))
-            .transpose()?;
         let task = Task {
             id,
             order_id: item::text(map, attribute::ORDER_ID)?,
             start_time: item::text(map, attribute::START_TIME)?,
             transaction_id: item::text(map, attribute::TRANSACTION_ID)?,
             token,
-            status,
+            status: attribute::status(map)?,
             order: item::optional_text(map, attribute::ORDER)?,
             received_at: item::text(map, attribute::RECEIVED_AT)?,
             deadline: item::optional_number(map, attribute::DEADLINE)?,
-            revision: item::optional_number(map, attribute::REVISION)?
-                .ok_or(Malformed::Missing("revision"))?,
-            decision: item::optional_map(map, attribute::DECISION)?.map(Decision::from_item).transpose()?,
-            delivery,
-            escalation: item::optional_map(map, attribute::ESCALATION)?
-                .map(Escalation::from_item)
-                .transpose()?,
+            revision: attribute::revision(map)?,
+            decision: attribute::decision(map)?,
+            delivery: attribute::delivery(map)?,
+            escalation: attribute::escalation(map)?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
             shadow: item::optional_text(map, attribute::SHADOW)?,
             attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),

@@ -216,29 +216,19 @@ impl ListedTask {
     }
 
     fn from_item(item: &Item) -> Result<ListedTask, Malformed> {
-        let status = Status::parse(&contract::text(item, attribute::STATUS)?)
-            .ok_or(Malformed::Not(attribute::STATUS, "a known status"))?;
-        let delivery = contract::optional_text(item, attribute::DELIVERY)?
-            .map(|text| Delivery::parse(&text).ok_or(Malformed::Not(attribute::DELIVERY, "a known delivery")))
-            .transpose()?;
         Ok(ListedTask {
             id: TaskId::parse(&contract::text(item, attribute::TASK_ID)?)
                 .map_err(|_| Malformed::Not(attribute::TASK_ID, "32 lowercase hex digits"))?,
             order_id: contract::text(item, attribute::ORDER_ID)?,
             start_time: contract::text(item, attribute::START_TIME)?,
             transaction_id: contract::text(item, attribute::TRANSACTION_ID)?,
-            status,
+            status: attribute::status(item)?,
             received_at: contract::text(item, attribute::RECEIVED_AT)?,
             deadline: contract::optional_number(item, attribute::DEADLINE)?,
-            revision: contract::optional_number(item, attribute::REVISION)?
-                .ok_or(Malformed::Missing(attribute::REVISION))?,
-            decision: contract::optional_map(item, attribute::DECISION)?
-                .map(Decision::from_item)
-                .transpose()?,
-            delivery,
-            escalation: contract::optional_map(item, attribute::ESCALATION)?
-                .map(Escalation::from_item)
-                .transpose()?,
+            revision: attribute::revision(item)?,
+            decision: attribute::decision(item)?,
+            delivery: attribute::delivery(item)?,
+            escalation: attribute::escalation(item)?,
             list_at: contract::optional_number(item, attribute::LIST_AT)?,
         })
     }

@@ -42,19 +42,6 @@ impl Seen {
     }
 }
 
-const EVENTS: [Event; 10] = [
-    Event::Escalated,
-    Event::DecidedByRule(Outcome::Approved),
-    Event::DecidedByRule(Outcome::Rejected),
-    Event::DecidedByPerson(Outcome::Approved),
-    Event::DecidedByPerson(Outcome::Rejected),
-    Event::Accepted,
-    Event::FoundClosed,
-    Event::ProvenClosedElsewhere,
-    Event::Refused,
-    Event::ProvenGone,
-];
-
 impl Tasks {
     pub(crate) fn get(&self, id: &str) -> Option<&Seen> {
         self.by_id.get(id)
@@ -231,7 +218,8 @@ fn check_move(world: &World, old: &Task, new: &Task, accepted: &[String], wrong:
     if old.state() == new.state() {
         return;
     }
-    let Some(event) = EVENTS.into_iter().find(|event| old.state().after(*event) == Ok(new.state())) else {
+    let Some(event) = Event::ALL.into_iter().find(|event| old.state().after(*event) == Ok(new.state()))
+    else {
         wrong.push(format!("task {id}: moved from {:?} to {:?}", old.state(), new.state()));
         return;
     };

@@ -1,0 +1,93 @@
+//! The attributes of a task: every name once, and how those with a type of their own are read.
+
+use crate::decision::Decision;
+use crate::item::{self, Item, Malformed};
+use crate::status::{Delivery, Status};
+use crate::task::Escalation;
+
+/// The key: the start of the SHA-256 of the task token, in hex.
+pub const TASK_ID: &str = "taskId";
+/// The order that is to be approved, as the workflow named it.
+pub const ORDER_ID: &str = "orderId";
+/// When the execution started, as the workflow told it.
+pub const START_TIME: &str = "startTime";
+/// The execution's ARN.
+pub const TRANSACTION_ID: &str = "transactionId";
+/// What answers the workflow. It never leaves the table.
+pub const TASK_TOKEN: &str = "taskToken";
+/// Where the task is in its life: [`Status`].
+pub const STATUS: &str = "status";
+/// The facts, as the JSON text that arrived; absent when the message had none.
+pub const ORDER: &str = "order";
+/// When SQS received the message, RFC 3339 in UTC.
+pub const RECEIVED_AT: &str = "receivedAt";
+/// When the workflow stops waiting, in epoch seconds; absent when it told no timeout.
+pub const DEADLINE: &str = "deadline";
+/// +1 on each write.
+pub const REVISION: &str = "revision";
+/// The stored decision: [`Decision`].
+pub const DECISION: &str = "decision";
+/// How far the decision has come: [`Delivery`].
+pub const DELIVERY: &str = "delivery";
+/// Why the task was left to a person: [`Escalation`].
+pub const ESCALATION: &str = "escalation";
+/// What the rules saw and said, as JSON text, for `rules explain`.
+pub const EVALUATION: &str = "evaluation";
+/// What the shadow ruleset would have said, as JSON text.
+pub const SHADOW: &str = "shadow";
+/// How often a delivery or a verification was put off.
+pub const ATTEMPTS: &str = "attempts";
+/// The worklist it stands in.
+pub const LIST: &str = "list";
+/// When that list wants it looked at, in epoch seconds.
+pub const LIST_AT: &str = "listAt";
+/// The trace that ingest began.
+pub const TRACEPARENT: &str = "traceparent";
+/// When a settled task is deleted, in epoch seconds.
+pub const EXPIRES_AT: &str = "expiresAt";
+
+/// Reads the status, which every task has.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is absent or unknown.
+pub fn status(map: &Item) -> Result<Status, Malformed> {
+    Status::parse(&item::text(map, STATUS)?).ok_or(Malformed::Not(STATUS, "a known status"))
+}
+
+/// Reads how far the stored decision has come, if there is one.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is unknown.
+pub fn delivery(map: &Item) -> Result<Option<Delivery>, Malformed> {
+    let text = item::optional_text(map, DELIVERY)?;
+    text.map(|text| Delivery::parse(&text).ok_or(Malformed::Not(DELIVERY, "a known delivery"))).transpose()
+}
+
+/// Reads the revision, which every task has.
+///
+/// # Errors
+///
+/// [`Malformed`] when it is absent or no number.
+pub fn revision(map: &Item) -> Result<i64, Malformed> {
+    item::optional_number(map, REVISION)?.ok_or(Malformed::Missing(REVISION))
+}
+
+/// Reads the stored decision, if there is one.
+///
+/// # Errors
+///
+/// [`Malformed`] when a field of it is missing or wrong.
+pub fn decision(map: &Item) -> Result<Option<Decision>, Malformed> {
+    item::optional_map(map, DECISION)?.map(Decision::from_item).transpose()
+}
+
+/// Reads why the task was left to a person, if it was.
+///
+/// # Errors
+///
+/// [`Malformed`] when a field of it is missing or wrong.
+pub fn escalation(map: &Item) -> Result<Option<Escalation>, Malformed> {
+    item::optional_map(map, ESCALATION)?.map(Escalation::from_item).transpose()
+}
