@@ -28,6 +28,7 @@ pub use self::number::Number;
 pub use self::schema::{IndexSchema, Key, KeyAttribute, KeySchema, Kind, Projection, TableSchema};
 use self::table::Table;
 pub use self::value::{Bytes, Item, Value, item_bytes};
+use self::write::Action;
 use super::streams::Streams;
 use super::turn::Turn;
 use super::wire::{Answer, Call, Service, ServiceError};
@@ -55,9 +56,9 @@ impl DynamoDb {
         match call.operation.as_str() {
             "GetItem" => self.get_item(call.request()?, turn),
             "BatchGetItem" => self.batch_get_item(call.request()?, turn),
-            "PutItem" => self.put_item(call.request()?, streams, turn),
-            "UpdateItem" => self.update_item(call.request()?, streams, turn),
-            "DeleteItem" => self.delete_item(call.request()?, streams, turn),
+            "PutItem" => self.write(Action::Put, call.request()?, streams, turn),
+            "UpdateItem" => self.write(Action::Update, call.request()?, streams, turn),
+            "DeleteItem" => self.write(Action::Delete, call.request()?, streams, turn),
             "TransactWriteItems" => self.transact_write_items(call, streams, turn),
             "Query" => self.query(call.request()?, turn),
             "Scan" => self.scan(call.request()?, turn),

@@ -52,8 +52,7 @@ impl Expressions {
             update: parse(&mut self.updates, "Update", texts.update, expression::update)?,
             projection: parse(&mut self.projections, "Projection", texts.projection, expression::projection)?,
         };
-        let (no_names, no_values) = (BTreeMap::new(), BTreeMap::new());
-        used.check(Scope::new(names.unwrap_or(&no_names), values.unwrap_or(&no_values)))?;
+        used.check(Scope::new(names, values))?;
         Ok(used)
     }
 }

@@ -39,6 +39,17 @@ pub(super) struct ReadRequest {
     select: Option<Select>,
 }
 
+impl ReadRequest {
+    fn scope(&self) -> Scope<'_> {
+        Scope::new(self.expression_attribute_names.as_ref(), self.expression_attribute_values.as_ref())
+    }
+
+    /// The moment whose state is shown.
+    fn as_of_ms(&self, turn: &mut Turn<'_>) -> u64 {
+        if self.consistent_read { turn.now_ms } else { turn.lagging(turn.options.read_lag_ms) }
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 enum Select {
@@ -69,13 +80,7 @@ struct KeyCondition<'a> {
 impl DynamoDb {
     pub(super) fn query(&mut self, request: ReadRequest, turn: &mut Turn<'_>) -> Answer {
         let used = self.read_expressions(&request)?;
-        let (no_names, no_values) = (BTreeMap::new(), BTreeMap::new());
-        let scope = Scope::new(
-            request.expression_attribute_names.as_ref().unwrap_or(&no_names),
-            request.expression_attribute_values.as_ref().unwrap_or(&no_values),
-        );
-        let as_of_ms =
-            if request.consistent_read { turn.now_ms } else { turn.lagging(turn.options.read_lag_ms) };
+        let (scope, as_of_ms) = (request.scope(), request.as_of_ms(turn));
         let table = self.table_mut(&request.table_name)?;
         let table_key = table.schema.key.clone();
         let parsed = used
@@ -127,13 +132,7 @@ impl DynamoDb {
     pub(super) fn scan(&mut self, request: ReadRequest, turn: &mut Turn<'_>) -> Answer {
         assert!(request.index_name.is_none(), "the model's Scan has no IndexName");
         let used = self.read_expressions(&request)?;
-        let (no_names, no_values) = (BTreeMap::new(), BTreeMap::new());
-        let scope = Scope::new(
-            request.expression_attribute_names.as_ref().unwrap_or(&no_names),
-            request.expression_attribute_values.as_ref().unwrap_or(&no_values),
-        );
-        let as_of_ms =
-            if request.consistent_read { turn.now_ms } else { turn.lagging(turn.options.read_lag_ms) };
+        let (scope, as_of_ms) = (request.scope(), request.as_of_ms(turn));
         let table = self.table(&request.table_name)?;
         let schema = table.schema.key.clone();
         let start = request.exclusive_start_key.as_ref().map(|key| schema.of_request(key)).transpose();

@@ -73,14 +73,12 @@ impl DynamoDb {
         let mut bytes = 0;
         for (name, mut asked) in request.request_items {
             let texts = Texts { projection: asked.projection_expression.as_deref(), ..Texts::default() };
-            let names = asked.expression_attribute_names.clone().unwrap_or_default();
             let used = self
                 .expressions
                 .read(texts, asked.expression_attribute_names.as_ref(), None)
                 .map_err(refused)?;
             let paths = used.projection.as_ref().map(|parsed| parsed.tree.as_slice());
-            let no_values = BTreeMap::new();
-            let scope = Scope::new(&names, &no_values);
+            let scope = Scope::new(asked.expression_attribute_names.as_ref(), None);
             let table = self.table(&name)?;
             let mut found = Vec::new();
             while let Some(key) = asked.keys.last() {
@@ -116,8 +114,7 @@ impl DynamoDb {
         } else {
             table.get_as_of(&key, turn.lagging(turn.options.read_lag_ms))
         };
-        let (no_names, no_values) = (BTreeMap::new(), BTreeMap::new());
-        let scope = Scope::new(names.unwrap_or(&no_names), &no_values);
+        let scope = Scope::new(names, None);
         let paths = used.projection.as_ref().map(|parsed| parsed.tree.as_slice());
         success(&GetAnswer { item: item.map(|item| projected(item, paths, scope)) })
     }

@@ -20,8 +20,14 @@ pub(super) enum At<'a> {
 }
 
 impl<'a> Scope<'a> {
-    pub(super) fn new(names: &'a BTreeMap<String, String>, values: &'a BTreeMap<String, Value>) -> Scope<'a> {
-        Scope { names, values }
+    /// What a request gave; none is the same as nothing in it.
+    pub(super) fn new(
+        names: Option<&'a BTreeMap<String, String>>,
+        values: Option<&'a BTreeMap<String, Value>>,
+    ) -> Scope<'a> {
+        static NO_NAMES: BTreeMap<String, String> = BTreeMap::new();
+        static NO_VALUES: BTreeMap<String, Value> = BTreeMap::new();
+        Scope { names: names.unwrap_or(&NO_NAMES), values: values.unwrap_or(&NO_VALUES) }
     }
 
     /// Checks one expression's placeholders: each must be defined.

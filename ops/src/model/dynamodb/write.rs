@@ -104,46 +104,17 @@ struct WriteAnswer<'a> {
 }
 
 impl DynamoDb {
-    pub(super) fn put_item(
-        &mut self,
-        request: WriteRequest,
-        streams: &mut Streams,
-        turn: &mut Turn<'_>,
-    ) -> Answer {
-        if request.return_values == ReturnValues::AllNew {
-            return Err(refused("ReturnValues can only be ALL_OLD or NONE"));
-        }
-        self.write(Action::Put, request, streams, turn)
-    }
-
-    pub(super) fn update_item(
-        &mut self,
-        request: WriteRequest,
-        streams: &mut Streams,
-        turn: &mut Turn<'_>,
-    ) -> Answer {
-        self.write(Action::Update, request, streams, turn)
-    }
-
-    pub(super) fn delete_item(
-        &mut self,
-        request: WriteRequest,
-        streams: &mut Streams,
-        turn: &mut Turn<'_>,
-    ) -> Answer {
-        if request.return_values == ReturnValues::AllNew {
-            return Err(refused("ReturnValues can only be ALL_OLD or NONE"));
-        }
-        self.write(Action::Delete, request, streams, turn)
-    }
-
-    fn write(
+    /// One write by itself. Only an update answers with the item as it has become.
+    pub(super) fn write(
         &mut self,
         action: Action,
         request: WriteRequest,
         streams: &mut Streams,
         turn: &mut Turn<'_>,
     ) -> Answer {
+        if request.return_values == ReturnValues::AllNew && action != Action::Update {
+            return Err(refused("ReturnValues can only be ALL_OLD or NONE"));
+        }
         let planned = self.plan(action, &request).map_err(|failed| match failed {
             Failed::Refused(error) => error,
             Failed::Condition(item) => condition_failed(item.as_deref()),
@@ -174,8 +145,8 @@ impl DynamoDb {
         }
         .map_err(refused)?;
         let old = table.get(&key).cloned();
-        let (no_item, no_names, no_values) = (Item::new(), BTreeMap::new(), BTreeMap::new());
-        let scope = Scope::new(names.as_ref().unwrap_or(&no_names), values.as_ref().unwrap_or(&no_values));
+        let no_item = Item::new();
+        let scope = Scope::new(names.as_ref(), values.as_ref());
         if let Some(condition) = &used.condition
             && !evaluate::holds(&condition.tree, old.as_deref().unwrap_or(&no_item), scope)
         {
