@@ -68,10 +68,16 @@ fn a_ruleset_is_checked_and_tested() {
     assert!(broken.out.contains("rules/broken.rhai:2:"), "{broken:?}");
     let json = countersign(&["rules", "check", text(dir.path()), "--format", "json"], "");
     let findings: serde_json::Value = serde_json::from_str(&json.out).expect("JSON");
-    assert_eq!(findings[0]["file"], "rules/broken.rhai");
+    // The path opens from where the command runs, and GitHub finds it.
+    let path = dir.path().join("rules/broken.rhai");
+    assert_eq!(findings[0]["file"], text(&path));
+    let github = countersign(&["rules", "check", text(dir.path()), "--format", "github"], "");
+    assert!(github.out.starts_with(&format!("::error file={},line=2", text(&path))), "{github:?}");
     let tested = countersign(&["rules", "test", text(dir.path())], "");
     assert_eq!(tested.code, Some(1), "{tested:?}");
-    assert!(tested.err.contains("the ruleset is refused"), "{tested:?}");
+    assert!(tested.err.contains("the ruleset is refused") && tested.err.contains(text(&path)), "{tested:?}");
+    let missing = countersign(&["rules", "check", text(&dir.path().join("none"))], "");
+    assert!(missing.out.contains("/none\n\nrefused: 1 error"), "{missing:?}");
 }
 
 #[test]

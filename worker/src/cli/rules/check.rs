@@ -71,10 +71,11 @@ pub(super) fn definitions(args: &Definitions) -> Result<Printed, Failed> {
 }
 
 pub(super) fn check(args: &Check) -> Printed {
-    let checked = match snapshot(&args.folder.dir) {
+    let mut checked = match snapshot(&args.folder.dir) {
         Ok(files) => check::check(files, &now()),
         Err(Refused { diagnostics, .. }) => Checked { findings: diagnostics, ruleset: None },
     };
+    args.folder.place(&mut checked.findings);
     let format = match args.format {
         CheckFormat::Text => check::Format::Text,
         CheckFormat::Json => check::Format::Json,
@@ -113,5 +114,5 @@ pub(super) fn test(args: &Test) -> Result<Printed, Failed> {
 
 /// The ruleset of a folder, or everything that is wrong with it.
 pub(super) fn load(folder: &Folder) -> Result<Ruleset, Failed> {
-    Ruleset::load(&folder.dir).map_err(Failed::Refused)
+    Ruleset::load(&folder.dir).map_err(|refused| folder.refused(refused))
 }

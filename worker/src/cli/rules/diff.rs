@@ -6,7 +6,7 @@ use std::path::Path;
 use rules::{Files, snapshot};
 use similar::TextDiff;
 
-use super::{Failed, Printed};
+use super::{Failed, Folder, Printed};
 use crate::cli::render::plain;
 use crate::cli::store::{Opened, Store};
 
@@ -42,7 +42,8 @@ pub(super) async fn diff(args: Diff) -> Result<Printed, Failed> {
 async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
     let dir = Path::new(name);
     if dir.is_dir() {
-        return snapshot(dir).map_err(Failed::Refused);
+        let folder = Folder { dir: dir.to_owned() };
+        return snapshot(dir).map_err(|refused| folder.refused(refused));
     }
     Ok(published(name, &store.open().await?).await?.files().clone())
 }

@@ -9,6 +9,7 @@ mod publish;
 
 use std::path::PathBuf;
 
+use ::rules::{Diagnostic, Refused};
 use clap::Subcommand;
 
 use super::{Failed, Printed};
@@ -41,6 +42,22 @@ struct Folder {
     /// The folder with the ruleset
     #[arg(default_value = "rules/scripts")]
     dir: PathBuf,
+}
+
+impl Folder {
+    /// Gives findings the paths that open from where the command runs: inside the folder they begin with the folder.
+    fn place(&self, findings: &mut [Diagnostic]) {
+        for finding in findings {
+            let path = if finding.file.is_empty() { self.dir.clone() } else { self.dir.join(&finding.file) };
+            finding.file = path.display().to_string();
+        }
+    }
+
+    /// What is wrong with the folder's ruleset.
+    fn refused(&self, mut refused: Refused) -> Failed {
+        self.place(&mut refused.diagnostics);
+        Failed::Refused(refused)
+    }
 }
 
 pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {

@@ -70,8 +70,9 @@ pub(super) struct Unshadow {
 }
 
 pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
-    let files = rules::snapshot(&args.folder.dir).map_err(Failed::Refused)?;
-    let checked = check::check(files, &now());
+    let files = rules::snapshot(&args.folder.dir).map_err(|refused| args.folder.refused(refused))?;
+    let mut checked = check::check(files, &now());
+    args.folder.place(&mut checked.findings);
     let (true, Some(ruleset)) = (checked.is_ok(), &checked.ruleset) else {
         let text = format!("{}not published\n", checked.render(check::Format::Text));
         return Ok(Printed { text, code: 1 });
