@@ -7,6 +7,7 @@ use std::time::Duration;
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rules::{Refused, Ruleset};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
@@ -24,6 +25,8 @@ pub struct ActiveRules {
     active: Arc<ArcSwap<Ruleset>>,
     shadow: Arc<ArcSwapOption<Ruleset>>,
     refused: Arc<Mutex<Option<Refused>>>,
+    /// Since when the wanted set cannot be activated.
+    behind: Arc<Mutex<Option<Instant>>>,
 }
 
 impl ActiveRules {
@@ -33,6 +36,7 @@ impl ActiveRules {
             active: Arc::new(ArcSwap::new(ruleset.into())),
             shadow: Arc::default(),
             refused: Arc::default(),
+            behind: Arc::default(),
         }
     }
 
@@ -54,6 +58,23 @@ impl ActiveRules {
     /// The newest edit that was refused, while it is the newest.
     pub fn refused(&self) -> Option<Refused> {
         self.lock_refused().clone()
+    }
+
+    /// Whether the wanted set could not be activated for longer than the active set's `max_staleness_seconds`.
+    pub fn is_stale(&self) -> bool {
+        let most = self.pin().settings().max_staleness_seconds.map(Duration::from_secs);
+        let behind = self.lock_behind().map(|since| since.elapsed());
+        most.zip(behind).is_some_and(|(most, behind)| behind > most)
+    }
+
+    /// Notes whether the wanted set is the active one.
+    fn follows(&self, is_so: bool) {
+        let mut behind = self.lock_behind();
+        *behind = if is_so { None } else { Some(behind.unwrap_or_else(Instant::now)) };
+    }
+
+    fn lock_behind(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.behind.lock().expect("no holder of the time panics")
     }
 
     fn set_refused(&self, refused: Option<Refused>) {
@@ -107,6 +128,9 @@ pub async fn follow_published(
             }
             Some(_) | None => true,
         };
+        if published {
+            rules.follows(is_done);
+        }
         let shadow = rules.pin_shadow().map(|shadow| shadow.sha256().to_owned());
         if shadow != wanted.shadow {
             is_done &= set_shadow(&table, &rules, wanted.shadow.as_deref()).await;
@@ -173,6 +197,7 @@ fn reload(dir: &Path, hash: String, rules: &ActiveRules, metrics: &Metrics) -> S
     let active = rules.pin();
     if hash == active.sha256() {
         rules.set_refused(None);
+        rules.follows(true);
         info!(ruleset = active.label(), "the folder holds the active ruleset again: {}", active.label());
         return hash;
     }
@@ -185,6 +210,7 @@ fn reload(dir: &Path, hash: String, rules: &ActiveRules, metrics: &Metrics) -> S
             }
             rules.activate(ruleset);
             rules.set_refused(None);
+            rules.follows(true);
             metrics.reloaded(Reload::Activated);
             info!(ruleset = label, before = active.label(), "ruleset {label} is active");
             hash
@@ -209,4 +235,5 @@ fn refuse(rules: &ActiveRules, metrics: &Metrics, refused: Refused) {
     }
     metrics.reloaded(Reload::Refused);
     rules.set_refused(Some(refused));
+    rules.follows(false);
 }

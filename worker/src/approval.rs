@@ -74,6 +74,15 @@ impl Pipeline {
                         Kept::default(),
                     )
                 }
+                Permit::Automatic if self.rules.is_stale() => {
+                    let reason =
+                        "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
+                    Attempt::Escalate(
+                        self.escalation("rules-stale", reason),
+                        Cause::RulesStale,
+                        Kept::default(),
+                    )
+                }
                 Permit::Automatic if !is_wanted => {
                     sleep(HELD).await;
                     continue;

@@ -68,6 +68,8 @@ label! {
         InvalidTask = "invalid_task",
         /// No rule decides at the moment.
         AutomationPaused = "automation_paused",
+        /// The wanted ruleset cannot be activated for too long.
+        RulesStale = "rules_stale",
         /// The ruleset's cap of this hour is reached.
         BudgetExhausted = "budget_exhausted",
         /// A fault of the worker's own.

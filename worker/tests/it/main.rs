@@ -8,3 +8,4 @@ mod archive;
 mod command_line;
 mod command_line_tasks;
 mod office;
+mod stale_rules;
