@@ -14,6 +14,7 @@ mod crashes;
 mod fleet;
 mod ingest;
 mod leftovers;
+mod money;
 mod people;
 mod publication;
 mod rulesets;
