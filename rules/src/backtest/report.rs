@@ -42,7 +42,7 @@ impl Backtest {
 
 impl fmt::Display for Backtest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{} tasks: {} (rows) to {} (columns)\n", self.tasks, self.old, self.new)?;
+        writeln!(f, "{}: {} (rows) to {} (columns)\n", tasks(self.tasks), self.old, self.new)?;
         write!(f, "{:<10}", "")?;
         for outcome in Outcome::ALL {
             write!(f, "{:>12}", outcome.as_str())?;
@@ -62,10 +62,12 @@ impl fmt::Display for Backtest {
                 writeln!(f, "  {:<10}{old:>20} -> {new:>20}", outcome.as_str())?;
             }
             if sums.left_out > 0 {
-                writeln!(f, "  {} tasks have no such number", sums.left_out)?;
+                let have = if sums.left_out == 1 { "has" } else { "have" };
+                writeln!(f, "  {} {have} no such number", tasks(sums.left_out))?;
             }
         }
-        writeln!(f, "\n{} tasks change", self.changed)?;
+        let change = if self.changed == 1 { "changes" } else { "change" };
+        writeln!(f, "\n{} {change}", tasks(self.changed))?;
         for change in self.moves.iter().take(SHOWN) {
             writeln!(f, "{:>8}  {} -> {}", change.tasks, change.from, change.to)?;
         }
@@ -78,15 +80,15 @@ impl fmt::Display for Backtest {
         }
         let hidden = self.changed - self.changes.len().min(SHOWN) as u64;
         if hidden > 0 {
-            writeln!(f, "\nand {hidden} more tasks")?;
+            writeln!(f, "\nand {hidden} more")?;
         }
         for broken in &self.broken {
             let orders: Vec<&str> = broken.first.iter().map(|(_, order)| order.as_str()).collect();
             writeln!(
                 f,
-                "\nNEVER: {}: {} tasks, the first are {}",
+                "\nNEVER: {}: broken by {}, first by {}",
                 broken.name,
-                broken.tasks,
+                tasks(broken.tasks),
                 orders.join(", ")
             )?;
         }
@@ -99,6 +101,10 @@ impl fmt::Display for Backtest {
         }
         Ok(())
     }
+}
+
+fn tasks(count: u64) -> String {
+    format!("{count} task{}", if count == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for Said {

@@ -70,7 +70,8 @@ enum Failed {
 
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Failed {
-        Failed::Other(fault.into())
+        let error = anyhow::Error::from(fault);
+        Failed::Other(error.context("the tables that the settings name (--config FILE) cannot be asked"))
     }
 }
 
@@ -78,6 +79,7 @@ impl From<StoreError> for Failed {
     fn from(error: StoreError) -> Failed {
         match error {
             StoreError::Refused(refused) => Failed::Refused(refused),
+            StoreError::Fault(fault) => fault.into(),
             other => Failed::Other(other.into()),
         }
     }
