@@ -97,6 +97,7 @@ pub struct Budgets {
     pub send_task: u32,
     pub describe_execution: u32,
     pub execution_history: u32,
+    pub describe_stream: u32,
 }
 
 /// The HTTP server.
@@ -197,6 +198,7 @@ impl Config {
             ("budgets.send_task", self.budgets.send_task),
             ("budgets.describe_execution", self.budgets.describe_execution),
             ("budgets.execution_history", self.budgets.execution_history),
+            ("budgets.describe_stream", self.budgets.describe_stream),
         ] {
             if value == 0 {
                 return refuse(key, &value, "at least 1 a second, or the work can never end");

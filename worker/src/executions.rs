@@ -8,6 +8,7 @@ use statemachine::decision::Decision;
 use statemachine::token::TaskToken;
 
 use crate::aws::{Class, Fault};
+use crate::budget::Budget;
 
 /// How many events one page of history brings: the API's most.
 const PAGE_EVENTS: i32 = 1_000;
@@ -73,15 +74,25 @@ impl Executions {
         }
     }
 
-    /// Looks in the execution's history for the answer that `token`'s state received.
+    /// Looks in the execution's history for the answer that `token`'s state received. The first page is paid for;
+    /// each other one takes from `budget`.
     ///
     /// # Errors
     ///
     /// [`Fault`] when Step Functions does not answer the question.
-    pub async fn prove(&self, arn: &str, token: &TaskToken, decision: &Decision) -> Result<Proof, Fault> {
+    pub async fn prove(
+        &self,
+        arn: &str,
+        token: &TaskToken,
+        decision: &Decision,
+        budget: &Budget,
+    ) -> Result<Proof, Fault> {
         let mut seen = Seen::default();
         let mut next_token = None;
-        for _ in 0..MAX_PAGES {
+        for page in 0..MAX_PAGES {
+            if page > 0 {
+                budget.take().await;
+            }
             let request = self
                 .client
                 .get_execution_history()

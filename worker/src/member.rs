@@ -56,7 +56,7 @@ pub struct Member {
     clients: Clients,
     control: ControlTable,
     limits: Limits,
-    tasks_table: String,
+    discovery: Discovery,
 }
 
 impl Member {
@@ -86,6 +86,12 @@ impl Member {
             clock,
             recent: Recent::default(),
         });
+        let discovery = Discovery::new(
+            clients.dynamodb.clone(),
+            clients.streams.clone(),
+            &config.tables.tasks,
+            Budget::new(config.budgets.describe_stream),
+        );
         let name = config.worker.id.clone().unwrap_or_else(host_name);
         let end: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
         Member {
@@ -96,7 +102,7 @@ impl Member {
             sweep_every: Duration::from_millis(config.worker.sweep_ms),
             closed_queue: config.queues.closed_executions.clone(),
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
-            tasks_table: config.tables.tasks.clone(),
+            discovery,
             clients,
             control,
         }
@@ -164,7 +170,7 @@ impl Member {
         let parts = Parts {
             pipeline: Arc::clone(&self.pipeline),
             streams: self.clients.streams.clone(),
-            discovery: self.discovery(),
+            discovery: self.discovery.clone(),
             leases: LeaseTable::new(self.control.clone(), &self.me),
             control: self.control.clone(),
             limits: self.limits.clone(),
@@ -185,17 +191,13 @@ impl Member {
 
     fn discoverer(&self, coordinator: &Coordinator) -> Discoverer {
         Discoverer {
-            discovery: self.discovery(),
+            discovery: self.discovery.clone(),
             leases: coordinator.parts.leases.clone(),
             clock: self.pipeline.clock.clone(),
             is_me: Arc::clone(&coordinator.is_discoverer),
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),
         }
-    }
-
-    fn discovery(&self) -> Discovery {
-        Discovery::new(self.clients.dynamodb.clone(), self.clients.streams.clone(), &self.tasks_table)
     }
 }
 
@@ -213,13 +215,12 @@ struct Heart {
 impl Heart {
     /// Beats until dropped. Says so at once when the worker leaves.
     async fn run(self, mut counter: i64, leave: CancellationToken) {
-        let mut told = false;
         loop {
+            let leaving = leave.is_cancelled();
             let pause = if self.is_stuck() {
                 error!("no look at the fleet ended for {:?}: this worker gives its leases up", self.lease);
                 self.lease / 3
-            } else if self.beat(&mut counter, leave.is_cancelled()).await {
-                told = leave.is_cancelled();
+            } else if self.beat(&mut counter, leaving).await {
                 self.lease / 3
             } else {
                 BEAT_AGAIN
@@ -227,7 +228,7 @@ impl Heart {
             tokio::select! {
                 // Leaving is told to the peers before the next beat is due.
                 biased;
-                () = leave.cancelled(), if !told => {}
+                () = leave.cancelled(), if !leaving => {}
                 () = sleep(pause) => {}
             }
         }

@@ -64,9 +64,11 @@ pub struct Coordinator {
 #[derive(Debug)]
 struct Local {
     epoch: i64,
+    taken: Instant,
     run: tokio::task::Id,
     drain: CancellationToken,
     lost: CancellationToken,
+    guard: Guard,
     /// Whom it is released for once it is drained.
     target: Option<String>,
     lag: Arc<AtomicI64>,
@@ -79,6 +81,16 @@ struct Hands {
     fleet: Fleet,
 }
 
+impl Local {
+    /// What the table shows proves that another holds the lease, or that it is deleted. Eventually consistent reads may
+    /// show the time before it was taken, or no row at all, but not for as long as `lease`.
+    fn is_gone(&self, row: Option<&Lease>, me: &str, lease: Duration) -> bool {
+        let is_mine = |row: &Lease| row.epoch == self.epoch && row.owner.as_deref() == Some(me);
+        row.is_some_and(|row| row.epoch > self.epoch)
+            || (!row.is_some_and(is_mine) && self.taken.elapsed() > lease)
+    }
+}
+
 impl Coordinator {
     /// Works until `leave`, then gives everything up and returns.
     pub async fn run(self, leave: CancellationToken) {
@@ -88,7 +100,7 @@ impl Coordinator {
         loop {
             let leaving = leave.is_cancelled();
             if leaving && hands.work.is_empty() {
-                return;
+                return self.release_rest().await;
             }
             tokio::select! {
                 // Ended work first: a drained lease is released before another round looks at it. Leaving starts a
@@ -170,9 +182,11 @@ impl Coordinator {
         self.lead(hands, &live, now).await;
         for (subject, local) in &hands.work {
             let row = leases.iter().find(|lease| lease.subject == *subject);
-            // Eventually consistent reads may show an older epoch, never a newer one that is not real.
-            if row.is_none_or(|lease| lease.epoch > local.epoch) {
-                warn!("lease {}: taken by another worker", subject.key());
+            if local.is_gone(row, &self.me, self.lease) {
+                warn!("lease {}: no longer this worker's", subject.key());
+                local.lost.cancel();
+            } else if !local.guard.is_live() {
+                // From before a gap in the heartbeats: it may do nothing more, and is taken anew once it ended.
                 local.lost.cancel();
             }
         }
@@ -224,11 +238,13 @@ impl Coordinator {
         let key = subject.clone();
         let run = match &subject {
             Subject::Shard { .. } => {
-                let reader = Reader::new(self.parts.clone(), held, guard, drain.clone(), Arc::clone(&lag));
+                let reader =
+                    Reader::new(self.parts.clone(), held, guard.clone(), drain.clone(), Arc::clone(&lag));
                 hands.running.spawn(async move { (key, reader.run().await) })
             }
             Subject::Sweep(bucket) => {
-                let (sweeper, drain, bucket) = (self.sweeper.clone(), drain.clone(), *bucket);
+                let (sweeper, guard, drain, bucket) =
+                    (self.sweeper.clone(), guard.clone(), drain.clone(), *bucket);
                 hands.running.spawn(async move {
                     let ended = match sweeper.run(bucket, &guard, drain).await {
                         Ok(()) => Ended::Drained(held),
@@ -238,7 +254,8 @@ impl Coordinator {
                 })
             }
         };
-        let local = Local { epoch, run: run.id(), drain, lost, target: None, lag };
+        let (run, taken) = (run.id(), Instant::now());
+        let local = Local { epoch, taken, run, drain, lost, guard, target: None, lag };
         hands.work.insert(subject, local);
     }
 
@@ -273,6 +290,20 @@ impl Coordinator {
         }
     }
 
+    /// Gives up what the table still shows as this worker's although nothing here works on it: work that ended without
+    /// a release, such as after a gap in the heartbeats.
+    async fn release_rest(&self) {
+        match self.parts.leases.mine().await {
+            Ok(rest) => {
+                futures::future::join_all(rest.into_iter().map(|held| self.release(held, None))).await
+            }
+            Err(fault) => {
+                warn!(error = %fault, "what is left to give up is not known, peers see the heartbeat go: {fault}");
+                vec![]
+            }
+        };
+    }
+
     /// The live worker with the smallest name lists the streams and clears away what the dead left.
     async fn lead(&self, hands: &Hands, live: &[String], now: Instant) {
         let is_me = live.first() == Some(&self.me);
@@ -291,7 +322,10 @@ impl Coordinator {
 
     fn share_budgets(&self, workers: usize) {
         let pipeline = &self.parts.pipeline;
-        for budget in [&pipeline.send_budget, &pipeline.describe_budget, &pipeline.history_budget] {
+        let describe_stream = &*self.parts.discovery.budget;
+        let [send, describe, history] =
+            [&pipeline.send_budget, &pipeline.describe_budget, &pipeline.history_budget];
+        for budget in [send, describe, history, describe_stream] {
             budget.share(workers);
         }
     }

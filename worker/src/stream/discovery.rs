@@ -1,17 +1,14 @@
 //! Which streams the table has, and which shards a stream has: always every page, never a part.
 
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType, StreamStatus};
-use tokio::time::sleep;
 
 use crate::aws::Fault;
+use crate::budget::Budget;
 use crate::stream::lineage::Listed;
-
-/// Between two pages of a listing: DescribeStream allows ten calls a second, perhaps over the whole fleet.
-const PAGE_PACE: Duration = Duration::from_millis(250);
 
 /// Reads the shape of streams.
 #[derive(Debug, Clone)]
@@ -19,6 +16,8 @@ pub struct Discovery {
     dynamodb: dynamodb::Client,
     streams: Client,
     table: String,
+    /// Calls a second for `DescribeStream`.
+    pub(crate) budget: Arc<Budget>,
 }
 
 /// A listing of one stream.
@@ -44,8 +43,8 @@ impl Listing {
 
 impl Discovery {
     /// Of the streams of `table`.
-    pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str) -> Discovery {
-        Discovery { dynamodb, streams, table: table.to_owned() }
+    pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, budget: Budget) -> Discovery {
+        Discovery { dynamodb, streams, table: table.to_owned(), budget: Arc::new(budget) }
     }
 
     /// The ARN of the table's latest stream; none while it has none.
@@ -59,7 +58,7 @@ impl Discovery {
         Ok(answer.table().and_then(|table| table.latest_stream_arn()).map(str::to_owned))
     }
 
-    /// Every shard of a stream, all pages, paced.
+    /// Every shard of a stream, all pages.
     ///
     /// # Errors
     ///
@@ -102,7 +101,6 @@ impl Discovery {
                     return listing;
                 }
             }
-            sleep(PAGE_PACE).await;
         }
     }
 
@@ -114,6 +112,7 @@ impl Discovery {
         start: Option<String>,
         listing: &mut Listing,
     ) -> Result<Option<String>, Fault> {
+        self.budget.take().await;
         let request = self
             .streams
             .describe_stream()

@@ -13,6 +13,8 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
+use tracing::error;
+
 use crate::aws::Fault;
 use crate::control_table::{ControlTable, PK, SK, number_of, text_of};
 use crate::stream::checkpoint::SequenceNumber;
@@ -21,6 +23,8 @@ use crate::stream::lineage::{Change, Listed};
 use crate::task_table::{names, number, text};
 
 const PARTITION: &str = "lease";
+/// An item without an epoch is no lease, whoever made it: it is completed.
+const ABSENT: &str = "attribute_not_exists(#epoch)";
 const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";
 
 /// A fenced write that found another holder: stop the work, the lease is someone else's.
@@ -72,7 +76,16 @@ impl LeaseTable {
     ///
     /// [`Fault`] when a page is not answered.
     pub async fn list(&self) -> Result<Vec<Lease>, Fault> {
-        Ok(self.control.query(PARTITION).await?.iter().filter_map(read_lease).collect())
+        let items = self.control.query(PARTITION).await?;
+        let read = items.iter().filter_map(|item| {
+            let lease = read_lease(item);
+            if lease.is_none() {
+                let key = text_of(item, SK).unwrap_or_default();
+                error!(lease = key, "lease {key}: cannot be read; it is completed, or delete the item");
+            }
+            lease
+        });
+        Ok(read.collect())
     }
 
     /// Takes a lease as it was seen; fails when anyone wrote it since.
@@ -109,6 +122,24 @@ impl LeaseTable {
             }
             Applied::Otherwise(_) => Err(LeaseError::Lost),
         }
+    }
+
+    /// What the table, read consistently, shows in the hands of this worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn mine(&self) -> Result<Vec<Held>, Fault> {
+        let items = self.control.query_consistently(PARTITION).await?;
+        let leases = items.iter().filter_map(read_lease);
+        let mine = leases.filter(|lease| lease.owner.as_ref() == Some(&self.me)).map(|lease| Held {
+            subject: lease.subject,
+            position: lease.position,
+            me: self.me.clone(),
+            epoch: lease.epoch,
+            counter: lease.counter,
+        });
+        Ok(mine.collect())
     }
 
     /// Stores how far a held lease has come.
@@ -186,7 +217,7 @@ impl LeaseTable {
                     set.push_str(", #parentMissingSince = :now");
                     values.push((":now", number(now)));
                 }
-                (subject_of(stream, listed), set, "attribute_not_exists(#pk)", values)
+                (subject_of(stream, listed), set, ABSENT, values)
             }
             Change::ParentMissing(subject) => {
                 let set = "SET #parentMissingSince = if_not_exists(#parentMissingSince, :now)".to_owned();
@@ -221,7 +252,7 @@ impl LeaseTable {
     pub async fn create_sweep(&self, bucket: u8) -> Result<(), Fault> {
         let set = "SET #epoch = :zero, #counter = :zero, #position = :start";
         let values = [(":zero", number(0)), (":start", text(START))];
-        self.update(&Subject::Sweep(bucket), set, "attribute_not_exists(#pk)", values).await.map(drop)
+        self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
     async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
