@@ -33,8 +33,11 @@ impl HttpClient for Node {
 impl HttpConnector for Node {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let node = self.clone();
-        let call = Call::read(self.name.clone(), &request);
-        HttpConnectorFuture::new(async move { node.exchange(call).await })
+        let call = Call::read(self.name.clone(), &request, self.world.now_ms());
+        HttpConnectorFuture::new(async move {
+            node.world.sent(&call);
+            node.exchange(call).await
+        })
     }
 }
 

@@ -42,6 +42,8 @@ pub struct Call {
     pub operation: String,
     /// The request's body; keys in order.
     pub body: Json,
+    /// When the node sent it, in milliseconds since the epoch.
+    pub sent_ms: u64,
 }
 
 impl Call {
@@ -50,7 +52,7 @@ impl Call {
     /// # Panics
     ///
     /// When it is not a request of one of the four services.
-    pub(super) fn read(node: Arc<str>, request: &HttpRequest) -> Call {
+    pub(super) fn read(node: Arc<str>, request: &HttpRequest, sent_ms: u64) -> Call {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or((target, ""));
         let service = match service {
@@ -62,7 +64,7 @@ impl Call {
         };
         let body = serde_json::from_slice(request.body().bytes().unwrap_or(b"{}"))
             .expect("the SDK sends JSON with a known length");
-        Call { node, service, operation: operation.to_owned(), body }
+        Call { node, service, operation: operation.to_owned(), body, sent_ms }
     }
 
     /// A text field of the body.

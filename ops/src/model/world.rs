@@ -29,11 +29,13 @@ struct Shared {
     state: Mutex<State>,
     /// Apart from the state, so that an observer may look at the world.
     observers: Mutex<Vec<Observer>>,
+    listeners: Mutex<Vec<Listener>>,
     /// Told of new messages and of links that change.
     changed: Notify,
 }
 
 type Observer = Box<dyn FnMut(&Event) + Send>;
+type Listener = Box<dyn FnMut(&Call) + Send>;
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -61,7 +63,13 @@ impl World {
     pub fn new(seed: u64, options: Options) -> World {
         let clock = Clock::start();
         let state = Mutex::new(State::new(SmallRng::seed_from_u64(seed), options));
-        let shared = Shared { clock, state, observers: Mutex::default(), changed: Notify::new() };
+        let shared = Shared {
+            clock,
+            state,
+            observers: Mutex::default(),
+            listeners: Mutex::default(),
+            changed: Notify::new(),
+        };
         World { shared: Arc::new(shared) }
     }
 
@@ -93,6 +101,11 @@ impl World {
     /// Calls a function after each call that reached its service, and after each thing that time did.
     pub fn observe(&self, observer: impl FnMut(&Event) + Send + 'static) {
         lock(&self.shared.observers).push(Box::new(observer));
+    }
+
+    /// Calls a function with each call as a node sends it, whether or not it arrives.
+    pub fn listen(&self, listener: impl FnMut(&Call) + Send + 'static) {
+        lock(&self.shared.listeners).push(Box::new(listener));
     }
 
     /// Adds a fault.
@@ -161,6 +174,11 @@ impl World {
         let mut state = self.state();
         state.watches.retain(|watch| !watch.is_over());
         state.watches.iter_mut().find_map(|watch| watch.take(call, door))
+    }
+
+    /// A node sends a call.
+    pub(super) fn sent(&self, call: &Call) {
+        lock(&self.shared.listeners).iter_mut().for_each(|listener| listener(call));
     }
 
     pub(super) fn note(&self, call: &Call, fate: &str, answer: Option<&Answer>) {

@@ -2,6 +2,7 @@
 //! caught by the very code under test.
 
 mod leases;
+mod rates;
 mod records;
 mod tasks;
 
@@ -10,8 +11,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
+use worker::config::Config;
 
 use self::leases::Leases;
+use self::rates::Rates;
 use self::records::Records;
 use self::tasks::Tasks;
 use crate::scene::{CONTROL, LATE_MS, TASKS};
@@ -30,6 +33,7 @@ pub(crate) struct State {
     pub(crate) tasks: Tasks,
     pub(crate) records: Records,
     pub(crate) leases: Leases,
+    pub(crate) rates: Rates,
     pub(crate) windows: Windows,
     /// Crashed nodes, and when.
     dead: BTreeMap<String, u64>,
@@ -41,12 +45,13 @@ pub(crate) struct State {
 
 impl Watch {
     /// Begins to watch.
-    pub(crate) fn over(world: &World, lease_ms: u64) -> Watch {
+    pub(crate) fn over(world: &World, config: &Config) -> Watch {
         let watch = Watch(Arc::new(Mutex::new(State {
             world: world.clone(),
             tasks: Tasks::default(),
             records: Records::default(),
-            leases: Leases::new(lease_ms),
+            leases: Leases::new(config.worker.lease_ms),
+            rates: Rates::new(config.budgets.clone()),
             windows: Windows::default(),
             dead: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -55,6 +60,13 @@ impl Watch {
         })));
         let seen = watch.clone();
         world.observe(move |event| seen.state().note(event));
+        let heard = watch.clone();
+        world.listen(move |call| {
+            let mut state = heard.state();
+            let mut wrong = vec![];
+            state.rates.note(call, &mut wrong);
+            state.accuse(call.sent_ms, wrong);
+        });
         watch
     }
 
@@ -105,7 +117,7 @@ impl State {
                     let id = key_text(key);
                     self.tasks.note_item(&self.world, id, old, new, &mut self.windows, &mut wrong);
                     if let Some(call) = &event.call {
-                        self.leases.check_deadline(call, event.at_ms, &mut wrong);
+                        self.leases.check_deadline(call, &mut wrong);
                     }
                 }
                 Change::Item { table, old, new, .. } if table == CONTROL => {
@@ -133,7 +145,11 @@ impl State {
             let told = told.filter(|(at_ms, _)| event.at_ms <= at_ms + TOLD_MS);
             self.leases.check_children(&moved, told.map(|(_, children)| children), &mut wrong);
         }
-        let at_s = (event.at_ms - ops::model::EPOCH_MS) / 1_000;
+        self.accuse(event.at_ms, wrong);
+    }
+
+    fn accuse(&mut self, at_ms: u64, wrong: Vec<String>) {
+        let at_s = (at_ms - ops::model::EPOCH_MS) / 1_000;
         self.violations.extend(wrong.into_iter().map(|what| format!("at {at_s} s: {what}")));
     }
 
@@ -161,7 +177,7 @@ impl State {
             }
             ("TransactWriteItems", Err(_)) => self.windows.hit(9),
             ("UpdateItem" | "TransactWriteItems", Ok(_)) if call.is_on_table(CONTROL) => {
-                self.leases.check_deadline(call, event.at_ms, wrong);
+                self.leases.check_deadline(call, wrong);
             }
             _ => {}
         }

@@ -22,6 +22,7 @@ const LOOK_MS: u64 = 3_000;
 /// What was violated, or what never came to an end.
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
+    sim.watch.state().rates.calm(sim.world.now_ms());
     if sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }

@@ -59,7 +59,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::Start, "start", 10),
     (Act::Leave, "leave", 5),
     (Act::LeaveThenKill, "leave, then kill", 3),
-    (Act::Freeze, "freeze", 6),
+    (Act::Freeze, "freeze", 9),
     (Act::Cut, "cut off", 3),
     (Act::CutFromControl, "cut off from the control table", 4),
     (Act::Roll, "roll a shard", 6),

@@ -9,6 +9,7 @@ use ops::model::{Options, World};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
+use worker::config::{Budgets, Config};
 
 use crate::actors;
 use crate::faults::Mix;
@@ -34,6 +35,8 @@ pub(crate) struct Report {
 pub(crate) struct Sim {
     pub(crate) world: World,
     pub(crate) queues: Queues,
+    /// What every process starts with.
+    pub(crate) config: Config,
     pub(crate) watch: Watch,
     pub(crate) rng: SmallRng,
     pub(crate) fleet: BTreeMap<String, Process>,
@@ -100,10 +103,17 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     let mut rng = SmallRng::seed_from_u64(seed);
     let options = scene::quiet(Options::wild(&mut rng));
     let world = World::new(seed, options);
-    let mut sim = Sim::new(world, rng);
+    let budgets = Budgets {
+        send_task: [4, 20, 400][rng.random_range(0..3)],
+        describe_execution: rng.random_range(1..=10),
+        execution_history: rng.random_range(1..=10),
+        describe_stream: rng.random_range(1..=8),
+    };
+    let mut sim = Sim::with_budgets(world, rng, budgets);
     let count = sim.rng.random_range(8..=32);
     let chaos_ms = sim.rng.random_range(30_000..=120_000);
-    sim.most_skew_ms = if sim.rng.random_bool(0.03) { 3_600_000 } else { 3_000 };
+    // A wrong clock puts work off by an hour, which must then pass.
+    sim.most_skew_ms = if sim.rng.random_bool(0.01) { 3_600_000 } else { 3_000 };
     for _ in 0..sim.rng.random_range(1..=3) {
         sim.start_worker();
     }
@@ -124,11 +134,18 @@ async fn scenario(seed: u64) -> Result<Report, String> {
 
 impl Sim {
     pub(crate) fn new(world: World, rng: SmallRng) -> Sim {
-        let watch = Watch::over(&world, 10_000);
+        let budgets = Config::load(None, &[]).expect("the defaults are right").budgets;
+        Sim::with_budgets(world, rng, budgets)
+    }
+
+    fn with_budgets(world: World, rng: SmallRng, budgets: Budgets) -> Sim {
         let queues = scene::set(&world);
+        let config = Config { budgets, ..scene::config(&queues) };
+        let watch = Watch::over(&world, &config);
         Sim {
             world,
             queues,
+            config,
             watch,
             rng,
             fleet: BTreeMap::new(),
@@ -142,7 +159,7 @@ impl Sim {
     pub(crate) fn start_worker(&mut self) -> String {
         self.started += 1;
         let node = format!("w{}", self.started);
-        let config = scene::config(&self.queues);
+        let config = self.config.clone();
         let ruleset = scene::ruleset(self.rng.random_range(0..scene::RULESETS));
         let skew_ms = self.rng.random_range(-self.most_skew_ms..=self.most_skew_ms);
         let process = Process::start(&self.world, &node, config, ruleset, skew_ms);
