@@ -5,7 +5,7 @@ use rust_decimal::Decimal;
 
 use crate::budget;
 use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
-use crate::facts::{self, Fact};
+use crate::facts;
 use crate::header::Mode;
 use crate::rule::Rule;
 use crate::ruleset::{Ruleset, TaskFacts};
@@ -39,16 +39,32 @@ pub(crate) struct Extras<'a> {
     pub(crate) amounts: Vec<Option<Decimal>>,
 }
 
-/// Evaluates all rules of a set.
-pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Extras<'_>) -> Evaluation {
-    evaluate_order(ruleset, task, task_facts::order(ruleset, task.order), extras)
+/// A task as a ruleset's rules see it, before any of them runs.
+pub(crate) struct Prepared {
+    /// Or why the task is invalid.
+    pub(crate) facts: Result<Facts, String>,
+    /// Deriving a fact ran into the backstop.
+    timed: bool,
 }
 
-/// Evaluates all rules of a set on an order that is read already, by [`task_facts::order`] of a ruleset with the same schema.
-pub(crate) fn evaluate_order(
+/// Reads a task and derives its facts.
+pub(crate) fn prepare(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Prepared {
+    // A derived fact may run into the backstop before any rule starts.
+    budget::start();
+    let order = task_facts::order(ruleset, task.order);
+    let facts = order.and_then(|order| Facts::new(ruleset, task, order));
+    Prepared { timed: facts.is_err() && budget::was_timed(), facts }
+}
+
+/// Evaluates all rules of a set.
+pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Extras<'_>) -> Evaluation {
+    evaluate_prepared(ruleset, &prepare(ruleset, task), extras)
+}
+
+/// Evaluates all rules of a set on a task that is prepared already, by this ruleset or one that gives it the same facts.
+pub(crate) fn evaluate_prepared(
     ruleset: &Ruleset,
-    task: &TaskFacts<'_>,
-    order: Result<Fact, String>,
+    prepared: &Prepared,
     extras: &mut Extras<'_>,
 ) -> Evaluation {
     let mut evaluation = Evaluation {
@@ -60,13 +76,11 @@ pub(crate) fn evaluate_order(
         timed: false,
         truncated: false,
     };
-    // A derived fact may run into the backstop before any rule starts.
-    budget::start();
-    let facts = match order.and_then(|order| Facts::new(ruleset, task, order)) {
+    let facts = match &prepared.facts {
         Ok(facts) => facts,
         Err(problem) => {
-            evaluation.verdict = Verdict::escalate(Cause::InvalidTask, problem, None);
-            evaluation.timed = budget::was_timed();
+            evaluation.verdict = Verdict::escalate(Cause::InvalidTask, problem.clone(), None);
+            evaluation.timed = prepared.timed;
             return evaluation;
         }
     };
@@ -75,7 +89,7 @@ pub(crate) fn evaluate_order(
         let known = extras.known.and_then(|(verdicts, same)| verdicts.get((*same.get(place)?)?));
         let ended = match known {
             Some(verdict) => verdict.ended.clone(),
-            None => run(&facts, ruleset, rule, &mut scope, &mut evaluation.timed),
+            None => run(facts, ruleset, rule, &mut scope, &mut evaluation.timed),
         };
         if let Reads::ByRule(reads) = &mut extras.reads {
             reads.push(facts.take_reads());

@@ -85,11 +85,6 @@ impl Schema {
         }
     }
 
-    /// What reading an order depends on: all but the derived facts.
-    pub(crate) fn shape(&self) -> (bool, &BTreeMap<String, Shape>) {
-        (self.optional, &self.fields)
-    }
-
     /// The paths that every order must have, for those who passed none.
     pub(crate) fn required(&self) -> Vec<String> {
         let required = self.fields.iter().filter(|(_, shape)| !shape.optional);

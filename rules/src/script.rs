@@ -126,7 +126,11 @@ impl Condition {
 
     /// Whether it is true of a task. Err says why it cannot be told.
     pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
-        let facts = Facts::new(ruleset, task, task_facts::order(ruleset, task.order)?)?;
+        self.holds_of(ruleset, &Facts::new(ruleset, task, task_facts::order(ruleset, task.order)?)?)
+    }
+
+    /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.
+    pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
         let mut scope = facts.scope(ruleset);
         let value = run(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
         value.as_bool().map_err(|other| format!("when is {other}, not true or false"))

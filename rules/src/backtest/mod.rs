@@ -19,7 +19,6 @@ pub use self::never::Broken;
 use crate::evaluate::{self, Extras, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
-use crate::task_facts;
 use crate::verdict::Outcome;
 
 /// How many tasks a thread takes at a time.
@@ -141,8 +140,8 @@ pub struct Move {
 struct Pair<'a> {
     old: &'a Ruleset,
     new: &'a Ruleset,
-    /// An order reads the same for both: it is read once.
-    same_shape: bool,
+    /// A task has the same facts for both: it is read once. See [`same::facts`].
+    same_facts: bool,
     /// See [`same::rules`].
     same_rules: Vec<Option<usize>>,
     nevers: Vec<never::Never>,
@@ -174,11 +173,9 @@ pub fn backtest(
     options: Options,
     progress: &AtomicU64,
 ) -> Backtest {
-    let shapes = [old, new].map(|ruleset| ruleset.schema.as_ref().map(|schema| schema.shape()));
-    let same_shape = shapes[0] == shapes[1];
     let keep_changes = options.keep_changes;
-    let (same_rules, nevers) = (same::rules(old, new), never::of(new));
-    let pair = Pair { old, new, same_shape, same_rules, nevers, keep_changes };
+    let (same_facts, same_rules) = (same::facts(old, new), same::rules(old, new));
+    let pair = Pair { old, new, same_facts, same_rules, nevers: never::of(new), keep_changes };
     let source = Mutex::new((0u64, tasks));
     let paths = &new.settings().amounts;
     let work = || {
@@ -215,15 +212,16 @@ impl Part {
     fn task(&mut self, pair: &Pair<'_>, index: u64, task: &StoredTask) {
         let Pair { old, new, .. } = pair;
         let facts = task.facts();
-        let order = task_facts::order(old, facts.order);
-        let again = if pair.same_shape { order.clone() } else { task_facts::order(new, facts.order) };
+        let seen = evaluate::prepare(old, &facts);
+        let apart = (!pair.same_facts).then(|| evaluate::prepare(new, &facts));
+        let seen_again = apart.as_ref().unwrap_or(&seen);
         let mut extras = Extras { reads: Reads::None, ..Extras::default() };
-        let before = evaluate::evaluate_order(old, &facts, order, &mut extras);
+        let before = evaluate::evaluate_prepared(old, &seen, &mut extras);
         // What the clock ended is not known for good.
         let known = (!before.timed).then_some((before.verdicts.as_slice(), pair.same_rules.as_slice()));
         let paths = &new.settings().amounts;
         let mut extras = Extras { reads: Reads::None, known, paths, amounts: Vec::new() };
-        let after = evaluate::evaluate_order(new, &facts, again, &mut extras);
+        let after = evaluate::evaluate_prepared(new, seen_again, &mut extras);
         let mut amounts = extras.amounts;
         amounts.resize(self.amounts.len(), None);
         let (row, column) = (place(before.verdict.outcome()), place(after.verdict.outcome()));
@@ -234,7 +232,7 @@ impl Part {
             sums.add(amount, row, column);
         }
         for (never, broken) in pair.nevers.iter().zip(&mut self.broken) {
-            if never.is_broken_by(new, &facts, &after) {
+            if never.is_broken_by(new, seen_again, &after) {
                 broken.add(index, &task.order_id);
             }
         }

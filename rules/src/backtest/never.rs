@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use crate::cases::file::Tests;
+use crate::evaluate::Prepared;
 use crate::evaluation::Evaluation;
-use crate::ruleset::{Ruleset, TaskFacts};
+use crate::ruleset::Ruleset;
 use crate::script::Condition;
 use crate::verdict::Outcome;
 
@@ -46,13 +47,10 @@ impl Never {
     }
 
     /// Tells whether a task breaks it. One whose facts the condition cannot read does not.
-    pub(super) fn is_broken_by(
-        &self,
-        ruleset: &Ruleset,
-        task: &TaskFacts<'_>,
-        evaluation: &Evaluation,
-    ) -> bool {
-        evaluation.verdict.outcome() == self.outcome && self.condition.holds(ruleset, task).unwrap_or(false)
+    pub(super) fn is_broken_by(&self, ruleset: &Ruleset, task: &Prepared, evaluation: &Evaluation) -> bool {
+        let Ok(facts) = &task.facts else { return false };
+        evaluation.verdict.outcome() == self.outcome
+            && self.condition.holds_of(ruleset, facts).unwrap_or(false)
     }
 }
 
