@@ -6,10 +6,8 @@ use crate::token::TaskId;
 
 /// How many keys each list is spread over.
 pub const BUCKETS: u8 = 16;
-/// `listAt` of an escalated task without a deadline: this long after it was escalated, the sweeper asks whether its
-/// workflow still waits, in seconds. The event of its end may have come before the task did.
-pub const FIRST_ASK_SECONDS: i64 = 300;
-/// And then again and again after this long, in seconds.
+/// `listAt` of an escalated task without a deadline: this long after it was escalated, and then again and again, the
+/// sweeper asks whether its workflow still waits, in seconds.
 pub const ASK_AFTER_SECONDS: i64 = 6 * 3_600;
 /// `listAt` of a new task: this long after it was received, the sweeper looks at it, in seconds. The stream normally
 /// brings it within one.

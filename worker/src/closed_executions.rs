@@ -23,7 +23,7 @@ use crate::task_table::TableError;
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;
-/// How often an event that finds no task is looked at: ingest may be slower than the event, and most executions that
+/// How often an event that finds no decided task is looked at: ingest may be slower than the event, and most executions that
 /// fail never had a task.
 const LOOKS: i32 = 4;
 /// The longest one event may take; the queue's visibility timeout must be longer.
@@ -123,8 +123,8 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns how many it has that had not expired before. Only expired ones
-    /// are earlier attempts of a state that was tried again: the last attempt's task may still be on its way.
+    /// Ends the execution's undecided tasks; returns how many it has that somebody decided. The others may be earlier
+    /// attempts of a state that was tried again: the last attempt's task may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<usize, String> {
         let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
         let mut found = 0;
@@ -133,7 +133,6 @@ impl ClosedExecutions {
             if task.status.is_final() && task.decision.is_none() {
                 continue;
             }
-            found += 1;
             let handled = match task.delivery {
                 None => self.pipeline.expire(&task, &event.status, guard).await,
                 Some(Delivery::Unverified) => self.pipeline.verify(&task, guard).await,
@@ -144,7 +143,10 @@ impl ClosedExecutions {
                 }
             };
             match handled {
-                Ok(handled) => self.pipeline.metrics.swept(handled),
+                Ok(handled) => {
+                    found += usize::from(handled != Handled::Expired);
+                    self.pipeline.metrics.swept(handled);
+                }
                 Err(Lost) => return Err("no time left".to_owned()),
             }
         }

@@ -198,11 +198,14 @@ impl Config {
             ("budgets.send_task", self.budgets.send_task),
             ("budgets.describe_execution", self.budgets.describe_execution),
             ("budgets.execution_history", self.budgets.execution_history),
-            ("budgets.describe_stream", self.budgets.describe_stream),
         ] {
             if value == 0 {
                 return refuse(key, &value, "at least 1 a second, or the work can never end");
             }
+        }
+        if self.budgets.describe_stream < 2 {
+            let range = "at least 2 a second: half for listings, half for the children of shards";
+            return refuse("budgets.describe_stream", &self.budgets.describe_stream, range);
         }
         for (key, value) in [("tables.tasks", &self.tables.tasks), ("tables.control", &self.tables.control)] {
             if value.is_empty() {

@@ -90,7 +90,7 @@ impl Member {
             clients.dynamodb.clone(),
             clients.streams.clone(),
             &config.tables.tasks,
-            Budget::new(config.budgets.describe_stream),
+            config.budgets.describe_stream,
         );
         let name = config.worker.id.clone().unwrap_or_else(host_name);
         let end: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();

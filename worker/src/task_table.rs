@@ -19,7 +19,7 @@ use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
-use statemachine::worklist::{self, FIRST_ASK_SECONDS, Worklist};
+use statemachine::worklist::{self, ASK_AFTER_SECONDS, Worklist};
 
 use crate::aws::{Class, Fault};
 use crate::clock;
@@ -173,7 +173,7 @@ impl TaskTable {
             (":escalated", text(Status::Escalated.as_str())),
             (":escalation", item::to_map(&escalation.to_item())),
             (":list", text(&Worklist::Escalated.key_of(&task.id))),
-            (":at", number(task.deadline.unwrap_or(now.as_second() + FIRST_ASK_SECONDS))),
+            (":at", number(task.deadline.unwrap_or(now.as_second() + ASK_AFTER_SECONDS))),
             (":pending", text(Status::Pending.as_str())),
         ];
         notes.add_to(&mut set, &mut values);

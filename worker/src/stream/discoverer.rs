@@ -25,6 +25,9 @@ const AGAIN: Duration = Duration::from_secs(5);
 /// After a listing that lacked the parent of a shard: a little more than [`ORPHAN_SECONDS`].
 const SECOND_LOOK: Duration = Duration::from_secs(ORPHAN_SECONDS.cast_unsigned() + 1);
 
+/// New leases are told in such groups: each look at the leases reads them all.
+const MADE_AT_ONCE: u32 = 32;
+
 /// What a listing showed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
@@ -79,11 +82,13 @@ impl Discoverer {
 
     async fn discover(&self) -> Result<Look, Fault> {
         let leases = self.leases.list().await?;
-        for bucket in 0..BUCKETS {
-            if leases.iter().all(|lease| lease.subject != Subject::Sweep(bucket)) {
-                self.leases.create_sweep(bucket).await?;
-                self.made.notify_one();
-            }
+        let is_there = |bucket| leases.iter().any(|lease| lease.subject == Subject::Sweep(bucket));
+        let missing: Vec<u8> = (0..BUCKETS).filter(|bucket| !is_there(*bucket)).collect();
+        for bucket in &missing {
+            self.leases.create_sweep(*bucket).await?;
+        }
+        if !missing.is_empty() {
+            self.made.notify_one();
         }
         let (mut look, mut failed) = (Look::Whole, None);
         for stream in self.streams(&leases).await? {
@@ -117,7 +122,7 @@ impl Discoverer {
     }
 
     async fn sync(&self, stream: &str, leases: &[Lease], now: Timestamp) -> Result<Look, Fault> {
-        let mut look = Look::Whole;
+        let (mut look, mut made) = (Look::Whole, 0_u32);
         let listing = self.discovery.list_what_is_there(stream).await;
         for change in sync(stream, leases, &listing.shards, now.as_second()) {
             // From a part follows only what is there, never what is not.
@@ -132,7 +137,10 @@ impl Discoverer {
                     if *parent_missing {
                         look = Look::ParentsMissing;
                     }
-                    self.made.notify_one();
+                    made += 1;
+                    if made.is_multiple_of(MADE_AT_ONCE) {
+                        self.made.notify_one();
+                    }
                 }
                 Change::ParentMissing(subject) => {
                     info!(?change, "lease {}: {change:?}", subject.key());
@@ -144,6 +152,9 @@ impl Discoverer {
                 | Change::Found(subject)
                 | Change::Forget(subject) => info!(?change, "lease {}: {change:?}", subject.key()),
             }
+        }
+        if made > 0 {
+            self.made.notify_one();
         }
         listing.lacks.map_or(Ok(look), Err)
     }

@@ -16,8 +16,10 @@ pub struct Discovery {
     dynamodb: dynamodb::Client,
     streams: Client,
     table: String,
-    /// Calls a second for `DescribeStream`.
-    pub(crate) budget: Arc<Budget>,
+    /// Half of the calls of `DescribeStream`, for whole listings: one worker makes them.
+    listing: Arc<Budget>,
+    /// The other half, for the children of shards that end: shared by all workers.
+    pub(crate) children: Arc<Budget>,
 }
 
 /// A listing of one stream.
@@ -42,9 +44,11 @@ impl Listing {
 }
 
 impl Discovery {
-    /// Of the streams of `table`.
-    pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, budget: Budget) -> Discovery {
-        Discovery { dynamodb, streams, table: table.to_owned(), budget: Arc::new(budget) }
+    /// Of the streams of `table`, by at most `rate` calls of `DescribeStream` a second over the fleet.
+    pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, rate: u32) -> Discovery {
+        let half = (rate / 2).max(1);
+        let (listing, children) = (Arc::new(Budget::new(half)), Arc::new(Budget::new(half)));
+        Discovery { dynamodb, streams, table: table.to_owned(), listing, children }
     }
 
     /// The ARN of the table's latest stream; none while it has none.
@@ -112,7 +116,8 @@ impl Discovery {
         start: Option<String>,
         listing: &mut Listing,
     ) -> Result<Option<String>, Fault> {
-        self.budget.take().await;
+        let budget = if filter.is_none() { &self.listing } else { &self.children };
+        budget.take().await;
         let request = self
             .streams
             .describe_stream()

@@ -107,7 +107,7 @@ async fn scenario(seed: u64) -> Result<Report, String> {
         send_task: [4, 20, 400][rng.random_range(0..3)],
         describe_execution: rng.random_range(1..=10),
         execution_history: rng.random_range(1..=10),
-        describe_stream: rng.random_range(1..=8),
+        describe_stream: rng.random_range(2..=8),
     };
     let mut sim = Sim::with_budgets(world, rng, budgets);
     let count = sim.rng.random_range(8..=32);
