@@ -51,8 +51,10 @@ fn left(sim: &Sim) -> Vec<String> {
     for message in sim.world.messages(&sim.queues.tasks) {
         left.push(format!("message {} is not stored", message.id));
     }
+    // The world first: what is due by now is told to the watch.
+    let executions = sim.world.executions();
     let state = sim.watch.state();
-    for execution in sim.world.executions() {
+    for execution in executions {
         for token in &execution.tokens {
             let token = statemachine::token::TaskToken::new(token.clone()).expect("a model's token");
             let id = token.task_id();
@@ -80,11 +82,11 @@ pub(crate) fn owned_shards(sim: &Sim) -> usize {
 
 /// Every open shard and every bucket has one owner that runs, and the owners' loads differ by one at most.
 pub(crate) fn unbalanced(sim: &Sim) -> Result<(), String> {
+    let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
+    let open = sim.world.shards(&stream).into_iter().filter(|shard| shard.is_open);
     let state = sim.watch.state();
     let rows = state.leases.rows();
     let owner = |row: &ops::model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
-    let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
-    let open = sim.world.shards(&stream).into_iter().filter(|shard| shard.is_open);
     let shards: Vec<String> = open.map(|shard| format!("shard|{stream}|{}", shard.id)).collect();
     let buckets: Vec<String> =
         (0..statemachine::worklist::BUCKETS).map(|bucket| format!("sweep|{bucket:02}")).collect();
@@ -122,8 +124,9 @@ pub(crate) async fn leave(sim: &mut Sim) -> Result<(), String> {
         let process = sim.fleet.remove(&node).expect("it left just now");
         let is_its =
             |worker: &str| worker.strip_prefix(&process.node).is_some_and(|rest| rest.starts_with('-'));
-        let state = sim.watch.state();
-        if let Some(worker) = state.leases.beats().keys().find(|worker| is_its(worker)) {
+        // Let go before the world is asked: what is due then is told to the watch.
+        let beats = sim.watch.state().leases.beats().clone();
+        if let Some(worker) = beats.keys().find(|worker| is_its(worker)) {
             return Err(format!("{worker}: left its heartbeat"));
         }
         let kept = sim
