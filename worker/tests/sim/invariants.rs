@@ -17,7 +17,7 @@ use self::leases::Leases;
 use self::rates::Rates;
 use self::records::Records;
 use self::tasks::Tasks;
-use crate::scene::{CONTROL, LATE_MS, TASKS};
+use crate::scene::{CONTROL, LATE_MS, OPERATOR, TASKS};
 use crate::windows::Windows;
 
 /// How long after an answer its consequence may come, in milliseconds.
@@ -197,6 +197,12 @@ impl State {
             "gap" => self.records.note_gap(text(item, "stream"), text(item, "shard")),
             "poison" => self.records.note_poison(text(item, "sk")),
             "lease" => {
+                // An edit by hand may arrive late, after a trim that nothing shows any more then.
+                let is_by_hand = event.call.as_ref().is_some_and(|call| &*call.node == OPERATOR);
+                if is_by_hand && let Some(shard) = text(item, "sk").strip_prefix("shard|") {
+                    let (stream, shard) = shard.split_once('|').expect("a shard's key");
+                    self.records.forget(stream, shard);
+                }
                 let moved = self.leases.note_lease(&self.world, event, old, new, wrong)?;
                 self.records.check_watermark(&self.world, &moved, &self.tasks, &mut self.windows, wrong);
                 return (moved.to == "SHARD_END").then_some(moved);
