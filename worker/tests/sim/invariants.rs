@@ -13,7 +13,7 @@ use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
 
-use self::leases::Leases;
+use self::leases::{Leases, shard_of};
 use self::rates::Rates;
 use self::records::Records;
 use self::tasks::Tasks;
@@ -199,8 +199,7 @@ impl State {
             "lease" => {
                 // An edit by hand may arrive late, after a trim that nothing shows any more then.
                 let is_by_hand = event.call.as_ref().is_some_and(|call| &*call.node == OPERATOR);
-                if is_by_hand && let Some(shard) = text(item, "sk").strip_prefix("shard|") {
-                    let (stream, shard) = shard.split_once('|').expect("a shard's key");
+                if is_by_hand && let Some((stream, shard)) = shard_of(text(item, "sk")) {
                     self.records.forget(stream, shard);
                 }
                 let moved = self.leases.note_lease(&self.world, event, old, new, wrong)?;

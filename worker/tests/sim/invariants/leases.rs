@@ -34,6 +34,11 @@ fn key(stream: &str, shard: &str) -> String {
     format!("shard|{stream}|{shard}")
 }
 
+/// The stream and the shard of a lease's sort key; none where it is not a shard's.
+pub(crate) fn shard_of(sk: &str) -> Option<(&str, &str)> {
+    sk.strip_prefix("shard|")?.split_once('|')
+}
+
 fn is_of(worker: &str, node: &str) -> bool {
     worker.strip_prefix(node).is_some_and(|rest| rest.starts_with('-'))
 }
@@ -125,7 +130,7 @@ impl Leases {
         if to == "SHARD_END" {
             self.ended.insert(sk.clone());
         }
-        let (stream, shard) = sk.strip_prefix("shard|")?.split_once('|')?;
+        let (stream, shard) = shard_of(&sk)?;
         Some(Moved { stream: stream.to_owned(), shard: shard.to_owned(), to: to.to_owned() })
     }
 
@@ -143,7 +148,7 @@ impl Leases {
     }
 
     fn check_forgotten(&self, world: &World, sk: &str, old: Option<&Item>, wrong: &mut Vec<String>) {
-        let Some((stream, shard)) = sk.strip_prefix("shard|").and_then(|rest| rest.split_once('|')) else {
+        let Some((stream, shard)) = shard_of(sk) else {
             wrong.push(format!("lease {sk}: deleted"));
             return;
         };
@@ -214,7 +219,7 @@ impl Leases {
 
 /// A shard is called missing only by a listing that truly lacks it.
 fn check_listing(world: &World, sk: &str, old: Option<&Item>, new: Option<&Item>, wrong: &mut Vec<String>) {
-    let Some((stream, shard)) = sk.strip_prefix("shard|").and_then(|rest| rest.split_once('|')) else {
+    let Some((stream, shard)) = shard_of(sk) else {
         return;
     };
     let Some(new) = new else { return };

@@ -1,0 +1,97 @@
+//! What a listing changes: leases that are made, marked and forgotten, by the one worker that lists. Nobody holds them
+//! for it, so no fence is needed: each write has a condition of its own.
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::{END, LeaseTable, START, key};
+use crate::aws::Fault;
+use crate::stream::lease::Subject;
+use crate::stream::lineage::{Change, Listed};
+use crate::task_table::{names, number, text};
+
+/// An item without an epoch is no lease, whoever made it: it is completed.
+const ABSENT: &str = "attribute_not_exists(#epoch)";
+
+impl LeaseTable {
+    /// Applies what a complete listing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be applied; the next listing finds out.
+    pub async fn apply(&self, stream: &str, change: &Change, now: i64) -> Result<(), Fault> {
+        let (subject, set, condition, values) = match change {
+            Change::Create { listed, parent_missing } => {
+                let (mut set, mut values) = creation(listed);
+                if *parent_missing {
+                    set.push_str(", #parentMissingSince = :now");
+                    values.push((":now", number(now)));
+                }
+                (subject_of(stream, listed), set, ABSENT, values)
+            }
+            Change::ParentMissing(subject) => {
+                let set = "SET #parentMissingSince = if_not_exists(#parentMissingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![(":now", number(now))])
+            }
+            Change::ParentFound(subject) => {
+                let set = "REMOVE #parentMissingSince".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![])
+            }
+            Change::Orphan(subject) => {
+                let values = vec![(":yes", AttributeValue::Bool(true))];
+                (subject.clone(), "SET #parentGone = :yes".to_owned(), "attribute_exists(#pk)", values)
+            }
+            Change::Missing(subject) => {
+                let values = vec![(":now", number(now))];
+                let set = "SET #missingSince = if_not_exists(#missingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", values)
+            }
+            Change::Found(subject) => {
+                (subject.clone(), "REMOVE #missingSince".to_owned(), "attribute_exists(#pk)", vec![])
+            }
+            Change::Forget(subject) => return self.forget(subject).await,
+        };
+        self.update(&subject, &set, condition, values).await.map(drop)
+    }
+
+    /// Makes the lease of one bucket of the worklists, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be there.
+    pub async fn create_sweep(&self, bucket: u8) -> Result<(), Fault> {
+        let set = "SET #epoch = :zero, #counter = :zero, #position = :start";
+        let values = [(":zero", number(0)), (":start", text(START))];
+        self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
+    }
+
+    async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
+        let condition = "#position = :end";
+        let request = self
+            .control
+            .client
+            .delete_item()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":end", text(END));
+        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+    }
+}
+
+/// An upsert that changes nothing where the lease is there already.
+pub(super) fn creation(listed: &Listed) -> (String, Vec<(&'static str, AttributeValue)>) {
+    let mut set = "SET #epoch = if_not_exists(#epoch, :zero), #counter = if_not_exists(#counter, :zero), \
+                   #position = if_not_exists(#position, :start)"
+        .to_owned();
+    let mut values = vec![(":zero", number(0)), (":start", text(START))];
+    if let Some(parent) = &listed.parent {
+        set.push_str(", #parent = :parent");
+        values.push((":parent", text(parent)));
+    }
+    (set, values)
+}
+
+pub(super) fn subject_of(stream: &str, listed: &Listed) -> Subject {
+    Subject::Shard { stream: stream.to_owned(), shard: listed.shard.clone() }
+}
