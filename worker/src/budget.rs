@@ -1,6 +1,6 @@
 //! A token bucket for one API: how many calls a second this process may make.
 //!
-//! The configured rate is the fleet's; each process takes its share by the number of live workers.
+//! The configured rate is the fleet's; each process takes its share by the number of workers alive.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -31,7 +31,7 @@ impl Budget {
         }
     }
 
-    /// Shares the rate with this many live workers, this one included.
+    /// Shares the rate with this many workers, this one included.
     pub fn share(&self, workers: usize) {
         self.lock().workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
     }

@@ -3,7 +3,6 @@
 //! Leaving has an order: out of the pool, stop fetching, finish what is in hand, checkpoint, release in writing, and
 //! only then remove the heartbeat. Dropping the future is a crash.
 
-use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -131,10 +130,9 @@ impl Member {
             }
         }
         let coordinator = self.coordinator(&heart);
-        let stop_discovery = CancellationToken::new();
         let mut beside = JoinSet::new();
         beside.spawn(heart.clone().run(counter, leave.clone()));
-        beside.spawn(self.discoverer(&coordinator).run(stop_discovery.clone()));
+        beside.spawn(self.discoverer(&coordinator).run());
         let (seen, control) = watch::channel(Control::default());
         let (table, pipeline) = (self.control.clone(), &self.pipeline);
         let (gate, rules, metrics) =
@@ -157,7 +155,6 @@ impl Member {
             consumer.spawn(closed.run(leave.clone()));
         }
         coordinator.run(leave).await;
-        stop_discovery.cancel();
         while consumer.join_next().await.is_some() {}
         beside.shutdown().await;
         if let Err(fault) = self.control.remove_heartbeat(&self.me).await {
@@ -182,7 +179,7 @@ impl Member {
             lease: self.lease,
             validity: heart.validity.clone(),
             last_round: Arc::clone(&heart.last_round),
-            is_discoverer: Arc::new(AtomicBool::new(false)),
+            is_discoverer: watch::Sender::new(false),
             discover: Arc::new(Notify::new()),
             made: Arc::new(Notify::new()),
             ready: self.ready.clone(),
@@ -194,7 +191,7 @@ impl Member {
             discovery: self.discovery.clone(),
             leases: coordinator.parts.leases.clone(),
             clock: self.pipeline.clock.clone(),
-            is_me: Arc::clone(&coordinator.is_discoverer),
+            is_me: coordinator.is_discoverer.subscribe(),
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),
         }

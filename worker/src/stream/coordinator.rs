@@ -5,11 +5,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use futures::StreamExt as _;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
@@ -51,7 +51,7 @@ pub struct Coordinator {
     /// When the last round ended, for the heartbeat's watchdog.
     pub last_round: Arc<std::sync::Mutex<Instant>>,
     /// This worker lists the streams.
-    pub is_discoverer: Arc<AtomicBool>,
+    pub is_discoverer: watch::Sender<bool>,
     /// Wakes the discoverer.
     pub discover: Arc<Notify>,
     /// Woken when leases were made.
@@ -178,7 +178,8 @@ impl Coordinator {
         if !leaving {
             live = with_me(live, &self.me);
         }
-        self.share_budgets(live.len());
+        // Who leaves still works.
+        self.share_budgets(alive.len());
         self.lead(hands, &live, now).await;
         for (subject, local) in &hands.work {
             let row = leases.iter().find(|lease| lease.subject == *subject);
@@ -307,10 +308,7 @@ impl Coordinator {
     /// The live worker with the smallest name lists the streams and clears away what the dead left.
     async fn lead(&self, hands: &Hands, live: &[String], now: Instant) {
         let is_me = live.first() == Some(&self.me);
-        if is_me && !self.is_discoverer.swap(true, Ordering::Relaxed) {
-            self.discover.notify_one();
-        }
-        self.is_discoverer.store(is_me, Ordering::Relaxed);
+        self.is_discoverer.send_if_modified(|was_me| std::mem::replace(was_me, is_me) != is_me);
         if is_me {
             for worker in hands.fleet.dead(self.lease * DEAD_LEASES, now) {
                 if let Err(fault) = self.parts.control.remove_heartbeat(&worker).await {

@@ -1,14 +1,12 @@
 //! The one worker that lists streams: rarely, every page, and only to add what the shards' own ends did not bring.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use statemachine::worklist::BUCKETS;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use crate::aws::Fault;
@@ -47,36 +45,40 @@ pub struct Discoverer {
     /// The wall clock, for tombstones.
     pub clock: Clock,
     /// Set by the coordinator: this worker has the smallest name of the live ones.
-    pub is_me: Arc<AtomicBool>,
-    /// Woken when this worker becomes the discoverer, or a shard ended without visible children.
+    pub is_me: watch::Receiver<bool>,
+    /// Woken when a shard ended without visible children.
     pub wake: Arc<Notify>,
     /// Woken when leases were made.
     pub made: Arc<Notify>,
 }
 
 impl Discoverer {
-    /// Works until `stop`.
-    pub async fn run(self, stop: CancellationToken) {
-        let mut pause = Duration::ZERO;
-        loop {
+    /// Lists while it is this worker's turn, until dropped or the coordinator is gone.
+    pub async fn run(self) {
+        let (mut mine, mut others) = (self.is_me.clone(), self.is_me.clone());
+        while mine.wait_for(|is_me| *is_me).await.is_ok() {
             tokio::select! {
                 biased;
-                () = stop.cancelled() => return,
-                // Whether woken or not: it is time.
-                _ = timeout(pause, self.wake.notified()) => {}
+                // In the middle of a listing too: the budget of the listings is for one worker.
+                turn = others.wait_for(|is_me| !*is_me) => if turn.is_err() { return },
+                () = self.list() => {}
             }
-            pause = LIST_EVERY;
-            if !self.is_me.load(Ordering::Relaxed) {
-                continue;
-            }
-            match self.discover().await {
-                Ok(Look::Whole) => {}
-                Ok(Look::ParentsMissing) => pause = SECOND_LOOK,
+        }
+    }
+
+    /// One listing after the other, for ever.
+    async fn list(&self) {
+        loop {
+            let pause = match self.discover().await {
+                Ok(Look::Whole) => LIST_EVERY,
+                Ok(Look::ParentsMissing) => SECOND_LOOK,
                 Err(fault) => {
                     warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
-                    pause = AGAIN;
+                    AGAIN
                 }
-            }
+            };
+            // Whether woken or not: it is time.
+            let _ = timeout(pause, self.wake.notified()).await;
         }
     }
 

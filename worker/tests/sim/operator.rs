@@ -1,10 +1,11 @@
 //! What is done to the fleet from outside: kills, pauses, deployments, edits by hand, and the people who decide.
 
 mod edits;
+mod kills;
 
 use std::time::Duration;
 
-use ops::model::{Door, Failure, Fault, Item, Link, Matcher, Rule, Service, Value, World};
+use ops::model::{Failure, Fault, Item, Link, Matcher, Rule, Value, World};
 use rand::Rng as _;
 use statemachine::decision::Outcome;
 use statemachine::status::Status;
@@ -14,7 +15,7 @@ use tokio::time::{Instant, timeout};
 use worker::person::{Request, Response};
 
 use crate::run::Sim;
-use crate::scene::{self, CONTROL, LATE_MS, TASKS};
+use crate::scene::{self, CONTROL, TASKS};
 
 /// How long a worker may take to leave before it is killed, as its service manager does.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -26,6 +27,7 @@ enum Act {
     People,
     Crash,
     CrashLate,
+    CrashThenCheckpoint,
     CrashAtDoor,
     Start,
     Leave,
@@ -55,6 +57,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::People, "people decide", 40),
     (Act::Crash, "crash", 6),
     (Act::CrashLate, "crash, its calls arrive later", 6),
+    (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 3),
     (Act::CrashAtDoor, "crash at a chosen call", 16),
     (Act::Start, "start", 10),
     (Act::Leave, "leave", 5),
@@ -159,7 +162,11 @@ impl<'s> Operator<'s> {
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::People => self.people(),
-            Act::Crash | Act::CrashLate | Act::CrashAtDoor | Act::LeaveThenKill => self.kill(act).await,
+            Act::Crash
+            | Act::CrashLate
+            | Act::CrashThenCheckpoint
+            | Act::CrashAtDoor
+            | Act::LeaveThenKill => self.kill(act).await,
             Act::Start => {
                 let has_room = self.sim.fleet.len() < MOST_WORKERS;
                 if has_room {
@@ -236,59 +243,6 @@ impl<'s> Operator<'s> {
             asked = true;
         }
         asked
-    }
-
-    async fn kill(&mut self, act: Act) -> bool {
-        let Some(node) = self.worker() else { return false };
-        let world = self.world();
-        match act {
-            Act::CrashLate => {
-                let after_ms = self.sim.rng.random_range(1..LATE_MS - 2_000);
-                let fault = Fault::AppliedLate { failure: Failure::Silence, after_ms };
-                let rule = world.inject(Rule::new(Matcher::any().from(&node), fault));
-                let pause_ms = self.sim.rng.random_range(1..200);
-                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-                world.end(rule);
-            }
-            Act::CrashAtDoor => {
-                let door = if self.sim.rng.random_bool(0.5) { Door::BeforeApply } else { Door::AfterApply };
-                let hold = world.hold(self.chosen_call().from(&node), 1, door);
-                if timeout(Duration::from_secs(10), hold.reached()).await.is_err() {
-                    return false;
-                }
-                self.sim.crash(&node);
-                hold.fail(Failure::Connection);
-            }
-            Act::LeaveThenKill => {
-                self.sim.fleet[&node].leave.cancel();
-                let pause_ms = self.sim.rng.random_range(1..3_000);
-                tokio::time::sleep(Duration::from_millis(pause_ms)).await;
-            }
-            _ => {}
-        }
-        self.sim.crash(&node);
-        if self.sim.rng.random_bool(0.6) {
-            self.sim.start_worker();
-        }
-        true
-    }
-
-    /// One of the calls between which the windows lie.
-    fn chosen_call(&mut self) -> Matcher {
-        let sets = |name: &'static str| {
-            Matcher::operation("UpdateItem")
-                .when(move |call| !call.body["ExpressionAttributeValues"][name].is_null())
-        };
-        match self.sim.rng.random_range(0..8) {
-            0 | 1 => sets(":decision"),
-            2 => Matcher::service(Service::StepFunctions)
-                .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure")),
-            3 => sets(":delivery"),
-            4 => sets(":position"),
-            5 => Matcher::operation("TransactWriteItems"),
-            6 => sets(":seenEpoch"),
-            _ => Matcher::operation("GetRecords"),
-        }
     }
 
     fn unlink(&mut self, link: Link) -> bool {
