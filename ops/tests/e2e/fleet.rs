@@ -20,6 +20,10 @@ use crate::proxy::{Proxy, Step, Way};
 
 /// A drain's longest time here.
 const GRACE: Duration = Duration::from_secs(30);
+/// The longest from a worker's SIGTERM to its heir's first look at the shard, in seconds.
+const HANDOFF_S: f64 = 2.0;
+/// The longest from the end of a dead worker's lease to its heir's first look, in seconds.
+const TAKEOVER_S: f64 = 2.0;
 /// Whoever waited for this lease to run out would be seen.
 const LONG_LEASE: Duration = Duration::from_secs(20);
 
@@ -47,12 +51,6 @@ async fn taken_over(logs: &[PathBuf], after: Timestamp) -> f64 {
         Ok(logs.iter().filter_map(|log| logged_after(log, after, ": reading")).min())
     });
     at.await.unwrap().duration_since(after).as_secs_f64()
-}
-
-/// The middle one, or the lower of two: a busy machine may make single ones late.
-fn median(mut seconds: Vec<f64>) -> f64 {
-    seconds.sort_by(f64::total_cmp);
-    seconds[(seconds.len() - 1) / 2]
 }
 
 /// A quick worker of a name that its leases show.
@@ -84,7 +82,7 @@ async fn a_drained_worker_ends_with_0_and_its_heir_reads_on_at_once() {
             "SIGTERM to the heir's first look at the shard: {took:.2} s, of which the drain took {:.2} s",
             released.duration_since(asked).as_secs_f64()
         );
-        assert!(took < 10.0, "the lease was released, not left to run out: {took} s");
+        assert!(took <= HANDOFF_S, "{took} s");
         let tasks = all_ended(world, orders.len(), SOON).await;
         assert_one_decision_each(world, &tasks).await;
         second
@@ -173,8 +171,9 @@ async fn three_workers_settle_2000_orders_while_the_reader_dies_every_few_second
         println!("{ORDERS} orders in waves of {WAVE}: {:.0} s", begun.elapsed().as_secs_f64());
         println!("from kill -9 to the heir's first look, lease {FLEET_LEASE:?}: {killed:.2?} s");
         println!("from SIGTERM to the heir's first look: {drained:.2?} s");
-        assert!(median(killed) <= FLEET_LEASE.as_secs_f64() + 2.0);
-        assert!(median(drained) <= 2.0);
+        let longest = FLEET_LEASE.as_secs_f64() + TAKEOVER_S;
+        assert!(killed.iter().all(|took| *took <= longest), "{killed:.2?} s");
+        assert!(drained.iter().all(|took| *took <= HANDOFF_S), "{drained:.2?} s");
         assert_one_decision_each(world, &tasks).await;
         fleet
     })

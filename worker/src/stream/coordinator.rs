@@ -3,35 +3,33 @@
 //! One owner of all local leases: it compares them with the table on every round, so that what this process believes
 //! and what the table says cannot stay apart.
 
+mod work;
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use tokio::sync::{Notify, watch};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use self::work::Local;
 use crate::aws::Fault;
-use crate::guard::{Guard, Validity};
+use crate::guard::Validity;
 use crate::metrics::Service;
-use crate::pipeline::Lost;
 use crate::stream::fleet::Fleet;
 use crate::stream::lease::{Action, Lease, Subject, View, plan};
-use crate::stream::lease_table::{Held, LeaseError};
 use crate::stream::lineage::ready;
-use crate::stream::reader::{Ended, Parts, Reader};
+use crate::stream::reader::{Ended, Parts};
 use crate::sweeper::Sweeper;
 
 /// How often the table is compared with what runs here: the longest a release waits to be taken up.
 const ROUND: Duration = Duration::from_secs(1);
-/// Leases taken side by side.
-const TAKES: usize = 16;
-/// How often a release is tried before it is left to the next holder's patience.
-const RELEASE_ATTEMPTS: u32 = 3;
+/// How often while another worker leaves: what it gives up is taken at once.
+const HANDOFF_ROUND: Duration = Duration::from_millis(300);
 /// Heartbeats that stood still for this many lease times are removed.
 const DEAD_LEASES: u32 = 10;
 
@@ -60,43 +58,20 @@ pub struct Coordinator {
     pub ready: CancellationToken,
 }
 
-/// One lease's work in this process.
-#[derive(Debug)]
-struct Local {
-    epoch: i64,
-    taken: Instant,
-    run: tokio::task::Id,
-    drain: CancellationToken,
-    lost: CancellationToken,
-    guard: Guard,
-    /// Whom it is released for once it is drained.
-    target: Option<String>,
-    lag: Arc<AtomicI64>,
-}
-
 #[derive(Debug, Default)]
 struct Hands {
     work: BTreeMap<Subject, Local>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
-}
-
-impl Local {
-    /// What the table shows proves that another holds the lease, or that it is deleted. Eventually consistent reads may
-    /// show the time before it was taken, or no row at all, but not for as long as `lease`.
-    fn is_gone(&self, row: Option<&Lease>, me: &str, lease: Duration) -> bool {
-        let is_mine = |row: &Lease| row.epoch == self.epoch && row.owner.as_deref() == Some(me);
-        row.is_some_and(|row| row.epoch > self.epoch)
-            || (!row.is_some_and(is_mine) && self.taken.elapsed() > lease)
-    }
+    /// Another worker gives its leases up.
+    peer_leaves: bool,
 }
 
 impl Coordinator {
     /// Works until `leave`, then gives everything up and returns.
     pub async fn run(self, leave: CancellationToken) {
         let mut hands = Hands::default();
-        let mut rounds = interval(ROUND);
-        rounds.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut next = Instant::now();
         loop {
             let leaving = leave.is_cancelled();
             if leaving && hands.work.is_empty() {
@@ -116,7 +91,10 @@ impl Coordinator {
                 },
                 () = leave.cancelled(), if !leaving => self.leave(&mut hands).await,
                 () = self.made.notified() => self.round(&mut hands, leaving).await,
-                _ = rounds.tick() => self.round(&mut hands, leaving).await,
+                () = sleep_until(next) => {
+                    self.round(&mut hands, leaving).await;
+                    next = Instant::now() + if hands.peer_leaves { HANDOFF_ROUND } else { ROUND };
+                }
             }
         }
     }
@@ -175,6 +153,7 @@ impl Coordinator {
         let alive = with_me(hands.fleet.alive(self.lease, now), &self.me);
         let mut live = hands.fleet.live(self.lease, now);
         live.retain(|name| *name != self.me);
+        hands.peer_leaves = alive.iter().any(|name| *name != self.me && !live.contains(name));
         if !leaving {
             live = with_me(live, &self.me);
         }
@@ -213,96 +192,6 @@ impl Coordinator {
             .filter(|lease| takes.contains(&lease.subject) && !hands.work.contains_key(&lease.subject));
         let seen: Vec<Lease> = seen.map(|lease| (*lease).clone()).collect();
         self.take(hands, seen).await;
-    }
-
-    async fn take(&self, hands: &mut Hands, seen: Vec<Lease>) {
-        let takes = seen.into_iter().map(|lease| {
-            let leases = self.parts.leases.clone();
-            async move { leases.take(&lease).await }
-        });
-        let taken: Vec<_> = futures::stream::iter(takes).buffer_unordered(TAKES).collect().await;
-        for held in taken {
-            match held {
-                Ok(held) => self.start(hands, held),
-                // Another worker was faster; the next round shows it.
-                Err(LeaseError::Lost) => {}
-                Err(LeaseError::Fault(fault)) => warn!(error = %fault, "a lease is not taken: {fault}"),
-            }
-        }
-    }
-
-    fn start(&self, hands: &mut Hands, held: Held) {
-        let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
-        let (epoch, lag) = (held.epoch(), Arc::default());
-        let guard = Guard::new(self.validity.clone(), lost.clone());
-        let subject = held.subject.clone();
-        let key = subject.clone();
-        let run = match &subject {
-            Subject::Shard { .. } => {
-                let reader =
-                    Reader::new(self.parts.clone(), held, guard.clone(), drain.clone(), Arc::clone(&lag));
-                hands.running.spawn(async move { (key, reader.run().await) })
-            }
-            Subject::Sweep(bucket) => {
-                let (sweeper, guard, drain, bucket) =
-                    (self.sweeper.clone(), guard.clone(), drain.clone(), *bucket);
-                hands.running.spawn(async move {
-                    let ended = match sweeper.run(bucket, &guard, drain).await {
-                        Ok(()) => Ended::Drained(held),
-                        Err(Lost) => Ended::Lost,
-                    };
-                    (key, ended)
-                })
-            }
-        };
-        let (run, taken) = (run.id(), Instant::now());
-        let local = Local { epoch, taken, run, drain, lost, guard, target: None, lag };
-        hands.work.insert(subject, local);
-    }
-
-    async fn ended(&self, hands: &mut Hands, subject: Subject, ended: Ended) {
-        let local = hands.work.remove(&subject);
-        match ended {
-            Ended::Shard => {
-                self.discover.notify_one();
-                self.made.notify_one();
-            }
-            Ended::Drained(held) => {
-                let target = local.and_then(|local| local.target);
-                self.release(held, target.as_deref()).await;
-            }
-            Ended::Lost => {}
-        }
-    }
-
-    async fn release(&self, mut held: Held, target: Option<&str>) {
-        let key = held.subject.key();
-        for _ in 0..RELEASE_ATTEMPTS {
-            match self.parts.leases.release(&mut held, target).await {
-                Ok(()) => {
-                    info!(lease = key, target, "lease {key}: released");
-                    return;
-                }
-                Err(LeaseError::Lost) => return,
-                Err(LeaseError::Fault(fault)) => {
-                    warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
-                }
-            }
-        }
-    }
-
-    /// Gives up what the table still shows as this worker's although nothing here works on it: work that ended without
-    /// a release, such as after a gap in the heartbeats.
-    async fn release_rest(&self) {
-        match self.parts.leases.mine().await {
-            Ok(rest) => {
-                futures::future::join_all(rest.into_iter().map(|held| self.release(held, None))).await
-            }
-            Err(fault) => {
-                warn!(error = %fault, "what is left to give up is not known, peers see the heartbeat go: {fault}");
-                vec![]
-            }
-        };
     }
 
     /// The live worker with the smallest name lists the streams and clears away what the dead left.

@@ -1,0 +1,138 @@
+//! The work that a lease stands for, from its taking to its release.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{Coordinator, Hands};
+use crate::guard::Guard;
+use crate::pipeline::Lost;
+use crate::stream::lease::{Lease, Subject};
+use crate::stream::lease_table::{Held, LeaseError};
+use crate::stream::reader::{Ended, Reader};
+
+/// Leases taken side by side.
+const TAKES: usize = 16;
+/// How often a release is tried before it is left to the next holder's patience.
+const RELEASE_ATTEMPTS: u32 = 3;
+
+/// One lease's work in this process.
+#[derive(Debug)]
+pub(super) struct Local {
+    pub(super) epoch: i64,
+    pub(super) taken: Instant,
+    pub(super) run: tokio::task::Id,
+    pub(super) drain: CancellationToken,
+    pub(super) lost: CancellationToken,
+    pub(super) guard: Guard,
+    /// Whom it is released for once it is drained.
+    pub(super) target: Option<String>,
+    pub(super) lag: Arc<AtomicI64>,
+}
+
+impl Local {
+    /// What the table shows proves that another holds the lease, or that it is deleted. Eventually consistent reads may
+    /// show the time before it was taken, or no row at all, but not for as long as `lease`.
+    pub(super) fn is_gone(&self, row: Option<&Lease>, me: &str, lease: Duration) -> bool {
+        let is_mine = |row: &Lease| row.epoch == self.epoch && row.owner.as_deref() == Some(me);
+        row.is_some_and(|row| row.epoch > self.epoch)
+            || (!row.is_some_and(is_mine) && self.taken.elapsed() > lease)
+    }
+}
+
+impl Coordinator {
+    pub(super) async fn take(&self, hands: &mut Hands, seen: Vec<Lease>) {
+        let takes = seen.into_iter().map(|lease| {
+            let leases = self.parts.leases.clone();
+            async move { leases.take(&lease).await }
+        });
+        let taken: Vec<_> = futures::stream::iter(takes).buffer_unordered(TAKES).collect().await;
+        for held in taken {
+            match held {
+                Ok(held) => self.start(hands, held),
+                // Another worker was faster; the next round shows it.
+                Err(LeaseError::Lost) => {}
+                Err(LeaseError::Fault(fault)) => warn!(error = %fault, "a lease is not taken: {fault}"),
+            }
+        }
+    }
+
+    fn start(&self, hands: &mut Hands, held: Held) {
+        let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
+        let (epoch, lag) = (held.epoch(), Arc::default());
+        let guard = Guard::new(self.validity.clone(), lost.clone());
+        let subject = held.subject.clone();
+        let key = subject.clone();
+        let run = match &subject {
+            Subject::Shard { .. } => {
+                let reader =
+                    Reader::new(self.parts.clone(), held, guard.clone(), drain.clone(), Arc::clone(&lag));
+                hands.running.spawn(async move { (key, reader.run().await) })
+            }
+            Subject::Sweep(bucket) => {
+                let (sweeper, guard, drain, bucket) =
+                    (self.sweeper.clone(), guard.clone(), drain.clone(), *bucket);
+                hands.running.spawn(async move {
+                    let ended = match sweeper.run(bucket, &guard, drain).await {
+                        Ok(()) => Ended::Drained(held),
+                        Err(Lost) => Ended::Lost,
+                    };
+                    (key, ended)
+                })
+            }
+        };
+        let (run, taken) = (run.id(), Instant::now());
+        let local = Local { epoch, taken, run, drain, lost, guard, target: None, lag };
+        hands.work.insert(subject, local);
+    }
+
+    pub(super) async fn ended(&self, hands: &mut Hands, subject: Subject, ended: Ended) {
+        let local = hands.work.remove(&subject);
+        match ended {
+            Ended::Shard => {
+                self.discover.notify_one();
+                self.made.notify_one();
+            }
+            Ended::Drained(held) => {
+                let target = local.and_then(|local| local.target);
+                self.release(held, target.as_deref()).await;
+            }
+            Ended::Lost => {}
+        }
+    }
+
+    async fn release(&self, mut held: Held, target: Option<&str>) {
+        let key = held.subject.key();
+        for _ in 0..RELEASE_ATTEMPTS {
+            match self.parts.leases.release(&mut held, target).await {
+                Ok(()) => {
+                    info!(lease = key, target, "lease {key}: released");
+                    return;
+                }
+                Err(LeaseError::Lost) => return,
+                Err(LeaseError::Fault(fault)) => {
+                    warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
+                }
+            }
+        }
+    }
+
+    /// Gives up what the table still shows as this worker's although nothing here works on it: work that ended without
+    /// a release, such as after a gap in the heartbeats.
+    pub(super) async fn release_rest(&self) {
+        match self.parts.leases.mine().await {
+            Ok(rest) => {
+                futures::future::join_all(rest.into_iter().map(|held| self.release(held, None))).await
+            }
+            Err(fault) => {
+                warn!(error = %fault, "what is left to give up is not known, peers see the heartbeat go: {fault}");
+                vec![]
+            }
+        };
+    }
+}
