@@ -238,15 +238,16 @@ impl Heart {
     /// One beat; the right to act counts from before it was sent.
     async fn beat(&self, counter: &mut i64, leaving: bool) -> bool {
         let sent = Instant::now();
+        // Never the same twice: a beat whose answer was lost was seen, and the next one must be seen to move.
+        *counter += 1;
         let beat = Heartbeat {
             worker: self.me.clone(),
-            counter: *counter + 1,
+            counter: *counter,
             leaving,
             ruleset: self.pipeline.rules.pin().label(),
         };
         match self.control.beat(&beat, self.pipeline.clock.now()).await {
             Ok(()) => {
-                *counter += 1;
                 self.validity.extend(sent + self.lease * HOLDER_TENTHS / 10);
                 true
             }
