@@ -81,7 +81,8 @@ pub enum Class {
     Throttled,
     /// Nobody knows whether it was applied: the same call again.
     Transient,
-    /// Wrong for every call alike (permissions, keys, a missing table): stop and call for help.
+    /// Wrong for every call alike (permissions, keys, a missing table, an answer that no API documents): stop and call
+    /// for help.
     Systemic,
     /// Wrong for this very call: no repeat helps.
     Refused,
@@ -155,11 +156,30 @@ fn classify(code: &str, status: u16) -> Class {
         | "OptInRequired"
         | "ResourceNotFoundException"
         | "UnrecognizedClientException" => Class::Systemic,
-        "InternalServerError" | "InternalFailure" | "ServiceUnavailable" | "TransactionConflictException" => {
-            Class::Transient
-        }
-        _ if status >= 500 || status == 429 => Class::Transient,
-        _ => Class::Refused,
+        "InternalServerError"
+        | "InternalFailure"
+        | "RequestAbortedException"
+        | "RequestTimeout"
+        | "RequestTimeoutException"
+        | "ServiceUnavailable"
+        | "TransactionCanceledException"
+        | "TransactionConflictException" => Class::Transient,
+        // Each by its name: what is refused is given up, and a proxy in the way refuses everything.
+        "ConditionalCheckFailedException"
+        | "ExecutionDoesNotExist"
+        | "ExpiredIteratorException"
+        | "InvalidArn"
+        | "InvalidOutput"
+        | "InvalidToken"
+        | "ItemCollectionSizeLimitExceededException"
+        | "ReceiptHandleIsInvalid"
+        | "SerializationException"
+        | "TaskDoesNotExist"
+        | "TaskTimedOut"
+        | "TrimmedDataAccessException"
+        | "ValidationException" => Class::Refused,
+        _ if status >= 500 || status == 429 || status == 408 => Class::Transient,
+        _ => Class::Systemic,
     }
 }
 
@@ -178,6 +198,12 @@ mod tests {
             ("ValidationException", 400, Class::Refused),
             ("InternalServerError", 500, Class::Transient),
             ("anything", 503, Class::Transient),
+            ("RequestTimeoutException", 408, Class::Transient),
+            ("InvalidToken", 400, Class::Refused),
+            ("InvalidOutput", 400, Class::Refused),
+            ("RequestExpired", 400, Class::Systemic),
+            ("unknown error", 403, Class::Systemic),
+            ("unknown error", 302, Class::Systemic),
         ] {
             assert_eq!(classify(code, status), class, "{code}");
         }
