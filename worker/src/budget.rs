@@ -5,20 +5,23 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
+use tokio::sync;
 use tokio::time::{Instant, sleep_until};
 
 /// One API's bucket. Holds up to a second's worth of calls.
 #[derive(Debug)]
 pub struct Budget {
     fleet_rate: f64,
+    /// Who waits stands here in order; only the first waits for time, so that whoever leaves leaves no gap.
+    queue: sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Live workers the rate is shared by.
+    /// Workers the rate is shared by.
     workers: u32,
-    /// When the bucket was last empty, shifted by each call taken: calls may go ahead of it by no more than now.
+    /// When the next call may be made. Further in the past, the more calls may follow at once.
     next: Instant,
 }
 
@@ -27,6 +30,7 @@ impl Budget {
     pub fn new(fleet_rate: u32) -> Budget {
         Budget {
             fleet_rate: f64::from(fleet_rate),
+            queue: sync::Mutex::default(),
             state: Mutex::new(State { workers: 1, next: Instant::now() }),
         }
     }
@@ -36,20 +40,31 @@ impl Budget {
         self.lock().workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
     }
 
-    /// Waits for this process's turn. Dropping the future gives nothing back: the next caller waits a little longer.
+    /// Waits for a turn, behind those who wait already.
     pub async fn take(&self) {
-        let turn = self.reserve();
-        sleep_until(turn).await;
+        let _first = self.queue.lock().await;
+        while let Err(turn) = self.take_if_due() {
+            sleep_until(turn).await;
+        }
     }
 
-    fn reserve(&self) -> Instant {
+    /// Takes a turn if there is one now and nobody waits for it.
+    pub fn try_take(&self) -> bool {
+        self.queue.try_lock().is_ok_and(|_first| self.take_if_due().is_ok())
+    }
+
+    /// Takes a call from the bucket, or tells when it holds one.
+    fn take_if_due(&self) -> Result<(), Instant> {
         let mut state = self.lock();
+        let now = Instant::now();
+        if state.next > now {
+            return Err(state.next);
+        }
         let interval = Duration::from_secs_f64(f64::from(state.workers) / self.fleet_rate);
         // An idle bucket fills for at most a second.
-        let earliest = Instant::now().checked_sub(Duration::from_secs(1)).unwrap_or_else(Instant::now);
-        let turn = state.next.max(earliest);
-        state.next = turn + interval;
-        turn
+        let earliest = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        state.next = state.next.max(earliest) + interval;
+        Ok(())
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -80,6 +95,18 @@ mod tests {
             shared >= Duration::from_millis(11_000) && shared <= Duration::from_millis(12_500),
             "{shared:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_the_queue_costs_the_others_nothing() {
+        let budget = Budget::new(1);
+        while budget.try_take() {}
+        let waiting = futures::future::join_all((0..100).map(|_| budget.take()));
+        assert!(tokio::time::timeout(Duration::from_millis(10), waiting).await.is_err());
+        let start = Instant::now();
+        budget.take().await;
+        assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
+        assert!(!budget.try_take(), "one call a second");
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,6 +2,9 @@
 //!
 //! Only codes leave this file: a message of Step Functions may quote the request, and the request holds the token.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use aws_sdk_sfn::Client;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -23,7 +26,7 @@ pub enum Answer {
     Refused(Fault),
     /// Nobody knows, or too fast: the same call again.
     Again(Fault),
-    /// Wrong for every callback alike: stop, keep what is stored, call for help.
+    /// Not this decision's fault, but its workflow's or everybody's: keep what is stored, call for help.
     Systemic(Fault),
 }
 
@@ -31,17 +34,24 @@ pub enum Answer {
 #[derive(Debug, Clone)]
 pub struct Callback {
     client: Client,
+    /// How many callbacks were accepted or found closed; clones share it.
+    answered: Arc<AtomicU64>,
 }
 
 impl Callback {
     /// Callbacks through `client`.
     pub fn new(client: Client) -> Callback {
-        Callback { client }
+        Callback { client, answered: Arc::default() }
+    }
+
+    /// How many callbacks Step Functions has taken so far: it moves while it takes others' though not this one.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
     }
 
     /// **C**: one attempt to deliver a decision that was read back from the table.
     pub async fn send(&self, token: &TaskToken, decision: &Decision) -> Answer {
-        match decision.outcome {
+        let answer = match decision.outcome {
             Outcome::Approved => answer(
                 "SendTaskSuccess",
                 self.client
@@ -61,7 +71,11 @@ impl Callback {
                     .send()
                     .await,
             ),
+        };
+        if matches!(answer, Answer::Accepted | Answer::Closed) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
         }
+        answer
     }
 
     /// Asks whether the token is still open, without closing it. It resets no timeout: the approval state has no

@@ -1,8 +1,8 @@
 //! Executions that ended without an answer: their undecided tasks expire within seconds.
 //!
 //! EventBridge puts `{"executionArn", "status"}` on a queue for each aborted, failed or timed-out execution. The event
-//! is proof that the workflow waits no longer. It never touches a decided task: a rejection makes its own execution
-//! FAILED before its delivery is recorded.
+//! is a reason to ask, not proof: since then the execution may have been redriven, and wait again. It never touches a
+//! decided task: a rejection makes its own execution FAILED before its delivery is recorded.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,8 +23,8 @@ use crate::task_table::TableError;
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;
-/// How often an event that finds no decided task is looked at: ingest may be slower than the event, and most executions that
-/// fail never had a task.
+/// How often an event is looked at that no delivered answer explains: ingest may be slower than the event, and most
+/// executions that fail never had a task.
 const LOOKS: i32 = 4;
 /// The longest one event may take; the queue's visibility timeout must be longer.
 const EVENT_TIME: Duration = Duration::from_secs(20);
@@ -103,14 +103,16 @@ impl ClosedExecutions {
             .and_then(|count| count.parse().ok())
             .unwrap_or(1);
         let guard = Guard::new(Validity::until(Instant::now() + EVENT_TIME), CancellationToken::new());
-        match self.close(&event, &guard).await {
-            Ok(0) if looks < LOOKS => {}
-            Ok(tasks) => {
+        let closed = timeout(EVENT_TIME, self.close(&event, &guard)).await;
+        match closed.unwrap_or_else(|_| Err("no time left".to_owned())) {
+            Ok(false) if looks < LOOKS => {}
+            Ok(is_explained) => {
                 info!(
                     workflow = event.execution_arn,
                     status = event.status,
-                    tasks,
-                    "a closed execution: {tasks} tasks"
+                    is_explained,
+                    "a closed execution: {}",
+                    event.status
                 );
                 self.delete(message).await;
             }
@@ -123,19 +125,20 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns how many it has that somebody decided. The others may be earlier
-    /// attempts of a state that was tried again: the last attempt's task may still be on its way.
-    async fn close(&self, event: &Closed, guard: &Guard) -> Result<usize, String> {
+    /// Ends the execution's undecided tasks; returns whether the answer to one explains its end. Any other may be the
+    /// earlier attempt of a state that was tried again: the last attempt's task may still be on its way.
+    async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
         let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
-        let mut found = 0;
+        let mut is_explained = false;
         for id in &ids {
             let Some(task) = self.pipeline.tasks.get(id).await.map_err(text)? else { continue };
             if task.status.is_final() && task.decision.is_none() {
                 continue;
             }
+            is_explained |= task.delivery == Some(Delivery::Delivered);
             let handled = match task.delivery {
-                None => self.pipeline.expire(&task, &event.status, guard).await,
-                Some(Delivery::Unverified) => self.pipeline.verify(&task, guard).await,
+                None => self.pipeline.expire_if_gone(&task, guard).await,
+                Some(Delivery::Unverified) => self.pipeline.verify_now(&task, guard).await,
                 // Its sender finds the token closed, and verifies.
                 Some(Delivery::Due) => Ok(Handled::OwnWrite),
                 Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) => {
@@ -144,13 +147,13 @@ impl ClosedExecutions {
             };
             match handled {
                 Ok(handled) => {
-                    found += usize::from(handled != Handled::Expired);
+                    is_explained |= handled == Handled::Delivered;
                     self.pipeline.metrics.swept(handled);
                 }
                 Err(Lost) => return Err("no time left".to_owned()),
             }
         }
-        Ok(found)
+        Ok(is_explained)
     }
 
     async fn delete(&self, message: &Message) {

@@ -20,7 +20,8 @@ use crate::task_table::{Settlement, Written};
 
 impl Pipeline {
     /// Sends a stored decision until Step Functions gives an answer to record. A decision that outlives the retries
-    /// stays due in its worklist.
+    /// stays due in its worklist; so does one that is denied while others are taken: permissions and keys belong to a
+    /// state machine, and one workflow's must not hold up the others.
     ///
     /// # Errors
     ///
@@ -31,7 +32,7 @@ impl Pipeline {
     /// When `task` holds no decision: only stored decisions are delivered.
     pub async fn deliver(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let decision = task.decision.as_ref().expect("only stored decisions are delivered");
-        let mut delays = retry::callback();
+        let (mut delays, mut denied_at) = (retry::callback(), None);
         loop {
             self.send_budget.take().await;
             if !guard.is_live() {
@@ -57,7 +58,14 @@ impl Pipeline {
                     }
                     None => return self.put_off(task, Worklist::Due, guard).await,
                 },
-                Answer::Systemic(fault) => self.systemic(task, Service::StepFunctions, &fault).await,
+                Answer::Systemic(fault) => {
+                    let answered = self.callback.answered();
+                    if denied_at.replace(answered).is_some_and(|before| before != answered) {
+                        error!(task.id = %task.id, error = %fault, "task {}: {fault}, and others are taken", task.id);
+                        return self.put_off(task, Worklist::Due, guard).await;
+                    }
+                    self.systemic(task, Service::StepFunctions, &fault).await;
+                }
             }
         }
     }
@@ -86,16 +94,29 @@ impl Pipeline {
         }
     }
 
-    /// The token is closed, and the answer never says by whom: record that, then ask the execution's history.
+    /// The token is closed, and the answer never says by whom: record that, then ask the execution's history, if it is
+    /// this one's turn now. In a storm of closed answers new decisions must not wait behind old questions.
     async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
         let write = || self.tasks.mark_unverified(&task.id, decision, next);
         match self.repeat(task, guard, write).await? {
-            Ok(Written::Now(unverified)) => self.verify(&unverified, guard).await,
+            Ok(Written::Now(unverified)) => self.verify_now(&unverified, guard).await,
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
             Err(refused) => self.keep_task(task, &format!("cannot be marked: {refused}"), guard).await,
         }
+    }
+
+    /// As [`Pipeline::verify`] if the budget has a turn now; otherwise the task stays in its worklist as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn verify_now(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if !self.history_budget.try_take() {
+            return Ok(Handled::Unverified);
+        }
+        self.ask_history(task, guard).await
     }
 
     /// Asks the execution's history whose answer closed an UNVERIFIED task's token; without a positive event, later
@@ -104,13 +125,14 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
-    ///
-    /// # Panics
-    ///
-    /// When `task` holds no decision: only delivered decisions are verified.
     pub async fn verify(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        let decision = task.decision.as_ref().expect("only delivered decisions are verified");
         self.history_budget.take().await;
+        self.ask_history(task, guard).await
+    }
+
+    /// With the first page paid for.
+    async fn ask_history(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let decision = task.decision.as_ref().expect("only decided tasks are unverified");
         if !guard.is_live() {
             return Err(Lost);
         }

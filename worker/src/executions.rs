@@ -130,8 +130,10 @@ impl Executions {
 #[derive(Debug, Default)]
 struct Seen {
     ours: bool,
-    /// The execution's own end: nothing can follow it, so an answer that is not before it never came.
+    /// The execution's own end: nothing follows it, so an answer that is not before it never came.
     end: bool,
+    /// The execution was redriven: the ends before that were not the last.
+    is_redriven: bool,
     /// Ends of callback states, with the event each follows.
     task_ends: Vec<i64>,
     /// (event, the event it follows) of starts and submissions between a schedule and its end.
@@ -168,7 +170,8 @@ impl Seen {
             HistoryEventType::ExecutionAborted
             | HistoryEventType::ExecutionFailed
             | HistoryEventType::ExecutionSucceeded
-            | HistoryEventType::ExecutionTimedOut => self.end = true,
+            | HistoryEventType::ExecutionTimedOut => self.end |= !self.is_redriven,
+            HistoryEventType::ExecutionRedriven => self.is_redriven = true,
             _ => {}
         }
     }

@@ -13,7 +13,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
+use statemachine::worklist::{ASK_AGAIN_SECONDS, Worklist};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -24,7 +24,7 @@ use crate::pipeline::{Lost, Pipeline};
 use crate::retry;
 use crate::task_table::TableError;
 
-/// Tasks of one bucket that are worked on side by side.
+/// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;
 
 /// Walks worklists.
@@ -36,7 +36,7 @@ pub struct Sweeper {
     pub every: Duration,
 }
 
-/// A bucket's tasks in work. One that takes long takes one place, and holds up neither the others nor the next walk.
+/// A list's tasks in work. One that takes long takes one place, and holds up neither the others nor the next walk.
 #[derive(Default)]
 struct Hands {
     ids: HashSet<TaskId>,
@@ -50,15 +50,29 @@ impl Sweeper {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn run(&self, bucket: u8, guard: &Guard, drain: CancellationToken) -> Result<(), Lost> {
+        // Each list by itself: questions are few a second, and decisions must not wait behind them.
+        let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain));
+        tokio::select! {
+            biased;
+            () = guard.lost() => Err(Lost),
+            ended = futures::future::try_join_all(lists) => ended.map(drop),
+        }
+    }
+
+    async fn run_list(
+        &self,
+        list: Worklist,
+        bucket: u8,
+        guard: &Guard,
+        drain: &CancellationToken,
+    ) -> Result<(), Lost> {
         let mut hands = Hands::default();
         while !drain.is_cancelled() {
-            for list in Worklist::ALL {
-                if let Err(error) = self.walk(list, bucket, guard, &drain, &mut hands).await? {
-                    let list = list.key(bucket);
-                    warn!(list, error = %error, "worklist {list}: {error}; walked again later");
-                }
+            if let Err(error) = self.walk(list, bucket, guard, drain, &mut hands).await? {
+                let list = list.key(bucket);
+                warn!(list, error = %error, "worklist {list}: {error}; walked again later");
             }
-            self.rest(guard, &drain, &mut hands).await?;
+            self.rest(drain, &mut hands).await?;
         }
         while !hands.work.is_empty() {
             self.finish_one(&mut hands).await?;
@@ -93,6 +107,9 @@ impl Sweeper {
                 while hands.work.len() >= SIDE_BY_SIDE {
                     self.finish_one(hands).await?;
                 }
+                if drain.is_cancelled() {
+                    return Ok(Ok(()));
+                }
                 if hands.ids.insert(id.clone()) {
                     let (sweeper, guard) = (self.clone(), guard.clone());
                     hands.work.push(Box::pin(async move {
@@ -109,13 +126,12 @@ impl Sweeper {
     }
 
     /// Goes on with what is in work until the next walk is due.
-    async fn rest(&self, guard: &Guard, drain: &CancellationToken, hands: &mut Hands) -> Result<(), Lost> {
+    async fn rest(&self, drain: &CancellationToken, hands: &mut Hands) -> Result<(), Lost> {
         let next_walk = Instant::now() + self.every;
         loop {
             tokio::select! {
-                // A lost lease needs no end; a drain begins no walk.
+                // A drain begins no walk.
                 biased;
-                () = guard.lost() => return Err(Lost),
                 () = drain.cancelled() => return Ok(()),
                 finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
                 () = sleep_until(next_walk) => return Ok(()),
@@ -177,7 +193,7 @@ impl Sweeper {
     async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
         let later = match task.deadline {
             Some(_) => retry::put_off_seconds(task.attempts),
-            None => ASK_AFTER_SECONDS,
+            None => ASK_AGAIN_SECONDS,
         };
         match self.pipeline.expire_if_gone(task, guard).await? {
             Handled::PutOff => self.pipeline.put_off_for(task, list, later, guard).await,
