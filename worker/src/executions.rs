@@ -200,3 +200,43 @@ impl Seen {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use statemachine::decision::{DecidedBy, Outcome};
+
+    use super::*;
+
+    fn proof(newest_first: &[HistoryEventType]) -> Proof {
+        let token = TaskToken::new("a token".to_owned()).unwrap();
+        let decision = Decision {
+            id: "01K0".to_owned(),
+            outcome: Outcome::Approved,
+            code: String::new(),
+            reason: String::new(),
+            rule: None,
+            ruleset: None,
+            decided_by: DecidedBy::Rule,
+            decided_at: String::new(),
+            payload: "{}".to_owned(),
+        };
+        let mut seen = Seen::default();
+        for kind in newest_first {
+            let event = HistoryEvent::builder()
+                .r#type(kind.clone())
+                .timestamp(aws_smithy_types::DateTime::from_secs(0))
+                .id(1)
+                .build();
+            seen.note(&event.unwrap(), &token, &decision);
+        }
+        seen.conclude()
+    }
+
+    #[test]
+    fn an_end_is_the_last_unless_the_execution_was_redriven() {
+        use HistoryEventType::{ExecutionFailed, ExecutionRedriven, ExecutionStarted};
+        assert_eq!(proof(&[ExecutionFailed, ExecutionStarted]), Proof::Other);
+        assert_eq!(proof(&[ExecutionRedriven, ExecutionFailed, ExecutionStarted]), Proof::None);
+        assert_eq!(proof(&[ExecutionFailed, ExecutionRedriven, ExecutionFailed]), Proof::Other);
+    }
+}

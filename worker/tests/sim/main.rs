@@ -17,6 +17,7 @@ mod process;
 mod run;
 mod scene;
 mod stage;
+mod storms;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -65,11 +65,15 @@ impl Tasks {
         self.by_id.iter().filter(|(_, seen)| !seen.has_outcome).map(|(id, _)| id.as_str())
     }
 
+    /// Every task that is in the table.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &Task> {
+        self.by_id.values().filter_map(|seen| seen.now.as_ref())
+    }
+
     /// The tasks that nobody decided yet.
     pub(crate) fn undecided(&self) -> Vec<Task> {
-        let tasks = self.by_id.values().filter_map(|seen| seen.now.as_ref());
         let is_open = |task: &&Task| task.decision.is_none() && !task.status.is_final();
-        tasks.filter(is_open).cloned().collect()
+        self.all().filter(is_open).cloned().collect()
     }
 
     /// An item of the tasks table was written.

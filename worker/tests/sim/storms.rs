@@ -1,0 +1,73 @@
+//! What befalls many tasks of one kind at once stands in no other's way.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use ops::model::{Fault, Matcher, Options, Rule, Service};
+use statemachine::status::{Delivery, Status};
+use statemachine::worklist::Worklist;
+
+use crate::run::Sim;
+use crate::stage::{BY_STREAM_MS, Stage, replay};
+
+const VICTIMS: usize = 4;
+
+fn all_are_seen(sim: &Sim) -> bool {
+    sim.watch.state().tasks.undecided().iter().all(|task| task.status != Status::Pending)
+}
+
+/// The first workflows that are answered are denied from then on: permissions and keys belong to a state machine.
+#[test]
+fn a_denied_workflow_holds_up_no_other() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.start_worker();
+        let denied = Arc::new(Mutex::new(BTreeSet::new()));
+        let known = Arc::clone(&denied);
+        let callbacks = Matcher::service(Service::StepFunctions).when(move |call| {
+            let Some(token) = call.text("taskToken") else { return false };
+            let mut known = known.lock().expect("no holder panics");
+            known.contains(token) || (known.len() < VICTIMS && known.insert(token.to_owned()))
+        });
+        let rule = Rule::new(callbacks, Fault::Refused(Service::StepFunctions.access_denied()));
+        let rule = stage.sim.world.inject(rule);
+        for _ in 0..10 {
+            stage.store(4).await?;
+            stage.sim.pass(2_000).await?;
+        }
+        let waiting = {
+            let state = stage.sim.watch.state();
+            let due = state.tasks.all().filter(|task| task.delivery == Some(Delivery::Due)).cloned();
+            due.collect::<Vec<_>>()
+        };
+        assert_eq!(waiting.len(), VICTIMS, "the others are answered");
+        for task in &waiting {
+            assert!(task.attempts > 0, "{:?}: put off, not held", task.id);
+            assert_eq!(task.list.as_deref(), Some(&*Worklist::Due.key_of(&task.id)));
+        }
+        stage.sim.world.end(rule);
+        stage.end().await
+    });
+}
+
+/// Many answers come too late at once, and history may be asked once a second.
+#[test]
+fn a_storm_of_closed_answers_stops_no_new_decision() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.config.budgets.execution_history = 1;
+        stage.sim.config.worker.in_flight_records = 40;
+        stage.sim.config.queues.closed_executions = None;
+        stage.store(120).await?;
+        for execution in stage.sim.world.executions() {
+            stage.sim.world.stop(&execution.arn);
+        }
+        stage.sim.start_worker();
+        stage.until(BY_STREAM_MS, "decided by the stream", all_are_seen).await?;
+        stage.store(8).await?;
+        stage.until(BY_STREAM_MS, "decided in the storm", all_are_seen).await?;
+        let is_open = |task: &statemachine::task::Task| task.delivery == Some(Delivery::Unverified);
+        assert!(stage.sim.watch.state().tasks.all().any(is_open), "the storm goes on");
+        stage.end().await
+    });
+}
