@@ -53,7 +53,7 @@ impl Pipeline {
     /// [`Lost`] when the lease ends first.
     pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let mut attempts = Attempts::begin(self.tasks.answered());
-        let mut paid = None;
+        let (mut paid, mut sent) = (None, Vec::new());
         loop {
             if !guard.is_live() {
                 return Err(Lost);
@@ -99,8 +99,9 @@ impl Pipeline {
                 }
                 Attempt::Decide(mine, kept) => {
                     self.recent.note(&task.id);
+                    sent.push(mine.id.clone());
                     match self.tasks.decide(&task.id, &mine, kept.notes(), self.clock.now()).await {
-                        Ok(written) => return self.after_decision(task, &mine, written, guard).await,
+                        Ok(written) => return self.after_decision(task, &sent, written, guard).await,
                         Err(error) => {
                             let next = attempts.item_failed(&error, self.tasks.answered());
                             (error, Service::Table, next)
@@ -155,24 +156,16 @@ impl Pipeline {
     async fn after_decision(
         &self,
         task: &Task,
-        mine: &Decision,
+        sent: &[String],
         written: Written,
         guard: &Guard,
     ) -> Result<Handled, Lost> {
-        match written {
-            Written::Now(stored) => {
-                self.metrics.decided(mine);
-                self.deliver(&stored, guard).await
-            }
-            Written::Otherwise(stored) => {
-                // An earlier attempt of this very write may have been applied, its answer lost.
-                if stored.decision.as_ref().is_some_and(|decision| decision.id == mine.id) {
-                    self.metrics.decided(mine);
-                }
-                self.finish_stored(&stored, guard).await
-            }
-            Written::Gone => Ok(gone(task)),
+        let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
+        // One that was not written now may still be an earlier attempt's, whose answer was lost.
+        if let Some(decision) = stored.decision.as_ref().filter(|decision| sent.contains(&decision.id)) {
+            self.metrics.decided(decision);
         }
+        self.finish_stored(&stored, guard).await
     }
 
     /// Leaves a task to a person because of a fault of the worker's own.
@@ -206,7 +199,13 @@ impl Pipeline {
     ) -> Result<Handled, Lost> {
         let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
         match self.repeat(task, guard, write).await? {
-            Ok(Written::Now(_)) => {
+            Ok(Written::Otherwise(stored))
+                if stored.escalation.as_ref() != Some(escalation) || stored.decision.is_some() =>
+            {
+                self.finish_stored(&stored, guard).await
+            }
+            // Now, or by an earlier attempt whose answer was lost.
+            Ok(Written::Now(_) | Written::Otherwise(_)) => {
                 self.metrics.escalated(cause);
                 info!(
                     task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
@@ -216,7 +215,6 @@ impl Pipeline {
                 );
                 Ok(Handled::Escalated)
             }
-            Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
             Ok(Written::Gone) => Ok(gone(task)),
             Err(refused) => {
                 let Escalation { code, reason, .. } = escalation;
