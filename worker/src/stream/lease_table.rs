@@ -151,7 +151,8 @@ impl LeaseTable {
     pub async fn checkpoint(&self, held: &mut Held, position: &SequenceNumber) -> Result<(), LeaseError> {
         let set = "SET #position = :position, #counter = :next";
         let extra = [(":position", text(&position.0))];
-        self.fenced(held, set, extra).await?;
+        let is_stored = |lease: &Lease| matches!(&lease.position, Position::After(at) if at == position);
+        self.fenced(held, set, extra, is_stored).await?;
         held.position = Position::After(position.clone());
         Ok(())
     }
@@ -162,12 +163,13 @@ impl LeaseTable {
     ///
     /// [`LeaseError::Lost`] when it is no longer held.
     pub async fn release(&self, held: &mut Held, target: Option<&str>) -> Result<(), LeaseError> {
+        let is_free = |lease: &Lease| lease.owner.is_none();
         match target {
             Some(target) => {
                 let set = "SET #target = :target, #counter = :next REMOVE #owner";
-                self.fenced(held, set, [(":target", text(target))]).await
+                self.fenced(held, set, [(":target", text(target))], is_free).await
             }
-            None => self.fenced(held, "SET #counter = :next REMOVE #owner", []).await,
+            None => self.fenced(held, "SET #counter = :next REMOVE #owner", [], is_free).await,
         }
     }
 
@@ -205,26 +207,33 @@ impl LeaseTable {
         Ok(())
     }
 
+    /// A holder's write. `is_this` tells whether a lease is as this write leaves it.
     async fn fenced<const N: usize>(
         &self,
         held: &mut Held,
         set: &str,
         extra: [(&'static str, AttributeValue); N],
+        is_this: impl Fn(&Lease) -> bool,
     ) -> Result<(), LeaseError> {
-        let values = fence_values(held, extra);
-        let next = held.counter + 1;
-        match self.update(&held.subject, set, FENCE, values).await? {
-            Applied::Now => {}
-            // The counter moves only under this fence, so at the next value it is this very write. A release has no
-            // owner to compare.
-            Applied::Otherwise(Some(lease))
-                if lease.epoch == held.epoch
-                    && lease.counter == next
-                    && lease.owner.as_ref().is_none_or(|owner| *owner == held.me) => {}
-            Applied::Otherwise(_) => return Err(LeaseError::Lost),
+        loop {
+            let values = fence_values(held, extra.clone());
+            let next = held.counter + 1;
+            let stored = match self.update(&held.subject, set, FENCE, values).await? {
+                Applied::Now => None,
+                // The counter moves only under this fence: at the next value it is this holder's last write, this one
+                // or one before it whose answer was lost.
+                Applied::Otherwise(Some(lease)) if lease.epoch == held.epoch && lease.counter == next => {
+                    Some(lease)
+                }
+                Applied::Otherwise(_) => return Err(LeaseError::Lost),
+            };
+            held.counter = next;
+            match stored {
+                Some(lease) if !is_this(&lease) && lease.owner.as_ref() == Some(&held.me) => {}
+                Some(lease) if !is_this(&lease) => return Err(LeaseError::Lost),
+                Some(_) | None => return Ok(()),
+            }
         }
-        held.counter = next;
-        Ok(())
     }
 
     fn transact_update(

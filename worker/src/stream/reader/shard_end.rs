@@ -18,7 +18,12 @@ const CHILD_PAUSE: Duration = Duration::from_millis(100);
 impl Reader {
     /// The shard is read and settled to its end: find its children, then write both in one transaction.
     pub(super) async fn end(&mut self) -> Ended {
-        let children = self.children().await;
+        let children = match self.children().await {
+            Some(children) => children,
+            // Whoever reads on finds the end again, and asks for the children.
+            None if self.drain.is_cancelled() => return self.drained().await,
+            None => vec![],
+        };
         let mut pause = CHILD_PAUSE;
         loop {
             if !self.guard.is_live() {
@@ -34,13 +39,14 @@ impl Reader {
         }
     }
 
-    async fn children(&mut self) -> Vec<Listed> {
+    /// The children of the ended shard; none while they are not seen.
+    async fn children(&mut self) -> Option<Vec<Listed>> {
         let mut pause = CHILD_PAUSE;
         for _ in 0..CHILD_ATTEMPTS {
             match self.parts.discovery.children(&self.stream, &self.shard).await {
-                Ok(children) if !children.is_empty() => return children,
+                Ok(children) if !children.is_empty() => return Some(children),
                 Ok(_) => {}
-                Err(fault) if fault.code == "ResourceNotFoundException" => return vec![],
+                Err(fault) if fault.code == "ResourceNotFoundException" => break,
                 Err(fault) => self.failed(&fault),
             }
             if timeout(pause, self.drain.cancelled()).await.is_ok() || !self.guard.is_live() {
@@ -49,6 +55,6 @@ impl Reader {
             pause = (pause * 2).min(IDLE_POLL);
         }
         warn!(shard = self.shard, "shard {}: no children seen; the next full listing finds them", self.shard);
-        vec![]
+        None
     }
 }
