@@ -4,15 +4,15 @@
 //! everything. Only the checkpoint has an order, and it moves over settled records without a gap.
 
 mod gap;
+mod health;
 mod pace;
 mod shard_end;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
-use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -20,16 +20,16 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::{Class, Fault};
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
-use crate::metrics::{Handled, Service};
+use crate::metrics::Handled;
 use crate::pipeline::Pipeline;
 use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
 use crate::stream::lease_table::{Held, LeaseError, LeaseTable};
 use crate::stream::limits::{Limits, Share};
+use crate::stream::reader::health::Health;
 use crate::stream::reader::pace::Pace;
 use crate::stream::tail::{Polled, Tail};
 
@@ -72,8 +72,7 @@ pub struct Reader {
     held: Held,
     guard: Guard,
     drain: CancellationToken,
-    /// Age of the newest record read, in seconds.
-    lag: Arc<AtomicI64>,
+    health: Health,
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
@@ -121,7 +120,7 @@ impl Reader {
             held,
             guard,
             drain,
-            lag,
+            health: Health::new(lag),
             stream,
             shard,
             checkpoint: Checkpoint::default(),
@@ -225,7 +224,7 @@ impl Reader {
         };
         self.not_found_since = None;
         pace.got(records.len(), granted);
-        self.note_lag(&records);
+        self.health.read(&records, self.parts.pipeline.clock.now().as_second());
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record without a sequence number", self.shard);
@@ -243,29 +242,6 @@ impl Reader {
             }));
         }
         next
-    }
-
-    fn note_lag(&self, records: &[Record]) {
-        let newest = records
-            .iter()
-            .filter_map(|record| record.dynamodb()?.approximate_creation_date_time())
-            .map(aws_smithy_types::DateTime::secs)
-            .max();
-        let age = newest.map_or(0, |newest| self.parts.pipeline.clock.now().as_second() - newest);
-        self.lag.store(age.max(0), Ordering::Relaxed);
-    }
-
-    fn failed(&self, fault: &Fault) {
-        let shard = &self.shard;
-        match fault.class {
-            Class::Systemic | Class::Refused => {
-                self.parts.pipeline.metrics.systemic_fault(Service::Stream);
-                error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
-            }
-            Class::Throttled | Class::Transient => {
-                warn!(shard, error = %fault, "shard {shard}: {fault}; again")
-            }
-        }
     }
 
     /// Starts to write the checkpoint if it moved and no write is under way.
