@@ -116,6 +116,8 @@ impl Coordinator {
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
+            // The peers' new lister may be at work: the budget of the listings is for one.
+            self.list_streams(false);
             // All is given up, so nothing is stuck: the heart may beat again.
             self.looked();
             return;
