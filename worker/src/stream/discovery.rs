@@ -63,6 +63,15 @@ impl Discovery {
         Ok(answer.table().and_then(|table| table.latest_stream_arn()).map(str::to_owned))
     }
 
+    /// The table's latest stream is `stream`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the table does not answer.
+    pub async fn is_latest(&self, stream: &str) -> Result<bool, Fault> {
+        Ok(self.latest_stream().await?.as_deref() == Some(stream))
+    }
+
     /// Every shard of a stream, all pages, for a reader whose shard is not known.
     ///
     /// # Errors
