@@ -72,6 +72,8 @@ impl Coordinator {
     pub async fn run(self, leave: CancellationToken) {
         let mut hands = Hands::default();
         let mut next = Instant::now();
+        // Not the same as `leaving`: the request may come while a round runs, between the loop's top and its bottom.
+        let mut left = false;
         loop {
             let leaving = leave.is_cancelled();
             if leaving && hands.work.is_empty() {
@@ -89,7 +91,10 @@ impl Coordinator {
                         hands.work.retain(|_, local| local.run != panicked.id());
                     }
                 },
-                () = leave.cancelled(), if !leaving => self.leave(&mut hands).await,
+                () = leave.cancelled(), if !left => {
+                    left = true;
+                    self.leave(&mut hands).await;
+                }
                 () = self.made.notified() => self.round(&mut hands, leaving).await,
                 () = sleep_until(next) => {
                     self.round(&mut hands, leaving).await;
@@ -101,6 +106,7 @@ impl Coordinator {
 
     async fn leave(&self, hands: &mut Hands) {
         info!("leaving: {} leases to give up", hands.work.len());
+        self.list_streams(false);
         self.round(hands, true).await;
         // What no plan covers (the table did not answer) drains as well.
         hands.work.values().for_each(|local| local.drain.cancel());
@@ -110,6 +116,8 @@ impl Coordinator {
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
+            // The peers' new lister may be at work: the budget of the listings is for one.
+            self.list_streams(false);
             // All is given up, so nothing is stuck: the heart may beat again.
             self.looked();
             return;
@@ -197,7 +205,7 @@ impl Coordinator {
     /// The live worker with the smallest name lists the streams and clears away what the dead left.
     async fn lead(&self, hands: &Hands, live: &[String], now: Instant) {
         let is_me = live.first() == Some(&self.me);
-        self.is_discoverer.send_if_modified(|was_me| std::mem::replace(was_me, is_me) != is_me);
+        self.list_streams(is_me);
         if is_me {
             for worker in hands.fleet.dead(self.lease * DEAD_LEASES, now) {
                 if let Err(fault) = self.parts.control.remove_heartbeat(&worker).await {
@@ -207,9 +215,14 @@ impl Coordinator {
         }
     }
 
+    /// Whether this worker lists the streams from now on.
+    fn list_streams(&self, is_me: bool) {
+        self.is_discoverer.send_if_modified(|was_me| std::mem::replace(was_me, is_me) != is_me);
+    }
+
     fn share_budgets(&self, workers: usize) {
         let pipeline = &self.parts.pipeline;
-        let describe_stream = &*self.parts.discovery.children;
+        let describe_stream = &*self.parts.discovery.of_readers;
         let [send, describe, history] =
             [&pipeline.send_budget, &pipeline.describe_budget, &pipeline.history_budget];
         for budget in [send, describe, history, describe_stream] {

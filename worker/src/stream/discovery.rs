@@ -1,4 +1,4 @@
-//! Which streams the table has, and which shards a stream has: always every page, never a part.
+//! Which streams the table has, and which shards a stream has: every page, or said to be a part.
 
 use std::sync::Arc;
 
@@ -18,8 +18,9 @@ pub struct Discovery {
     table: String,
     /// Half of the calls of `DescribeStream`, for whole listings: one worker makes them.
     listing: Arc<Budget>,
-    /// The other half, for the children of shards that end: shared by all workers.
-    pub(crate) children: Arc<Budget>,
+    /// The other half, for what readers ask (the children of shards that end, shards that reads do not know): shared by
+    /// all workers.
+    pub(crate) of_readers: Arc<Budget>,
 }
 
 /// A listing of one stream.
@@ -47,8 +48,8 @@ impl Discovery {
     /// Of the streams of `table`, by at most `rate` calls of `DescribeStream` a second over the fleet.
     pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, rate: u32) -> Discovery {
         let half = (rate / 2).max(1);
-        let (listing, children) = (Arc::new(Budget::new(half)), Arc::new(Budget::new(half)));
-        Discovery { dynamodb, streams, table: table.to_owned(), listing, children }
+        let (listing, of_readers) = (Arc::new(Budget::new(half)), Arc::new(Budget::new(half)));
+        Discovery { dynamodb, streams, table: table.to_owned(), listing, of_readers }
     }
 
     /// The ARN of the table's latest stream; none while it has none.
@@ -62,18 +63,28 @@ impl Discovery {
         Ok(answer.table().and_then(|table| table.latest_stream_arn()).map(str::to_owned))
     }
 
-    /// Every shard of a stream, all pages.
+    /// The table's latest stream is `stream`.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the table does not answer.
+    pub async fn is_latest(&self, stream: &str) -> Result<bool, Fault> {
+        Ok(self.latest_stream().await?.as_deref() == Some(stream))
+    }
+
+    /// Every shard of a stream, all pages, for a reader whose shard is not known.
     ///
     /// # Errors
     ///
     /// [`Fault`] when a page is not answered; a part is never returned.
     pub async fn list(&self, stream: &str) -> Result<Listing, Fault> {
-        self.pages(stream, None).await.whole()
+        self.pages(stream, None, &self.of_readers).await.whole()
     }
 
-    /// The shards of a stream as far as its pages are answered: one page that fails must not hide the others.
+    /// The shards of a stream as far as its pages are answered: one page that fails must not hide the others. For the
+    /// one worker that lists.
     pub async fn list_what_is_there(&self, stream: &str) -> Listing {
-        self.pages(stream, None).await
+        self.pages(stream, None, &self.listing).await
     }
 
     /// The children of a shard that ended; none while the roll is not visible yet, or the stream is disabled.
@@ -83,15 +94,16 @@ impl Discovery {
     /// [`Fault`] when a page is not answered.
     pub async fn children(&self, stream: &str, shard: &str) -> Result<Vec<Listed>, Fault> {
         let filter = ShardFilter::builder().r#type(ShardFilterType::ChildShards).shard_id(shard).build();
-        let listing = self.pages(stream, Some(filter)).await.whole()?;
+        let listing = self.pages(stream, Some(filter), &self.of_readers).await.whole()?;
         // An old emulator ignores the filter.
         Ok(listing.shards.into_iter().filter(|child| child.parent.as_deref() == Some(shard)).collect())
     }
 
-    async fn pages(&self, stream: &str, filter: Option<ShardFilter>) -> Listing {
+    async fn pages(&self, stream: &str, filter: Option<ShardFilter>, budget: &Budget) -> Listing {
         let mut listing = Listing { shards: vec![], is_disabled: false, lacks: None };
         let mut start = None;
         loop {
+            budget.take().await;
             match self.page(stream, filter.clone(), start.clone(), &mut listing).await {
                 Ok(None) => return listing,
                 // A page that repeats its own key would go on for ever.
@@ -116,8 +128,6 @@ impl Discovery {
         start: Option<String>,
         listing: &mut Listing,
     ) -> Result<Option<String>, Fault> {
-        let budget = if filter.is_none() { &self.listing } else { &self.children };
-        budget.take().await;
         let request = self
             .streams
             .describe_stream()

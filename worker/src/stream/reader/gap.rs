@@ -5,14 +5,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tracing::error;
 
-use crate::aws::Class;
+use crate::aws::{Class, Fault};
 use crate::stream::checkpoint::SequenceNumber;
 use crate::stream::reader::pace::Pace;
 use crate::stream::reader::{Next, Reader};
 use crate::stream::tail::{Tail, Unreadable};
 
-/// How long a shard that listings show and reads do not know is asked for again: listings may show the dead.
-const LISTED_BUT_UNKNOWN: Duration = Duration::from_secs(60);
+/// How long reads must not know a shard before it counts as gone: listings may show the dead and lack the living.
+const UNKNOWN: Duration = Duration::from_secs(60);
 
 impl Reader {
     /// A stretch of the shard cannot be read. Never silent: a gap record and a metric, then what is left.
@@ -25,29 +25,24 @@ impl Reader {
     ) -> Next {
         let cause = match cause {
             Unreadable::Trimmed => "trimmed",
-            Unreadable::NotFound => {
-                // Also answered right after a listing, or for a stream that is just not seen yet: ask first.
-                match self.parts.discovery.list(&self.stream).await {
-                    // An empty listing of a stream that had shards is a fault, not a fact.
-                    Ok(listing)
-                        if (listing.shards.is_empty()
-                            || listing.shards.iter().any(|listed| listed.shard == self.shard))
-                            && self.not_found_since.get_or_insert_with(Instant::now).elapsed()
-                                < LISTED_BUT_UNKNOWN =>
-                    {
-                        pace.failed(Class::Transient);
-                        return Next::Poll;
-                    }
-                    Ok(_) => "shard gone",
-                    Err(fault) if fault.code == "ResourceNotFoundException" => "stream gone",
-                    Err(fault) => {
-                        self.failed(&fault);
-                        pace.failed(fault.class);
-                        return Next::Poll;
-                    }
+            Unreadable::NotFound => match self.gone().await {
+                Ok(Some(cause)) => cause,
+                Ok(None) => {
+                    pace.failed(Class::Transient);
+                    return Next::Poll;
                 }
-            }
+                Err(fault) => {
+                    self.failed(&fault);
+                    pace.failed(fault.class);
+                    return Next::Poll;
+                }
+            },
         };
+        if !self.guard.is_live() {
+            // The gap is the next holder's to note.
+            pace.failed(Class::Transient);
+            return Next::Poll;
+        }
         let after_text = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
         let (control, now) = (&self.parts.control, self.parts.pipeline.clock.now());
         if let Err(fault) = control.note_gap(&self.stream, &self.shard, &after_text, cause, now).await {
@@ -66,8 +61,28 @@ impl Reader {
         );
         if cause == "trimmed" {
             tail.restart_at_horizon();
+            // A service that calls the horizon trimmed too must not fill the table with gap records.
+            pace.failed(Class::Transient);
             return Next::Poll;
         }
         Next::End
+    }
+
+    /// Asks what became of a shard that reads do not know: they answer so right after a roll too, and for a stream that
+    /// is just not seen. Says what is gone once that is proven, none while it may come back.
+    async fn gone(&mut self) -> Result<Option<&'static str>, Fault> {
+        let since = *self.not_found_since.get_or_insert_with(Instant::now);
+        let discovery = &self.parts.discovery;
+        let cause = match discovery.list(&self.stream).await {
+            Ok(listing) if !listing.shards.is_empty() => "shard gone",
+            // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
+            // while the table still calls it its own.
+            Ok(_) if discovery.is_latest(&self.stream).await? => return Ok(None),
+            Ok(_) => "shard gone",
+            Err(fault) if fault.code != "ResourceNotFoundException" => return Err(fault),
+            Err(_) if discovery.is_latest(&self.stream).await? => return Ok(None),
+            Err(_) => "stream gone",
+        };
+        Ok((since.elapsed() >= UNKNOWN).then_some(cause))
     }
 }
