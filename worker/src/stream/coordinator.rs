@@ -109,10 +109,14 @@ impl Coordinator {
         self.list_streams(false);
         self.round(hands, true).await;
         // What no plan covers (the table did not answer) drains as well.
-        hands.work.values().for_each(|local| local.drain.cancel());
+        hands.work.values_mut().for_each(Local::drain);
     }
 
     async fn round(&self, hands: &mut Hands, leaving: bool) {
+        for (subject, local) in hands.work.iter().filter(|(_, local)| local.is_overdue()) {
+            warn!("lease {}: what is in work does not end, it is left to the next holder", subject.key());
+            local.lost.cancel();
+        }
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
@@ -180,21 +184,33 @@ impl Coordinator {
         }
         let ready = ready(leases);
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
-        let mut takes = vec![];
+        let (mut takes, mut idle) = (vec![], vec![]);
         for action in plan(view) {
             match action {
                 Action::Take(subject) => takes.push(subject),
-                Action::Release(subject, target) => {
-                    if let Some(local) = hands.work.get_mut(&subject) {
+                Action::Release(subject, target) => match hands.work.get_mut(&subject) {
+                    Some(local) => {
                         local.target = target;
-                        local.drain.cancel();
+                        local.drain();
                     }
-                }
+                    None => idle.push((subject, target)),
+                },
             }
         }
-        // Leases of this process that it does not work on: a release that failed, a reader that ended by itself.
-        let idle = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me) && !leaving);
-        takes.extend(idle.map(|lease| lease.subject.clone()));
+        // Leases of this process that it does not work on (a release that failed, work that was dropped or ended by
+        // itself) are given to whom the plan says, and else taken anew.
+        let mine = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me));
+        let (mut releases, mut again) = (vec![], vec![]);
+        for lease in mine {
+            match idle.iter().find(|(subject, _)| *subject == lease.subject) {
+                Some((_, target)) => releases.push(((*lease).clone(), target.clone())),
+                None => again.push(lease.subject.clone()),
+            }
+        }
+        self.release_idle(releases).await;
+        if !leaving {
+            takes.extend(again);
+        }
         let seen = ready
             .iter()
             .filter(|lease| takes.contains(&lease.subject) && !hands.work.contains_key(&lease.subject));
