@@ -22,7 +22,7 @@ use crate::guard::Validity;
 use crate::metrics::Service;
 use crate::stream::fleet::Fleet;
 use crate::stream::lease::{Action, Lease, Subject, View, plan};
-use crate::stream::lineage::ready;
+use crate::stream::lineage::{childless, ready};
 use crate::stream::reader::{Ended, Parts};
 use crate::sweeper::Sweeper;
 
@@ -63,6 +63,8 @@ struct Hands {
     work: BTreeMap<Subject, Local>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
+    /// Ended shards without known children, each with how many looks have shown it so.
+    childless: BTreeMap<Subject, u32>,
     /// Another worker gives its leases up.
     peer_leaves: bool,
 }
@@ -172,6 +174,7 @@ impl Coordinator {
         // Who leaves still works.
         self.share_budgets(alive.len());
         self.lead(hands, &live, now).await;
+        self.seek_children(hands, leases);
         for (subject, local) in &hands.work {
             let row = leases.iter().find(|lease| lease.subject == *subject);
             if local.is_gone(row, &self.me, self.lease) {
@@ -229,6 +232,19 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// Wakes the discoverer, if this worker is it, for a shard that ended without visible children, whoever read it: once
+    /// for each. At the second look, because the first may show the shard's end before its children.
+    fn seek_children(&self, hands: &mut Hands, leases: &[Lease]) {
+        let looks = |subject| hands.childless.get(subject).map_or(1, |looks: &u32| looks.saturating_add(1));
+        let now: BTreeMap<Subject, u32> =
+            childless(leases).into_iter().map(|subject| (subject.clone(), looks(subject))).collect();
+        // Who becomes the discoverer lists at once anyway.
+        if *self.is_discoverer.borrow() && now.values().any(|looks| *looks == 2) {
+            self.discover.notify_one();
+        }
+        hands.childless = now;
     }
 
     /// Whether this worker lists the streams from now on.

@@ -115,10 +115,8 @@ impl Coordinator {
     pub(super) async fn ended(&self, hands: &mut Hands, subject: Subject, ended: Ended) {
         let local = hands.work.remove(&subject);
         match ended {
-            Ended::Shard => {
-                self.discover.notify_one();
-                self.made.notify_one();
-            }
+            // Its children may be read now.
+            Ended::Shard => self.made.notify_one(),
             Ended::Drained(held) => {
                 let target = local.and_then(|local| local.target);
                 self.release(held, target.as_deref()).await;
