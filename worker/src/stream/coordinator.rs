@@ -22,7 +22,7 @@ use crate::guard::Validity;
 use crate::metrics::Service;
 use crate::stream::fleet::Fleet;
 use crate::stream::lease::{Action, Lease, Subject, View, plan};
-use crate::stream::lineage::ready;
+use crate::stream::lineage::{childless, ready};
 use crate::stream::reader::{Ended, Parts};
 use crate::sweeper::Sweeper;
 
@@ -63,6 +63,8 @@ struct Hands {
     work: BTreeMap<Subject, Local>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
+    /// Ended shards without known children, each with how many looks have shown it so.
+    childless: BTreeMap<Subject, u32>,
     /// Another worker gives its leases up.
     peer_leaves: bool,
 }
@@ -109,10 +111,14 @@ impl Coordinator {
         self.list_streams(false);
         self.round(hands, true).await;
         // What no plan covers (the table did not answer) drains as well.
-        hands.work.values().for_each(|local| local.drain.cancel());
+        hands.work.values_mut().for_each(Local::drain);
     }
 
     async fn round(&self, hands: &mut Hands, leaving: bool) {
+        for (subject, local) in hands.work.iter().filter(|(_, local)| local.is_overdue()) {
+            warn!("lease {}: what is in work does not end, it is left to the next holder", subject.key());
+            local.lost.cancel();
+        }
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
@@ -168,6 +174,7 @@ impl Coordinator {
         // Who leaves still works.
         self.share_budgets(alive.len());
         self.lead(hands, &live, now).await;
+        self.seek_children(hands, leases);
         for (subject, local) in &hands.work {
             let row = leases.iter().find(|lease| lease.subject == *subject);
             if local.is_gone(row, &self.me, self.lease) {
@@ -180,21 +187,33 @@ impl Coordinator {
         }
         let ready = ready(leases);
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
-        let mut takes = vec![];
+        let (mut takes, mut idle) = (vec![], vec![]);
         for action in plan(view) {
             match action {
                 Action::Take(subject) => takes.push(subject),
-                Action::Release(subject, target) => {
-                    if let Some(local) = hands.work.get_mut(&subject) {
+                Action::Release(subject, target) => match hands.work.get_mut(&subject) {
+                    Some(local) => {
                         local.target = target;
-                        local.drain.cancel();
+                        local.drain();
                     }
-                }
+                    None => idle.push((subject, target)),
+                },
             }
         }
-        // Leases of this process that it does not work on: a release that failed, a reader that ended by itself.
-        let idle = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me) && !leaving);
-        takes.extend(idle.map(|lease| lease.subject.clone()));
+        // Leases of this process that it does not work on (a release that failed, work that was dropped or ended by
+        // itself) are given to whom the plan says, and else taken anew.
+        let mine = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me));
+        let (mut releases, mut again) = (vec![], vec![]);
+        for lease in mine {
+            match idle.iter().find(|(subject, _)| *subject == lease.subject) {
+                Some((_, target)) => releases.push(((*lease).clone(), target.clone())),
+                None => again.push(lease.subject.clone()),
+            }
+        }
+        self.release_idle(releases).await;
+        if !leaving {
+            takes.extend(again);
+        }
         let seen = ready
             .iter()
             .filter(|lease| takes.contains(&lease.subject) && !hands.work.contains_key(&lease.subject));
@@ -213,6 +232,19 @@ impl Coordinator {
                 }
             }
         }
+    }
+
+    /// Wakes the discoverer, if this worker is it, for a shard that ended without visible children, whoever read it: once
+    /// for each. At the second look, because the first may show the shard's end before its children.
+    fn seek_children(&self, hands: &mut Hands, leases: &[Lease]) {
+        let looks = |subject| hands.childless.get(subject).map_or(1, |looks: &u32| looks.saturating_add(1));
+        let now: BTreeMap<Subject, u32> =
+            childless(leases).into_iter().map(|subject| (subject.clone(), looks(subject))).collect();
+        // Who becomes the discoverer lists at once anyway.
+        if *self.is_discoverer.borrow() && now.values().any(|looks| *looks == 2) {
+            self.discover.notify_one();
+        }
+        hands.childless = now;
     }
 
     /// Whether this worker lists the streams from now on.

@@ -132,15 +132,15 @@ impl LeaseTable {
     /// [`Fault`] when a page is not answered.
     pub async fn mine(&self) -> Result<Vec<Held>, Fault> {
         let items = self.control.query_consistently(PARTITION).await?;
-        let leases = items.iter().filter_map(read_lease);
-        let mine = leases.filter(|lease| lease.owner.as_ref() == Some(&self.me)).map(|lease| Held {
-            subject: lease.subject,
-            position: lease.position,
-            me: self.me.clone(),
-            epoch: lease.epoch,
-            counter: lease.counter,
-        });
-        Ok(mine.collect())
+        Ok(items.iter().filter_map(read_lease).filter_map(|lease| self.held(lease)).collect())
+    }
+
+    /// A lease as it was seen in the hands of this worker; none when it is another's. A look that was stale shows at
+    /// the first write.
+    pub fn held(&self, seen: Lease) -> Option<Held> {
+        let Lease { subject, owner, epoch, counter, position, .. } = seen;
+        let me = owner.filter(|owner| *owner == self.me)?;
+        Some(Held { subject, position, me, epoch, counter })
     }
 
     /// Stores how far a held lease has come.

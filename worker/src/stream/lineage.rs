@@ -1,6 +1,6 @@
 //! Which shards may be read now: parents before children. Pure.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::stream::lease::{Lease, Position, Subject};
 
@@ -19,7 +19,8 @@ pub struct Listed {
     pub parent: Option<String>,
 }
 
-/// What a complete listing changes in the control table.
+/// What a listing changes in the control table. Of a part of a listing only [`Change::Create`] where no parent is
+/// missing and [`Change::Found`] hold: the caller leaves the others out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A shard without a lease.
@@ -58,10 +59,29 @@ pub fn ready(leases: &[Lease]) -> Vec<&Lease> {
     leases.iter().filter(|lease| lease.position != Position::End && parent_is_done(lease)).collect()
 }
 
-/// Compares the leases of one stream with a **complete** listing of it at `now` (epoch seconds).
+/// Ended shards that no lease names as its parent: their children are not known yet, or there are none.
+pub fn childless(leases: &[Lease]) -> BTreeSet<&Subject> {
+    let parents: BTreeSet<(&str, &str)> = leases
+        .iter()
+        .filter_map(|lease| match (&lease.subject, &lease.parent) {
+            (Subject::Shard { stream, .. }, Some(parent)) => Some((stream.as_str(), parent.as_str())),
+            (Subject::Shard { .. } | Subject::Sweep(_), _) => None,
+        })
+        .collect();
+    let has_no_child = |lease: &&Lease| match &lease.subject {
+        Subject::Shard { stream, shard } => !parents.contains(&(stream.as_str(), shard.as_str())),
+        Subject::Sweep(_) => false,
+    };
+    let ended = leases.iter().filter(|lease| lease.position == Position::End);
+    ended.filter(has_no_child).map(|lease| &lease.subject).collect()
+}
+
+/// Compares the leases of one stream with a listing of it at `now` (epoch seconds). What follows from an absence holds
+/// for a **complete** listing only: of a part, the caller takes what shows that something is there.
 ///
-/// Two looks at least [`ORPHAN_SECONDS`] apart make a parent gone. Deleting takes two looks at least [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream
-/// that had shards is a fault, not a fact.
+/// Two looks at least [`ORPHAN_SECONDS`] apart make a parent gone. Deleting takes two looks at least
+/// [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream that had shards is a fault, not a
+/// fact.
 pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec<Change> {
     let known: BTreeMap<&str, &Lease> = leases
         .iter()
@@ -186,6 +206,17 @@ mod tests {
         assert_eq!(ids(&ready(&leases)), ["shard|arn|b"]);
         leases[3].parent_gone = true;
         assert_eq!(ids(&ready(&leases)), ["shard|arn|b", "shard|arn|d"]);
+    }
+
+    #[test]
+    fn a_shard_is_childless_until_a_lease_names_it() {
+        let (end, start) = (Position::End, Position::TrimHorizon);
+        let mut leases = vec![lease("a", None, end, None), lease("b", None, start.clone(), None)];
+        assert_eq!(childless(&leases), BTreeSet::from([&leases[0].subject]), "one that is open is none");
+        leases.push(lease("c", Some("a"), start, None));
+        assert_eq!(childless(&leases), BTreeSet::new());
+        leases[2].subject = Subject::Shard { stream: "other".to_owned(), shard: "c".to_owned() };
+        assert_eq!(childless(&leases).len(), 1, "a child is of the same stream");
     }
 
     #[test]

@@ -135,7 +135,13 @@ impl Reader {
     pub async fn run(mut self) -> Ended {
         let shard = self.shard.clone();
         info!(shard, position = ?self.held.position, "shard {shard}: reading");
-        let ended = self.read().await;
+        let guard = self.guard.clone();
+        let ended = tokio::select! {
+            // A lost lease ends everything, whatever is waited for.
+            biased;
+            () = guard.lost() => Ended::Lost,
+            ended = self.read() => ended,
+        };
         info!(
             shard,
             "shard {shard}: {}",
@@ -155,16 +161,15 @@ impl Reader {
         let mut ended = false;
         let mut ticks = interval(CHECKPOINT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let (guard, drain) = (self.guard.clone(), self.drain.clone());
+        let drain = self.drain.clone();
         loop {
             if self.in_work.is_empty() && fetch.is_none() && self.writing.is_none() {
                 return if ended { self.end().await } else { self.drained().await };
             }
             tokio::select! {
-                // A lost lease ends everything; a drain stops reading; finished work goes before new work, so that
-                // what is in hand shrinks first; the checkpoint is due once a second at most.
+                // A drain stops reading; finished work goes before new work, so that what is in hand shrinks first; the
+                // checkpoint is due once a second at most.
                 biased;
-                () = guard.lost() => return Ended::Lost,
                 () = drain.cancelled(), if fetch.is_some() => fetch = None,
                 Some((ticket, handled)) = self.in_work.next() => {
                     if handled == Handled::LeaseLost {

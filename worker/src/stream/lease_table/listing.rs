@@ -13,7 +13,7 @@ use crate::task_table::{names, number, text};
 const ABSENT: &str = "attribute_not_exists(#epoch)";
 
 impl LeaseTable {
-    /// Applies what a complete listing changes.
+    /// Applies what a listing changes.
     ///
     /// # Errors
     ///

@@ -18,11 +18,9 @@ const CHILD_PAUSE: Duration = Duration::from_millis(100);
 impl Reader {
     /// The shard is read and settled to its end: find its children, then write both in one transaction.
     pub(super) async fn end(&mut self) -> Ended {
-        let children = match self.children().await {
-            Some(children) => children,
-            // Whoever reads on finds the end again, and asks for the children.
-            None if self.drain.is_cancelled() => return self.drained().await,
-            None => vec![],
+        let Some(children) = self.children().await else {
+            // The next holder asks again, and has the time to.
+            return if self.guard.is_live() { self.drained().await } else { Ended::Lost };
         };
         let mut pause = CHILD_PAUSE;
         loop {
@@ -39,22 +37,22 @@ impl Reader {
         }
     }
 
-    /// The children of the ended shard; none while they are not seen.
+    /// The children as far as they are seen; none when a drain, or the lease's end, comes first.
     async fn children(&mut self) -> Option<Vec<Listed>> {
         let mut pause = CHILD_PAUSE;
         for _ in 0..CHILD_ATTEMPTS {
             match self.parts.discovery.children(&self.stream, &self.shard).await {
                 Ok(children) if !children.is_empty() => return Some(children),
                 Ok(_) => {}
-                Err(fault) if fault.code == "ResourceNotFoundException" => break,
+                Err(fault) if fault.code == "ResourceNotFoundException" => return Some(vec![]),
                 Err(fault) => self.failed(&fault),
             }
             if timeout(pause, self.drain.cancelled()).await.is_ok() || !self.guard.is_live() {
-                break;
+                return None;
             }
             pause = (pause * 2).min(IDLE_POLL);
         }
         warn!(shard = self.shard, "shard {}: no children seen; the next full listing finds them", self.shard);
-        None
+        Some(vec![])
     }
 }
