@@ -127,6 +127,7 @@ async fn scenario(seed: u64) -> Result<Report, String> {
         sim.count(name, hits);
     }
     liveness::settle(&mut sim).await?;
+    liveness::probe(&mut sim).await?;
     liveness::leave(&mut sim).await?;
     actors.shutdown().await;
     Ok(sim.report())
