@@ -4,6 +4,7 @@
 mod leases;
 mod rates;
 mod records;
+mod rights;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,7 @@ use worker::config::Config;
 use self::leases::{Leases, shard_of};
 use self::rates::Rates;
 use self::records::Records;
+use self::rights::Rights;
 use self::tasks::Tasks;
 use crate::scene::{CONTROL, LATE_MS, OPERATOR, TASKS};
 use crate::windows::Windows;
@@ -34,6 +36,7 @@ pub(crate) struct State {
     pub(crate) records: Records,
     pub(crate) leases: Leases,
     pub(crate) rates: Rates,
+    pub(crate) rights: Rights,
     pub(crate) windows: Windows,
     /// Crashed nodes, and when.
     dead: BTreeMap<String, u64>,
@@ -52,6 +55,7 @@ impl Watch {
             records: Records::default(),
             leases: Leases::new(config.worker.lease_ms),
             rates: Rates::new(config.budgets.clone()),
+            rights: Rights::new(config.worker.lease_ms),
             windows: Windows::default(),
             dead: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -64,7 +68,10 @@ impl Watch {
         world.listen(move |call| {
             let mut state = heard.state();
             let mut wrong = vec![];
-            state.rates.note(call, &mut wrong);
+            let State { rates, leases, rights, tasks, .. } = &mut *state;
+            rates.note(call, &mut wrong);
+            leases.check_reader(call, &mut wrong);
+            rights.check(call, tasks, &mut wrong);
             state.accuse(call.sent_ms, wrong);
         });
         watch
@@ -81,6 +88,14 @@ impl Watch {
     /// What was wrong, with its virtual time.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.state().violations.first().map_or(Ok(()), |first| Err(first.clone()))
+    }
+
+    /// From now on nothing disturbs the fleet.
+    pub(crate) fn calm(&self) {
+        let mut state = self.state();
+        let now_ms = state.world.now_ms();
+        state.rates.calm(now_ms);
+        state.leases.calm(now_ms);
     }
 
     /// A node was killed: which windows did it die in?
@@ -107,7 +122,7 @@ impl State {
             if is_ghost {
                 wrong.push(format!("{} of {} after its crash", call.operation, call.node));
             }
-            self.note_call(call, event, &mut wrong);
+            self.note_call(call, event);
         }
         let mut ended = vec![];
         for change in &event.changes {
@@ -116,9 +131,6 @@ impl State {
                     let (old, new) = (old.as_deref(), new.as_deref());
                     let id = key_text(key);
                     self.tasks.note_item(&self.world, id, old, new, &mut self.windows, &mut wrong);
-                    if let Some(call) = &event.call {
-                        self.leases.check_deadline(call, &mut wrong);
-                    }
                 }
                 Change::Item { table, old, new, .. } if table == CONTROL => {
                     ended.extend(self.note_control(event, old.as_deref(), new.as_deref(), &mut wrong));
@@ -153,7 +165,7 @@ impl State {
         self.violations.extend(wrong.into_iter().map(|what| format!("at {at_s} s: {what}")));
     }
 
-    fn note_call(&mut self, call: &Call, event: &Event, wrong: &mut Vec<String>) {
+    fn note_call(&mut self, call: &Call, event: &Event) {
         match (call.operation.as_str(), &event.answer) {
             ("DescribeStream", Ok(_)) if call.body["ShardFilter"]["Type"] == "CHILD_SHARDS" => {
                 let parent = call.body["ShardFilter"]["ShardId"].as_str().unwrap_or_default().to_owned();
@@ -176,9 +188,7 @@ impl State {
                 }
             }
             ("TransactWriteItems", Err(_)) => self.windows.hit(9),
-            ("UpdateItem" | "TransactWriteItems", Ok(_)) if call.is_on_table(CONTROL) => {
-                self.leases.check_deadline(call, wrong);
-            }
+            ("ReceiveMessage", Ok(_)) => self.rights.note_received(&call.node, &answer(event), event.at_ms),
             _ => {}
         }
     }
@@ -193,7 +203,12 @@ impl State {
     ) -> Option<Moved> {
         let item = new.or(old)?;
         match text(item, "pk") {
-            "worker" => self.leases.note_beat(text(item, "sk"), event.at_ms, new),
+            "worker" => {
+                self.leases.note_beat(text(item, "sk"), event.at_ms, new);
+                if new.is_some() {
+                    self.rights.note_beat(text(item, "sk"), event.at_ms);
+                }
+            }
             "gap" => self.records.note_gap(text(item, "stream"), text(item, "shard")),
             "poison" => self.records.note_poison(text(item, "sk")),
             "lease" => {

@@ -34,7 +34,7 @@ const BY_STREAM_MS: u64 = 20_000;
 /// What was violated, or what never came to an end.
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
-    sim.watch.state().rates.calm(sim.world.now_ms());
+    sim.watch.calm();
     if sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }

@@ -239,6 +239,7 @@ impl<'s> Operator<'s> {
             let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
             let request =
                 Request { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
+            self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
             self.sim.fleet.get_mut(&node).expect("it runs").ask(request);
             asked = true;
         }
