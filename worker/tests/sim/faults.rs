@@ -106,7 +106,7 @@ const KINDS: &[Kind] = &[
     }),
     ("callback: applied late", 0.3, 15.0, |rng| (answer_task(), late(rng))),
     ("callback lost", 0.3, 20.0, |rng| (send_task(), Fault::Lost(failure(rng)))),
-    ("callback refused for good", 0.5, 8.0, |_| {
+    ("callback refused for good", 0.6, 8.0, |_| {
         (answer_task(), Fault::Refused(step_functions("InvalidOutput")))
     }),
     ("callback denied", 0.2, 20.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.access_denied()))),

@@ -1,6 +1,7 @@
 //! What must hold after every applied request. A violation is kept, not panicked: a panic inside a request would be
 //! caught by the very code under test.
 
+mod hands;
 mod leases;
 mod rates;
 mod records;
@@ -14,6 +15,7 @@ use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
 
+use self::hands::Hands;
 use self::leases::{Leases, shard_of};
 use self::rates::Rates;
 use self::records::Records;
@@ -37,6 +39,7 @@ pub(crate) struct State {
     pub(crate) leases: Leases,
     pub(crate) rates: Rates,
     pub(crate) rights: Rights,
+    hands: Hands,
     pub(crate) windows: Windows,
     /// Crashed nodes, and when.
     dead: BTreeMap<String, u64>,
@@ -56,6 +59,7 @@ impl Watch {
             leases: Leases::new(config.worker.lease_ms),
             rates: Rates::new(config.budgets.clone()),
             rights: Rights::new(config.worker.lease_ms),
+            hands: Hands::new(config.worker.in_flight_records),
             windows: Windows::default(),
             dead: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -68,10 +72,11 @@ impl Watch {
         world.listen(move |call| {
             let mut state = heard.state();
             let mut wrong = vec![];
-            let State { rates, leases, rights, tasks, .. } = &mut *state;
+            let State { rates, leases, rights, hands, tasks, records, .. } = &mut *state;
             rates.note(call, &mut wrong);
             leases.check_reader(call, &mut wrong);
             rights.check(call, tasks, &mut wrong);
+            hands.check(call, leases, (tasks, records), &mut wrong);
             state.accuse(call.sent_ms, wrong);
         });
         watch
@@ -137,8 +142,12 @@ impl State {
                 }
                 Change::Item { .. } | Change::Execution { .. } => {}
                 Change::Read { stream_arn, shard_id, .. } => {
-                    let node = event.call.as_ref().map_or("", |call| &*call.node);
-                    let read = Read { node, stream: stream_arn, shard: shard_id, answer: answer(event) };
+                    let answer = answer(event);
+                    let node = event.call.as_ref().map_or("", |call| {
+                        self.hands.note_read(call, &answer);
+                        &*call.node
+                    });
+                    let read = Read { node, stream: stream_arn, shard: shard_id, answer };
                     self.records.note_read(&read, &self.tasks, &mut self.windows);
                     self.leases.check_lineage(&self.world, stream_arn, shard_id, &mut wrong);
                 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use ops::model::Value;
+use ops::model::{ShardView, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use statemachine::token::{TaskId, TaskToken};
@@ -22,6 +22,8 @@ const LOOK_MS: u64 = 3_000;
 const PROBES: u32 = 6;
 /// A reader whose last poll was denied polls again after ten seconds.
 const PAUSED_MS: u64 = 12_000;
+/// How long what stands in the stream may take to be read: a process with room for one record reads four a second.
+const CATCH_UP_MS: u64 = 60_000;
 /// How long a message may take to be stored: a receive whose answer was lost is given up, and the next one made.
 const STORED_MS: u64 = 60_000;
 /// What is stored has its outcome this soon by the stream; the sweeper sees it after a minute.
@@ -92,6 +94,7 @@ fn task_id(token: &str) -> TaskId {
 /// What was violated, or which task the stream did not bring.
 pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
     sim.pass(PAUSED_MS).await?;
+    catch_up(sim).await?;
     let before: BTreeSet<String> =
         sim.world.executions().into_iter().map(|execution| execution.arn).collect();
     let dice = SmallRng::seed_from_u64(sim.rng.random());
@@ -119,6 +122,27 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Waits until the last record of each open shard was read.
+async fn catch_up(sim: &Sim) -> Result<(), String> {
+    let end_ms = sim.world.now_ms() + CATCH_UP_MS;
+    loop {
+        let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
+        let shards = sim.world.shards(&stream);
+        let unread = {
+            let records = &sim.watch.state().records;
+            let is_unread = |shard: &ShardView| {
+                shard.sequences.last().is_some_and(|last| !records.is_read(&stream, &shard.id, last))
+            };
+            shards.into_iter().filter(|shard| shard.is_open).find(is_unread)
+        };
+        let Some(unread) = unread else { return Ok(()) };
+        if sim.world.now_ms() > end_ms {
+            return Err(format!("shard {}: its last record is not read in {CATCH_UP_MS} ms", unread.id));
+        }
+        sim.pass(LOOK_MS).await?;
+    }
 }
 
 /// How many shards have an owner.

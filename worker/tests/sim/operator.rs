@@ -60,7 +60,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::People, "people decide", 40),
     (Act::Crash, "crash", 6),
     (Act::CrashLate, "crash, its calls arrive later", 6),
-    (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 3),
+    (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 5),
     (Act::CrashAtDoor, "crash at a chosen call", 16),
     (Act::CrashAll, "crash of all", 2),
     (Act::Start, "start", 10),
@@ -71,7 +71,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::CutFrom, "one service gone for one", 5),
     (Act::Outage, "one service gone for all", 4),
     (Act::Roll, "roll a shard", 6),
-    (Act::RollAll, "roll all shards", 3),
+    (Act::RollAll, "roll all shards", 5),
     (Act::Split, "split a shard", 2),
     (Act::Merge, "merge shards", 1),
     (Act::Trim, "trim", 3),
@@ -84,7 +84,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::Answer, "another actor answers", 4),
     (Act::ClockJump, "a clock jumps", 4),
     (Act::DeleteLease, "delete a lease", 1),
-    (Act::MoveBack, "move a position back", 3),
+    (Act::MoveBack, "move a position back", 5),
 ];
 
 /// The names of all deeds.
