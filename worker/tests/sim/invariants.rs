@@ -16,7 +16,8 @@ use serde_json::Value as Json;
 use worker::config::Config;
 
 use self::hands::Hands;
-use self::leases::{Leases, shard_of};
+use self::leases::Leases;
+pub(crate) use self::leases::shard_of;
 use self::rates::Rates;
 use self::records::Records;
 use self::rights::Rights;

@@ -78,12 +78,12 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::LoseShard, "lose a shard", 1),
     (Act::Reenable, "disable and enable the stream", 2),
     (Act::Reload, "other rules", 8),
-    (Act::DeleteTask, "delete a task", 8),
+    (Act::DeleteTask, "delete a task", 10),
     (Act::Poison, "a record that is no task", 3),
     (Act::Stop, "stop an execution", 4),
     (Act::Answer, "another actor answers", 4),
     (Act::ClockJump, "a clock jumps", 4),
-    (Act::DeleteLease, "delete a lease", 1),
+    (Act::DeleteLease, "delete a lease", 3),
     (Act::MoveBack, "move a position back", 5),
 ];
 
@@ -256,9 +256,16 @@ async fn is_done<T, E>(call: impl Future<Output = Result<T, E>>) -> bool {
     matches!(timeout(Duration::from_secs(5), call).await, Ok(Ok(_)))
 }
 
+fn position(row: &Item) -> &str {
+    row.get("position").and_then(Value::as_text).unwrap_or_default()
+}
+
 fn is_read(row: &Item) -> bool {
-    let position = row.get("position").and_then(Value::as_text).unwrap_or_default();
-    position != "TRIM_HORIZON" && position != "SHARD_END"
+    !matches!(position(row), "TRIM_HORIZON" | "SHARD_END")
+}
+
+fn is_tombstone(row: &Item) -> bool {
+    position(row) == "SHARD_END"
 }
 
 fn pick<'v, T>(rng: &mut rand::rngs::SmallRng, values: &'v [T]) -> Option<&'v T> {
