@@ -53,10 +53,17 @@ const KINDS: &[Kind] = &[
     ("task table throttled", 0.3, 30.0, |_| {
         (Matcher::any().on_table(TASKS), Fault::Refused(Service::DynamoDb.throttled()))
     }),
+    ("task table denied", 0.2, 5.0, |_| {
+        let calls = Matcher::service(Service::DynamoDb).on_table(TASKS);
+        (calls, Fault::Refused(Service::DynamoDb.access_denied()))
+    }),
     ("lease write: answer lost", 0.6, 25.0, |rng| (update(CONTROL), Fault::AnswerLost(failure(rng)))),
     ("lease write: applied late", 0.6, 25.0, |rng| (update(CONTROL), late(rng))),
     ("control table throttled", 0.3, 30.0, |_| {
         (Matcher::any().on_table(CONTROL), Fault::Refused(Service::DynamoDb.throttled()))
+    }),
+    ("control table denied", 0.2, 5.0, |_| {
+        (Matcher::any().on_table(CONTROL), Fault::Refused(Service::DynamoDb.access_denied()))
     }),
     ("shard end: answer lost", 0.5, 60.0, |rng| {
         (Matcher::operation("TransactWriteItems"), Fault::AnswerLost(failure(rng)))
@@ -70,6 +77,9 @@ const KINDS: &[Kind] = &[
     }),
     ("stream 500", 0.3, 20.0, |_| {
         (Matcher::service(Service::Streams), Fault::Refused(Service::Streams.internal()))
+    }),
+    ("stream denied", 0.2, 5.0, |_| {
+        (Matcher::service(Service::Streams), Fault::Refused(Service::Streams.access_denied()))
     }),
     ("iterator expired", 0.4, 20.0, |_| {
         let expired = ServiceError::new(Service::Streams, "ExpiredIteratorException", "injected");
@@ -96,7 +106,7 @@ const KINDS: &[Kind] = &[
     }),
     ("callback: applied late", 0.3, 15.0, |rng| (answer_task(), late(rng))),
     ("callback lost", 0.3, 20.0, |rng| (send_task(), Fault::Lost(failure(rng)))),
-    ("callback refused for good", 0.5, 8.0, |_| {
+    ("callback refused for good", 0.6, 8.0, |_| {
         (answer_task(), Fault::Refused(step_functions("InvalidOutput")))
     }),
     ("callback denied", 0.2, 20.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.access_denied()))),
@@ -110,7 +120,39 @@ const KINDS: &[Kind] = &[
         (Matcher::service(Service::StepFunctions).when(asks), Fault::Lost(failure(rng)))
     }),
     ("queue lost", 0.3, 20.0, |rng| (Matcher::service(Service::Sqs), Fault::Lost(failure(rng)))),
+    ("queue denied", 0.2, 10.0, |_| {
+        (Matcher::service(Service::Sqs), Fault::Refused(Service::Sqs.access_denied()))
+    }),
 ];
+
+/// The names of all kinds.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    KINDS.iter().map(|(name, ..)| *name)
+}
+
+/// A service or a table with all its calls, and how it fails them: they are lost, denied, throttled, or end in a 500.
+pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
+    let (service, table) = [
+        (Service::DynamoDb, Some(TASKS)),
+        (Service::DynamoDb, Some(CONTROL)),
+        (Service::Streams, None),
+        (Service::StepFunctions, None),
+        (Service::Sqs, None),
+    ][rng.random_range(0..5)];
+    let calls = Matcher::service(service);
+    let calls = match table {
+        Some(table) => calls.on_table(table),
+        None => calls,
+    };
+    let fault = match rng.random_range(0..5) {
+        0 => Fault::Lost(failure(rng)),
+        1 => Fault::Lost(Failure::Connection),
+        2 => Fault::Refused(service.access_denied()),
+        3 => Fault::Refused(service.throttled()),
+        _ => Fault::Refused(service.internal()),
+    };
+    (calls, fault)
+}
 
 /// The faults of one seed.
 #[derive(Debug)]

@@ -1,9 +1,11 @@
 //! What must hold after every applied request. A violation is kept, not panicked: a panic inside a request would be
 //! caught by the very code under test.
 
+mod hands;
 mod leases;
 mod rates;
 mod records;
+mod rights;
 mod tasks;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,9 +15,12 @@ use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
 
-use self::leases::{Leases, shard_of};
+use self::hands::Hands;
+use self::leases::Leases;
+pub(crate) use self::leases::shard_of;
 use self::rates::Rates;
 use self::records::Records;
+use self::rights::Rights;
 use self::tasks::Tasks;
 use crate::scene::{CONTROL, LATE_MS, OPERATOR, TASKS};
 use crate::windows::Windows;
@@ -34,6 +39,8 @@ pub(crate) struct State {
     pub(crate) records: Records,
     pub(crate) leases: Leases,
     pub(crate) rates: Rates,
+    pub(crate) rights: Rights,
+    hands: Hands,
     pub(crate) windows: Windows,
     /// Crashed nodes, and when.
     dead: BTreeMap<String, u64>,
@@ -52,6 +59,8 @@ impl Watch {
             records: Records::default(),
             leases: Leases::new(config.worker.lease_ms),
             rates: Rates::new(config.budgets.clone()),
+            rights: Rights::new(config.worker.lease_ms),
+            hands: Hands::new(config.worker.in_flight_records),
             windows: Windows::default(),
             dead: BTreeMap::new(),
             told: BTreeMap::new(),
@@ -64,7 +73,11 @@ impl Watch {
         world.listen(move |call| {
             let mut state = heard.state();
             let mut wrong = vec![];
-            state.rates.note(call, &mut wrong);
+            let State { rates, leases, rights, hands, tasks, records, .. } = &mut *state;
+            rates.note(call, &mut wrong);
+            leases.check_reader(call, &mut wrong);
+            rights.check(call, tasks, &mut wrong);
+            hands.check(call, leases, (tasks, records), &mut wrong);
             state.accuse(call.sent_ms, wrong);
         });
         watch
@@ -81,6 +94,14 @@ impl Watch {
     /// What was wrong, with its virtual time.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.state().violations.first().map_or(Ok(()), |first| Err(first.clone()))
+    }
+
+    /// From now on nothing disturbs the fleet.
+    pub(crate) fn calm(&self) {
+        let mut state = self.state();
+        let now_ms = state.world.now_ms();
+        state.rates.calm(now_ms);
+        state.leases.calm(now_ms);
     }
 
     /// A node was killed: which windows did it die in?
@@ -107,7 +128,7 @@ impl State {
             if is_ghost {
                 wrong.push(format!("{} of {} after its crash", call.operation, call.node));
             }
-            self.note_call(call, event, &mut wrong);
+            self.note_call(call, event);
         }
         let mut ended = vec![];
         for change in &event.changes {
@@ -116,17 +137,18 @@ impl State {
                     let (old, new) = (old.as_deref(), new.as_deref());
                     let id = key_text(key);
                     self.tasks.note_item(&self.world, id, old, new, &mut self.windows, &mut wrong);
-                    if let Some(call) = &event.call {
-                        self.leases.check_deadline(call, &mut wrong);
-                    }
                 }
                 Change::Item { table, old, new, .. } if table == CONTROL => {
                     ended.extend(self.note_control(event, old.as_deref(), new.as_deref(), &mut wrong));
                 }
                 Change::Item { .. } | Change::Execution { .. } => {}
                 Change::Read { stream_arn, shard_id, .. } => {
-                    let node = event.call.as_ref().map_or("", |call| &*call.node);
-                    let read = Read { node, stream: stream_arn, shard: shard_id, answer: answer(event) };
+                    let answer = answer(event);
+                    let node = event.call.as_ref().map_or("", |call| {
+                        self.hands.note_read(call, &answer);
+                        &*call.node
+                    });
+                    let read = Read { node, stream: stream_arn, shard: shard_id, answer };
                     self.records.note_read(&read, &self.tasks, &mut self.windows);
                     self.leases.check_lineage(&self.world, stream_arn, shard_id, &mut wrong);
                 }
@@ -153,7 +175,7 @@ impl State {
         self.violations.extend(wrong.into_iter().map(|what| format!("at {at_s} s: {what}")));
     }
 
-    fn note_call(&mut self, call: &Call, event: &Event, wrong: &mut Vec<String>) {
+    fn note_call(&mut self, call: &Call, event: &Event) {
         match (call.operation.as_str(), &event.answer) {
             ("DescribeStream", Ok(_)) if call.body["ShardFilter"]["Type"] == "CHILD_SHARDS" => {
                 let parent = call.body["ShardFilter"]["ShardId"].as_str().unwrap_or_default().to_owned();
@@ -176,9 +198,7 @@ impl State {
                 }
             }
             ("TransactWriteItems", Err(_)) => self.windows.hit(9),
-            ("UpdateItem" | "TransactWriteItems", Ok(_)) if call.is_on_table(CONTROL) => {
-                self.leases.check_deadline(call, wrong);
-            }
+            ("ReceiveMessage", Ok(_)) => self.rights.note_received(&call.node, &answer(event), event.at_ms),
             _ => {}
         }
     }
@@ -193,7 +213,12 @@ impl State {
     ) -> Option<Moved> {
         let item = new.or(old)?;
         match text(item, "pk") {
-            "worker" => self.leases.note_beat(text(item, "sk"), event.at_ms, new),
+            "worker" => {
+                self.leases.note_beat(text(item, "sk"), event.at_ms, new);
+                if new.is_some() {
+                    self.rights.note_beat(text(item, "sk"), event.at_ms);
+                }
+            }
             "gap" => self.records.note_gap(text(item, "stream"), text(item, "shard")),
             "poison" => self.records.note_poison(text(item, "sk")),
             "lease" => {

@@ -1,11 +1,15 @@
 //! After the troubles: everything comes to an end, every shard has one reader, and who leaves leaves nothing behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::Ordering;
 
-use ops::model::Value;
+use ops::model::{ShardView, Value};
+use rand::rngs::SmallRng;
+use rand::{Rng as _, SeedableRng as _};
+use statemachine::token::{TaskId, TaskToken};
 use tokio::time::{Duration, Instant};
 
+use crate::actors;
 use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 
@@ -14,6 +18,16 @@ const QUIET: Duration = Duration::from_secs(10 * 60);
 /// How long a worker may take to leave a quiet world.
 const LEAVE_MS: u64 = 15_000;
 const LOOK_MS: u64 = 3_000;
+/// How many orders come into the quiet world.
+const PROBES: u32 = 6;
+/// A reader whose last poll was denied polls again after ten seconds.
+const PAUSED_MS: u64 = 12_000;
+/// How long what stands in the stream may take to be read: a process with room for one record reads four a second.
+const CATCH_UP_MS: u64 = 60_000;
+/// How long a message may take to be stored: a receive whose answer was lost is given up, and the next one made.
+const STORED_MS: u64 = 60_000;
+/// What is stored has its outcome this soon by the stream; the sweeper sees it after a minute.
+const BY_STREAM_MS: u64 = 20_000;
 
 /// Ends all faults and waits until nothing is left to do.
 ///
@@ -22,7 +36,7 @@ const LOOK_MS: u64 = 3_000;
 /// What was violated, or what never came to an end.
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
-    sim.watch.state().rates.calm(sim.world.now_ms());
+    sim.watch.calm();
     if sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }
@@ -56,8 +70,7 @@ fn left(sim: &Sim) -> Vec<String> {
     let state = sim.watch.state();
     for execution in executions {
         for token in &execution.tokens {
-            let token = statemachine::token::TaskToken::new(token.clone()).expect("a model's token");
-            let id = token.task_id();
+            let id = task_id(token);
             match state.tasks.get(id.as_str()) {
                 Some(_) => left.extend(state.tasks.open(&sim.world, id.as_str())),
                 None => left.push(format!("task {id} was never stored")),
@@ -67,6 +80,69 @@ fn left(sim: &Sim) -> Vec<String> {
     drop(state);
     left.extend(unbalanced(sim).err());
     left
+}
+
+fn task_id(token: &str) -> TaskId {
+    TaskToken::new(token.to_owned()).expect("a model's token").task_id()
+}
+
+/// Orders that come now are answered or left to a person by the stream alone: that everything ended shows no reader,
+/// for the sweeper would have done it too.
+///
+/// # Errors
+///
+/// What was violated, or which task the stream did not bring.
+pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
+    sim.pass(PAUSED_MS).await?;
+    catch_up(sim).await?;
+    let before: BTreeSet<String> =
+        sim.world.executions().into_iter().map(|execution| execution.arn).collect();
+    let dice = SmallRng::seed_from_u64(sim.rng.random());
+    actors::produce_at_once(&sim.world, &sim.queues, dice, "probe", PROBES);
+    let new = sim.world.executions().into_iter().filter(|execution| !before.contains(&execution.arn));
+    let tokens = new.flat_map(|execution| execution.tokens);
+    let mut open: BTreeMap<TaskId, Option<u64>> = tokens.map(|token| (task_id(&token), None)).collect();
+    let begun_ms = sim.world.now_ms();
+    while !open.is_empty() {
+        sim.pass(100).await?;
+        let now_ms = sim.world.now_ms();
+        let state = sim.watch.state();
+        open.retain(|id, _| state.tasks.get(id.as_str()).is_none_or(|seen| !seen.has_outcome));
+        for (id, stored_ms) in &mut open {
+            if stored_ms.is_none() && state.tasks.get(id.as_str()).is_some() {
+                *stored_ms = Some(now_ms);
+            }
+            let (what, since_ms, most_ms) = match stored_ms {
+                Some(stored_ms) => ("brought by the stream", *stored_ms, BY_STREAM_MS),
+                None => ("stored", begun_ms, STORED_MS),
+            };
+            if now_ms > since_ms + most_ms {
+                return Err(format!("task {id}: not {what} in {most_ms} ms, though the world is quiet"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Waits until the last record of each open shard was read.
+async fn catch_up(sim: &Sim) -> Result<(), String> {
+    let end_ms = sim.world.now_ms() + CATCH_UP_MS;
+    loop {
+        let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
+        let shards = sim.world.shards(&stream);
+        let unread = {
+            let records = &sim.watch.state().records;
+            let is_unread = |shard: &ShardView| {
+                shard.sequences.last().is_some_and(|last| !records.is_read(&stream, &shard.id, last))
+            };
+            shards.into_iter().filter(|shard| shard.is_open).find(is_unread)
+        };
+        let Some(unread) = unread else { return Ok(()) };
+        if sim.world.now_ms() > end_ms {
+            return Err(format!("shard {}: its last record is not read in {CATCH_UP_MS} ms", unread.id));
+        }
+        sim.pass(LOOK_MS).await?;
+    }
 }
 
 /// How many shards have an owner.

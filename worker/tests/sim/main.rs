@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a simulation says what it ran")]
 
 mod actors;
+mod days;
 mod faults;
 mod fleet;
 mod incidents;
@@ -29,7 +30,7 @@ use crate::windows::Windows;
 
 /// How many seeds a plain run takes.
 const SEEDS: u64 = 100;
-/// From this many on, each window must have been hit a hundred times.
+/// From this many on, each window must have been hit a hundred times, and each fault and deed once.
 const ASSERTED: u64 = 1_000;
 /// After so many failed seeds the rest is not run: they show the same.
 const ENOUGH: u64 = 5;
@@ -100,6 +101,9 @@ fn every_task_is_decided_once_and_none_is_lost_whatever_the_world_does() {
     assert!(failed.is_empty(), "{} seeds failed: {:?}", failed.len(), failed.first());
     if count >= ASSERTED {
         windows.assert_each_at_least(100);
+        for name in faults::names().chain(operator::names()) {
+            assert!(mix.get(name).is_some_and(|hits| *hits > 0), "{name}: never happened, in {count} seeds");
+        }
     }
 }
 

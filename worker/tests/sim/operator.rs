@@ -2,10 +2,11 @@
 
 mod edits;
 mod kills;
+mod outages;
 
 use std::time::Duration;
 
-use ops::model::{Failure, Fault, Item, Link, Matcher, Rule, Value, World};
+use ops::model::{Item, Link, Value, World};
 use rand::Rng as _;
 use statemachine::decision::Outcome;
 use statemachine::status::Status;
@@ -15,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use worker::person::{Request, Response};
 
 use crate::run::Sim;
-use crate::scene::{self, CONTROL, TASKS};
+use crate::scene::{self, TASKS};
 
 /// How long a worker may take to leave before it is killed, as its service manager does.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -29,12 +30,14 @@ enum Act {
     CrashLate,
     CrashThenCheckpoint,
     CrashAtDoor,
+    CrashAll,
     Start,
     Leave,
     LeaveThenKill,
     Freeze,
     Cut,
-    CutFromControl,
+    CutFrom,
+    Outage,
     Roll,
     RollAll,
     Split,
@@ -57,30 +60,37 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::People, "people decide", 40),
     (Act::Crash, "crash", 6),
     (Act::CrashLate, "crash, its calls arrive later", 6),
-    (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 3),
+    (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 5),
     (Act::CrashAtDoor, "crash at a chosen call", 16),
+    (Act::CrashAll, "crash of all", 2),
     (Act::Start, "start", 10),
     (Act::Leave, "leave", 5),
     (Act::LeaveThenKill, "leave, then kill", 3),
     (Act::Freeze, "freeze", 9),
     (Act::Cut, "cut off", 3),
-    (Act::CutFromControl, "cut off from the control table", 4),
+    (Act::CutFrom, "one service gone for one", 5),
+    (Act::Outage, "one service gone for all", 4),
     (Act::Roll, "roll a shard", 6),
-    (Act::RollAll, "roll all shards", 3),
+    (Act::RollAll, "roll all shards", 5),
     (Act::Split, "split a shard", 2),
     (Act::Merge, "merge shards", 1),
     (Act::Trim, "trim", 3),
     (Act::LoseShard, "lose a shard", 1),
     (Act::Reenable, "disable and enable the stream", 2),
     (Act::Reload, "other rules", 8),
-    (Act::DeleteTask, "delete a task", 8),
+    (Act::DeleteTask, "delete a task", 10),
     (Act::Poison, "a record that is no task", 3),
     (Act::Stop, "stop an execution", 4),
     (Act::Answer, "another actor answers", 4),
     (Act::ClockJump, "a clock jumps", 4),
-    (Act::DeleteLease, "delete a lease", 1),
-    (Act::MoveBack, "move a position back", 3),
+    (Act::DeleteLease, "delete a lease", 3),
+    (Act::MoveBack, "move a position back", 5),
 ];
+
+/// The names of all deeds.
+pub(crate) fn names() -> impl Iterator<Item = &'static str> {
+    MIX.iter().map(|(_, name, _)| *name)
+}
 
 /// Does one seed's deeds.
 pub(crate) struct Operator<'s> {
@@ -167,6 +177,7 @@ impl<'s> Operator<'s> {
             | Act::CrashThenCheckpoint
             | Act::CrashAtDoor
             | Act::LeaveThenKill => self.kill(act).await,
+            Act::CrashAll => self.crash_all(),
             Act::Start => {
                 let has_room = self.sim.fleet.len() < MOST_WORKERS;
                 if has_room {
@@ -182,14 +193,7 @@ impl<'s> Operator<'s> {
             }
             Act::Freeze => self.unlink(Link::Frozen),
             Act::Cut => self.unlink(Link::Cut),
-            Act::CutFromControl => {
-                let Some(node) = self.worker() else { return false };
-                let until_ms = self.sim.world.now_ms() + self.sim.rng.random_range(5_000..60_000);
-                let matcher = Matcher::any().from(&node).on_table(CONTROL);
-                let fault = Fault::Lost(Failure::Connection);
-                self.sim.world.inject(Rule::new(matcher, fault).until(until_ms));
-                true
-            }
+            Act::CutFrom | Act::Outage => self.take_away(act),
             Act::Roll | Act::RollAll | Act::Split | Act::Merge | Act::Trim | Act::LoseShard => {
                 self.reshape(act)
             }
@@ -239,22 +243,11 @@ impl<'s> Operator<'s> {
             let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
             let request =
                 Request { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
+            self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
             self.sim.fleet.get_mut(&node).expect("it runs").ask(request);
             asked = true;
         }
         asked
-    }
-
-    fn unlink(&mut self, link: Link) -> bool {
-        let Some(node) = self.worker() else { return false };
-        let for_ms = self.sim.rng.random_range(1_000..45_000);
-        let world = self.world();
-        world.set_link(&node, link);
-        self.mending.spawn(async move {
-            tokio::time::sleep(Duration::from_millis(for_ms)).await;
-            world.set_link(&node, Link::Up);
-        });
-        true
     }
 }
 
@@ -263,9 +256,16 @@ async fn is_done<T, E>(call: impl Future<Output = Result<T, E>>) -> bool {
     matches!(timeout(Duration::from_secs(5), call).await, Ok(Ok(_)))
 }
 
+fn position(row: &Item) -> &str {
+    row.get("position").and_then(Value::as_text).unwrap_or_default()
+}
+
 fn is_read(row: &Item) -> bool {
-    let position = row.get("position").and_then(Value::as_text).unwrap_or_default();
-    position != "TRIM_HORIZON" && position != "SHARD_END"
+    !matches!(position(row), "TRIM_HORIZON" | "SHARD_END")
+}
+
+fn is_tombstone(row: &Item) -> bool {
+    position(row) == "SHARD_END"
 }
 
 fn pick<'v, T>(rng: &mut rand::rngs::SmallRng, values: &'v [T]) -> Option<&'v T> {

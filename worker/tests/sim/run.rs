@@ -109,7 +109,10 @@ async fn scenario(seed: u64) -> Result<Report, String> {
         execution_history: rng.random_range(1..=10),
         describe_stream: rng.random_range(2..=8),
     };
-    let mut sim = Sim::with_budgets(world, rng, budgets);
+    let mut config = Config { budgets, ..Config::load(None, &[]).expect("the defaults are right") };
+    config.worker.in_flight_records = [1, 4, 40, 4_000][rng.random_range(0..4)];
+    config.worker.in_flight_mib = [1, 2, 64][rng.random_range(0..3)];
+    let mut sim = Sim::with_config(world, rng, config);
     let count = sim.rng.random_range(8..=32);
     let chaos_ms = sim.rng.random_range(30_000..=120_000);
     // A wrong clock puts work off by an hour, which must then pass.
@@ -127,6 +130,7 @@ async fn scenario(seed: u64) -> Result<Report, String> {
         sim.count(name, hits);
     }
     liveness::settle(&mut sim).await?;
+    liveness::probe(&mut sim).await?;
     liveness::leave(&mut sim).await?;
     actors.shutdown().await;
     Ok(sim.report())
@@ -134,13 +138,13 @@ async fn scenario(seed: u64) -> Result<Report, String> {
 
 impl Sim {
     pub(crate) fn new(world: World, rng: SmallRng) -> Sim {
-        let budgets = Config::load(None, &[]).expect("the defaults are right").budgets;
-        Sim::with_budgets(world, rng, budgets)
+        let config = Config::load(None, &[]).expect("the defaults are right");
+        Sim::with_config(world, rng, config)
     }
 
-    fn with_budgets(world: World, rng: SmallRng, budgets: Budgets) -> Sim {
+    fn with_config(world: World, rng: SmallRng, config: Config) -> Sim {
         let queues = scene::set(&world);
-        let config = Config { budgets, ..scene::config(&queues) };
+        let config = scene::adapted(config, &queues);
         let watch = Watch::over(&world, &config);
         Sim {
             world,
@@ -184,8 +188,10 @@ impl Sim {
     /// What was.
     pub(crate) fn check(&self) -> Result<(), String> {
         for process in self.fleet.values() {
-            if process.metrics.in_flight.get() > 4_000 {
-                return Err(format!("{}: too much in hand", process.node));
+            let (records, bytes) = (process.metrics.in_flight.get(), process.metrics.in_flight_bytes.get());
+            let worker = &self.config.worker;
+            if records > worker.in_flight_records.into() || bytes > i64::from(worker.in_flight_mib) << 20 {
+                return Err(format!("{}: {records} records, {bytes} bytes in hand", process.node));
             }
         }
         self.watch.check().and_then(|()| panicked())

@@ -55,9 +55,8 @@ pub(crate) fn set(world: &World) -> Queues {
     queues
 }
 
-/// The defaults, with a quicker sweep.
-pub(crate) fn config(queues: &Queues) -> Config {
-    let mut config = Config::load(None, &[]).expect("the defaults are right");
+/// A configuration with this stage's queue and a quicker sweep.
+pub(crate) fn adapted(mut config: Config, queues: &Queues) -> Config {
     config.queues.closed_executions = Some(queues.closed.clone());
     config.worker.sweep_ms = 15_000;
     config

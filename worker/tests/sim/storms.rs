@@ -37,7 +37,7 @@ fn a_denied_workflow_holds_up_no_other() {
         }
         let waiting = {
             let state = stage.sim.watch.state();
-            let due = state.tasks.all().filter(|task| task.delivery == Some(Delivery::Due)).cloned();
+            let due = state.tasks.all().into_iter().filter(|task| task.delivery == Some(Delivery::Due));
             due.collect::<Vec<_>>()
         };
         assert_eq!(waiting.len(), VICTIMS, "the others are answered");
@@ -67,7 +67,7 @@ fn a_storm_of_closed_answers_stops_no_new_decision() {
         stage.store(8).await?;
         stage.until(BY_STREAM_MS, "decided in the storm", all_are_seen).await?;
         let is_open = |task: &statemachine::task::Task| task.delivery == Some(Delivery::Unverified);
-        assert!(stage.sim.watch.state().tasks.all().any(is_open), "the storm goes on");
+        assert!(stage.sim.watch.state().tasks.all().iter().any(is_open), "the storm goes on");
         stage.end().await
     });
 }

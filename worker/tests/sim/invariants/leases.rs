@@ -22,11 +22,12 @@ pub(crate) struct Leases {
     revived: BTreeMap<String, u64>,
     /// Shards that were read to their end, even if their lease is forgotten.
     ended: BTreeSet<String>,
+    /// Since when the fleet is at rest.
+    quiet_from_ms: Option<u64>,
 }
 
-/// How long the SDK goes on with a write that was begun in time: three attempts of five seconds and two pauses, of
-/// which the last begins this late.
-const SDK_TRIES_MS: u64 = 13_000;
+/// How long after the last trouble every worker knows which leases it lost.
+const AT_REST_MS: u64 = 30_000;
 /// How much longer than a holder's own deadline a call may arrive: one attempt of the SDK, and what a fault adds.
 const IN_FLIGHT_MS: u64 = 5_000 + LATE_MS;
 
@@ -39,7 +40,7 @@ pub(crate) fn shard_of(sk: &str) -> Option<(&str, &str)> {
     sk.strip_prefix("shard|")?.split_once('|')
 }
 
-fn is_of(worker: &str, node: &str) -> bool {
+pub(crate) fn is_of(worker: &str, node: &str) -> bool {
     worker.strip_prefix(node).is_some_and(|rest| rest.starts_with('-'))
 }
 
@@ -51,12 +52,18 @@ impl Leases {
             beats: BTreeMap::new(),
             revived: BTreeMap::new(),
             ended: BTreeSet::new(),
+            quiet_from_ms: None,
         }
     }
 
     /// A shard's stored position.
     pub(crate) fn position(&self, stream: &str, shard: &str) -> &str {
         self.rows.get(&key(stream, shard)).map_or("TRIM_HORIZON", |row| text(row, "position"))
+    }
+
+    /// A node's worker holds a shard's lease.
+    pub(crate) fn is_held(&self, stream: &str, shard: &str, node: &str) -> bool {
+        self.rows.get(&key(stream, shard)).is_some_and(|row| is_of(text(row, "owner"), node))
     }
 
     pub(crate) fn rows(&self) -> &BTreeMap<String, Item> {
@@ -190,20 +197,22 @@ impl Leases {
         }
     }
 
-    /// A holder's write arrived: it must not have been begun after the holder's right to act ended.
-    pub(crate) fn check_deadline(&self, call: &Call, wrong: &mut Vec<String>) {
-        let values = &call.body["ExpressionAttributeValues"];
-        let is_holders = !values[":position"].is_null()
-            || !call.body["TransactItems"].is_null()
-            || values[":decision"]["M"]["decidedBy"]["S"] == "rule";
-        if !is_holders || &*call.node == OPERATOR {
+    /// From this moment on nothing disturbs the fleet.
+    pub(crate) fn calm(&mut self, now_ms: u64) {
+        self.quiet_from_ms = Some(now_ms + AT_REST_MS);
+    }
+
+    /// A shard is polled: once the fleet is at rest its only reader is the holder of its lease.
+    pub(crate) fn check_reader(&self, call: &Call, wrong: &mut Vec<String>) {
+        let is_quiet = self.quiet_from_ms.is_some_and(|from_ms| call.sent_ms >= from_ms);
+        if !is_quiet || call.operation != "GetRecords" {
             return;
         }
-        let beat = self.beats.iter().find(|(worker, _)| is_of(worker, &call.node));
-        let Some((worker, beat_ms)) = beat else { return };
-        let late_ms = call.sent_ms.saturating_sub(beat_ms + self.lease_ms * 9 / 10);
-        if late_ms > SDK_TRIES_MS {
-            wrong.push(format!("{worker}: wrote {late_ms} ms after its right to act ended"));
+        let mut iterator = call.text("ShardIterator").unwrap_or_default().split('|');
+        let (Some(stream), Some(shard)) = (iterator.next(), iterator.next()) else { return };
+        if !self.is_held(stream, shard, &call.node) {
+            let owner = self.rows.get(&key(stream, shard)).map_or("", |row| text(row, "owner"));
+            wrong.push(format!("shard {shard}: {} polls it, whose lease is {owner:?}'s", call.node));
         }
     }
 

@@ -66,6 +66,12 @@ impl Records {
         }
     }
 
+    /// Anyone read this record.
+    pub(crate) fn is_read(&self, stream: &str, shard: &str, sequence: &str) -> bool {
+        let read = self.shards.get(&(stream.to_owned(), shard.to_owned()));
+        read.is_some_and(|read| read.contains_key(&place(sequence)))
+    }
+
     pub(crate) fn note_gap(&mut self, stream: &str, shard: &str) {
         let key = (stream.to_owned(), shard.to_owned());
         self.gaps_owed.remove(&key);
@@ -84,6 +90,11 @@ impl Records {
 
     pub(crate) fn note_poison(&mut self, key: &str) {
         self.poison.insert(key.to_owned());
+    }
+
+    /// A task that takes no write is kept, and its record is done with.
+    pub(crate) fn is_kept(&self, task: &str) -> bool {
+        self.poison.contains(task)
     }
 
     /// A position was written.

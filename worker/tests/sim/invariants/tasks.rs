@@ -28,6 +28,8 @@ pub(crate) struct Tasks {
 pub(crate) struct Seen {
     pub(crate) now: Option<Task>,
     decision: Option<Decision>,
+    /// What was stored before the item was deleted: whoever read it then may still send it.
+    deleted: Vec<Decision>,
     /// It was escalated, delivered, put off, expired or deleted: a record of it may be passed.
     pub(crate) has_outcome: bool,
     /// Who sent its decision.
@@ -65,15 +67,15 @@ impl Tasks {
         self.by_id.iter().filter(|(_, seen)| !seen.has_outcome).map(|(id, _)| id.as_str())
     }
 
-    /// Every task that is in the table.
-    pub(crate) fn all(&self) -> impl Iterator<Item = &Task> {
-        self.by_id.values().filter_map(|seen| seen.now.as_ref())
+    /// Every task in the table.
+    pub(crate) fn all(&self) -> Vec<Task> {
+        self.by_id.values().filter_map(|seen| seen.now.clone()).collect()
     }
 
     /// The tasks that nobody decided yet.
     pub(crate) fn undecided(&self) -> Vec<Task> {
         let is_open = |task: &&Task| task.decision.is_none() && !task.status.is_final();
-        self.all().filter(is_open).cloned().collect()
+        self.by_id.values().filter_map(|seen| seen.now.as_ref()).filter(is_open).cloned().collect()
     }
 
     /// An item of the tasks table was written.
@@ -88,6 +90,8 @@ impl Tasks {
     ) {
         let seen = self.by_id.entry(id.to_owned()).or_default();
         let Some(item) = new else {
+            // If its message comes again it is a new task, and decided anew; the token takes one answer all the same.
+            seen.deleted.extend(seen.decision.take());
             (seen.now, seen.has_outcome) = (None, true);
             return;
         };
@@ -142,16 +146,18 @@ impl Tasks {
         if callback.node == ROGUE {
             return;
         }
+        let is_same = |stored: &Decision| {
+            stored.outcome == outcome
+                && stored.payload == *payload
+                && name.is_none_or(|name| name == stored.failure_name())
+        };
         match &seen.decision {
+            _ if seen.deleted.iter().any(is_same) => {}
             None => wrong.push(format!("task {id}: {} answered without a stored decision", callback.node)),
-            Some(stored) => {
-                let same = stored.outcome == outcome
-                    && stored.payload == *payload
-                    && name.is_none_or(|name| name == stored.failure_name());
-                if !same {
-                    wrong.push(format!("task {id}: {} sent another answer than is stored", callback.node));
-                }
+            Some(stored) if !is_same(stored) => {
+                wrong.push(format!("task {id}: {} sent another answer than is stored", callback.node));
             }
+            Some(_) => {}
         }
         if !callback.accepted && seen.accepted.contains(payload) && seen.senders.contains(&callback.node) {
             windows.hit(3);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Proves that the simulation has teeth: applies each mutation of this folder to a copy of the workspace and runs the
-# simulation on it, which must fail. Prints what caught each. Arguments choose mutations by name; SEEDS is how many
-# seeds each must fail within (default 200).
+# simulation on it, which must fail, as the copy without a mutation must not. Prints what caught each. Arguments choose
+# mutations by name; SEEDS is how many seeds each must fail within (default 200).
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../../../.." && pwd)
@@ -16,13 +16,20 @@ git -C "$root" ls-files -z --cached --others --exclude-standard |
 # An interrupted run may have left a build of mutated files that is newer than they are.
 sed -n 's|^+++ b/||p' "$here"/*.patch | sort -u | (cd "$copy" && xargs touch)
 
+build() { (cd "$copy" && cargo test --quiet -p worker --test sim --no-run); }
+simulate() { (cd "$copy" && cargo test --quiet -p worker --test sim -- --skip same_seed --skip large_fleet); }
+
+# What fails by itself would seem to catch every mutation.
+log="$copy/../unmutated.log"
+{ build && simulate; } >"$log" 2>&1 || { echo "the workspace fails without any mutation, see $log" >&2; exit 1; }
+
 for patch in "$here"/*.patch; do
     name=$(basename "$patch" .patch)
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
     patch --silent --strip=1 --directory="$copy" <"$patch" || { echo "$name: the patch no longer applies" >&2; exit 1; }
     log="$copy/../$name.log"
-    (cd "$copy" && cargo test --quiet -p worker --test sim --no-run) >"$log" 2>&1 || { echo "$name: does not build, see $log" >&2; exit 1; }
-    if (cd "$copy" && cargo test --quiet -p worker --test sim -- --skip same_seed --skip large_fleet) >"$log" 2>&1; then
+    build >"$log" 2>&1 || { echo "$name: does not build, see $log" >&2; exit 1; }
+    if simulate >"$log" 2>&1; then
         echo "SURVIVED  $name: $(head -n 1 "$patch")"
         survived=$((survived + 1))
     else

@@ -6,7 +6,8 @@ use rand::Rng as _;
 use statemachine::status::Status;
 use statemachine::task::Task;
 
-use super::{Act, Operator, is_done, is_read, pick};
+use super::{Act, Operator, is_done, is_read, is_tombstone, pick};
+use crate::invariants::shard_of;
 use crate::scene::{CONTROL, OPERATOR, ROGUE, TASKS};
 
 impl Operator<'_> {
@@ -62,12 +63,19 @@ impl Operator<'_> {
             world.executions().into_iter().filter(|execution| execution.error.is_none()).collect();
         match act {
             Act::DeleteTask => {
-                let pending: Vec<Task> = self.sim.watch.state().tasks.undecided();
-                let pending: Vec<&Task> =
-                    pending.iter().filter(|task| task.status == Status::Pending).collect();
-                let Some(task) = pick(&mut self.sim.rng, &pending) else { return false };
+                let all = self.sim.watch.state().tasks.all();
+                // Half of those deleted are new: the window before a decision is short.
+                let only_new = self.sim.rng.random_bool(0.5);
+                let is_new = |task: &&Task| task.decision.is_none() && task.status == Status::Pending;
+                let some: Vec<&Task> = all.iter().filter(|task| !only_new || is_new(task)).collect();
+                let Some(task) = pick(&mut self.sim.rng, &some) else { return false };
                 let key = Item::from([("taskId".to_owned(), Value::S(task.id.as_str().to_owned()))]);
-                world.delete_item(TASKS, &key)
+                // Only what is settled has a time to live.
+                if task.status.is_final() {
+                    world.expire_item(TASKS, &key)
+                } else {
+                    world.delete_item(TASKS, &key)
+                }
             }
             Act::Poison => {
                 let id = format!("poison-{}", self.sim.rng.random::<u32>());
@@ -89,14 +97,19 @@ impl Operator<'_> {
 
     pub(super) async fn edit_lease(&mut self, act: Act) -> bool {
         let rows = self.sim.watch.state().leases.rows().clone();
-        let shards: Vec<String> = rows
-            .into_iter()
-            .filter(|(sk, row)| sk.starts_with("shard|") && is_read(row))
-            .map(|row| row.0)
-            .collect();
-        let Some(sk) = pick(&mut self.sim.rng, &shards).cloned() else { return false };
-        let (stream, shard) = sk["shard|".len()..].split_once('|').expect("a shard's key");
-        self.sim.watch.state().records.forget(stream, shard);
+        // A lease of any kind may be deleted: of a bucket, of a shard that is read, and a tombstone.
+        let kind = if matches!(act, Act::DeleteLease) { self.sim.rng.random_range(0..3) } else { 0 };
+        let is_meant = |sk: &str, row: &Item| match kind {
+            0 => sk.starts_with("shard|") && is_read(row),
+            1 => is_tombstone(row),
+            _ => sk.starts_with("sweep|"),
+        };
+        let leases: Vec<String> =
+            rows.into_iter().filter(|(sk, row)| is_meant(sk, row)).map(|row| row.0).collect();
+        let Some(sk) = pick(&mut self.sim.rng, &leases).cloned() else { return false };
+        if let Some((stream, shard)) = shard_of(&sk) {
+            self.sim.watch.state().records.forget(stream, shard);
+        }
         let world = self.world();
         if matches!(act, Act::DeleteLease) {
             let key = Item::from([

@@ -57,6 +57,19 @@ impl Operator<'_> {
         true
     }
 
+    /// The whole fleet dies at once; some come back at once, the others later.
+    pub(super) fn crash_all(&mut self) -> bool {
+        let nodes: Vec<String> = self.sim.fleet.keys().cloned().collect();
+        nodes.iter().for_each(|node| self.sim.crash(node));
+        self.leaving.clear();
+        for _ in &nodes {
+            if self.sim.rng.random_bool(0.5) {
+                self.sim.start_worker();
+            }
+        }
+        !nodes.is_empty()
+    }
+
     /// One of the calls between which the windows lie.
     fn chosen_call(&mut self) -> Matcher {
         match self.sim.rng.random_range(0..8) {

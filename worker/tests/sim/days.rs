@@ -1,0 +1,90 @@
+//! Days pass with workers away and back: what the stream kept is gone, its shards die and are forgotten, and what ended
+//! without an event is asked about by age.
+
+use ops::model::Options;
+use statemachine::status::Status;
+use statemachine::task::Task;
+
+use crate::liveness;
+use crate::run::Sim;
+use crate::scene::ROGUE;
+use crate::stage::{Stage, replay};
+
+const HOUR_MS: u64 = 3_600_000;
+/// The stream keeps records and shards for a day.
+const PAST_THE_STREAM_MS: u64 = 25 * HOUR_MS;
+/// A tombstone is forgotten two days after its shard was first missed.
+const PAST_A_TOMBSTONE_MS: u64 = 49 * HOUR_MS;
+/// Two walks of the sweeper, two listings, and the minute for which a listed shard that nobody knows is asked for.
+const BACK_MS: u64 = 200_000;
+const SHARDS: u32 = 2;
+
+fn tasks(sim: &Sim, status: Status) -> Vec<Task> {
+    let mut tasks = sim.watch.state().tasks.all();
+    tasks.retain(|task| task.status == status);
+    tasks
+}
+
+fn shard_leases(sim: &Sim) -> usize {
+    sim.watch.state().leases.rows().keys().filter(|key| key.starts_with("shard|")).count()
+}
+
+/// Another actor answers an escalated task's workflow, of whose success no event tells.
+async fn answer_elsewhere(stage: &Stage) -> Result<Task, String> {
+    let task =
+        tasks(&stage.sim, Status::Escalated).into_iter().next().ok_or("nothing was left to a person")?;
+    let client = stage.sim.world.client_for(ROGUE).step_functions();
+    let answer = client.send_task_success().task_token(task.token.expose()).output("{}").send().await;
+    answer.map_err(|error| format!("not answered: {error:?}"))?;
+    Ok(task)
+}
+
+async fn days(lists_dead_shards: bool) -> Result<(), String> {
+    let options = Options { shards: SHARDS, lists_dead_shards, ..Options::default() };
+    let mut stage = Stage::new(options);
+    let first = stage.sim.start_worker();
+    stage.store(8).await?;
+    stage.until_handled().await?;
+    stage.sim.world.roll_all(&stage.stream());
+    stage.store(8).await?;
+    stage.until_handled().await?;
+    let answered = answer_elsewhere(&stage).await?;
+
+    // Nobody reads these: two generations of shards die meanwhile.
+    stage.sim.crash(&first);
+    stage.store(8).await?;
+    stage.sim.world.roll_all(&stage.stream());
+    stage.sim.pass(PAST_THE_STREAM_MS).await?;
+    let second = stage.sim.start_worker();
+    stage
+        .until(BACK_MS, "handled without the stream", |sim| sim.watch.state().tasks.all_have_outcomes())
+        .await?;
+    stage.until(BACK_MS, "reading what is left", |sim| liveness::unbalanced(sim).is_ok()).await?;
+    let is_expired = |sim: &Sim| tasks(sim, Status::Expired).iter().any(|task| task.id == answered.id);
+    stage.until(BACK_MS, "asked about by age", is_expired).await?;
+    stage.store(8).await?;
+    stage.until_handled().await?;
+    stage.sim.pass(BACK_MS).await?;
+    let all = shard_leases(&stage.sim);
+    if all != 3 * SHARDS as usize {
+        return Err(format!("{all} leases: each tombstone stays for two days"));
+    }
+
+    stage.sim.crash(&second);
+    stage.sim.pass(PAST_A_TOMBSTONE_MS).await?;
+    stage.sim.start_worker();
+    let left = if lists_dead_shards { all } else { SHARDS as usize };
+    stage.sim.pass(BACK_MS).await?;
+    let kept = shard_leases(&stage.sim);
+    if kept != left {
+        return Err(format!("{kept} leases of shards after three days, not {left}"));
+    }
+    stage.end().await
+}
+
+#[test]
+fn after_days_the_dead_are_forgotten_and_the_undecided_are_asked_about() {
+    for lists_dead_shards in [false, true] {
+        replay(async move || days(lists_dead_shards).await);
+    }
+}

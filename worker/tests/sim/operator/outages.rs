@@ -1,0 +1,35 @@
+//! Who cannot reach whom: a worker and the world, a worker and one service, all and one service.
+
+use std::time::Duration;
+
+use ops::model::{Link, Rule};
+use rand::Rng as _;
+
+use super::{Act, Operator};
+use crate::faults;
+
+impl Operator<'_> {
+    pub(super) fn unlink(&mut self, link: Link) -> bool {
+        let Some(node) = self.worker() else { return false };
+        let for_ms = self.sim.rng.random_range(1_000..45_000);
+        let world = self.world();
+        world.set_link(&node, link);
+        self.mending.spawn(async move {
+            tokio::time::sleep(Duration::from_millis(for_ms)).await;
+            world.set_link(&node, Link::Up);
+        });
+        true
+    }
+
+    /// A service or a table fails every call for a while: of one worker, or of everyone.
+    pub(super) fn take_away(&mut self, act: Act) -> bool {
+        let (mut calls, fault) = faults::outage(&mut self.sim.rng);
+        if matches!(act, Act::CutFrom) {
+            let Some(node) = self.worker() else { return false };
+            calls = calls.from(&node);
+        }
+        let until_ms = self.sim.world.now_ms() + self.sim.rng.random_range(5_000..60_000);
+        self.sim.world.inject(Rule::new(calls, fault).until(until_ms));
+        true
+    }
+}
