@@ -50,6 +50,10 @@ const KINDS: &[Kind] = &[
     ("task write: applied, 500", 0.3, 15.0, |_| {
         (update(TASKS), Fault::AppliedButRefused(Service::DynamoDb.internal()))
     }),
+    ("task write: refused for good", 0.3, 8.0, |_| {
+        let invalid = ServiceError::new(Service::DynamoDb, "ValidationException", "injected");
+        (update(TASKS), Fault::Refused(invalid))
+    }),
     ("task table throttled", 0.3, 30.0, |_| {
         (Matcher::any().on_table(TASKS), Fault::Refused(Service::DynamoDb.throttled()))
     }),
@@ -65,7 +69,7 @@ const KINDS: &[Kind] = &[
     ("control table denied", 0.2, 5.0, |_| {
         (Matcher::any().on_table(CONTROL), Fault::Refused(Service::DynamoDb.access_denied()))
     }),
-    ("shard end: answer lost", 0.5, 60.0, |rng| {
+    ("shard end: answer lost", 0.8, 60.0, |rng| {
         (Matcher::operation("TransactWriteItems"), Fault::AnswerLost(failure(rng)))
     }),
     ("shard end: canceled", 0.4, 50.0, |rng| {

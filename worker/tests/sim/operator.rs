@@ -73,7 +73,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::Roll, "roll a shard", 6),
     (Act::RollAll, "roll all shards", 5),
     (Act::Split, "split a shard", 2),
-    (Act::Merge, "merge shards", 1),
+    (Act::Merge, "merge shards", 3),
     (Act::Trim, "trim", 3),
     (Act::LoseShard, "lose a shard", 1),
     (Act::Reenable, "disable and enable the stream", 2),
