@@ -4,11 +4,12 @@
 //! everything. Only the checkpoint has an order, and it moves over settled records without a gap.
 
 mod gap;
+mod lag;
 mod pace;
 mod shard_end;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
@@ -20,7 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::{Class, Fault};
+use crate::aws::Fault;
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
 use crate::metrics::{Handled, Service};
@@ -30,8 +31,10 @@ use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
 use crate::stream::lease_table::{Held, LeaseError, LeaseTable};
 use crate::stream::limits::{Limits, Share};
+use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
 use crate::stream::tail::{Polled, Tail};
+use crate::stream::trouble::Trouble;
 
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -72,8 +75,8 @@ pub struct Reader {
     held: Held,
     guard: Guard,
     drain: CancellationToken,
-    /// Age of the newest record read, in seconds.
-    lag: Arc<AtomicI64>,
+    lag: Lag,
+    trouble: Trouble,
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
@@ -121,7 +124,8 @@ impl Reader {
             held,
             guard,
             drain,
-            lag,
+            lag: Lag::new(lag),
+            trouble: Trouble::default(),
             stream,
             shard,
             checkpoint: Checkpoint::default(),
@@ -200,7 +204,12 @@ impl Reader {
                         Next::End => ended = true,
                     }
                 }
-                _ = ticks.tick() => self.start_writing(),
+                _ = ticks.tick() => {
+                    if fetch.is_some() {
+                        self.lag.show();
+                    }
+                    self.start_writing();
+                }
             }
         }
     }
@@ -229,6 +238,7 @@ impl Reader {
             }
         };
         self.not_found_since = None;
+        self.trouble.answered();
         pace.got(records.len(), granted);
         self.note_lag(&records);
         for record in records {
@@ -250,26 +260,23 @@ impl Reader {
         next
     }
 
-    fn note_lag(&self, records: &[Record]) {
+    fn note_lag(&mut self, records: &[Record]) {
         let newest = records
             .iter()
             .filter_map(|record| record.dynamodb()?.approximate_creation_date_time())
             .map(aws_smithy_types::DateTime::secs)
             .max();
         let age = newest.map_or(0, |newest| self.parts.pipeline.clock.now().as_second() - newest);
-        self.lag.store(age.max(0), Ordering::Relaxed);
+        self.lag.read(age);
     }
 
-    fn failed(&self, fault: &Fault) {
+    fn failed(&mut self, fault: &Fault) {
         let shard = &self.shard;
-        match fault.class {
-            Class::Systemic | Class::Refused => {
-                self.parts.pipeline.metrics.systemic_fault(Service::Stream);
-                error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
-            }
-            Class::Throttled | Class::Transient => {
-                warn!(shard, error = %fault, "shard {shard}: {fault}; again")
-            }
+        if self.trouble.counts(fault.class) {
+            self.parts.pipeline.metrics.systemic_fault(Service::Stream);
+            error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
+        } else {
+            warn!(shard, error = %fault, "shard {shard}: {fault}; again");
         }
     }
 

@@ -178,7 +178,7 @@ mod tests {
     async fn work_that_does_not_end_is_overdue_within_the_drain_of_the_process() {
         let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
         let guard = Guard::new(Validity::until(Instant::now()), lost.clone());
-        let run = tokio::spawn(std::future::pending::<()>()).id();
+        let run = tokio::task::JoinSet::new().spawn(std::future::pending::<()>()).id();
         let (taken, lag) = (Instant::now(), Arc::default());
         let mut local =
             Local { epoch: 1, taken, run, drain, draining_since: None, lost, guard, target: None, lag };
