@@ -7,6 +7,7 @@ mod gap;
 mod lag;
 mod pace;
 mod shard_end;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -29,10 +30,11 @@ use crate::pipeline::Pipeline;
 use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
-use crate::stream::lease_table::{Held, LeaseError, LeaseTable};
+use crate::stream::lease_table::{Held, LeaseTable};
 use crate::stream::limits::{Limits, Share};
 use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
+use crate::stream::reader::writing::Writing;
 use crate::stream::tail::{Polled, Tail};
 use crate::stream::trouble::Trouble;
 
@@ -94,8 +96,6 @@ impl std::fmt::Debug for Reader {
         write!(f, "Reader({})", self.shard)
     }
 }
-
-type Writing = BoxFuture<'static, (Held, u64, Result<(), LeaseError>)>;
 
 /// One poll with the place it holds, and the tail handed back.
 struct Fetched {
@@ -278,50 +278,6 @@ impl Reader {
         } else {
             warn!(shard, error = %fault, "shard {shard}: {fault}; again");
         }
-    }
-
-    /// Starts to write the checkpoint if it moved and no write is under way.
-    fn start_writing(&mut self) {
-        let settled = self.checkpoint.settled();
-        let position = self.checkpoint.position().cloned();
-        if let Some(position) = position
-            && self.writing.is_none()
-            && settled > self.written
-            && self.guard.is_live()
-        {
-            let (leases, mut held) = (self.parts.leases.clone(), self.held.clone());
-            self.writing = Some(Box::pin(async move {
-                let written = leases.checkpoint(&mut held, &position).await;
-                (held, settled, written)
-            }));
-        }
-    }
-
-    /// Takes the result of a checkpoint write in; false when the lease is lost.
-    fn wrote(&mut self, (held, settled, written): (Held, u64, Result<(), LeaseError>)) -> bool {
-        match written {
-            Ok(()) => {
-                (self.held, self.written) = (held, settled);
-                true
-            }
-            Err(LeaseError::Lost) => false,
-            Err(LeaseError::Fault(fault)) => {
-                warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed: {fault}", self.shard);
-                true
-            }
-        }
-    }
-
-    /// Nothing in work and no more reading: the position covers all that was read.
-    async fn drained(&mut self) -> Ended {
-        self.start_writing();
-        if let Some(writing) = self.writing.take() {
-            let written = writing.await;
-            if !self.wrote(written) {
-                return Ended::Lost;
-            }
-        }
-        Ended::Drained(self.held.clone())
     }
 }
 
