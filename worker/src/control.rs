@@ -1,6 +1,6 @@
 //! What the whole fleet obeys: which ruleset decides, which one is tried beside it, and whether rules decide at all.
 //!
-//! One item of the control table says it; every worker reads it once a second, consistently. A worker that has not
+//! One item of the control table says it; every worker reads it twice a second, consistently. A worker that has not
 //! read it within two seconds starts no automatic decision: it holds, it does not escalate.
 
 use std::collections::HashMap;

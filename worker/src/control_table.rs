@@ -103,7 +103,7 @@ impl ControlTable {
         self.note("gap", &format!("{}|{shard}", clock::text(now)), &fields, now).await
     }
 
-    /// Keeps a record or a task that can neither be worked on nor left to a person, whole but for a token. `key` is its
+    /// Keeps a record or a task that can neither be worked on nor left to a person, without its token. `key` is its
     /// sequence number or its id; a second note of it takes the first one's place.
     ///
     /// # Errors

@@ -191,6 +191,7 @@ impl Member {
             discovery: self.discovery.clone(),
             leases: coordinator.parts.leases.clone(),
             clock: self.pipeline.clock.clone(),
+            metrics: self.pipeline.metrics.clone(),
             is_me: coordinator.is_discoverer.subscribe(),
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),

@@ -64,7 +64,7 @@ pub struct Metrics {
     pub in_flight_bytes: Gauge,
     /// Leases held by this process.
     pub leases: Gauge,
-    /// Age of the newest record read, in seconds; 0 when the shard is read to its end.
+    /// Age of the newest record read and the time since, in seconds; about 0 while a shard is read to its end.
     pub lag_seconds: Gauge,
     /// Times a stretch of the stream could not be read.
     pub gaps: Counter,
@@ -185,7 +185,7 @@ impl Metrics {
         registry.register("leases_held", "Leases held by this process", self.leases.clone());
         registry.register_with_unit(
             "stream_lag",
-            "Age of the newest record read",
+            "Age of the newest record read and the time since, of the shard that is most behind",
             Unit::Seconds,
             self.lag_seconds.clone(),
         );

@@ -129,8 +129,8 @@ impl Coordinator {
             return;
         }
         match self.view(hands).await {
-            Ok(leases) => {
-                self.follow(hands, &leases, leaving).await;
+            Ok((leases, asked)) => {
+                self.follow(hands, &leases, asked, leaving).await;
                 self.looked();
                 self.ready.cancel();
             }
@@ -154,16 +154,20 @@ impl Coordinator {
         *self.last_round.lock().expect("no holder of the time panics") = Instant::now();
     }
 
-    async fn view(&self, hands: &mut Hands) -> Result<Vec<Lease>, Fault> {
+    /// The leases, and the time when the workers were asked for.
+    async fn view(&self, hands: &mut Hands) -> Result<(Vec<Lease>, Instant), Fault> {
         // In this order: whoever holds a lease that is seen here beat before, and is found among the workers below.
         let leases = self.parts.leases.list().await?;
+        let asked = Instant::now();
         let beats = self.parts.control.heartbeats().await?;
+        // A beat that is seen was written before its answer came, and one that is not seen may have been written any
+        // time after the question was sent. So a heartbeat moves at the answer and is as old as at the question: that a
+        // slow answer makes nobody look dead errs only towards waiting longer.
         hands.fleet.note(&beats, Instant::now());
-        Ok(leases)
+        Ok((leases, asked))
     }
 
-    async fn follow(&self, hands: &mut Hands, leases: &[Lease], leaving: bool) {
-        let now = Instant::now();
+    async fn follow(&self, hands: &mut Hands, leases: &[Lease], now: Instant, leaving: bool) {
         let alive = with_me(hands.fleet.alive(self.lease, now), &self.me);
         let mut live = hands.fleet.live(self.lease, now);
         live.retain(|name| *name != self.me);

@@ -11,10 +11,12 @@ use tracing::{info, warn};
 
 use crate::aws::Fault;
 use crate::clock::Clock;
+use crate::metrics::{Metrics, Service};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::{Lease, Position, Subject};
 use crate::stream::lease_table::LeaseTable;
 use crate::stream::lineage::{Change, ORPHAN_SECONDS, sync};
+use crate::stream::trouble::Trouble;
 
 /// Between two full listings. A roll brings its children by itself; this finds what it missed.
 const LIST_EVERY: Duration = Duration::from_secs(60);
@@ -44,6 +46,8 @@ pub struct Discoverer {
     pub leases: LeaseTable,
     /// The wall clock, for tombstones.
     pub clock: Clock,
+    /// For listings that fail.
+    pub metrics: Metrics,
     /// Set by the coordinator: this worker has the smallest name of the live ones.
     pub is_me: watch::Receiver<bool>,
     /// Woken when a shard ended without visible children.
@@ -68,11 +72,19 @@ impl Discoverer {
 
     /// One listing after the other, for ever.
     async fn list(&self) {
+        let mut trouble = Trouble::default();
         loop {
-            let pause = match self.discover().await {
+            let listed = self.discover().await;
+            if listed.is_ok() {
+                trouble.answered();
+            }
+            let pause = match listed {
                 Ok(Look::Whole) => LIST_EVERY,
                 Ok(Look::ParentsMissing) => SECOND_LOOK,
                 Err(fault) => {
+                    if trouble.counts(fault.class) {
+                        self.metrics.systemic_fault(Service::Stream);
+                    }
                     warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
                     AGAIN
                 }

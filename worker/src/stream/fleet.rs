@@ -37,7 +37,8 @@ impl Fleet {
         }
     }
 
-    /// Workers whose heartbeat moved within `lease`, sorted; they hold what they hold.
+    /// Workers whose heartbeat moved within `lease`, sorted; they hold what they hold. `now` is when the heartbeats were
+    /// asked for last: what was written since is not known.
     pub fn alive(&self, lease: Duration, now: Instant) -> Vec<String> {
         self.select(|seen| now.duration_since(seen.moved) < lease)
     }
@@ -84,6 +85,10 @@ mod tests {
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(fleet.alive(lease, Instant::now()).len(), 0);
         assert_eq!(fleet.dead(lease, Instant::now()), ["w1"]);
+        let asked = Instant::now();
+        tokio::time::advance(lease * 2).await;
+        fleet.note(&[beat(7, false)], Instant::now());
+        assert_eq!(fleet.live(lease, asked), ["w1"], "it moved after the question");
         fleet.note(&[], Instant::now());
         assert_eq!(fleet.dead(lease, Instant::now()).len(), 0);
     }

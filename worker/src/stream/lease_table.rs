@@ -1,10 +1,12 @@
 //! Leases and checkpoints in the control table.
 //!
 //! Every write of a holder is fenced by owner, epoch and counter. After each failed condition the item as it is
-//! (`ALL_OLD`) tells whether this very write was applied earlier, its answer lost: a lease that is still held is never
-//! given up for a lost reply.
+//! (`ALL_OLD`) tells whether this very write was applied earlier, or another one of this holder, its answer lost: a
+//! lease that is still held is never given up for a lost reply.
 
 mod listing;
+#[cfg(test)]
+mod tests;
 
 use std::collections::HashMap;
 
@@ -55,6 +57,11 @@ impl Held {
     /// How often the lease has changed hands, this holder included.
     pub fn epoch(&self) -> i64 {
         self.epoch
+    }
+
+    /// The lease is still held, and an earlier write of this holder, whose answer was lost, has moved the fence.
+    fn is_behind(&self, seen: &Lease) -> bool {
+        seen.owner.as_ref() == Some(&self.me) && seen.epoch == self.epoch && seen.counter > self.counter
     }
 }
 
@@ -151,9 +158,11 @@ impl LeaseTable {
     pub async fn checkpoint(&self, held: &mut Held, position: &SequenceNumber) -> Result<(), LeaseError> {
         let set = "SET #position = :position, #counter = :next";
         let extra = [(":position", text(&position.0))];
-        let is_stored = |lease: &Lease| matches!(&lease.position, Position::After(at) if at == position);
-        self.fenced(held, set, extra, is_stored).await?;
-        held.position = Position::After(position.clone());
+        let position = Position::After(position.clone());
+        let me = held.me.clone();
+        let is_written = |seen: &Lease| seen.owner.as_ref() == Some(&me) && seen.position == position;
+        self.fenced(held, set, extra, is_written).await?;
+        held.position = position;
         Ok(())
     }
 
@@ -163,13 +172,13 @@ impl LeaseTable {
     ///
     /// [`LeaseError::Lost`] when it is no longer held.
     pub async fn release(&self, held: &mut Held, target: Option<&str>) -> Result<(), LeaseError> {
-        let is_free = |lease: &Lease| lease.owner.is_none();
+        let is_written = |seen: &Lease| seen.owner.is_none();
         match target {
             Some(target) => {
                 let set = "SET #target = :target, #counter = :next REMOVE #owner";
-                self.fenced(held, set, [(":target", text(target))], is_free).await
+                self.fenced(held, set, [(":target", text(target))], is_written).await
             }
-            None => self.fenced(held, "SET #counter = :next REMOVE #owner", [], is_free).await,
+            None => self.fenced(held, "SET #counter = :next REMOVE #owner", [], is_written).await,
         }
     }
 
@@ -198,6 +207,10 @@ impl LeaseTable {
             Ok(_) => {}
             Err(error) => match canceled_by_condition(&error) {
                 Some(Some(lease)) if lease.position == Position::End && lease.epoch == held.epoch => {}
+                Some(Some(lease)) if held.is_behind(&lease) => {
+                    held.counter = lease.counter;
+                    return Box::pin(self.end(held, children)).await;
+                }
                 Some(_) => return Err(LeaseError::Lost),
                 None => return Err(Fault::of("TransactWriteItems", &error).into()),
             },
@@ -207,32 +220,30 @@ impl LeaseTable {
         Ok(())
     }
 
-    /// A holder's write. `is_this` tells whether a lease is as this write leaves it.
+    /// Writes under the fence. `is_written` tells from the lease as it is whether this very write was applied.
     async fn fenced<const N: usize>(
         &self,
         held: &mut Held,
         set: &str,
         extra: [(&'static str, AttributeValue); N],
-        is_this: impl Fn(&Lease) -> bool,
+        is_written: impl Fn(&Lease) -> bool,
     ) -> Result<(), LeaseError> {
         loop {
             let values = fence_values(held, extra.clone());
             let next = held.counter + 1;
-            let stored = match self.update(&held.subject, set, FENCE, values).await? {
-                Applied::Now => None,
-                // The counter moves only under this fence: at the next value it is this holder's last write, this one
-                // or one before it whose answer was lost.
-                Applied::Otherwise(Some(lease)) if lease.epoch == held.epoch && lease.counter == next => {
-                    Some(lease)
+            match self.update(&held.subject, set, FENCE, values).await? {
+                Applied::Now => {}
+                Applied::Otherwise(Some(lease))
+                    if lease.epoch == held.epoch && lease.counter == next && is_written(&lease) => {}
+                // Goes on from there. It ends: each turn needs another write of this holder to arrive late.
+                Applied::Otherwise(Some(lease)) if held.is_behind(&lease) => {
+                    held.counter = lease.counter;
+                    continue;
                 }
                 Applied::Otherwise(_) => return Err(LeaseError::Lost),
-            };
-            held.counter = next;
-            match stored {
-                Some(lease) if !is_this(&lease) && lease.owner.as_ref() == Some(&held.me) => {}
-                Some(lease) if !is_this(&lease) => return Err(LeaseError::Lost),
-                Some(_) | None => return Ok(()),
             }
+            held.counter = next;
+            return Ok(());
         }
     }
 

@@ -7,6 +7,8 @@ pub mod lineage;
 
 pub mod lease_table;
 
+mod trouble;
+
 pub mod limits;
 pub mod reader;
 pub mod tail;

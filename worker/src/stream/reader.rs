@@ -4,9 +4,10 @@
 //! everything. Only the checkpoint has an order, and it moves over settled records without a gap.
 
 mod gap;
-mod health;
+mod lag;
 mod pace;
 mod shard_end;
+mod writing;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
@@ -20,6 +21,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::aws::Fault;
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
 use crate::metrics::Handled;
@@ -27,11 +29,13 @@ use crate::pipeline::Pipeline;
 use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
-use crate::stream::lease_table::{Held, LeaseError, LeaseTable};
+use crate::stream::lease_table::{Held, LeaseTable};
 use crate::stream::limits::{Limits, Share};
-use crate::stream::reader::health::Health;
+use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
+use crate::stream::reader::writing::Writing;
 use crate::stream::tail::{Polled, Tail};
+use crate::stream::trouble::Trouble;
 
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -72,7 +76,8 @@ pub struct Reader {
     held: Held,
     guard: Guard,
     drain: CancellationToken,
-    health: Health,
+    lag: Lag,
+    trouble: Trouble,
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
@@ -90,8 +95,6 @@ impl std::fmt::Debug for Reader {
         write!(f, "Reader({})", self.shard)
     }
 }
-
-type Writing = BoxFuture<'static, (Held, u64, Result<(), LeaseError>)>;
 
 /// One poll with the place it holds, and the tail handed back.
 struct Fetched {
@@ -120,7 +123,8 @@ impl Reader {
             held,
             guard,
             drain,
-            health: Health::new(lag),
+            lag: Lag::new(lag),
+            trouble: Trouble::default(),
             stream,
             shard,
             checkpoint: Checkpoint::default(),
@@ -199,7 +203,12 @@ impl Reader {
                         Next::End => ended = true,
                     }
                 }
-                _ = ticks.tick() => self.start_writing(),
+                _ = ticks.tick() => {
+                    if fetch.is_some() {
+                        self.lag.show();
+                    }
+                    self.start_writing();
+                }
             }
         }
     }
@@ -228,6 +237,7 @@ impl Reader {
             }
         };
         self.not_found_since = None;
+        self.trouble.answered();
         pace.got(records.len(), granted);
         self.health.read(&records, self.parts.pipeline.clock.now().as_second());
         for record in records {
@@ -249,48 +259,24 @@ impl Reader {
         next
     }
 
-    /// Starts to write the checkpoint if it moved and no write is under way.
-    fn start_writing(&mut self) {
-        let settled = self.checkpoint.settled();
-        let position = self.checkpoint.position().cloned();
-        if let Some(position) = position
-            && self.writing.is_none()
-            && settled > self.written
-            && self.guard.is_live()
-        {
-            let (leases, mut held) = (self.parts.leases.clone(), self.held.clone());
-            self.writing = Some(Box::pin(async move {
-                let written = leases.checkpoint(&mut held, &position).await;
-                (held, settled, written)
-            }));
-        }
+    fn note_lag(&mut self, records: &[Record]) {
+        let newest = records
+            .iter()
+            .filter_map(|record| record.dynamodb()?.approximate_creation_date_time())
+            .map(aws_smithy_types::DateTime::secs)
+            .max();
+        let age = newest.map_or(0, |newest| self.parts.pipeline.clock.now().as_second() - newest);
+        self.lag.read(age);
     }
 
-    /// Takes the result of a checkpoint write in; false when the lease is lost.
-    fn wrote(&mut self, (held, settled, written): (Held, u64, Result<(), LeaseError>)) -> bool {
-        match written {
-            Ok(()) => {
-                (self.held, self.written) = (held, settled);
-                true
-            }
-            Err(LeaseError::Lost) => false,
-            Err(LeaseError::Fault(fault)) => {
-                warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed: {fault}", self.shard);
-                true
-            }
+    fn failed(&mut self, fault: &Fault) {
+        let shard = &self.shard;
+        if self.trouble.counts(fault.class) {
+            self.parts.pipeline.metrics.systemic_fault(Service::Stream);
+            error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
+        } else {
+            warn!(shard, error = %fault, "shard {shard}: {fault}; again");
         }
-    }
-
-    /// Nothing in work and no more reading: the position covers all that was read.
-    async fn drained(&mut self) -> Ended {
-        self.start_writing();
-        if let Some(writing) = self.writing.take() {
-            let written = writing.await;
-            if !self.wrote(written) {
-                return Ended::Lost;
-            }
-        }
-        Ended::Drained(self.held.clone())
     }
 }
 

@@ -28,6 +28,8 @@ impl Reader {
             Unreadable::NotFound => match self.gone().await {
                 Ok(Some(cause)) => cause,
                 Ok(None) => {
+                    let code = "ResourceNotFoundException".to_owned();
+                    self.failed(&Fault { operation: "GetRecords", code, class: Class::Transient });
                     pace.failed(Class::Transient);
                     return Next::Poll;
                 }

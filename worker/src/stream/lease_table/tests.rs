@@ -1,0 +1,80 @@
+//! A holder whose answers are lost, over the tables' model.
+
+use ops::model::{Failure, Fault, KeySchema, Kind, Matcher, Options, Rule, TableSchema, World};
+
+use super::*;
+
+fn world() -> World {
+    let world = World::new(7, Options::default());
+    world.create_table(TableSchema {
+        name: "control".to_owned(),
+        key: KeySchema::hash_and_range((PK, Kind::S), (SK, Kind::S)),
+        indexes: vec![],
+        has_stream: false,
+    });
+    world
+}
+
+/// A table of leases without the SDK's retries, and one lease in its hands.
+async fn taken(world: &World) -> (LeaseTable, Held) {
+    let control = ControlTable::new(world.client_for("a").dynamodb(), "control");
+    let leases = LeaseTable::new(control, "a");
+    leases.create_sweep(1).await.unwrap();
+    let held = leases.take(&leases.list().await.unwrap()[0]).await.unwrap();
+    (leases, held)
+}
+
+fn lose_the_next_answer(world: &World) {
+    let fault = Fault::AnswerLost(Failure::Timeout);
+    world.inject(Rule::new(Matcher::operation("UpdateItem"), fault).times(1));
+}
+
+fn at(record: &str) -> SequenceNumber {
+    SequenceNumber(record.to_owned())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_release_after_a_checkpoint_whose_answer_was_lost_is_written() {
+    let world = world();
+    let (leases, mut held) = taken(&world).await;
+    lose_the_next_answer(&world);
+    leases.checkpoint(&mut held, &at("1")).await.unwrap_err();
+    leases.release(&mut held, Some("b")).await.unwrap();
+    let released = &leases.list().await.unwrap()[0];
+    assert_eq!((&released.owner, released.target.as_deref()), (&None, Some("b")));
+    assert_eq!(released.position, Position::After(at("1")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_checkpoint_after_another_whose_answer_was_lost_is_written() {
+    let world = world();
+    let (leases, mut held) = taken(&world).await;
+    lose_the_next_answer(&world);
+    leases.checkpoint(&mut held, &at("1")).await.unwrap_err();
+    leases.checkpoint(&mut held, &at("2")).await.unwrap();
+    assert_eq!(leases.list().await.unwrap()[0].position, Position::After(at("2")));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_write_that_is_repeated_after_its_answer_was_lost_is_one_write() {
+    let world = world();
+    let (leases, mut held) = taken(&world).await;
+    for _ in 0..2 {
+        lose_the_next_answer(&world);
+        leases.checkpoint(&mut held, &at("1")).await.unwrap_err();
+        leases.checkpoint(&mut held, &at("1")).await.unwrap();
+    }
+    lose_the_next_answer(&world);
+    leases.release(&mut held, None).await.unwrap_err();
+    leases.release(&mut held, None).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_another_has_taken_is_lost() {
+    let world = world();
+    let (leases, mut held) = taken(&world).await;
+    let other = LeaseTable::new(ControlTable::new(world.client_for("b").dynamodb(), "control"), "b");
+    other.take(&other.list().await.unwrap()[0]).await.unwrap();
+    assert_eq!(leases.checkpoint(&mut held, &at("1")).await, Err(LeaseError::Lost));
+    assert_eq!(leases.release(&mut held, None).await, Err(LeaseError::Lost));
+}
