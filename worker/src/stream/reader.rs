@@ -14,6 +14,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
+use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
@@ -24,7 +25,7 @@ use tracing::{error, info, warn};
 use crate::aws::Fault;
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
-use crate::metrics::Handled;
+use crate::metrics::{Handled, Service};
 use crate::pipeline::Pipeline;
 use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
@@ -239,7 +240,7 @@ impl Reader {
         self.not_found_since = None;
         self.trouble.answered();
         pace.got(records.len(), granted);
-        self.health.read(&records, self.parts.pipeline.clock.now().as_second());
+        self.note_lag(&records);
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record without a sequence number", self.shard);
