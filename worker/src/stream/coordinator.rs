@@ -160,9 +160,9 @@ impl Coordinator {
         let leases = self.parts.leases.list().await?;
         let asked = Instant::now();
         let beats = self.parts.control.heartbeats().await?;
-        // A beat that is seen was written before its answer came, and one that is not seen may have been written any
-        // time after the question was sent. So a heartbeat moves at the answer and is as old as at the question: that a
-        // slow answer makes nobody look dead errs only towards waiting longer.
+        // A beat that is seen was written before the answer came, and one that is not seen may have been written at any
+        // time after the question was sent: it moves at the answer, and is as old as at the question. Both err towards
+        // waiting longer, and a slow answer makes nobody look dead.
         hands.fleet.note(&beats, Instant::now());
         Ok((leases, asked))
     }
@@ -238,8 +238,8 @@ impl Coordinator {
         }
     }
 
-    /// Wakes the discoverer, if this worker is it, for a shard that ended without visible children, whoever read it: once
-    /// for each. At the second look, because the first may show the shard's end before its children.
+    /// Wakes the discoverer, if this worker is it, for a shard that ended without visible children, whoever read it:
+    /// once for each. At the second look, because the first may show the shard's end before its children.
     fn seek_children(&self, hands: &mut Hands, leases: &[Lease]) {
         let looks = |subject| hands.childless.get(subject).map_or(1, |looks: &u32| looks.saturating_add(1));
         let now: BTreeMap<Subject, u32> =

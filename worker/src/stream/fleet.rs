@@ -37,8 +37,8 @@ impl Fleet {
         }
     }
 
-    /// Workers whose heartbeat moved within `lease`, sorted; they hold what they hold. `now` is when the heartbeats were
-    /// asked for last: what was written since is not known.
+    /// Workers whose heartbeat moved within `lease`, sorted; they hold what they hold. `now` is when the heartbeats
+    /// were asked for last: what was written since is not known.
     pub fn alive(&self, lease: Duration, now: Instant) -> Vec<String> {
         self.select(|seen| now.duration_since(seen.moved) < lease)
     }

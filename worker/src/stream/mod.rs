@@ -17,3 +17,6 @@ pub mod discoverer;
 pub mod discovery;
 
 pub mod coordinator;
+
+#[cfg(test)]
+mod tests;

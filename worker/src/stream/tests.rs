@@ -1,0 +1,215 @@
+//! Whole workers over the model of AWS, where what the stream answers, or the work in hand, makes trouble.
+
+use std::time::Duration;
+
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::config::SharedCredentialsProvider;
+use jiff::Timestamp;
+use ops::model::{
+    Door, Fault, IndexSchema, KeySchema, Kind, Matcher, Options, Projection, Rule, Service, ServiceError,
+    TableSchema, World, credentials,
+};
+use rules::Ruleset;
+use statemachine::message::Message;
+use statemachine::task::{ReceivedAt, Task};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::active_rules::ActiveRules;
+use crate::aws::Clients;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::control_table::ControlTable;
+use crate::member::Member;
+use crate::metrics::{Metrics, registry};
+use crate::stream::lease::{Lease, Position, Subject};
+use crate::stream::lease_table::LeaseTable;
+
+const TASKS: &str = "countersign-tasks";
+const CONTROL: &str = "countersign-control";
+
+fn world() -> World {
+    let world = World::new(7, Options::default());
+    let index =
+        |name: &str, key| IndexSchema { name: name.to_owned(), key, projection: Projection::KeysOnly };
+    world.create_table(TableSchema {
+        name: TASKS.to_owned(),
+        key: KeySchema::hash(("taskId", Kind::S)),
+        indexes: vec![index("worklist", KeySchema::hash_and_range(("list", Kind::S), ("listAt", Kind::N)))],
+        has_stream: true,
+    });
+    world.create_table(TableSchema {
+        name: CONTROL.to_owned(),
+        key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
+        indexes: vec![],
+        has_stream: false,
+    });
+    world
+}
+
+fn clock(world: &World) -> Clock {
+    let world = world.clone();
+    Clock::from_fn(move || Timestamp::from_millisecond(world.now_ms().cast_signed()).unwrap())
+}
+
+/// A worker at its work, and what makes it leave.
+fn start(world: &World, node: &str) -> (JoinSet<()>, CancellationToken) {
+    let shared = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(SharedCredentialsProvider::new(credentials()))
+        .http_client(world.client_for(node))
+        .build();
+    let mut config = Config::load(None, &[]).unwrap();
+    config.worker.id = Some(node.to_owned());
+    let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
+    let metrics = Metrics::register(&mut registry());
+    let member = Member::new(&config, Clients::new(&shared), clock(world), rules, metrics);
+    let leave = CancellationToken::new();
+    let (mut run, left) = (JoinSet::new(), leave.clone());
+    run.spawn(async move { member.run(left).await });
+    (run, leave)
+}
+
+/// The shards' leases.
+async fn shards(world: &World) -> Vec<Lease> {
+    let control = ControlTable::new(world.client_for("test").dynamodb(), CONTROL);
+    let mut leases = LeaseTable::new(control, "test").list().await.unwrap();
+    leases.retain(|lease| matches!(lease.subject, Subject::Shard { .. }));
+    leases
+}
+
+fn gaps(world: &World) -> usize {
+    world.items(CONTROL).iter().filter(|item| item["pk"].as_text() == Some("gap")).count()
+}
+
+async fn put_task(world: &World, number: u32) {
+    let body = format!(
+        r#"{{"transactionId":"arn:e","taskToken":"token-{number}","startTime":"t","orderId":"o-1","order":{{}}}}"#
+    );
+    let now = clock(world).now();
+    let received_at = ReceivedAt { text: crate::clock::text(now), epoch_seconds: now.as_second() };
+    let task = Task::new(Message::parse(&body).unwrap(), received_at, None);
+    let aws_sdk_dynamodb::types::AttributeValue::M(item) = crate::item::to_map(&task.to_item()) else {
+        panic!("a map")
+    };
+    let request = world.client_for("ingest").dynamodb().put_item().table_name(TASKS).set_item(Some(item));
+    request.send().await.unwrap();
+}
+
+fn refuse(world: &World, matcher: Matcher, service: Service, code: &str) {
+    world.inject(Rule::new(matcher, Fault::Refused(ServiceError::new(service, code, "told"))));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_the_table_still_has_is_not_gone_whatever_its_calls_say() {
+    let world = world();
+    let _worker = start(&world, "a");
+    sleep(Duration::from_secs(5)).await;
+    refuse(&world, Matcher::service(Service::Streams), Service::Streams, "ResourceNotFoundException");
+    sleep(Duration::from_secs(300)).await;
+    world.calm();
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(gaps(&world), 0);
+    let shards = shards(&world).await;
+    assert!(
+        shards.iter().all(|lease| lease.position != Position::End && lease.owner.is_some()),
+        "{shards:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shard_that_no_listing_shows_is_gone_after_a_minute_with_one_gap() {
+    let world = world();
+    let stream = world.stream_arn(TASKS).unwrap();
+    let open = world.split_shard(&stream, &world.shards(&stream)[0].id.clone(), 2);
+    let _worker = start(&world, "a");
+    sleep(Duration::from_secs(20)).await;
+    world.forget_shard(&stream, &open[0], false);
+    sleep(Duration::from_secs(55)).await;
+    assert_eq!(gaps(&world), 0);
+    sleep(Duration::from_secs(15)).await;
+    assert_eq!(gaps(&world), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_calls_everything_trimmed_gets_few_gap_records() {
+    let world = world();
+    let _worker = start(&world, "a");
+    sleep(Duration::from_secs(5)).await;
+    let reads = Matcher::operation("GetRecords");
+    refuse(&world, reads, Service::Streams, "TrimmedDataAccessException");
+    sleep(Duration::from_secs(60)).await;
+    let gaps = gaps(&world);
+    assert!((1..30).contains(&gaps), "{gaps}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_leaves_with_held_work_has_released_everything_within_its_drain() {
+    let world = world();
+    let (mut run, leave) = start(&world, "a");
+    sleep(Duration::from_secs(5)).await;
+    let writes = Matcher::operation("UpdateItem").on_table(TASKS);
+    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(5)).await;
+    leave.cancel();
+    let asked = Instant::now();
+    timeout(Duration::from_secs(20), run.join_next()).await.expect("it leaves in time");
+    assert!(asked.elapsed() > Duration::from_secs(9), "the work was held: {:?}", asked.elapsed());
+    let shards = shards(&world).await;
+    assert!(!shards.is_empty() && shards.iter().all(|lease| lease.owner.is_none()), "{shards:?}");
+    assert!(shards.iter().all(|lease| lease.position == Position::TrimHorizon), "nothing is passed over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_work_does_not_keep_a_lease_from_whom_it_was_given_to() {
+    let world = world();
+    let stream = world.stream_arn(TASKS).unwrap();
+    world.split_shard(&stream, &world.shards(&stream)[0].id.clone(), 2);
+    let _a = start(&world, "a");
+    sleep(Duration::from_secs(10)).await;
+    let writes = Matcher::operation("UpdateItem").on_table(TASKS).from("a");
+    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    for number in 0..16 {
+        put_task(&world, number).await;
+    }
+    sleep(Duration::from_secs(5)).await;
+    let _b = start(&world, "b");
+    sleep(Duration::from_secs(17)).await;
+    let owners: Vec<_> = shards(&world).await.into_iter().filter_map(|lease| lease.owner).collect();
+    assert_eq!(owners.iter().filter(|owner| owner.starts_with("b-")).count(), 1, "{owners:?}");
+    assert_eq!(owners.len(), 2, "{owners:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_leave_during_a_round_leaves_though_no_other_round_is_answered() {
+    let world = world();
+    let (mut run, leave) = start(&world, "a");
+    sleep(Duration::from_secs(5)).await;
+    let looks = || Matcher::operation("Query").on_table(CONTROL).from("a");
+    let hold = world.hold(looks(), 1, Door::BeforeApply);
+    hold.reached().await;
+    leave.cancel();
+    sleep(Duration::from_millis(100)).await;
+    refuse(&world, looks(), Service::DynamoDb, "AccessDeniedException");
+    drop(hold);
+    timeout(Duration::from_secs(10), run.join_next()).await.expect("it leaves");
+}
+
+#[tokio::test(start_paused = true)]
+async fn children_that_a_reader_did_not_see_are_listed_soon_by_whoever_lists() {
+    let world = world();
+    let stream = world.stream_arn(TASKS).unwrap();
+    let _reader = start(&world, "b");
+    sleep(Duration::from_secs(10)).await;
+    let _lister = start(&world, "a");
+    sleep(Duration::from_secs(5)).await;
+    let sees_none = Fault::altered(|answer| answer["StreamDescription"]["Shards"] = serde_json::json!([]));
+    world.inject(Rule::new(Matcher::operation("DescribeStream").from("b"), sees_none));
+    world.roll_all(&stream);
+    sleep(Duration::from_secs(15)).await;
+    let shards = shards(&world).await;
+    assert!(shards.iter().any(|lease| lease.parent.is_some() && lease.owner.is_some()), "{shards:?}");
+}
