@@ -26,7 +26,7 @@ log="$copy/../unmutated.log"
 for patch in "$here"/*.patch; do
     name=$(basename "$patch" .patch)
     if [ $# -gt 0 ] && ! printf '%s\n' "$@" | grep -qx "$name"; then continue; fi
-    patch --silent --strip=1 --directory="$copy" <"$patch" || { echo "$name: the patch no longer applies" >&2; exit 1; }
+    patch --silent --strip=1 --fuzz=0 --directory="$copy" <"$patch" || { echo "$name: the patch no longer applies" >&2; exit 1; }
     log="$copy/../$name.log"
     build >"$log" 2>&1 || { echo "$name: does not build, see $log" >&2; exit 1; }
     if simulate >"$log" 2>&1; then
