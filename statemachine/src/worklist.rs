@@ -6,11 +6,12 @@ use crate::token::TaskId;
 
 /// How many keys each list is spread over.
 pub const BUCKETS: u8 = 16;
-/// `listAt` of an escalated task without a deadline: this long after it was escalated the sweeper asks whether its
-/// workflow still waits, in seconds. A task that was stored late may have missed its workflow's end.
-pub const ASK_AFTER_SECONDS: i64 = 5 * 60;
-/// And this long after each question, in seconds.
-pub const ASK_AGAIN_SECONDS: i64 = 6 * 3_600;
+/// `listAt` of an escalated task without a deadline: this long after it was escalated, and then again and again, the
+/// sweeper asks whether its workflow still waits, in seconds.
+pub const ASK_AFTER_SECONDS: i64 = 6 * 3_600;
+/// The same the first time for a task that was escalated more than [`PENDING_GRACE_SECONDS`] after it was received: the
+/// event of its workflow's end may have come and gone before it was stored.
+pub const ASK_LATE_SECONDS: i64 = 5 * 60;
 /// `listAt` of a new task: this long after it was received, the sweeper looks at it, in seconds. The stream normally
 /// brings it within one.
 pub const PENDING_GRACE_SECONDS: i64 = 60;

@@ -13,7 +13,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use statemachine::worklist::{ASK_AGAIN_SECONDS, Worklist};
+use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
@@ -193,7 +193,7 @@ impl Sweeper {
     async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
         let later = match task.deadline {
             Some(_) => retry::put_off_seconds(task.attempts),
-            None => ASK_AGAIN_SECONDS,
+            None => ASK_AFTER_SECONDS,
         };
         match self.pipeline.expire_if_gone(task, guard).await? {
             Handled::PutOff => self.pipeline.put_off_for(task, list, later, guard).await,

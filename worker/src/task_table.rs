@@ -19,7 +19,7 @@ use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
-use statemachine::worklist::{self, ASK_AFTER_SECONDS, Worklist};
+use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
 use crate::aws::{Class, Fault};
 use crate::clock;
@@ -173,7 +173,7 @@ impl TaskTable {
             (":escalated", text(Status::Escalated.as_str())),
             (":escalation", item::to_map(&escalation.to_item())),
             (":list", text(&Worklist::Escalated.key_of(&task.id))),
-            (":at", number(task.deadline.unwrap_or(now.as_second() + ASK_AFTER_SECONDS))),
+            (":at", number(task.deadline.unwrap_or(now.as_second() + ask_after_seconds(task, now)))),
             (":pending", text(Status::Pending.as_str())),
         ];
         notes.add_to(&mut set, &mut values);
@@ -294,6 +294,13 @@ pub(crate) fn text(text: &str) -> AttributeValue {
 
 pub(crate) fn number(number: i64) -> AttributeValue {
     AttributeValue::N(number.to_string())
+}
+
+/// How long after `now` an escalated task without a deadline is asked about first.
+fn ask_after_seconds(task: &Task, now: Timestamp) -> i64 {
+    let received = task.received_at.parse::<Timestamp>().unwrap_or(now);
+    let is_late = now.as_second() - received.as_second() > PENDING_GRACE_SECONDS;
+    if is_late { ASK_LATE_SECONDS } else { ASK_AFTER_SECONDS }
 }
 
 #[cfg(test)]

@@ -43,7 +43,9 @@ async fn amounts_survive_from_the_message_to_the_answer() {
         let rules_dir = world.dir().join("exact");
         fs::create_dir_all(&rules_dir).unwrap();
         fs::write(rules_dir.join("exact.rhai"), RULE).unwrap();
-        let options = WorkerOptions { rules_dir: Some(rules_dir), ..quick() };
+        let mut options = WorkerOptions { rules_dir: Some(rules_dir), ..quick() };
+        // The loudest log there is: it is searched for tokens at the world's end.
+        options.variables.push(("COUNTERSIGN_LOG__LEVEL".to_owned(), "trace".to_owned()));
         let worker = world.start_worker("worker", options).await.unwrap();
 
         let (execution, mut message) = waiting(world).await;

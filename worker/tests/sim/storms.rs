@@ -1,13 +1,14 @@
-//! What befalls many tasks of one kind at once stands in no other's way.
+//! What befalls many calls of one kind at once stands in no other's way.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Fault, Matcher, Options, Rule, Service};
+use ops::model::{Failure, Fault, Matcher, Options, Rule, Service};
 use statemachine::status::{Delivery, Status};
 use statemachine::worklist::Worklist;
 
 use crate::run::Sim;
+use crate::scene::CONTROL;
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
 const VICTIMS: usize = 4;
@@ -57,7 +58,8 @@ fn a_storm_of_closed_answers_stops_no_new_decision() {
         let mut stage = Stage::new(Options::default());
         stage.sim.config.budgets.execution_history = 1;
         stage.sim.config.worker.in_flight_records = 40;
-        stage.sim.config.queues.closed_executions = None;
+        // Nobody hears of the ends.
+        let closed = stage.sim.config.queues.closed_executions.take();
         stage.store(120).await?;
         for execution in stage.sim.world.executions() {
             stage.sim.world.stop(&execution.arn);
@@ -68,6 +70,36 @@ fn a_storm_of_closed_answers_stops_no_new_decision() {
         stage.until(BY_STREAM_MS, "decided in the storm", all_are_seen).await?;
         let is_open = |task: &statemachine::task::Task| task.delivery == Some(Delivery::Unverified);
         assert!(stage.sim.watch.state().tasks.all().iter().any(is_open), "the storm goes on");
+        stage.sim.config.queues.closed_executions = closed;
+        stage.sim.start_worker();
+        stage.end().await
+    });
+}
+
+/// The answers to all heartbeats are lost for a while: peers see each of them arrive, and must see it move.
+#[test]
+fn a_heartbeat_whose_answer_was_lost_is_followed_by_another() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        let counters = Arc::new(Mutex::new(BTreeSet::new()));
+        let seen = Arc::clone(&counters);
+        stage.sim.world.listen(move |call| {
+            if call.body["Item"]["pk"]["S"] == "worker" {
+                let counter = call.body["Item"]["counter"]["N"].as_str().unwrap_or_default().to_owned();
+                seen.lock().expect("no holder panics").insert(counter);
+            }
+        });
+        stage.sim.start_worker();
+        stage.sim.pass(5_000).await?;
+        let before = counters.lock().expect("no holder panics").len();
+        let beats = Matcher::operation("PutItem")
+            .on_table(CONTROL)
+            .when(|call| call.body["Item"]["pk"]["S"] == "worker");
+        let rule = stage.sim.world.inject(Rule::new(beats, Fault::AnswerLost(Failure::Connection)));
+        stage.sim.pass(8_000).await?;
+        let lost = counters.lock().expect("no holder panics").len() - before;
+        assert!(lost >= 3, "{lost} different heartbeats in eight seconds");
+        stage.sim.world.end(rule);
         stage.end().await
     });
 }
