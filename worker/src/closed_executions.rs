@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::aws::{Class, Fault};
+use crate::expiry::Waits;
 use crate::guard::{Guard, Validity};
 use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
@@ -106,11 +107,11 @@ impl ClosedExecutions {
         let closed = timeout(EVENT_TIME, self.close(&event, &guard)).await;
         match closed.unwrap_or_else(|_| Err("no time left".to_owned())) {
             Ok(false) if looks < LOOKS => {}
-            Ok(is_explained) => {
+            Ok(is_done) => {
                 info!(
                     workflow = event.execution_arn,
                     status = event.status,
-                    is_explained,
+                    is_done,
                     "a closed execution: {}",
                     event.status
                 );
@@ -125,11 +126,12 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns whether the answer to one explains its end. Any other may be the
-    /// earlier attempt of a state that was tried again: the last attempt's task may still be on its way.
+    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: the answer to one task explains
+    /// the end, and none is left undecided. Without such an answer each task may be the earlier attempt of a state
+    /// that was tried again: the last attempt's task may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
         let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
-        let mut is_explained = false;
+        let (mut is_explained, mut is_left_open) = (false, false);
         for id in &ids {
             let Some(task) = self.pipeline.tasks.get(id).await.map_err(text)? else { continue };
             if task.status.is_final() && task.decision.is_none() {
@@ -137,7 +139,10 @@ impl ClosedExecutions {
             }
             is_explained |= task.delivery == Some(Delivery::Delivered);
             let handled = match task.delivery {
-                None => self.pipeline.expire_if_gone(&task, guard).await,
+                None => match self.pipeline.ask(&task).await.map_err(|fault| fault.to_string())? {
+                    Waits::No(proof) => self.pipeline.expire(&task, proof, guard).await,
+                    Waits::Yes => Ok(Handled::PutOff),
+                },
                 Some(Delivery::Unverified) => self.pipeline.verify_now(&task, guard).await,
                 // Its sender finds the token closed, and verifies.
                 Some(Delivery::Due) => Ok(Handled::OwnWrite),
@@ -148,12 +153,13 @@ impl ClosedExecutions {
             match handled {
                 Ok(handled) => {
                     is_explained |= handled == Handled::Delivered;
+                    is_left_open |= matches!(handled, Handled::PutOff | Handled::Poison);
                     self.pipeline.metrics.swept(handled);
                 }
                 Err(Lost) => return Err("no time left".to_owned()),
             }
         }
-        Ok(is_explained)
+        Ok(is_explained && !is_left_open)
     }
 
     async fn delete(&self, message: &Message) {

@@ -190,6 +190,7 @@ impl Member {
         Discoverer {
             discovery: self.discovery.clone(),
             leases: coordinator.parts.leases.clone(),
+            control: self.control.clone(),
             clock: self.pipeline.clock.clone(),
             metrics: self.pipeline.metrics.clone(),
             is_me: coordinator.is_discoverer.subscribe(),

@@ -1,5 +1,6 @@
 //! The one worker that lists streams: rarely, every page, and only to add what the shards' own ends did not bring.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,10 +8,11 @@ use jiff::Timestamp;
 use statemachine::worklist::BUCKETS;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::aws::Fault;
 use crate::clock::Clock;
+use crate::control_table::ControlTable;
 use crate::metrics::{Metrics, Service};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::{Lease, Position, Subject};
@@ -44,6 +46,8 @@ pub struct Discoverer {
     pub discovery: Discovery,
     /// The leases.
     pub leases: LeaseTable,
+    /// Gap records.
+    pub control: ControlTable,
     /// The wall clock, for tombstones.
     pub clock: Clock,
     /// For listings that fail.
@@ -105,7 +109,12 @@ impl Discoverer {
             self.made.notify_one();
         }
         let (mut look, mut failed) = (Look::Whole, None);
-        for stream in self.streams(&leases).await? {
+        let latest = self.discovery.latest_stream().await?;
+        match &latest {
+            Some(latest) => self.note_replaced(latest, &leases).await?,
+            None => warn!("the tasks table has no stream: the sweeper alone finds new tasks"),
+        }
+        for stream in streams(latest, &leases) {
             // Each stream on its own: an old one that is gone must not hide the new one's shards.
             match self.sync(&stream, &leases, self.clock.now()).await {
                 Ok(Look::Whole) => {}
@@ -116,23 +125,18 @@ impl Discoverer {
         failed.map_or(Ok(look), Err)
     }
 
-    /// The table's stream, and every former one that is not read to its end.
-    async fn streams(&self, leases: &[Lease]) -> Result<Vec<String>, Fault> {
-        let latest = self.discovery.latest_stream().await?;
-        if latest.is_none() {
-            warn!("the tasks table has no stream: the sweeper alone finds new tasks");
-        }
-        let open = leases.iter().filter(|lease| lease.position != Position::End);
-        let mut streams: Vec<String> = open
-            .filter_map(|lease| match &lease.subject {
-                Subject::Shard { stream, .. } => Some(stream.clone()),
-                Subject::Sweep(_) => None,
-            })
-            .chain(latest)
-            .collect();
-        streams.sort();
-        streams.dedup();
-        Ok(streams)
+    /// The table has another stream than the one that was read: what was written between the two is in neither.
+    async fn note_replaced(&self, latest: &str, leases: &[Lease]) -> Result<(), Fault> {
+        let known: BTreeSet<&str> = leases.iter().filter_map(stream_of).collect();
+        let Some(former) = known.last().filter(|_| !known.contains(latest)) else { return Ok(()) };
+        self.control.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
+        self.metrics.gaps.inc();
+        error!(
+            stream = latest,
+            former,
+            "stream {latest} replaces {former}; the sweeper finds the tasks that were stored between the two"
+        );
+        Ok(())
     }
 
     async fn sync(&self, stream: &str, leases: &[Lease], now: Timestamp) -> Result<Look, Fault> {
@@ -172,4 +176,17 @@ impl Discoverer {
         }
         listing.lacks.map_or(Ok(look), Err)
     }
+}
+
+fn stream_of(lease: &Lease) -> Option<&str> {
+    match &lease.subject {
+        Subject::Shard { stream, .. } => Some(stream),
+        Subject::Sweep(_) => None,
+    }
+}
+
+/// The table's stream, and every former one that is not read to its end.
+fn streams(latest: Option<String>, leases: &[Lease]) -> BTreeSet<String> {
+    let open = leases.iter().filter(|lease| lease.position != Position::End);
+    open.filter_map(stream_of).map(str::to_owned).chain(latest).collect()
 }

@@ -103,6 +103,29 @@ fn refuse(world: &World, matcher: Matcher, service: Service, code: &str) {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_stream_that_replaces_another_leaves_one_gap_record_and_is_read() {
+    let world = world();
+    let _workers = [start(&world, "a"), start(&world, "b")];
+    sleep(Duration::from_secs(5)).await;
+    let first = world.stream_arn(TASKS).unwrap();
+    world.disable_stream(TASKS);
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!(gaps(&world), 0, "a stream that is off may be all there is");
+    let second = world.enable_stream(TASKS);
+    sleep(Duration::from_secs(150)).await;
+    let items = world.items(CONTROL);
+    let noted: Vec<_> = items.iter().filter(|item| item["pk"].as_text() == Some("gap")).collect();
+    assert_eq!(noted.len(), 1, "once, though two listings followed");
+    let text = |name: &str| noted[0][name].as_text();
+    assert_eq!((text("stream"), text("after")), (Some(&*second), Some(&*first)));
+    assert_eq!(text("cause"), Some("stream replaced"));
+    let of_second =
+        |lease: &Lease| matches!(&lease.subject, Subject::Shard { stream, .. } if *stream == second);
+    assert!(shards(&world).await.iter().any(|lease| of_second(lease) && lease.owner.is_some()));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_stream_that_the_table_still_has_is_not_gone_whatever_its_calls_say() {
     let world = world();
     let _worker = start(&world, "a");
