@@ -59,8 +59,8 @@ impl LeaseTable {
     ///
     /// [`Fault`] when it is not known to be there.
     pub async fn create_sweep(&self, bucket: u8) -> Result<(), Fault> {
-        let set = "SET #epoch = :zero, #counter = :zero, #position = :start";
-        let values = [(":zero", number(0)), (":start", text(START))];
+        let set = "SET #epoch = :epoch, #counter = :zero, #position = :start";
+        let values = [(":epoch", first_epoch()), (":zero", number(0)), (":start", text(START))];
         self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
@@ -81,15 +81,21 @@ impl LeaseTable {
 
 /// An upsert that changes nothing where the lease is there already.
 pub(super) fn creation(listed: &Listed) -> (String, Vec<(&'static str, AttributeValue)>) {
-    let mut set = "SET #epoch = if_not_exists(#epoch, :zero), #counter = if_not_exists(#counter, :zero), \
+    let mut set = "SET #epoch = if_not_exists(#epoch, :epoch), #counter = if_not_exists(#counter, :zero), \
                    #position = if_not_exists(#position, :start)"
         .to_owned();
-    let mut values = vec![(":zero", number(0)), (":start", text(START))];
+    let mut values = vec![(":epoch", first_epoch()), (":zero", number(0)), (":start", text(START))];
     if let Some(parent) = &listed.parent {
         set.push_str(", #parent = :parent");
         values.push((":parent", text(parent)));
     }
     (set, values)
+}
+
+/// Where a new lease's epochs begin: anywhere, so that one that is deleted by hand and made again lets no late write of
+/// its former holder through the fence.
+fn first_epoch() -> AttributeValue {
+    number(i64::from(fastrand::u32(..)))
 }
 
 pub(super) fn subject_of(stream: &str, listed: &Listed) -> Subject {
