@@ -12,14 +12,17 @@ use crate::invariants::tasks::Tasks;
 /// A node, a stream and a shard.
 type Reader = (String, String, String);
 
+/// A reader that gives its shard up lets go of what is not done in ten seconds, before the release is written.
+const DRAIN_MS: u64 = 10_000;
+
 /// Each reader's records, by their place in the shard.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     most: u64,
     /// The new tasks of the pages that were answered; whether an answer arrived is seen by the next iterator only.
     read: BTreeMap<Reader, BTreeMap<u64, String>>,
-    /// Where each reader goes on: what lies before has arrived.
-    arrived: BTreeMap<Reader, u64>,
+    /// Where each reader goes on, and when it last polled: what lies before has arrived.
+    arrived: BTreeMap<Reader, (u64, u64)>,
 }
 
 /// The reader and its place, as an iterator of the model says it.
@@ -63,15 +66,15 @@ impl Hands {
         }
         let Some((reader, at)) = place(call) else { return };
         let node = reader.0.clone();
-        self.arrived.insert(reader, at);
+        self.arrived.insert(reader, (at, call.sent_ms));
         let is_open = |id: &String| {
             !records.is_kept(id) && tasks.get(id).is_some_and(|seen| seen.now.is_some() && !seen.has_outcome)
         };
-        let mine = self.arrived.iter().filter(|((of, stream, shard), _)| {
+        let mine = self.arrived.iter().filter(|((of, stream, shard), (_, polled_ms))| {
             // Who lost a lease has let its records go.
-            *of == node && leases.is_held(stream, shard, &node)
+            *of == node && leases.is_held(stream, shard, &node) && call.sent_ms < polled_ms + DRAIN_MS
         });
-        let count_of = |(reader, at): (&Reader, &u64)| {
+        let count_of = |(reader, (at, _)): (&Reader, &(u64, u64))| {
             let read = self.read.get(reader);
             read.map_or(0, |read| read.range(..at).filter(|(_, id)| is_open(id)).count() as u64)
         };

@@ -30,6 +30,8 @@ pub(crate) struct Seen {
     decision: Option<Decision>,
     /// What was stored before the item was deleted: whoever read it then may still send it.
     deleted: Vec<Decision>,
+    /// Its item was deleted once: what stands now came with its message again, perhaps after its workflow's event.
+    is_again: bool,
     /// It was escalated, delivered, put off, expired or deleted: a record of it may be passed.
     pub(crate) has_outcome: bool,
     /// Who sent its decision.
@@ -92,7 +94,7 @@ impl Tasks {
         let Some(item) = new else {
             // If its message comes again it is a new task, and decided anew; the token takes one answer all the same.
             seen.deleted.extend(seen.decision.take());
-            (seen.now, seen.has_outcome) = (None, true);
+            (seen.now, seen.has_outcome, seen.is_again) = (None, true, true);
             return;
         };
         // An item that is not a task is a poison record's business.
@@ -211,8 +213,8 @@ impl Tasks {
         }
         let waits = waits(world, task);
         // What ends without an event is asked about by age, hours later: an attempt that the workflow gave up to try
-        // again, and a token that another actor answered.
-        let is_silent = task.deadline.is_none() && has_no_event(world, task);
+        // again, a token that another actor answered, and an item that was deleted and came again after the event.
+        let is_silent = task.deadline.is_none() && (has_no_event(world, task) || seen.is_again);
         if task.status == Status::Escalated && task.decision.is_none() && (waits || is_silent) {
             return None;
         }
