@@ -82,8 +82,8 @@ pub struct Reader {
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
-    /// Since when reads do not know the shard.
-    not_found_since: Option<Instant>,
+    /// How many reads since the last page did not know the shard.
+    not_found: u32,
     /// How many settled records the written checkpoint covers.
     written: u64,
     /// The checkpoint write under way: at most one, beside the work and not before it.
@@ -129,7 +129,7 @@ impl Reader {
             stream,
             shard,
             checkpoint: Checkpoint::default(),
-            not_found_since: None,
+            not_found: 0,
             written: 0,
             writing: None,
             in_work: FuturesUnordered::new(),
@@ -237,7 +237,7 @@ impl Reader {
                 return Next::Poll;
             }
         };
-        self.not_found_since = None;
+        self.not_found = 0;
         self.trouble.answered();
         pace.got(records.len(), granted);
         self.note_lag(&records);

@@ -1,8 +1,5 @@
 //! A stretch of a shard that cannot be read: what it is, its note and metric, and where reading goes on.
 
-use std::time::Duration;
-
-use tokio::time::Instant;
 use tracing::error;
 
 use crate::aws::{Class, Fault};
@@ -11,8 +8,9 @@ use crate::stream::reader::pace::Pace;
 use crate::stream::reader::{Next, Reader};
 use crate::stream::tail::{Tail, Unreadable};
 
-/// How long reads must not know a shard before it counts as gone: listings may show the dead and lack the living.
-const UNKNOWN: Duration = Duration::from_secs(60);
+/// How many reads must not know a shard, and none know it, before anybody asks whether it is gone: a minute's worth of
+/// failed polls. A question takes as long as many reads, and listings show the dead and lack the living.
+const UNKNOWN_READS: u32 = 18;
 
 impl Reader {
     /// A stretch of the shard cannot be read. Never silent: a gap record and a metric, then what is left.
@@ -73,18 +71,20 @@ impl Reader {
     /// Asks what became of a shard that reads do not know: they answer so right after a roll too, and for a stream that
     /// is just not seen. Says what is gone once that is proven, none while it may come back.
     async fn gone(&mut self) -> Result<Option<&'static str>, Fault> {
-        let since = *self.not_found_since.get_or_insert_with(Instant::now);
+        self.not_found += 1;
+        if self.not_found < UNKNOWN_READS {
+            return Ok(None);
+        }
         let discovery = &self.parts.discovery;
-        let cause = match discovery.list(&self.stream).await {
-            Ok(listing) if !listing.shards.is_empty() => "shard gone",
+        match discovery.list(&self.stream).await {
+            Ok(listing) if !listing.shards.is_empty() => Ok(Some("shard gone")),
             // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
             // while the table still calls it its own.
-            Ok(_) if discovery.is_latest(&self.stream).await? => return Ok(None),
-            Ok(_) => "shard gone",
-            Err(fault) if fault.code != "ResourceNotFoundException" => return Err(fault),
-            Err(_) if discovery.is_latest(&self.stream).await? => return Ok(None),
-            Err(_) => "stream gone",
-        };
-        Ok((since.elapsed() >= UNKNOWN).then_some(cause))
+            Ok(_) if discovery.is_latest(&self.stream).await? => Ok(None),
+            Ok(_) => Ok(Some("shard gone")),
+            Err(fault) if fault.code != "ResourceNotFoundException" => Err(fault),
+            Err(_) if discovery.is_latest(&self.stream).await? => Ok(None),
+            Err(_) => Ok(Some("stream gone")),
+        }
     }
 }
