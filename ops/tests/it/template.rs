@@ -72,23 +72,24 @@ fn ingest_may_do_exactly_this() {
 
 #[test]
 fn workers_may_do_exactly_this() {
-    let read_and_move =
-        ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:BatchGetItem", "dynamodb:Query"];
+    let read = ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"];
     let stream = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
     let write = ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"];
     let workflows = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"];
     let ask = ["states:DescribeExecution", "states:GetExecutionHistory"];
-    let hear =
-        ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:ChangeMessageVisibility", "sqs:GetQueueAttributes"];
-    let expected = [&read_and_move[..], &stream, &write, &workflows, &ask, &hear, &["s3:GetObject"]].concat();
+    let hear = ["sqs:ReceiveMessage", "sqs:DeleteMessage"];
+    let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &["s3:GetObject"]].concat();
     assert_eq!(actions("WorkerRole"), set(&expected));
 
-    // A task is moved, never replaced and never deleted.
-    let on_tasks = statements("WorkerRole")
-        .into_iter()
-        .find(|statement| statement["Sid"] == "ReadAndMoveTasks")
-        .unwrap();
-    assert!(texts(&on_tasks["Action"]).is_disjoint(&set(&["dynamodb:PutItem", "dynamodb:DeleteItem"])));
+    // A task is moved, never replaced and never deleted; of the control table nothing but its items is asked.
+    for (sid, never) in [
+        ("ReadAndMoveTasks", &["dynamodb:PutItem", "dynamodb:DeleteItem"][..]),
+        ("Coordinate", &["dynamodb:DescribeTable"]),
+    ] {
+        let statement =
+            statements("WorkerRole").into_iter().find(|statement| statement["Sid"] == sid).unwrap();
+        assert!(texts(&statement["Action"]).is_disjoint(&set(never)), "{sid}");
+    }
 }
 
 #[test]
@@ -207,6 +208,25 @@ fn machines_are_only_made_when_asked_for() {
         }
     }
     assert_eq!(default("WorkerCount"), 0);
+}
+
+#[test]
+fn a_fleet_that_reads_nothing_is_silent() {
+    let alarm = template()["Resources"]["FleetSilentAlarm"].clone();
+    // Before the first worker is ready, and while the last one leaves, silence is no alarm.
+    assert_eq!(alarm["Condition"], "HasWorkers");
+    assert_eq!(alarm["DependsOn"], "WorkerGroup");
+    let properties = &alarm["Properties"];
+    // A dead fleet sends no data at all.
+    assert_eq!(properties["TreatMissingData"], "breaching");
+    assert_eq!(properties["ComparisonOperator"], "LessThanThreshold");
+    assert_eq!(
+        properties["Dimensions"],
+        json!([
+            {"Name": "TableName", "Value": {"Ref": "ControlTable"}},
+            {"Name": "Operation", "Value": "GetItem"},
+        ])
+    );
 }
 
 #[test]
