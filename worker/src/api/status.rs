@@ -33,7 +33,7 @@ pub struct Status {
     pub paused: Option<Paused>,
     /// Every worker's heartbeat in the control table; none where the table does not answer.
     pub workers: Option<Vec<WorkerView>>,
-    /// Shards of the stream that this process reads.
+    /// Leases that this process holds: of shards of the stream, and of the worklists' buckets.
     pub leases_held: i64,
     /// Records read and not yet settled.
     pub in_flight_records: i64,

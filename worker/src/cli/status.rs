@@ -6,7 +6,7 @@ use super::{Failed, Format};
 use crate::api::status::{CapView, Status};
 use crate::control::Paused;
 
-/// Show what a worker does: its ruleset, its shards, its work.
+/// Show what a worker does: its ruleset, its leases, its work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  countersign status --url http://127.0.0.1:8420")]
 pub(super) struct Args {
@@ -45,7 +45,7 @@ fn text(status: &Status) -> String {
         };
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
-    text.push_str(&format!("shards      {}\n", status.leases_held));
+    text.push_str(&format!("leases      {}\n", status.leases_held));
     text.push_str(&format!("in work     {} records\n", status.in_flight_records));
     match workers {
         None => text.push_str("fleet       the control table does not answer\n"),
@@ -105,7 +105,7 @@ mod tests {
                         automation  running\n\
                         cap         30 approvals an hour, 12 reserved\n\
                         cap         600.50 order.amount an hour, the control table does not answer\n\
-                        shards      2\n\
+                        leases      2\n\
                         in work     1 records\n\
                         fleet       the control table does not answer\n";
         assert_eq!(told, expected);
