@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::report::{Report, Row};
 
-/// Where people expect an emulator and the console; others are taken when these are busy.
+/// Where people expect an emulator and the API; others are taken when these are busy.
 const USUAL_EMULATOR_PORT: u16 = 4566;
 const USUAL_CONSOLE_PORT: u16 = 8420;
 const STARTS_AT_ONCE: usize = 16;
@@ -41,7 +41,7 @@ pub(crate) struct Arguments {
     /// The emulator's port; 4566 when absent, or a free one if that is busy
     #[arg(long)]
     port: Option<u16>,
-    /// The console's and API's port; 8420 when absent, or a free one if that is busy
+    /// The API's port; 8420 when absent, or a free one if that is busy
     #[arg(long)]
     console_port: Option<u16>,
     /// Seconds until orders that are neither settled nor escalated count as failed, with --exit
@@ -173,7 +173,7 @@ async fn watch(
 }
 
 fn print_addresses(world: &World, worker: &Worker) {
-    println!("console and API  {}", worker.url);
+    println!("API              {}", worker.url);
     println!("emulator         {}", world.emulator.endpoint_url);
     println!("logs             {}", world.dir().display());
     println!("command line     {} tasks --url {} list", world.binaries().countersign.display(), worker.url);
