@@ -318,11 +318,15 @@ mod tests {
 
     use super::*;
 
-    /// The names in the first column of the README's metrics table; a counter's ends in `_total`.
+    /// The README's chapter of metrics.
+    fn chapter() -> &'static str {
+        include_str!("../README.md").split("# Metrics").nth(1).expect("the README has a chapter of metrics")
+    }
+
+    /// The names in the first column of its table; a counter's ends in `_total`.
     fn documented() -> BTreeSet<String> {
-        let readme = include_str!("../README.md");
-        let table = readme.split("# Metrics").nth(1).expect("the README has a chapter of metrics");
-        let first_columns = table.lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
+        let first_columns =
+            chapter().lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
         let names = first_columns.flat_map(|column| column.split(", "));
         names.map(|name| format!("countersign_{}", name.trim_matches(['`', ' ']))).collect()
     }
@@ -345,5 +349,27 @@ mod tests {
             })
             .collect();
         assert_eq!(exported, documented());
+    }
+
+    #[test]
+    fn every_value_of_a_label_is_documented() {
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        metrics.capped(&[(Cap::Approvals, 1.0, 0.0), (Cap::Amount, 1.0, 0.0)]);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        let labels = text
+            .lines()
+            .filter_map(|line| line.split_once('{')?.1.split_once('}'))
+            .flat_map(|(labels, _)| labels.split(','));
+        let values: BTreeSet<&str> = labels
+            .filter_map(|label| label.split_once('='))
+            .filter(|(name, _)| !["le", "version"].contains(name))
+            .map(|(_, value)| value.trim_matches('"'))
+            .collect();
+        assert!(values.contains("delivered") && values.contains("step_functions"), "{values:?}");
+        let missing: Vec<&&str> =
+            values.iter().filter(|value| !chapter().contains(&format!("`{value}`"))).collect();
+        assert!(missing.is_empty(), "{missing:?}");
     }
 }
