@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::{Class, Fault};
+use crate::aws::Class;
 use crate::retry;
 use crate::task_table::TableError;
 
@@ -50,13 +50,13 @@ impl Attempts {
     /// A call on one item of the tasks table failed, and a repeat may help.
     pub(crate) fn item_failed(&mut self, error: &TableError, answered: u64) -> Next {
         let is_answering_others = std::mem::replace(&mut self.answered, answered) != answered;
-        let class = class(error);
+        let class = error.class();
         self.next(class, class == Class::Transient && is_answering_others)
     }
 
     /// A call on an item that all records share failed, and a repeat may help: never one record's fault.
     pub(crate) fn shared_failed(&mut self, error: &TableError) -> Next {
-        self.next(class(error), false)
+        self.next(error.class(), false)
     }
 
     fn next(&mut self, class: Class, is_own: bool) -> Next {
@@ -86,16 +86,10 @@ impl fmt::Display for Attempts {
     }
 }
 
-fn class(error: &TableError) -> Class {
-    match error {
-        TableError::Fault(Fault { class, .. }) => *class,
-        TableError::Malformed(_) => Class::Refused,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::Fault;
 
     fn failed(class: Class) -> TableError {
         Fault { operation: "UpdateItem", code: "told".to_owned(), class }.into()

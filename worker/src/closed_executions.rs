@@ -10,12 +10,13 @@ use std::time::Duration;
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use serde::Deserialize;
+use statemachine::decision::Outcome;
 use statemachine::status::Delivery;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::{Class, Fault};
+use crate::aws::Fault;
 use crate::expiry::Waits;
 use crate::guard::{Guard, Validity};
 use crate::metrics::{Handled, Service};
@@ -65,9 +66,7 @@ impl ClosedExecutions {
                     futures::future::join_all(messages.iter().map(|message| self.take(message))).await;
                 }
                 Err(fault) => {
-                    if fault.class == Class::Systemic {
-                        self.pipeline.metrics.systemic_fault(Service::Queue);
-                    }
+                    self.pipeline.metrics.failed(Service::Queue, fault.class);
                     warn!(error = %fault, "the queue of closed executions: {fault}");
                     let _ = timeout(PAUSE, stop.cancelled()).await;
                 }
@@ -126,18 +125,27 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: the answer to one task explains
-    /// the end, and none is left undecided. Without such an answer each task may be the earlier attempt of a state
-    /// that was tried again: the last attempt's task may still be on its way.
+    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: a delivered rejection explains
+    /// the end, and no task is left undecided. Without one each task may be an earlier attempt's, or an earlier
+    /// state's that was approved: the last one's may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
-        let ids = self.pipeline.tasks.of_execution(&event.execution_arn).await.map_err(text)?;
+        let ids = self
+            .pipeline
+            .tasks
+            .of_execution(&event.execution_arn)
+            .await
+            .map_err(|error| self.failed(&error))?;
         let (mut is_explained, mut is_left_open) = (false, false);
         for id in &ids {
-            let Some(task) = self.pipeline.tasks.get(id).await.map_err(text)? else { continue };
+            let Some(task) = self.pipeline.tasks.get(id).await.map_err(|error| self.failed(&error))? else {
+                continue;
+            };
             if task.status.is_final() && task.decision.is_none() {
                 continue;
             }
-            is_explained |= task.delivery == Some(Delivery::Delivered);
+            let is_rejection =
+                task.decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Rejected);
+            is_explained |= is_rejection && task.delivery == Some(Delivery::Delivered);
             let handled = match task.delivery {
                 None => match self.pipeline.ask(&task).await.map_err(|fault| fault.to_string())? {
                     Waits::No(proof) => self.pipeline.expire(&task, proof, guard).await,
@@ -152,7 +160,7 @@ impl ClosedExecutions {
             };
             match handled {
                 Ok(handled) => {
-                    is_explained |= handled == Handled::Delivered;
+                    is_explained |= is_rejection && handled == Handled::Delivered;
                     is_left_open |= matches!(handled, Handled::PutOff | Handled::Poison);
                     self.pipeline.metrics.swept(handled);
                 }
@@ -160,6 +168,11 @@ impl ClosedExecutions {
             }
         }
         Ok(is_explained && !is_left_open)
+    }
+
+    fn failed(&self, error: &TableError) -> String {
+        self.pipeline.metrics.failed(Service::Table, error.class());
+        error.to_string()
     }
 
     async fn delete(&self, message: &Message) {
@@ -170,8 +183,4 @@ impl ClosedExecutions {
             warn!(error = %fault, "a handled message comes again: {fault}");
         }
     }
-}
-
-fn text(error: TableError) -> String {
-    error.to_string()
 }

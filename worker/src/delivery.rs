@@ -136,11 +136,12 @@ impl Pipeline {
         if !guard.is_live() {
             return Err(Lost);
         }
-        match self.executions.prove(&task.transaction_id, &task.token, decision, &self.history_budget).await {
+        match self.executions.prove(task, decision, &self.history_budget).await {
             Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
             Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
             Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),
             Err(fault) => {
+                self.metrics.failed(Service::StepFunctions, fault.class);
                 warn!(task.id = %task.id, error = %fault, "task {}: not verified yet: {fault}", task.id);
                 self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified)
             }

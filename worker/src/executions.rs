@@ -1,11 +1,14 @@
 //! Questions about executions: does it still run, and whose answer did it receive.
 //!
-//! Reads of Step Functions lag behind. A conclusion needs a positive event; an absence proves nothing.
+//! Reads of Step Functions lag behind. A conclusion needs a positive event; an absence proves nothing. An end from
+//! before the task was sent is none of its: the execution was redriven since, which the answer does not show yet.
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
+use aws_smithy_types::DateTime;
+use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::Decision;
-use statemachine::token::TaskToken;
+use statemachine::task::Task;
 
 use crate::aws::{Class, Fault};
 use crate::budget::Budget;
@@ -15,13 +18,21 @@ const PAGE_EVENTS: i32 = 1_000;
 /// How many pages are read: an execution has at most 25,000 events (Step Functions quota).
 const MAX_PAGES: usize = 25;
 
+/// Times of two services differ a little, and some come in whole seconds. A redrive takes longer.
+const CLOCKS: SignedDuration = SignedDuration::from_secs(1);
+
 /// Whether an execution can still be waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Execution {
     /// It runs, or is only seen to run still.
     Running,
-    /// It ended; the status says how.
-    Ended(&'static str),
+    /// It ended.
+    Ended {
+        /// How.
+        status: &'static str,
+        /// It ended before the task was sent.
+        is_earlier: bool,
+    },
     /// Step Functions knows no such execution. Not yet proof: reads lag behind a start.
     Unknown,
 }
@@ -49,21 +60,25 @@ impl Executions {
         Executions { client }
     }
 
-    /// Asks whether an execution still runs.
+    /// Asks whether a task's execution still runs.
     ///
     /// # Errors
     ///
     /// [`Fault`] when Step Functions does not answer the question.
-    pub async fn describe(&self, arn: &str) -> Result<Execution, Fault> {
-        match self.client.describe_execution().execution_arn(arn).send().await {
-            Ok(answer) => Ok(match answer.status() {
-                ExecutionStatus::Aborted => Execution::Ended("ABORTED"),
-                ExecutionStatus::Failed => Execution::Ended("FAILED"),
-                ExecutionStatus::Succeeded => Execution::Ended("SUCCEEDED"),
-                ExecutionStatus::TimedOut => Execution::Ended("TIMED_OUT"),
-                // PENDING_REDRIVE, and whatever comes, may run again.
-                _ => Execution::Running,
-            }),
+    pub async fn describe(&self, task: &Task) -> Result<Execution, Fault> {
+        match self.client.describe_execution().execution_arn(&task.transaction_id).send().await {
+            Ok(answer) => {
+                let is_earlier = answer.stop_date().is_some_and(|end| is_before(end, task));
+                let ended = |status| Ok(Execution::Ended { status, is_earlier });
+                match answer.status() {
+                    ExecutionStatus::Aborted => ended("ABORTED"),
+                    ExecutionStatus::Failed => ended("FAILED"),
+                    ExecutionStatus::Succeeded => ended("SUCCEEDED"),
+                    ExecutionStatus::TimedOut => ended("TIMED_OUT"),
+                    // PENDING_REDRIVE, and whatever comes, may run again.
+                    _ => Ok(Execution::Running),
+                }
+            }
             Err(error) => {
                 let fault = Fault::of("DescribeExecution", &error);
                 match (fault.code.as_str(), fault.class) {
@@ -74,19 +89,13 @@ impl Executions {
         }
     }
 
-    /// Looks in the execution's history for the answer that `token`'s state received. The first page is paid for;
-    /// each other one takes from `budget`.
+    /// Looks in the execution's history for the answer that the task's state received. The first page is paid for; each
+    /// other one takes from `budget`.
     ///
     /// # Errors
     ///
     /// [`Fault`] when Step Functions does not answer the question.
-    pub async fn prove(
-        &self,
-        arn: &str,
-        token: &TaskToken,
-        decision: &Decision,
-        budget: &Budget,
-    ) -> Result<Proof, Fault> {
+    pub async fn prove(&self, task: &Task, decision: &Decision, budget: &Budget) -> Result<Proof, Fault> {
         let mut seen = Seen::default();
         let mut next_token = None;
         for page in 0..MAX_PAGES {
@@ -96,7 +105,7 @@ impl Executions {
             let request = self
                 .client
                 .get_execution_history()
-                .execution_arn(arn)
+                .execution_arn(&task.transaction_id)
                 .include_execution_data(true)
                 .reverse_order(true)
                 .max_results(PAGE_EVENTS)
@@ -112,7 +121,7 @@ impl Executions {
                 }
             };
             for event in answer.events() {
-                seen.note(event, token, decision);
+                seen.note(event, task, decision);
             }
             if seen.ours {
                 return Ok(Proof::Ours);
@@ -126,12 +135,21 @@ impl Executions {
     }
 }
 
+/// Whether something happened before a task was sent.
+fn is_before(at: &DateTime, task: &Task) -> bool {
+    let at = at.to_millis().ok().and_then(|at| Timestamp::from_millisecond(at).ok());
+    let sent = task.received_at.parse::<Timestamp>().ok();
+    at.zip(sent).is_some_and(|(at, sent)| sent.duration_since(at) > CLOCKS)
+}
+
 /// What the events of one history, newest first, have shown so far.
 #[derive(Debug, Default)]
 struct Seen {
     ours: bool,
     /// The execution's own end: nothing follows it, so an answer that is not before it never came.
     end: bool,
+    /// An end from before the task was sent: the task's only if the same history shows that it was sent.
+    earlier_end: bool,
     /// The execution was redriven: the ends before that were not the last.
     is_redriven: bool,
     /// Ends of callback states, with the event each follows.
@@ -143,7 +161,7 @@ struct Seen {
 }
 
 impl Seen {
-    fn note(&mut self, event: &HistoryEvent, token: &TaskToken, decision: &Decision) {
+    fn note(&mut self, event: &HistoryEvent, task: &Task, decision: &Decision) {
         let proves = |text: Option<&str>| text.is_some_and(|text| decision.is_proven_by(text));
         match event.r#type() {
             HistoryEventType::TaskSucceeded => {
@@ -163,14 +181,22 @@ impl Seen {
             }
             HistoryEventType::TaskScheduled => {
                 let parameters = event.task_scheduled_event_details().map(|details| details.parameters());
-                if parameters.is_some_and(|parameters| parameters.contains(token.expose())) {
+                if parameters.is_some_and(|parameters| parameters.contains(task.token.expose())) {
                     self.scheduled = Some(event.id());
                 }
             }
             HistoryEventType::ExecutionAborted
             | HistoryEventType::ExecutionFailed
             | HistoryEventType::ExecutionSucceeded
-            | HistoryEventType::ExecutionTimedOut => self.end |= !self.is_redriven,
+            | HistoryEventType::ExecutionTimedOut
+                if !self.is_redriven =>
+            {
+                if is_before(event.timestamp(), task) {
+                    self.earlier_end = true;
+                } else {
+                    self.end = true;
+                }
+            }
             HistoryEventType::ExecutionRedriven => self.is_redriven = true,
             _ => {}
         }
@@ -184,7 +210,8 @@ impl Seen {
         let ended_otherwise = self
             .scheduled
             .is_some_and(|scheduled| self.task_ends.iter().any(|end| self.leads_to(*end, scheduled)));
-        if self.end || ended_otherwise { Proof::Other } else { Proof::None }
+        let ended = self.end || (self.earlier_end && self.scheduled.is_some());
+        if ended || ended_otherwise { Proof::Other } else { Proof::None }
     }
 
     fn leads_to(&self, mut event: i64, scheduled: i64) -> bool {
@@ -203,12 +230,24 @@ impl Seen {
 
 #[cfg(test)]
 mod tests {
+    use HistoryEventType::{ExecutionFailed, ExecutionRedriven, ExecutionStarted, TaskScheduled};
     use statemachine::decision::{DecidedBy, Outcome};
+    use statemachine::message::Message;
+    use statemachine::task::ReceivedAt;
 
     use super::*;
+    use aws_sdk_sfn::types::TaskScheduledEventDetails;
 
-    fn proof(newest_first: &[HistoryEventType]) -> Proof {
-        let token = TaskToken::new("a token".to_owned()).unwrap();
+    const SENT: i64 = 1_795_341_600;
+
+    fn task() -> Task {
+        let body = r#"{"transactionId":"arn:e","taskToken":"a-token","startTime":"t","orderId":"o-1"}"#;
+        let text = Timestamp::from_second(SENT).unwrap().to_string();
+        Task::new(Message::parse(body).unwrap(), ReceivedAt { text, epoch_seconds: SENT }, None)
+    }
+
+    /// What a history proves whose events, newest first, are so many seconds after the task was sent.
+    fn proof(newest_first: &[(HistoryEventType, i64)]) -> Proof {
         let decision = Decision {
             id: "01K0".to_owned(),
             outcome: Outcome::Approved,
@@ -221,22 +260,41 @@ mod tests {
             payload: "{}".to_owned(),
         };
         let mut seen = Seen::default();
-        for kind in newest_first {
+        for (kind, after) in newest_first {
+            let scheduled = TaskScheduledEventDetails::builder()
+                .resource_type("sqs")
+                .resource("sendMessage.waitForTaskToken")
+                .region("us-east-1")
+                .parameters(r#"{"MessageBody":{"taskToken":"a-token"}}"#)
+                .build();
             let event = HistoryEvent::builder()
                 .r#type(kind.clone())
-                .timestamp(aws_smithy_types::DateTime::from_secs(0))
+                .timestamp(DateTime::from_secs(SENT + after))
                 .id(1)
+                .set_task_scheduled_event_details((*kind == TaskScheduled).then(|| scheduled.unwrap()))
                 .build();
-            seen.note(&event.unwrap(), &token, &decision);
+            seen.note(&event.unwrap(), &task(), &decision);
         }
         seen.conclude()
     }
 
     #[test]
     fn an_end_is_the_last_unless_the_execution_was_redriven() {
-        use HistoryEventType::{ExecutionFailed, ExecutionRedriven, ExecutionStarted};
-        assert_eq!(proof(&[ExecutionFailed, ExecutionStarted]), Proof::Other);
-        assert_eq!(proof(&[ExecutionRedriven, ExecutionFailed, ExecutionStarted]), Proof::None);
-        assert_eq!(proof(&[ExecutionFailed, ExecutionRedriven, ExecutionFailed]), Proof::Other);
+        assert_eq!(proof(&[(ExecutionFailed, 9), (ExecutionStarted, -9)]), Proof::Other);
+        assert_eq!(
+            proof(&[(ExecutionRedriven, 9), (ExecutionFailed, 5), (ExecutionStarted, -9)]),
+            Proof::None
+        );
+        assert_eq!(
+            proof(&[(ExecutionFailed, 9), (ExecutionRedriven, -2), (ExecutionFailed, -5)]),
+            Proof::Other
+        );
+    }
+
+    #[test]
+    fn an_end_before_the_task_was_sent_is_its_own_only_if_the_sending_is_seen() {
+        assert_eq!(proof(&[(ExecutionFailed, -5), (ExecutionStarted, -9)]), Proof::None);
+        assert_eq!(proof(&[(ExecutionFailed, -5), (TaskScheduled, -5)]), Proof::Other);
+        assert_eq!(proof(&[(ExecutionFailed, -1), (ExecutionStarted, -9)]), Proof::Other, "clocks differ");
     }
 }

@@ -28,20 +28,27 @@ impl Pipeline {
     /// [`Fault`] when the question got no answer; nothing is concluded.
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
         self.send_budget.take().await;
-        match self.callback.ask(&task.token).await {
+        let is_open = match self.callback.ask(&task.token).await {
             Answer::Closed => return Ok(Waits::No("the token is closed")),
+            Answer::Accepted => true,
             // A token that Step Functions cannot read answers nothing; the execution may.
-            Answer::Accepted | Answer::Refused(_) => {}
+            Answer::Refused(_) => false,
             Answer::Again(fault) => return Err(fault),
             Answer::Systemic(fault) => {
                 self.metrics.systemic_fault(Service::StepFunctions);
                 return Err(fault);
             }
-        }
+        };
         self.describe_budget.take().await;
-        match self.executions.describe(&task.transaction_id).await? {
-            Execution::Ended(status) => Ok(Waits::No(status)),
-            Execution::Running | Execution::Unknown => Ok(Waits::Yes),
+        match self.executions.describe(task).await {
+            // The token is open, and the end is older than the task: since then the execution was redriven.
+            Ok(Execution::Ended { is_earlier: true, .. }) if is_open => Ok(Waits::Yes),
+            Ok(Execution::Ended { status, .. }) => Ok(Waits::No(status)),
+            Ok(Execution::Running | Execution::Unknown) => Ok(Waits::Yes),
+            Err(fault) => {
+                self.metrics.failed(Service::StepFunctions, fault.class);
+                Err(fault)
+            }
         }
     }
 

@@ -19,6 +19,7 @@ use prometheus_client::registry::{Registry, Unit};
 use statemachine::decision::{DecidedBy, Decision};
 
 pub use self::label::{By, CallbackResult, Cap, Cause, Handled, Reload, Service};
+use crate::aws::Class;
 use crate::callback::Answer;
 use crate::decision::Shadowed;
 
@@ -295,6 +296,13 @@ impl Metrics {
                     self.cap_reserved.remove(&labels);
                 }
             }
+        }
+    }
+
+    /// Counts a failed call if others fail the same way.
+    pub fn failed(&self, service: Service, class: Class) {
+        if class == Class::Systemic {
+            self.systemic_fault(service);
         }
     }
 

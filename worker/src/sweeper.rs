@@ -4,6 +4,7 @@
 //! could finish every task alone.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::guard::Guard;
-use crate::metrics::Handled;
+use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
 use crate::retry;
 use crate::task_table::TableError;
@@ -69,6 +70,7 @@ impl Sweeper {
         let mut hands = Hands::default();
         while !drain.is_cancelled() {
             if let Err(error) = self.walk(list, bucket, guard, drain, &mut hands).await? {
+                self.pipeline.metrics.failed(Service::Table, error.class());
                 let list = list.key(bucket);
                 warn!(list, error = %error, "worklist {list}: {error}; walked again later");
             }
@@ -99,7 +101,16 @@ impl Sweeper {
                 return Ok(Ok(()));
             }
             let now = self.pipeline.clock.now().as_second();
-            let (ids, next) = match self.pipeline.tasks.due(&key, now, start).await {
+            let mut page = pin!(self.pipeline.tasks.due(&key, now, start));
+            let page = loop {
+                // What is in work goes on meanwhile: one of it may stand first in a budget's queue.
+                tokio::select! {
+                    biased;
+                    page = &mut page => break page,
+                    finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
+                }
+            };
+            let (ids, next) = match page {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
@@ -158,6 +169,7 @@ impl Sweeper {
                 return Ok(Handled::Poison);
             }
             Err(error) => {
+                self.pipeline.metrics.failed(Service::Table, error.class());
                 warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
                 return Ok(Handled::PutOff);
             }

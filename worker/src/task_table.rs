@@ -64,14 +64,17 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// It hits every call alike: no record is to blame.
-    pub fn is_systemic(&self) -> bool {
-        matches!(self, TableError::Fault(Fault { class: Class::Systemic, .. }))
+    /// What the failure says of other calls.
+    pub fn class(&self) -> Class {
+        match self {
+            TableError::Fault(Fault { class, .. }) => *class,
+            TableError::Malformed(_) => Class::Refused,
+        }
     }
 
     /// No repeat of the same call helps.
     pub fn is_final(&self) -> bool {
-        matches!(self, TableError::Malformed(_) | TableError::Fault(Fault { class: Class::Refused, .. }))
+        self.class() == Class::Refused
     }
 }
 

@@ -193,6 +193,15 @@ impl World {
         })
     }
 
+    /// Redrives an execution that ended without success; false when it did not.
+    pub fn redrive(&self, execution_arn: &str) -> bool {
+        self.with(|state, now_ms| {
+            state.act(now_ms, |step_functions, turn, effects| {
+                step_functions.redrive(execution_arn, turn, effects)
+            })
+        })
+    }
+
     /// An execution, as it is.
     pub fn execution(&self, execution_arn: &str) -> Option<ExecutionView> {
         self.with(|state, _| state.step_functions.view(execution_arn))

@@ -106,6 +106,17 @@ impl StepFunctions {
         self.end(arn, ExecutionStatus::Aborted, turn, effects)
     }
 
+    /// Redrives an execution that ended without success, as an operator does: its state is entered again, with a new
+    /// token and its message (RedriveExecution, Step Functions API reference).
+    pub(super) fn redrive(&mut self, arn: &str, turn: &mut Turn<'_>, effects: &mut Effects) -> bool {
+        let is_redriven =
+            self.executions.get_mut(arn).is_some_and(|execution| execution.redrive(turn.now_ms));
+        if is_redriven {
+            self.wait(arn, turn, effects);
+        }
+        is_redriven
+    }
+
     /// Lets time do what it was due to do.
     pub(super) fn elapse(&mut self, due: &Due, turn: &mut Turn<'_>, effects: &mut Effects) {
         match due {

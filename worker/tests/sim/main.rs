@@ -15,6 +15,7 @@ mod liveness;
 mod operator;
 mod poison;
 mod process;
+mod redrive;
 mod run;
 mod scene;
 mod stage;

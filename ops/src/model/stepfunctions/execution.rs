@@ -118,11 +118,21 @@ pub(super) struct HistoryEvent {
     pub(super) details: Option<(&'static str, Json)>,
 }
 
+/// One end of an execution.
+#[derive(Debug)]
+pub(super) struct End {
+    pub(super) at_ms: u64,
+    pub(super) status: ExecutionStatus,
+    /// When it was redriven.
+    pub(super) until_ms: u64,
+}
+
 #[derive(Debug)]
 pub(super) struct Execution {
     pub(super) start: Start,
     pub(super) started_ms: u64,
-    pub(super) ended_ms: Option<u64>,
+    /// Its ends, the last one last: all but that were followed by a redrive.
+    pub(super) ends: Vec<End>,
     pub(super) events: Vec<HistoryEvent>,
     waiting: Waiting,
     retries_left: u32,
@@ -141,7 +151,7 @@ impl Execution {
             },
             retries_left: start.retries,
             started_ms: now_ms,
-            ended_ms: None,
+            ends: Vec::new(),
             events: Vec::new(),
             view: ExecutionView {
                 arn: arn.to_owned(),
@@ -174,10 +184,6 @@ impl Execution {
 
     pub(super) fn view(&self) -> ExecutionView {
         self.view.clone()
-    }
-
-    pub(super) fn status(&self) -> ExecutionStatus {
-        self.view.status
     }
 
     /// Takes a new token and gives the message's body.
@@ -283,8 +289,26 @@ impl Execution {
 
     fn finish(&mut self, status: ExecutionStatus, now_ms: u64) -> ExecutionStatus {
         self.view.status = status;
-        self.ended_ms = Some(now_ms);
+        self.ends.push(End { at_ms: now_ms, status, until_ms: u64::MAX });
         status
+    }
+
+    /// Runs again after an end without success; false when there is none.
+    pub(super) fn redrive(&mut self, now_ms: u64) -> bool {
+        let Some(end) = self.ends.last_mut() else { return false };
+        if matches!(self.view.status, ExecutionStatus::Running | ExecutionStatus::Succeeded) {
+            return false;
+        }
+        end.until_ms = now_ms;
+        (self.view.status, self.view.error) = (ExecutionStatus::Running, None);
+        let details = json!({ "redriveCount": self.ends.len() });
+        self.record(now_ms, "ExecutionRedriven", Some(("executionRedrivenEventDetails", details)));
+        true
+    }
+
+    /// The end that shows at a time.
+    pub(super) fn end_at(&self, as_of_ms: u64) -> Option<&End> {
+        self.ends.iter().find(|end| end.at_ms <= as_of_ms && as_of_ms < end.until_ms)
     }
 
     fn record(&mut self, at_ms: u64, kind: &'static str, details: Option<(&'static str, Json)>) {

@@ -34,8 +34,8 @@ pub(super) struct HistoryRequest {
 impl StepFunctions {
     pub(super) fn describe_execution(&self, request: &DescribeRequest, turn: &mut Turn<'_>) -> Answer {
         let (execution, as_of_ms) = self.seen(&request.execution_arn, turn)?;
-        let ended = execution.ended_ms.filter(|ended_ms| *ended_ms <= as_of_ms);
-        let status = if ended.is_some() { execution.status() } else { ExecutionStatus::Running };
+        let end = execution.end_at(as_of_ms);
+        let status = end.map_or(ExecutionStatus::Running, |end| end.status);
         let view = execution.view();
         let mut answer = json!({
             "executionArn": request.execution_arn,
@@ -46,8 +46,8 @@ impl StepFunctions {
             "input": execution.input(),
             "inputDetails": { "included": true },
         });
-        if let Some(ended_ms) = ended {
-            answer["stopDate"] = epoch_seconds(ended_ms);
+        if let Some(end) = end {
+            answer["stopDate"] = epoch_seconds(end.at_ms);
             if let Some(output) = view.output {
                 answer["output"] = json!(output);
                 answer["outputDetails"] = json!({ "included": true });

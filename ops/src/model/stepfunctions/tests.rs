@@ -181,6 +181,31 @@ async fn reads_lag_behind_and_catch_up() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_redriven_execution_waits_again_and_shows_its_end_for_a_while() {
+    let setting = setting(Options { execution_lag_ms: 5_000, ..Options::default() });
+    let started = setting.start(|_| {});
+    let arn = started.execution_arn.as_str();
+    assert!(!setting.world.redrive(arn), "it runs");
+    setting.world.stop(arn);
+    sleep(Duration::from_secs(10)).await;
+    assert!(setting.world.redrive(arn));
+    let describe = setting.node.step_functions().describe_execution().execution_arn(arn);
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        seen.push(describe.clone().send().await.unwrap().status().clone());
+    }
+    assert!(seen.contains(&Status::Aborted), "{seen:?}");
+    sleep(Duration::from_secs(6)).await;
+    let answer = describe.send().await.unwrap();
+    assert_eq!((answer.status(), answer.stop_date()), (&Status::Running, None));
+    let tokens = setting.world.execution(arn).unwrap().tokens;
+    assert_eq!((tokens.len(), &tokens[0]), (2, &started.token));
+    assert!(setting.succeed(&tokens[0], "{}").await.is_err(), "the first stays closed");
+    setting.succeed(&tokens[1], "{}").await.unwrap();
+    assert!(!setting.world.redrive(arn), "it succeeded");
+}
+
+#[tokio::test(start_paused = true)]
 async fn each_api_has_its_own_bucket() {
     let setting = setting(Options::default());
     let started = setting.start(|_| {});
