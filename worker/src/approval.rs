@@ -3,7 +3,6 @@
 //! All of it is repeated with each attempt to store the answer. A pause, a new ruleset or a passed cap therefore holds
 //! from the next attempt on, however long the table made this one wait.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use rules::{Ruleset, Verdict};
@@ -14,11 +13,11 @@ use tracing::info;
 
 use crate::attempts::Attempts;
 use crate::control::Permit;
-use crate::decision::{self, Answer};
+use crate::decision::{self, Answer, Shadowed};
 use crate::guard::Guard;
 use crate::metrics::{Cause, Handled, Service};
 use crate::pipeline::{Lost, Pipeline, gone};
-use crate::spend::Spent;
+use crate::spend::{self, Spent};
 use crate::task_table::{Notes, TableError, Written};
 
 /// How often held work looks whether it may go on.
@@ -28,13 +27,22 @@ const HELD: Duration = Duration::from_millis(100);
 #[derive(Debug, Default)]
 struct Kept {
     evaluation: Option<String>,
-    shadow: Option<String>,
+    shadow: Option<(Shadowed, String)>,
 }
 
 impl Kept {
     fn notes(&self) -> Notes<'_> {
-        Notes { evaluation: self.evaluation.as_deref(), shadow: self.shadow.as_deref() }
+        let shadow = self.shadow.as_ref().map(|(_, note)| note.as_str());
+        Notes { evaluation: self.evaluation.as_deref(), shadow }
     }
+}
+
+/// What is the same at every attempt of one task.
+struct Mine {
+    /// The decision's id: an attempt whose answer was lost is known by it.
+    id: String,
+    /// The ruleset and the hour whose caps are paid.
+    paid: Option<(String, String)>,
 }
 
 /// One attempt's answer, before it is stored.
@@ -53,41 +61,15 @@ impl Pipeline {
     /// [`Lost`] when the lease ends first.
     pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let mut attempts = Attempts::begin(self.tasks.answered());
-        let (mut paid, mut sent) = (None, Vec::new());
+        let mut mine = Mine { id: self.clock.ulid(), paid: None };
         loop {
             if !guard.is_live() {
                 return Err(Lost);
             }
             let ruleset = self.rules.pin();
-            let is_wanted = !self.follows_published || self.gate.is_wanted(ruleset.sha256());
-            let attempt = match self.gate.permit() {
-                Permit::Unknown => {
-                    sleep(HELD).await;
-                    continue;
-                }
-                Permit::Paused(paused) => {
-                    let reason =
-                        format!("automatic decisions are paused by {}: {}", paused.by, paused.reason);
-                    Attempt::Escalate(
-                        self.escalation("automation-paused", &reason),
-                        Cause::AutomationPaused,
-                        Kept::default(),
-                    )
-                }
-                Permit::Automatic if self.rules.is_stale() => {
-                    let reason =
-                        "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
-                    Attempt::Escalate(
-                        self.escalation("rules-stale", reason),
-                        Cause::RulesStale,
-                        Kept::default(),
-                    )
-                }
-                Permit::Automatic if !is_wanted => {
-                    sleep(HELD).await;
-                    continue;
-                }
-                Permit::Automatic => self.attempt(task, ruleset, &mut paid).await,
+            let Some(attempt) = self.permitted(task, &ruleset, &mut mine).await else {
+                sleep(HELD).await;
+                continue;
             };
             let (error, service, next) = match attempt {
                 Attempt::Unknown(error) => {
@@ -95,13 +77,22 @@ impl Pipeline {
                     (error, Service::Control, next)
                 }
                 Attempt::Escalate(escalation, cause, kept) => {
+                    self.note_shadow(&kept);
                     return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
                 }
-                Attempt::Decide(mine, kept) => {
+                // The caps took their time: what was permitted then may not be now.
+                Attempt::Decide(..)
+                    if self.gate.permit() != Permit::Automatic || !self.is_wanted(&ruleset) =>
+                {
+                    continue;
+                }
+                Attempt::Decide(decision, kept) => {
                     self.recent.note(&task.id);
-                    sent.push(mine.id.clone());
-                    match self.tasks.decide(&task.id, &mine, kept.notes(), self.clock.now()).await {
-                        Ok(written) => return self.after_decision(task, &sent, written, guard).await,
+                    match self.tasks.decide(&task.id, &decision, kept.notes(), self.clock.now()).await {
+                        Ok(written) => {
+                            self.note_shadow(&kept);
+                            return self.after_decision(task, &mine.id, written, guard).await;
+                        }
                         Err(error) => {
                             let next = attempts.item_failed(&error, self.tasks.answered());
                             (error, Service::Table, next)
@@ -120,22 +111,51 @@ impl Pipeline {
         }
     }
 
-    async fn attempt(&self, task: &Task, ruleset: Arc<Ruleset>, paid: &mut Option<Arc<Ruleset>>) -> Attempt {
+    fn is_wanted(&self, ruleset: &Ruleset) -> bool {
+        !self.follows_published || self.gate.is_wanted(ruleset.sha256())
+    }
+
+    /// Counted once a task, however often its answer was attempted.
+    fn note_shadow(&self, kept: &Kept) {
+        if let Some((pair, _)) = kept.shadow {
+            self.metrics.shadowed(pair);
+        }
+    }
+
+    /// What the switch and the rules say now; none while nobody knows, or another ruleset is wanted.
+    async fn permitted(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Option<Attempt> {
+        let (code, reason, cause) = match self.gate.permit() {
+            Permit::Unknown => return None,
+            Permit::Paused(paused) => {
+                let reason = format!("automatic decisions are paused by {}: {}", paused.by, paused.reason);
+                ("automation-paused", reason, Cause::AutomationPaused)
+            }
+            Permit::Automatic if self.rules.is_stale() => {
+                let reason = "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
+                ("rules-stale", reason.to_owned(), Cause::RulesStale)
+            }
+            Permit::Automatic if !self.is_wanted(ruleset) => return None,
+            Permit::Automatic => return Some(self.attempt(task, ruleset, mine).await),
+        };
+        Some(Attempt::Escalate(self.escalation(code, &reason), cause, Kept::default()))
+    }
+
+    async fn attempt(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Attempt {
         let started = Instant::now();
         let evaluation = ruleset.evaluate(&decision::facts(task));
         self.metrics.evaluated(started.elapsed());
-        let shadow = self.rules.pin_shadow().map(|shadow| {
-            let (pair, note) = decision::shadow(&shadow, task, &evaluation);
-            self.metrics.shadowed(pair);
-            note
-        });
+        let shadow = self.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, task, &evaluation));
         let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
-        if matches!(evaluation.verdict, Verdict::Approve { .. })
-            && paid.as_ref().is_none_or(|before| before.name() != ruleset.name())
-        {
+        if matches!(evaluation.verdict, Verdict::Approve { .. }) {
             let (budget, now) = (&ruleset.settings().budget, self.clock.now());
-            match self.spend.pay(&self.control, ruleset.name(), budget, task, now).await {
-                Ok(Spent::Within) => *paid = Some(Arc::clone(&ruleset)),
+            let caps = Some((ruleset.name().to_owned(), spend::hour(now)));
+            let paid = if mine.paid == caps {
+                Ok(Spent::Within)
+            } else {
+                self.spend.pay(&self.control, ruleset.name(), budget, task, now).await
+            };
+            match paid {
+                Ok(Spent::Within) => mine.paid = caps,
                 Ok(Spent::Exhausted(cap)) => {
                     let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
                     let mut escalation = self.escalation("budget-exhausted", &reason);
@@ -145,7 +165,7 @@ impl Pipeline {
                 Err(fault) => return Attempt::Unknown(fault.into()),
             }
         }
-        match decision::answer(&evaluation, self.clock.ulid(), self.clock.now_text()) {
+        match decision::answer(&evaluation, mine.id.clone(), self.clock.now_text()) {
             Answer::Escalate(escalation) => {
                 Attempt::Escalate(escalation, Cause::of(&evaluation.verdict), kept)
             }
@@ -156,13 +176,13 @@ impl Pipeline {
     async fn after_decision(
         &self,
         task: &Task,
-        sent: &[String],
+        id: &str,
         written: Written,
         guard: &Guard,
     ) -> Result<Handled, Lost> {
         let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
         // One that was not written now may still be an earlier attempt's, whose answer was lost.
-        if let Some(decision) = stored.decision.as_ref().filter(|decision| sent.contains(&decision.id)) {
+        if let Some(decision) = stored.decision.as_ref().filter(|decision| decision.id == id) {
             self.metrics.decided(decision);
         }
         self.finish_stored(&stored, guard).await

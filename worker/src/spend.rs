@@ -62,7 +62,7 @@ impl Limit {
 }
 
 /// The hour of a time in UTC, `2026-11-22T10`.
-fn hour(now: Timestamp) -> String {
+pub(crate) fn hour(now: Timestamp) -> String {
     clock::text(now)[..13].to_owned()
 }
 
@@ -103,7 +103,8 @@ impl Spend {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer; what was reserved is then given up.
+    /// [`Fault`] when the table does not answer. What was taken from the other cap is free again, as it is when this one
+    /// does not hold it.
     pub async fn pay(
         &self,
         table: &ControlTable,
@@ -112,7 +113,25 @@ impl Spend {
         task: &Task,
         now: Timestamp,
     ) -> Result<Spent, Fault> {
-        for limit in Limit::all(name, budget, now) {
+        let mut taken = vec![];
+        let paid = self.pay_each(table, Limit::all(name, budget, now), task, now, &mut taken).await;
+        if paid != Ok(Spent::Within) {
+            for (limit, need) in taken {
+                self.keep(&limit, need, Decimal::ZERO, now);
+            }
+        }
+        paid
+    }
+
+    async fn pay_each(
+        &self,
+        table: &ControlTable,
+        limits: Vec<Limit>,
+        task: &Task,
+        now: Timestamp,
+        taken: &mut Vec<(Limit, Decimal)>,
+    ) -> Result<Spent, Fault> {
+        for limit in limits {
             let most = limit.most;
             let need = match &limit.fact {
                 None => Decimal::ONE,
@@ -129,6 +148,7 @@ impl Spend {
                     Some(fact) => format!("{fact} of {need} on top of this hour's sum, at most {most}"),
                 }));
             }
+            taken.push((limit, need));
         }
         Ok(Spent::Within)
     }
@@ -264,4 +284,59 @@ fn amount(task: &Task, fact: &str) -> Option<Decimal> {
     };
     let amount = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()?;
     (amount >= Decimal::ZERO).then_some(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use ops::model::{
+        Fault as Injected, KeySchema, Kind, Matcher, Options, Rule, Service, TableSchema, World,
+    };
+    use statemachine::message::Message;
+    use statemachine::task::ReceivedAt;
+
+    use super::*;
+
+    const TABLE: &str = "control";
+
+    fn world() -> (World, ControlTable) {
+        let world = World::new(1, Options::default());
+        let key = KeySchema::hash_and_range((PK, Kind::S), (SK, Kind::S));
+        world.create_table(TableSchema { name: TABLE.to_owned(), key, indexes: vec![], has_stream: false });
+        let table = ControlTable::new(world.client_for("w1").dynamodb(), TABLE);
+        (world, table)
+    }
+
+    fn order(amount: u32) -> Task {
+        let body = format!(
+            r#"{{"transactionId":"arn:e","taskToken":"abc","startTime":"t","orderId":"o-1","order":{{"amount":{amount}}}}}"#
+        );
+        let received_at = ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 0 };
+        Task::new(Message::parse(&body).unwrap(), received_at, None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_approval_that_the_other_cap_refuses_is_free_for_the_next() {
+        let (world, table) = world();
+        let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
+        let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
+        let (spend, now) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let large = order(200);
+        for _ in 0..3 {
+            let paid = spend.pay(&table, "rules", &budget, &large, now).await.unwrap();
+            assert!(matches!(paid, Spent::Exhausted(_)), "{paid:?}");
+        }
+        let small = order(10);
+        let amounts = Matcher::operation("UpdateItem")
+            .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.contains("|amount|")));
+        let denied = world.inject(Rule::new(amounts, Injected::Refused(Service::DynamoDb.access_denied())));
+        for _ in 0..3 {
+            spend.pay(&table, "rules", &budget, &small, now).await.unwrap_err();
+        }
+        world.end(denied);
+        for _ in 0..2 {
+            assert_eq!(spend.pay(&table, "rules", &budget, &small, now).await.unwrap(), Spent::Within);
+        }
+        let third = spend.pay(&table, "rules", &budget, &small, now).await.unwrap();
+        assert_eq!(third, Spent::Exhausted("2 automatic approvals this hour".to_owned()));
+    }
 }
