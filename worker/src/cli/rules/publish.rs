@@ -83,8 +83,12 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
     let now = clock().now();
     table.store_ruleset(ruleset, &author, now).await?;
     table.change(event, Some(ruleset.sha256()), &author, now).await?;
-    let what = if args.shadow { "is tried beside the active set" } else { "decides" };
-    Ok(format!("{} {what} {FOLLOW}\n", ruleset.label()).into())
+    let what = if args.shadow {
+        "is tried beside the active set within two seconds, on every worker".to_owned()
+    } else {
+        format!("decides {FOLLOW}")
+    };
+    Ok(format!("{} {what}\n", ruleset.label()).into())
 }
 
 pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
