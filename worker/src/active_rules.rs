@@ -1,20 +1,19 @@
 //! The ruleset that decides, and its reload from a folder or from the control table: the last good set always stays.
 
+mod published;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
 use rules::{Refused, Ruleset};
-use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::control::Control;
-use crate::control_table::ControlTable;
+pub use self::published::follow_published;
 use crate::metrics::{Metrics, Reload};
-use crate::rule_store::StoreError;
 
 /// How often the folder is looked at: an edit takes effect within a second.
 const LOOK_EVERY: Duration = Duration::from_millis(400);
@@ -106,88 +105,6 @@ pub async fn follow(dir: PathBuf, rules: ActiveRules, metrics: Metrics, stop: Ca
                 refuse(&rules, &metrics, refused);
                 seen = String::new();
             }
-        }
-    }
-}
-
-/// Follows the control item: the shadow always, the active set if `published` is how this fleet gets its rules. A set
-/// that cannot be loaded is tried again, and changes nothing.
-pub async fn follow_published(
-    table: ControlTable,
-    rules: ActiveRules,
-    metrics: Metrics,
-    mut control: watch::Receiver<Control>,
-    published: bool,
-) {
-    loop {
-        let wanted = control.borrow_and_update().clone();
-        let active = published.then_some(wanted.active.as_deref()).flatten();
-        let mut is_done = match active {
-            Some(sha256) if sha256 != rules.pin().sha256() => {
-                activate(&table, &rules, &metrics, sha256).await
-            }
-            Some(_) | None => true,
-        };
-        if published {
-            rules.follows(is_done);
-        }
-        let shadow = rules.pin_shadow().map(|shadow| shadow.sha256().to_owned());
-        if shadow != wanted.shadow {
-            is_done &= set_shadow(&table, &rules, wanted.shadow.as_deref()).await;
-        }
-        let changed = async {
-            match control.changed().await {
-                Ok(()) => {}
-                Err(_) => std::future::pending().await,
-            }
-        };
-        if is_done {
-            changed.await;
-        } else {
-            // Whether the pointer moved or the time is up: look again.
-            let _ = tokio::time::timeout(LOOK_EVERY, changed).await;
-        }
-    }
-}
-
-async fn activate(table: &ControlTable, rules: &ActiveRules, metrics: &Metrics, sha256: &str) -> bool {
-    let before = rules.pin().label();
-    match table.load_ruleset(sha256).await {
-        Ok(ruleset) => {
-            let label = ruleset.label();
-            rules.active.store(Arc::new(ruleset));
-            rules.set_refused(None);
-            metrics.reloaded(Reload::Activated);
-            info!(ruleset = label, before, "ruleset {label} is active");
-            true
-        }
-        Err(error) => {
-            if let StoreError::Refused(refused) = &error {
-                rules.set_refused(Some(refused.clone()));
-            }
-            metrics.reloaded(Reload::Refused);
-            error!(wanted = sha256, error = %error, "ruleset {before} stays, the published one does not load: {error}");
-            false
-        }
-    }
-}
-
-async fn set_shadow(table: &ControlTable, rules: &ActiveRules, sha256: Option<&str>) -> bool {
-    let Some(sha256) = sha256 else {
-        rules.shadow.store(None);
-        info!("no ruleset is tried beside the active one");
-        return true;
-    };
-    match table.load_ruleset(sha256).await {
-        Ok(ruleset) => {
-            info!(ruleset = ruleset.label(), "ruleset {} is tried beside the active one", ruleset.label());
-            rules.shadow.store(Some(Arc::new(ruleset)));
-            true
-        }
-        Err(error) => {
-            rules.shadow.store(None);
-            error!(wanted = sha256, error = %error, "the shadow ruleset does not load: {error}");
-            false
         }
     }
 }
