@@ -16,6 +16,7 @@ use crate::aws::Fault;
 use crate::control_table::{ControlTable, PK, SK, number_of, text_of};
 use crate::metrics::{Metrics, Service};
 use crate::task_table::text;
+use crate::trouble::Trouble;
 
 /// How often the item is read.
 const READ_EVERY: Duration = Duration::from_millis(500);
@@ -112,12 +113,14 @@ pub async fn follow(
     changed: tokio::sync::watch::Sender<Control>,
 ) {
     let mut reads = interval(READ_EVERY);
+    let mut trouble = Trouble::default();
     reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         reads.tick().await;
         let sent = Instant::now();
         match table.control().await {
             Ok(control) => {
+                trouble.answered();
                 let before = gate.control();
                 gate.see(control.clone(), sent);
                 if before.as_ref().map(|before| &before.paused) != Some(&control.paused) {
@@ -130,7 +133,9 @@ pub async fn follow(
                 });
             }
             Err(fault) => {
-                metrics.systemic_fault(Service::Control);
+                if trouble.counts(fault.class) {
+                    metrics.systemic_fault(Service::Control);
+                }
                 warn!(error = %fault, "the control item is not read, automatic decisions hold: {fault}");
             }
         }

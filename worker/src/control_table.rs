@@ -86,7 +86,8 @@ impl ControlTable {
         Ok(items.iter().filter_map(read_heartbeat).collect())
     }
 
-    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed.
+    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed last.
+    /// A second note of it takes the first one's place.
     ///
     /// # Errors
     ///
@@ -100,7 +101,7 @@ impl ControlTable {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let fields = [("stream", stream), ("shard", shard), ("after", after), ("cause", cause)];
-        self.note("gap", &format!("{}|{shard}", clock::text(now)), &fields, now).await
+        self.note("gap", &format!("{stream}|{shard}|{after}"), &fields, now).await
     }
 
     /// Keeps a record or a task that can neither be worked on nor left to a person, without its token. `key` is its

@@ -11,6 +11,7 @@ mod item;
 pub mod metrics;
 mod retry;
 pub mod telemetry;
+mod trouble;
 
 pub mod active_rules;
 pub mod callback;

@@ -35,6 +35,7 @@ use crate::stream::limits::Limits;
 use crate::stream::reader::Parts;
 use crate::sweeper::Sweeper;
 use crate::task_table::TaskTable;
+use crate::trouble::Trouble;
 
 /// A holder stops this much before its peers may take over: a ninth tenth of the lease, for clocks that drift apart.
 const HOLDER_TENTHS: u32 = 9;
@@ -115,23 +116,24 @@ impl Member {
     /// Works until `leave`, then leaves in order.
     pub async fn run(&self, leave: CancellationToken) {
         info!(worker = self.me, "worker {}: joining the fleet", self.me);
-        let heart = Heart {
+        let mut heart = Heart {
             control: self.control.clone(),
             pipeline: Arc::clone(&self.pipeline),
             me: self.me.clone(),
             lease: self.lease,
             validity: Validity::until(Instant::now()),
             last_round: Arc::new(Mutex::new(Instant::now())),
+            counter: 0,
+            trouble: Trouble::default(),
         };
-        let mut counter = 0;
-        while !heart.beat(&mut counter, false).await {
+        while !heart.beat(false).await {
             if timeout(BEAT_AGAIN, leave.cancelled()).await.is_ok() {
                 return;
             }
         }
         let coordinator = self.coordinator(&heart);
         let mut beside = JoinSet::new();
-        beside.spawn(heart.clone().run(counter, leave.clone()));
+        beside.spawn(heart.run(leave.clone()));
         beside.spawn(self.discoverer(&coordinator).run());
         let (seen, control) = watch::channel(Control::default());
         let (table, pipeline) = (self.control.clone(), &self.pipeline);
@@ -196,12 +198,13 @@ impl Member {
             is_me: coordinator.is_discoverer.subscribe(),
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),
+            noted: None,
         }
     }
 }
 
 /// The heartbeat, apart from the work: slow work must not lose leases, and a stuck coordinator must.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 struct Heart {
     control: ControlTable,
     pipeline: Arc<Pipeline>,
@@ -209,17 +212,20 @@ struct Heart {
     lease: Duration,
     validity: Validity,
     last_round: Arc<Mutex<Instant>>,
+    /// The last beat's.
+    counter: i64,
+    trouble: Trouble,
 }
 
 impl Heart {
     /// Beats until dropped. Says so at once when the worker leaves.
-    async fn run(self, mut counter: i64, leave: CancellationToken) {
+    async fn run(mut self, leave: CancellationToken) {
         loop {
             let leaving = leave.is_cancelled();
             let pause = if self.is_stuck() {
                 error!("no look at the fleet ended for {:?}: this worker gives its leases up", self.lease);
                 self.lease / 3
-            } else if self.beat(&mut counter, leaving).await {
+            } else if self.beat(leaving).await {
                 self.lease / 3
             } else {
                 BEAT_AGAIN
@@ -238,23 +244,26 @@ impl Heart {
     }
 
     /// One beat; the right to act counts from before it was sent.
-    async fn beat(&self, counter: &mut i64, leaving: bool) -> bool {
+    async fn beat(&mut self, leaving: bool) -> bool {
         let sent = Instant::now();
         // Never the same twice: a beat whose answer was lost was seen, and the next one must be seen to move.
-        *counter += 1;
+        self.counter += 1;
         let beat = Heartbeat {
             worker: self.me.clone(),
-            counter: *counter,
+            counter: self.counter,
             leaving,
             ruleset: self.pipeline.rules.pin().label(),
         };
         match self.control.beat(&beat, self.pipeline.clock.now()).await {
             Ok(()) => {
+                self.trouble.answered();
                 self.validity.extend(sent + self.lease * HOLDER_TENTHS / 10);
                 true
             }
             Err(fault) => {
-                self.pipeline.metrics.systemic_fault(Service::Control);
+                if self.trouble.counts(fault.class) {
+                    self.pipeline.metrics.systemic_fault(Service::Control);
+                }
                 warn!(error = %fault, "the heartbeat is not written: {fault}");
                 false
             }

@@ -143,7 +143,11 @@ impl Metrics {
     }
 
     fn register_work(&self, registry: &mut Registry) {
-        registry.register("stream_records", "Stream records by what became of them", self.records.clone());
+        registry.register(
+            "stream_records",
+            "Stream records by what became of them; one that is left to the lease's next holder is counted there again",
+            self.records.clone(),
+        );
         registry.register("swept_tasks", "Worklist entries by what became of them", self.swept.clone());
         registry.register("decisions", "Decisions stored by this process", self.decisions.clone());
         registry.register("escalations", "Tasks left to a person", self.escalations.clone());

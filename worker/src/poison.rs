@@ -15,6 +15,7 @@ use crate::item;
 use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
 use crate::retry;
+use crate::trouble::Trouble;
 
 /// The longest image that is kept, in bytes: an item of DynamoDB ends at 400 KB, and an item of that size is longer
 /// as JSON. What is cut off is still in the tasks table.
@@ -41,7 +42,7 @@ impl Pipeline {
 
     async fn keep(&self, key: &str, mut image: String, cause: &str, guard: &Guard) -> Result<Handled, Lost> {
         image.truncate(image.floor_char_boundary(IMAGE_BYTES));
-        let mut delays = retry::table();
+        let (mut delays, mut trouble) = (retry::table(), Trouble::default());
         while guard.is_live() {
             match self.control.note_poison(key, &image, cause, self.clock.now()).await {
                 Ok(()) => {
@@ -49,7 +50,9 @@ impl Pipeline {
                     return Ok(Handled::Poison);
                 }
                 Err(fault) => {
-                    self.metrics.systemic_fault(Service::Control);
+                    if trouble.counts(fault.class) {
+                        self.metrics.systemic_fault(Service::Control);
+                    }
                     error!(poison = key, error = %fault, "{cause}; not kept yet: {fault}");
                     sleep(delays.next().unwrap_or(retry::TABLE_CAP)).await;
                 }

@@ -25,6 +25,7 @@ use crate::stream::lease::{Action, Lease, Subject, View, plan};
 use crate::stream::lineage::{childless, ready};
 use crate::stream::reader::{Ended, Parts};
 use crate::sweeper::Sweeper;
+use crate::trouble::Trouble;
 
 /// How often the table is compared with what runs here: the longest a release waits to be taken up.
 const ROUND: Duration = Duration::from_secs(1);
@@ -63,6 +64,8 @@ struct Hands {
     work: BTreeMap<Subject, Local>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
+    /// Of the looks at the control table.
+    trouble: Trouble,
     /// Ended shards without known children, each with how many looks have shown it so.
     childless: BTreeMap<Subject, u32>,
     /// Another worker gives its leases up.
@@ -115,6 +118,23 @@ impl Coordinator {
     }
 
     async fn round(&self, hands: &mut Hands, leaving: bool) {
+        self.look(hands, leaving).await;
+        self.show(hands);
+    }
+
+    /// What runs here, whether or not this worker may act.
+    fn show(&self, hands: &Hands) {
+        let metrics = &self.parts.pipeline.metrics;
+        metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
+        metrics.in_flight.set(i64::try_from(self.parts.limits.records_in_hand()).unwrap_or(i64::MAX));
+        metrics
+            .in_flight_bytes
+            .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
+        let lag = hands.work.values().map(|local| local.lag.load(Ordering::Relaxed)).max();
+        metrics.lag_seconds.set(lag.unwrap_or(0));
+    }
+
+    async fn look(&self, hands: &mut Hands, leaving: bool) {
         for (subject, local) in hands.work.iter().filter(|(_, local)| local.is_overdue()) {
             warn!("lease {}: what is in work does not end, it is left to the next holder", subject.key());
             local.lost.cancel();
@@ -130,23 +150,18 @@ impl Coordinator {
         }
         match self.view(hands).await {
             Ok((leases, asked)) => {
+                hands.trouble.answered();
                 self.follow(hands, &leases, asked, leaving).await;
                 self.looked();
                 self.ready.cancel();
             }
             Err(fault) => {
-                self.parts.pipeline.metrics.systemic_fault(Service::Control);
+                if hands.trouble.counts(fault.class) {
+                    self.parts.pipeline.metrics.systemic_fault(Service::Control);
+                }
                 error!(error = %fault, "the control table does not answer: {fault}");
             }
         }
-        let metrics = &self.parts.pipeline.metrics;
-        metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
-        metrics.in_flight.set(i64::try_from(self.parts.limits.records_in_hand()).unwrap_or(i64::MAX));
-        metrics
-            .in_flight_bytes
-            .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
-        let lag = hands.work.values().map(|local| local.lag.load(Ordering::Relaxed)).max();
-        metrics.lag_seconds.set(lag.unwrap_or(0));
     }
 
     /// For the heartbeat's watchdog.

@@ -13,12 +13,13 @@ use tracing::{error, info, warn};
 use crate::aws::Fault;
 use crate::clock::Clock;
 use crate::control_table::ControlTable;
-use crate::metrics::{Metrics, Service};
-use crate::stream::discovery::Discovery;
-use crate::stream::lease::{Lease, Position, Subject};
+use crate::metrics::Metrics;
+use crate::stream::discovery::{Discovery, Listing};
+use crate::stream::lease::{Lease, Subject};
 use crate::stream::lease_table::LeaseTable;
-use crate::stream::lineage::{Change, ORPHAN_SECONDS, sync};
-use crate::stream::trouble::Trouble;
+use crate::stream::lineage::{Change, ORPHAN_SECONDS, forget_former, sync};
+use crate::stream::service::service_of;
+use crate::trouble::Trouble;
 
 /// Between two full listings. A roll brings its children by itself; this finds what it missed.
 const LIST_EVERY: Duration = Duration::from_secs(60);
@@ -58,11 +59,13 @@ pub struct Discoverer {
     pub wake: Arc<Notify>,
     /// Woken when leases were made.
     pub made: Arc<Notify>,
+    /// The stream whose place after another was told last: once, though each listing finds it until it has leases.
+    pub noted: Option<String>,
 }
 
 impl Discoverer {
     /// Lists while it is this worker's turn, until dropped or the coordinator is gone.
-    pub async fn run(self) {
+    pub async fn run(mut self) {
         let (mut mine, mut others) = (self.is_me.clone(), self.is_me.clone());
         while mine.wait_for(|is_me| *is_me).await.is_ok() {
             tokio::select! {
@@ -75,7 +78,7 @@ impl Discoverer {
     }
 
     /// One listing after the other, for ever.
-    async fn list(&self) {
+    async fn list(&mut self) {
         let mut trouble = Trouble::default();
         loop {
             let listed = self.discover().await;
@@ -87,7 +90,7 @@ impl Discoverer {
                 Ok(Look::ParentsMissing) => SECOND_LOOK,
                 Err(fault) => {
                     if trouble.counts(fault.class) {
-                        self.metrics.systemic_fault(Service::Stream);
+                        self.metrics.systemic_fault(service_of(&fault));
                     }
                     warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
                     AGAIN
@@ -98,7 +101,7 @@ impl Discoverer {
         }
     }
 
-    async fn discover(&self) -> Result<Look, Fault> {
+    async fn discover(&mut self) -> Result<Look, Fault> {
         let leases = self.leases.list().await?;
         let is_there = |bucket| leases.iter().any(|lease| lease.subject == Subject::Sweep(bucket));
         let missing: Vec<u8> = (0..BUCKETS).filter(|bucket| !is_there(*bucket)).collect();
@@ -114,9 +117,9 @@ impl Discoverer {
             Some(latest) => self.note_replaced(latest, &leases).await?,
             None => warn!("the tasks table has no stream: the sweeper alone finds new tasks"),
         }
-        for stream in streams(latest, &leases) {
+        for stream in streams(latest.as_deref(), &leases) {
             // Each stream on its own: an old one that is gone must not hide the new one's shards.
-            match self.sync(&stream, &leases, self.clock.now()).await {
+            match self.look_at(stream, latest.as_deref(), &leases).await {
                 Ok(Look::Whole) => {}
                 Ok(Look::ParentsMissing) => look = Look::ParentsMissing,
                 Err(fault) => failed = Some(fault),
@@ -126,10 +129,14 @@ impl Discoverer {
     }
 
     /// The table has another stream than the one that was read: what was written between the two is in neither.
-    async fn note_replaced(&self, latest: &str, leases: &[Lease]) -> Result<(), Fault> {
-        let known: BTreeSet<&str> = leases.iter().filter_map(stream_of).collect();
+    async fn note_replaced(&mut self, latest: &str, leases: &[Lease]) -> Result<(), Fault> {
+        let known: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.subject.stream()).collect();
         let Some(former) = known.last().filter(|_| !known.contains(latest)) else { return Ok(()) };
         self.control.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
+        if self.noted.as_deref() == Some(latest) {
+            return Ok(());
+        }
+        self.noted = Some(latest.to_owned());
         self.metrics.gaps.inc();
         error!(
             stream = latest,
@@ -139,9 +146,29 @@ impl Discoverer {
         Ok(())
     }
 
-    async fn sync(&self, stream: &str, leases: &[Lease], now: Timestamp) -> Result<Look, Fault> {
-        let (mut look, mut made) = (Look::Whole, 0_u32);
+    async fn look_at(&self, stream: &str, latest: Option<&str>, leases: &[Lease]) -> Result<Look, Fault> {
+        let now = self.clock.now();
         let listing = self.discovery.list_what_is_there(stream).await;
+        if latest == Some(stream) || !listing.is_gone() {
+            return self.sync(stream, leases, listing, now).await;
+        }
+        // Nobody's fault: a day after a stream ended there is none. Its readers note what they did not read.
+        info!(stream, "the former stream {stream} is gone");
+        for change in forget_former(stream, latest, leases, now.as_second()) {
+            self.leases.apply(stream, &change, now.as_second()).await?;
+            info!(?change, "of a former stream: {change:?}");
+        }
+        Ok(Look::Whole)
+    }
+
+    async fn sync(
+        &self,
+        stream: &str,
+        leases: &[Lease],
+        listing: Listing,
+        now: Timestamp,
+    ) -> Result<Look, Fault> {
+        let (mut look, mut made) = (Look::Whole, 0_u32);
         for change in sync(stream, leases, &listing.shards, now.as_second()) {
             // From a part follows only what is there, never what is not.
             let is_proven = matches!(change, Change::Create { parent_missing: false, .. } | Change::Found(_));
@@ -178,15 +205,10 @@ impl Discoverer {
     }
 }
 
-fn stream_of(lease: &Lease) -> Option<&str> {
-    match &lease.subject {
-        Subject::Shard { stream, .. } => Some(stream),
-        Subject::Sweep(_) => None,
-    }
+/// The table's stream, and every former one of which anything is left.
+fn streams<'a>(latest: Option<&'a str>, leases: &'a [Lease]) -> BTreeSet<&'a str> {
+    leases.iter().filter_map(|lease| lease.subject.stream()).chain(latest).collect()
 }
 
-/// The table's stream, and every former one that is not read to its end.
-fn streams(latest: Option<String>, leases: &[Lease]) -> BTreeSet<String> {
-    let open = leases.iter().filter(|lease| lease.position != Position::End);
-    open.filter_map(stream_of).map(str::to_owned).chain(latest).collect()
-}
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,6 @@
 //! Which streams the table has, and which shards a stream has: every page, or said to be a part.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb as dynamodb;
@@ -35,6 +36,14 @@ pub struct Listing {
 }
 
 impl Listing {
+    /// The stream is deleted, or it is off and nothing is left of it.
+    pub fn is_gone(&self) -> bool {
+        match &self.lacks {
+            Some(fault) => fault.code == "ResourceNotFoundException",
+            None => self.is_disabled && self.shards.is_empty(),
+        }
+    }
+
     /// Every shard, or why not.
     fn whole(self) -> Result<Listing, Fault> {
         match self.lacks {
@@ -95,8 +104,11 @@ impl Discovery {
     pub async fn children(&self, stream: &str, shard: &str) -> Result<Vec<Listed>, Fault> {
         let filter = ShardFilter::builder().r#type(ShardFilterType::ChildShards).shard_id(shard).build();
         let listing = self.pages(stream, Some(filter), &self.of_readers).await.whole()?;
-        // An old emulator ignores the filter.
-        Ok(listing.shards.into_iter().filter(|child| child.parent.as_deref() == Some(shard)).collect())
+        // An old emulator ignores the filter. Each child once: one transaction takes no two writes of an item.
+        let is_child = |child: &Listed| child.parent.as_deref() == Some(shard) && child.shard != shard;
+        let children = listing.shards.into_iter().filter(is_child);
+        let by_id: BTreeMap<String, Listed> = children.map(|child| (child.shard.clone(), child)).collect();
+        Ok(by_id.into_values().collect())
     }
 
     async fn pages(&self, stream: &str, filter: Option<ShardFilter>, budget: &Budget) -> Listing {

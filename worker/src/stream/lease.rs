@@ -52,6 +52,14 @@ impl Subject {
         }
     }
 
+    /// The stream of a shard.
+    pub fn stream(&self) -> Option<&str> {
+        match self {
+            Subject::Shard { stream, .. } => Some(stream),
+            Subject::Sweep(_) => None,
+        }
+    }
+
     /// Shards and buckets are spread over the workers separately.
     fn is_shard(&self) -> bool {
         matches!(self, Subject::Shard { .. })

@@ -137,6 +137,23 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
     changes
 }
 
+/// What the end of a former `stream` changes, once all its shards are read to their end: their tombstones go too, in two
+/// looks as in [`sync`]. None does before the table's own stream, `latest`, has a lease: until then they are all that
+/// tells of a stream that was replaced.
+pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: i64) -> Vec<Change> {
+    let of = |stream| leases.iter().filter(move |lease| lease.subject.stream() == Some(stream));
+    let is_replaced = latest.is_some_and(|latest| latest != stream && of(latest).next().is_some());
+    if !is_replaced || of(stream).any(|lease| lease.position != Position::End) {
+        return vec![];
+    }
+    let changed = |lease: &Lease| match lease.missing_since {
+        None => Some(Change::Missing(lease.subject.clone())),
+        Some(since) if now - since >= TOMBSTONE_SECONDS => Some(Change::Forget(lease.subject.clone())),
+        Some(_) => None,
+    };
+    of(stream).filter_map(changed).collect()
+}
+
 fn children_have_moved(shard: &str, known: &BTreeMap<&str, &Lease>) -> bool {
     known
         .values()
@@ -280,6 +297,32 @@ mod tests {
             sync("arn", &open, &listing, TOMBSTONE_SECONDS),
             [Change::Create { listed: listed("b", Some("a")), parent_missing: false }]
         );
+    }
+
+    #[test]
+    fn a_former_stream_is_forgotten_in_two_steps_and_not_before_the_new_one_has_leases() {
+        let of = |stream: &str, shard: &str, position, missing_since| {
+            let mut lease = lease(shard, None, position, missing_since);
+            lease.subject = Subject::Shard { stream: stream.to_owned(), shard: shard.to_owned() };
+            lease
+        };
+        let latest = of("new", "n", Position::TrimHorizon, None);
+        let former = |since| [of("old", "a", Position::End, since), of("old", "b", Position::End, since)];
+        let subjects = former(None).map(|lease| lease.subject);
+        let forget = |leases: &[Lease], now| forget_former("old", Some("new"), leases, now);
+        let at = |since, now| forget(&[&[latest.clone()][..], &former(since)].concat(), now);
+        assert_eq!(at(None, 100), subjects.clone().map(Change::Missing));
+        assert_eq!(at(Some(100), 100 + TOMBSTONE_SECONDS - 1), []);
+        assert_eq!(at(Some(100), 100 + TOMBSTONE_SECONDS), subjects.map(Change::Forget));
+        assert_eq!(forget(&former(Some(0)), TOMBSTONE_SECONDS), [], "the new one has no leases");
+        assert_eq!(
+            forget_former("old", None, &former(Some(0)), TOMBSTONE_SECONDS),
+            [],
+            "there is no new one"
+        );
+        let [a, mut b] = former(Some(0));
+        b.position = Position::TrimHorizon;
+        assert_eq!(forget(&[latest, a, b], TOMBSTONE_SECONDS), [], "one is not read to its end");
     }
 
     #[test]

@@ -7,7 +7,7 @@ pub mod lineage;
 
 pub mod lease_table;
 
-mod trouble;
+mod service;
 
 pub mod limits;
 pub mod reader;

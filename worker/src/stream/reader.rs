@@ -7,6 +7,7 @@ mod gap;
 mod lag;
 mod pace;
 mod shard_end;
+mod source;
 mod writing;
 
 use std::sync::Arc;
@@ -18,25 +19,26 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::Fault;
+use crate::aws::{Class, Fault};
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
-use crate::metrics::{Handled, Service};
+use crate::metrics::Handled;
 use crate::pipeline::Pipeline;
 use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::stream::discovery::Discovery;
 use crate::stream::lease::Subject;
 use crate::stream::lease_table::{Held, LeaseTable};
-use crate::stream::limits::{Limits, Share};
+use crate::stream::limits::Limits;
 use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
+use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::writing::Writing;
-use crate::stream::tail::{Polled, Tail};
-use crate::stream::trouble::Trouble;
+use crate::stream::service::service_of;
+use crate::trouble::Trouble;
 
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
@@ -82,8 +84,6 @@ pub struct Reader {
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
-    /// How many reads since the last page did not know the shard.
-    not_found: u32,
     /// How many settled records the written checkpoint covers.
     written: u64,
     /// The checkpoint write under way: at most one, beside the work and not before it.
@@ -95,14 +95,6 @@ impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Reader({})", self.shard)
     }
-}
-
-/// One poll with the place it holds, and the tail handed back.
-struct Fetched {
-    tail: Tail,
-    polled: Polled,
-    share: Share,
-    granted: u32,
 }
 
 impl Reader {
@@ -129,7 +121,6 @@ impl Reader {
             stream,
             shard,
             checkpoint: Checkpoint::default(),
-            not_found: 0,
             written: 0,
             writing: None,
             in_work: FuturesUnordered::new(),
@@ -147,6 +138,10 @@ impl Reader {
             () = guard.lost() => Ended::Lost,
             ended = self.read() => ended,
         };
+        // Empty unless the lease was lost: what is in work is dropped here, for the next holder to repeat.
+        for _ in &self.in_work {
+            self.parts.pipeline.metrics.record(Handled::LeaseLost);
+        }
         info!(
             shard,
             "shard {shard}: {}",
@@ -160,9 +155,10 @@ impl Reader {
     }
 
     async fn read(&mut self) -> Ended {
-        let tail = Tail::new(self.parts.streams.clone(), &self.stream, &self.shard, &self.held.position);
+        let (parts, guard) = (self.parts.clone(), self.guard.clone());
+        let source = Source::new(parts, guard, &self.stream, &self.shard, &self.held.position);
         let mut pace = Pace::default();
-        let mut fetch = Some(fetch(tail, self.parts.limits.clone(), pace.next_poll(), pace.page()));
+        let mut fetch = Some(source.fetch(pace.next_poll(), pace.page()));
         let mut ended = false;
         let mut ticks = interval(CHECKPOINT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -179,6 +175,7 @@ impl Reader {
                 Some((ticket, handled)) = self.in_work.next() => {
                     if handled == Handled::LeaseLost {
                         // The record is not settled, so the position can never pass it: the next holder repeats it.
+                        self.parts.pipeline.metrics.record(handled);
                         return Ended::Lost;
                     }
                     self.parts.pipeline.metrics.record(handled);
@@ -193,15 +190,10 @@ impl Reader {
                         return Ended::Lost;
                     }
                 }
-                fetched = wait_for(&mut fetch), if fetch.is_some() => {
-                    fetch = None;
-                    let Fetched { mut tail, polled, share, granted } = fetched;
-                    match self.take_in(polled, share, granted, &mut pace, &mut tail).await {
-                        Next::Poll => {
-                            let limits = self.parts.limits.clone();
-                            fetch = Some(self::fetch(tail, limits, pace.next_poll(), pace.page()));
-                        }
-                        Next::End => ended = true,
+                (source, brought) = wait_for(&mut fetch), if fetch.is_some() => {
+                    match self.take_in(brought, &mut pace) {
+                        Next::Poll => fetch = Some(source.fetch(pace.next_poll(), pace.page())),
+                        Next::End => (fetch, ended) = (None, true),
                     }
                 }
                 _ = ticks.tick() => {
@@ -215,29 +207,24 @@ impl Reader {
     }
 
     /// Hands a page's records out; says whether another poll follows.
-    async fn take_in(
-        &mut self,
-        polled: Polled,
-        mut share: Share,
-        granted: u32,
-        pace: &mut Pace,
-        tail: &mut Tail,
-    ) -> Next {
-        let (records, next) = match polled {
-            Polled::Page(records) => (records, Next::Poll),
-            Polled::LastPage(records) => (records, Next::End),
-            Polled::Unreadable { cause, after } => {
-                drop(share);
-                return self.unreadable(cause, after, tail, pace).await;
+    fn take_in(&mut self, brought: Brought, pace: &mut Pace) -> Next {
+        let (records, is_last, mut share, granted) = match brought {
+            Brought::Page { records, is_last, share, granted } => (records, is_last, share, granted),
+            Brought::Gap(gap) => {
+                pace.failed(Class::Transient);
+                return self.tell(&gap);
             }
-            Polled::Failed(fault) => {
-                drop(share);
+            Brought::Unknown => {
+                warn!(shard = self.shard, "shard {}: reads do not know it; asked again", self.shard);
+                pace.failed(Class::Transient);
+                return Next::Poll;
+            }
+            Brought::Failed(fault) => {
                 self.failed(&fault);
                 pace.failed(fault.class);
                 return Next::Poll;
             }
         };
-        self.not_found = 0;
         self.trouble.answered();
         pace.got(records.len(), granted);
         self.note_lag(&records);
@@ -257,7 +244,7 @@ impl Reader {
                 (ticket, handled)
             }));
         }
-        next
+        if is_last { Next::End } else { Next::Poll }
     }
 
     fn note_lag(&mut self, records: &[Record]) {
@@ -273,7 +260,7 @@ impl Reader {
     fn failed(&mut self, fault: &Fault) {
         let shard = &self.shard;
         if self.trouble.counts(fault.class) {
-            self.parts.pipeline.metrics.systemic_fault(Service::Stream);
+            self.parts.pipeline.metrics.systemic_fault(service_of(fault));
             error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
         } else {
             warn!(shard, error = %fault, "shard {shard}: {fault}; again");
@@ -284,18 +271,6 @@ impl Reader {
 enum Next {
     Poll,
     End,
-}
-
-type Fetch = BoxFuture<'static, Fetched>;
-
-/// Waits for the poll's time and for a place, then polls. Dropping it loses nothing: the position is the tail's.
-fn fetch(mut tail: Tail, limits: Limits, at: Instant, page: u32) -> Fetch {
-    Box::pin(async move {
-        sleep_until(at).await;
-        let (granted, share) = limits.page(page).await;
-        let polled = tail.poll(granted).await;
-        Fetched { tail, polled, share, granted }
-    })
 }
 
 async fn wait_for<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {

@@ -1,6 +1,7 @@
 //! What a listing changes: leases that are made, marked and forgotten, by the one worker that lists. Nobody holds them
 //! for it, so no fence is needed: each write has a condition of its own.
 
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{END, LeaseTable, START, key};
@@ -75,7 +76,14 @@ impl LeaseTable {
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names(&[condition])))
             .expression_attribute_values(":end", text(END));
-        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // Gone already, by a repeat whose first answer was lost or by another who lists; or no tombstone.
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(Fault::of("DeleteItem", &error)),
+            },
+        }
     }
 }
 

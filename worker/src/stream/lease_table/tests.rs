@@ -3,6 +3,7 @@
 use ops::model::{Failure, Fault, KeySchema, Kind, Matcher, Options, Rule, TableSchema, World};
 
 use super::*;
+use crate::stream::lineage::Change;
 
 fn world() -> World {
     let world = World::new(7, Options::default());
@@ -77,4 +78,21 @@ async fn what_another_has_taken_is_lost() {
     other.take(&other.list().await.unwrap()[0]).await.unwrap();
     assert_eq!(leases.checkpoint(&mut held, &at("1")).await, Err(LeaseError::Lost));
     assert_eq!(leases.release(&mut held, None).await, Err(LeaseError::Lost));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tombstone_that_is_gone_already_is_forgotten() {
+    let world = world();
+    let (leases, _) = taken(&world).await;
+    let listed = Listed { shard: "a".to_owned(), parent: None };
+    let subject = subject_of("arn", &listed);
+    leases.apply("arn", &Change::Create { listed, parent_missing: false }, 0).await.unwrap();
+    leases.apply("arn", &Change::Forget(subject.clone()), 0).await.unwrap();
+    let open = leases.list().await.unwrap().into_iter().find(|lease| lease.subject == subject);
+    let mut held = leases.take(&open.expect("one that is not ended stays")).await.unwrap();
+    leases.end(&mut held, &[]).await.unwrap();
+    for _ in 0..2 {
+        leases.apply("arn", &Change::Forget(subject.clone()), 0).await.unwrap();
+    }
+    assert!(leases.list().await.unwrap().iter().all(|lease| lease.subject != subject));
 }

@@ -4,87 +4,115 @@ use tracing::error;
 
 use crate::aws::{Class, Fault};
 use crate::stream::checkpoint::SequenceNumber;
-use crate::stream::reader::pace::Pace;
+use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::{Next, Reader};
-use crate::stream::tail::{Tail, Unreadable};
+use crate::stream::tail::Unreadable;
 
 /// How many reads must not know a shard, and none know it, before anybody asks whether it is gone: a minute's worth of
 /// failed polls. A question takes as long as many reads, and listings show the dead and lack the living.
 const UNKNOWN_READS: u32 = 18;
 
-impl Reader {
-    /// A stretch of the shard cannot be read. Never silent: a gap record and a metric, then what is left.
+/// Why a stretch cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Cause {
+    Trimmed,
+    ShardGone,
+    StreamGone,
+}
+
+impl Cause {
+    fn as_str(self) -> &'static str {
+        match self {
+            Cause::Trimmed => "trimmed",
+            Cause::ShardGone => "shard gone",
+            Cause::StreamGone => "stream gone",
+        }
+    }
+}
+
+/// A stretch that cannot be read.
+pub(super) struct Gap {
+    cause: Cause,
+    /// The last record before it.
+    after: String,
+}
+
+impl Source {
+    /// A stretch of the shard cannot be read. Never silent: a gap record, then what is left.
     pub(super) async fn unreadable(
         &mut self,
-        cause: Unreadable,
+        what: Unreadable,
         after: Option<SequenceNumber>,
-        tail: &mut Tail,
-        pace: &mut Pace,
-    ) -> Next {
-        let cause = match cause {
-            Unreadable::Trimmed => "trimmed",
-            Unreadable::NotFound => match self.gone().await {
-                Ok(Some(cause)) => cause,
-                Ok(None) => {
-                    let code = "ResourceNotFoundException".to_owned();
-                    self.failed(&Fault { operation: "GetRecords", code, class: Class::Transient });
-                    pace.failed(Class::Transient);
-                    return Next::Poll;
-                }
-                Err(fault) => {
-                    self.failed(&fault);
-                    pace.failed(fault.class);
-                    return Next::Poll;
-                }
+    ) -> Result<Brought, Fault> {
+        let cause = match what {
+            Unreadable::Trimmed => Cause::Trimmed,
+            Unreadable::NotFound => match self.gone().await? {
+                Some(cause) => cause,
+                None => return Ok(Brought::Unknown),
             },
         };
         if !self.guard.is_live() {
             // The gap is the next holder's to note.
-            pace.failed(Class::Transient);
-            return Next::Poll;
+            return Err(passing(what));
         }
-        let after_text = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
+        let after = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
         let (control, now) = (&self.parts.control, self.parts.pipeline.clock.now());
-        if let Err(fault) = control.note_gap(&self.stream, &self.shard, &after_text, cause, now).await {
-            self.failed(&fault);
-            pace.failed(fault.class);
-            return Next::Poll;
+        control.note_gap(&self.stream, &self.shard, &after, cause.as_str(), now).await?;
+        if cause == Cause::Trimmed {
+            self.tail.restart_at_horizon();
+            // The oldest record is trimmed as well: the same gap, longer.
+            if std::mem::replace(&mut self.is_at_horizon, true) {
+                return Err(passing(what));
+            }
         }
-        self.parts.pipeline.metrics.gaps.inc();
-        error!(
-            shard = self.shard,
-            stream = self.stream,
-            after = after_text,
-            cause,
-            "shard {}: records after {after_text} cannot be read ({cause}); the sweeper finds their tasks",
-            self.shard
-        );
-        if cause == "trimmed" {
-            tail.restart_at_horizon();
-            // A service that calls the horizon trimmed too must not fill the table with gap records.
-            pace.failed(Class::Transient);
-            return Next::Poll;
-        }
-        Next::End
+        Ok(Brought::Gap(Gap { cause, after }))
     }
 
     /// Asks what became of a shard that reads do not know: they answer so right after a roll too, and for a stream that
     /// is just not seen. Says what is gone once that is proven, none while it may come back.
-    async fn gone(&mut self) -> Result<Option<&'static str>, Fault> {
+    async fn gone(&mut self) -> Result<Option<Cause>, Fault> {
         self.not_found += 1;
         if self.not_found < UNKNOWN_READS {
             return Ok(None);
         }
         let discovery = &self.parts.discovery;
         match discovery.list(&self.stream).await {
-            Ok(listing) if !listing.shards.is_empty() => Ok(Some("shard gone")),
+            Ok(listing) if !listing.shards.is_empty() => Ok(Some(Cause::ShardGone)),
             // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
             // while the table still calls it its own.
-            Ok(_) if discovery.is_latest(&self.stream).await? => Ok(None),
-            Ok(_) => Ok(Some("shard gone")),
+            Ok(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
+            Ok(_) => Ok(Some(Cause::ShardGone)),
             Err(fault) if fault.code != "ResourceNotFoundException" => Err(fault),
-            Err(_) if discovery.is_latest(&self.stream).await? => Ok(None),
-            Err(_) => Ok(Some("stream gone")),
+            Err(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
+            Err(_) => Ok(Some(Cause::StreamGone)),
+        }
+    }
+}
+
+/// The poll's answer, where it says nothing of the shard for good.
+fn passing(what: Unreadable) -> Fault {
+    let code = match what {
+        Unreadable::Trimmed => "TrimmedDataAccessException",
+        Unreadable::NotFound => "ResourceNotFoundException",
+    };
+    Fault { operation: "GetRecords", code: code.to_owned(), class: Class::Transient }
+}
+
+impl Reader {
+    /// Tells of a gap that is noted; says whether anything is left to read.
+    pub(super) fn tell(&self, Gap { cause, after }: &Gap) -> Next {
+        self.parts.pipeline.metrics.gaps.inc();
+        let (shard, cause_text) = (&self.shard, cause.as_str());
+        error!(
+            shard,
+            stream = self.stream,
+            after,
+            cause = cause_text,
+            "shard {shard}: records after {after} cannot be read ({cause_text}); the sweeper finds their tasks"
+        );
+        match cause {
+            Cause::Trimmed => Next::Poll,
+            Cause::ShardGone | Cause::StreamGone => Next::End,
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Calls of a stream that fail: whether one counts as everybody's trouble.
+//! Calls that fail: whether one counts as everybody's trouble.
 
 use std::time::Duration;
 

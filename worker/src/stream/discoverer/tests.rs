@@ -1,0 +1,66 @@
+//! A lister over the model of AWS, with a wall clock that is moved by hand.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use ops::model::{Fault as Trouble, Matcher, Rule, Service, ServiceError, World};
+
+use super::*;
+use crate::metrics::registry;
+use crate::stream::lease::Position;
+use crate::stream::lineage::TOMBSTONE_SECONDS;
+use crate::stream::tests::{CONTROL, TASKS, world};
+
+fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
+    let (client, now) = (world.client_for("a"), Arc::clone(now));
+    let control = ControlTable::new(client.dynamodb(), CONTROL);
+    let (_, is_me) = watch::channel(true);
+    Discoverer {
+        discovery: Discovery::new(client.dynamodb(), client.streams(), TASKS, 100),
+        leases: LeaseTable::new(control.clone(), "a"),
+        control,
+        clock: Clock::from_fn(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap()),
+        metrics: Metrics::register(&mut registry()),
+        is_me,
+        wake: Arc::default(),
+        made: Arc::default(),
+        noted: None,
+    }
+}
+
+async fn of(lister: &Discoverer, stream: &str) -> Vec<Lease> {
+    let leases = lister.leases.list().await.unwrap();
+    leases.into_iter().filter(|lease| lease.subject.stream() == Some(stream)).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_tombstones_of_a_former_stream_go_long_after_it() {
+    let (world, now) = (world(), Arc::new(AtomicI64::new(1_000_000)));
+    let mut lister = lister(&world, &now);
+    lister.discover().await.unwrap();
+    let first = world.stream_arn(TASKS).unwrap();
+    world.disable_stream(TASKS);
+    for lease in of(&lister, &first).await {
+        let mut held = lister.leases.take(&lease).await.unwrap();
+        lister.leases.end(&mut held, &[]).await.unwrap();
+    }
+    let second = world.enable_stream(TASKS);
+    let former = first.clone();
+    let of_first = Matcher::operation("DescribeStream")
+        .when(move |call| call.text("StreamArn").is_some_and(|stream| *stream == former));
+    lister.discover().await.unwrap();
+    let is_marked = |lease: &Lease| lease.missing_since.is_some();
+    assert!(!of(&lister, &first).await.iter().any(is_marked), "it is off, and still there");
+    let gone = ServiceError::new(Service::Streams, "ResourceNotFoundException", "told");
+    world.inject(Rule::new(of_first, Trouble::Refused(gone)));
+    lister.discover().await.unwrap();
+    assert!(of(&lister, &first).await.iter().all(is_marked));
+    now.fetch_add(TOMBSTONE_SECONDS - 1, Ordering::Relaxed);
+    lister.discover().await.unwrap();
+    assert!(!of(&lister, &first).await.is_empty());
+    now.fetch_add(1, Ordering::Relaxed);
+    lister.discover().await.unwrap();
+    assert_eq!(of(&lister, &first).await, []);
+    assert!(of(&lister, &second).await.iter().all(|lease| lease.position != Position::End));
+    lister.discover().await.unwrap();
+    assert_eq!(lister.metrics.gaps.get(), 1, "that the stream was replaced is known still");
+}

@@ -1,0 +1,140 @@
+//! What the metrics say of a worker whose stream or control table makes trouble.
+
+use prometheus_client::registry::Registry;
+
+use super::*;
+
+/// A worker at its work, and its metrics as they are shown.
+struct Counted {
+    run: (JoinSet<()>, CancellationToken),
+    registry: Registry,
+}
+
+impl Counted {
+    async fn start(world: &World) -> Counted {
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        let run = start_counted(world, "a", metrics);
+        sleep(Duration::from_secs(10)).await;
+        Counted { run, registry }
+    }
+
+    /// The value of one line.
+    fn shown(&self, line: &str) -> u64 {
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let line = format!("countersign_{line} ");
+        text.lines().find_map(|shown| shown.strip_prefix(&line)?.parse().ok()).expect("it is shown")
+    }
+
+    fn faults(&self, service: &str) -> u64 {
+        self.shown(&format!("systemic_faults_total{{service=\"{service}\"}}"))
+    }
+
+    fn left_to_the_next(&self) -> u64 {
+        self.shown("stream_records_total{result=\"lease_lost\"}")
+    }
+}
+
+fn on_control(operation: &str) -> Matcher {
+    Matcher::operation(operation).on_table(CONTROL)
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_lost_the_right_to_act_shows_no_leases_and_no_work() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let writes = Matcher::operation("UpdateItem").on_table(TASKS);
+    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(5)).await;
+    assert!(worker.shown("leases_held") > 0 && worker.shown("in_flight_records") > 0);
+    for operation in ["PutItem", "Query"] {
+        refuse(&world, on_control(operation), Service::DynamoDb, "AccessDeniedException");
+    }
+    sleep(Duration::from_secs(60)).await;
+    let gauges = ["leases_held", "in_flight_records", "in_flight_bytes", "stream_lag_seconds"];
+    assert_eq!(gauges.map(|gauge| worker.shown(gauge)), [0; 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_dropped_with_their_lease_are_counted() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let writes = Matcher::operation("UpdateItem").on_table(TASKS);
+    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    for number in 0..3 {
+        put_task(&world, number).await;
+    }
+    sleep(Duration::from_secs(5)).await;
+    assert_eq!(worker.left_to_the_next(), 0);
+    // What does not end in time is dropped.
+    let (mut run, leave) = (worker.run, worker.registry);
+    run.1.cancel();
+    run.0.join_next().await.unwrap().unwrap();
+    let worker = Counted { run, registry: leave };
+    assert_eq!(worker.left_to_the_next(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_replaces_another_is_one_gap_however_often_it_is_found() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    world.disable_stream(TASKS);
+    sleep(Duration::from_secs(30)).await;
+    let second = world.enable_stream(TASKS);
+    let lists = Matcher::operation("DescribeStream")
+        .when(move |call| call.text("StreamArn").is_some_and(|stream| *stream == second));
+    refuse(&world, lists, Service::Streams, "AccessDeniedException");
+    sleep(Duration::from_secs(300)).await;
+    assert_eq!((worker.shown("stream_gaps_total"), gaps(&world)), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_former_stream_that_is_deleted_is_nobodys_fault() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let first = world.stream_arn(TASKS).unwrap();
+    world.disable_stream(TASKS);
+    world.enable_stream(TASKS);
+    let of_first = Matcher::service(Service::Streams).when(move |call| {
+        let names_it = |name| call.text(name).is_some_and(|text| text.contains(&first));
+        names_it("StreamArn") || names_it("ShardIterator")
+    });
+    refuse(&world, of_first, Service::Streams, "ResourceNotFoundException");
+    sleep(Duration::from_secs(150)).await;
+    assert_eq!(worker.faults("stream"), 0);
+    assert!(shards(&world).await.iter().any(|lease| lease.position == Position::End));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_fault_is_counted_where_it_showed() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    refuse(&world, on_control("TransactWriteItems"), Service::DynamoDb, "AccessDeniedException");
+    world.roll_all(&world.stream_arn(TASKS).unwrap());
+    sleep(Duration::from_secs(60)).await;
+    assert_eq!(worker.faults("stream"), 0);
+    assert!(worker.faults("control") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_control_table_that_is_slow_for_a_moment_is_no_systemic_fault() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let throttle = || {
+        for operation in ["GetItem", "PutItem", "Query"] {
+            refuse(&world, on_control(operation), Service::DynamoDb, "ThrottlingException");
+        }
+    };
+    throttle();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(worker.faults("control"), 0);
+    world.calm();
+    sleep(Duration::from_secs(20)).await;
+    throttle();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(worker.faults("control"), 0, "an answer begins anew");
+    sleep(Duration::from_secs(20)).await;
+    assert!(worker.faults("control") > 0);
+}
