@@ -13,6 +13,7 @@ mod target;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use ops::clients::Clients;
@@ -20,8 +21,12 @@ use ops::emulator::Emulator;
 use ops::model::{Options, World};
 use ops::processes::Watchdog;
 use ops::python;
+use tokio::time::timeout;
 
 use self::target::Target;
+
+/// Any case takes seconds: what did not end by now never will.
+const CASE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// One question and the answer of AWS.
 pub(crate) struct Case {
@@ -75,11 +80,14 @@ fn all() -> Vec<Case> {
 
 /// The cases whose answer is not that of AWS.
 async fn differences(target: Target) -> BTreeMap<&'static str, String> {
-    target.prepare().await;
+    timeout(CASE_TIMEOUT, target.prepare()).await.expect("the tables and the role are made in time");
     let target = Arc::new(target);
     let answers = join_all(all().into_iter().map(|case| {
         let target = target.clone();
-        async move { (case.name, case.answer, (case.run)(target).await) }
+        async move {
+            let answer = timeout(CASE_TIMEOUT, (case.run)(target)).await;
+            (case.name, case.answer, answer.unwrap_or_else(|_| format!("no end within {CASE_TIMEOUT:?}")))
+        }
     }));
     answers
         .await
