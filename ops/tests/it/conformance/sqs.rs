@@ -37,11 +37,12 @@ fn count(message: Option<&Message>) -> String {
 }
 
 async fn a_received_message_hides_and_returns(target: &Target) -> String {
-    let url = target.queue("hides", &[("VisibilityTimeout", "1")]).await;
+    // Long enough for a second look while it is hidden, on a busy machine too.
+    let url = target.queue("hides", &[("VisibilityTimeout", "5")]).await;
     send(target, &url).await;
     let first = receive(target, &url).await;
     let hidden = receive(target, &url).await;
-    sleep(Duration::from_millis(1_100)).await;
+    sleep(Duration::from_millis(5_100)).await;
     let second = receive(target, &url).await;
     format!("{}, {}, {}", count(first.as_ref()), count(hidden.as_ref()), count(second.as_ref()))
 }
