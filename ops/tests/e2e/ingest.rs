@@ -9,7 +9,15 @@ use serde_json::json;
 use statemachine::status::Status;
 use tokio::time::Instant;
 
-const STORED: Duration = Duration::from_secs(30);
+use crate::journey::{SOON, patient};
+
+/// A message whose first delivery failed is delivered again after a minute.
+const STORED: Duration = SOON.saturating_mul(2);
+
+/// Poison comes to the dead-letter queue within half a minute, and its neighbours have a third delivery.
+fn poisonable() -> Options {
+    Options { ingest_timeout_seconds: 2, visibility_seconds: 12, max_receive_count: 3, ..Options::default() }
+}
 
 fn message(order_id: &str, token: &str) -> String {
     json!({
@@ -29,7 +37,7 @@ async fn stored(world: &World, order_id: &str) -> statemachine::task::Task {
 
 #[tokio::test]
 async fn a_waiting_workflow_becomes_a_pending_task() {
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(patient()).await.unwrap();
     let arn = world.start_execution(&json!({"amount": 12.5, "orderId": "o-1"})).await.unwrap();
     let task = stored(&world, "o-1").await;
     assert_eq!(task.status, Status::Pending);
@@ -42,7 +50,7 @@ async fn a_waiting_workflow_becomes_a_pending_task() {
 
 #[tokio::test]
 async fn a_redelivered_message_is_one_task() {
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(patient()).await.unwrap();
     // The same token twice is what a redelivery looks like, with another time of sending on top.
     for _ in 0..2 {
         world.send_message(message("o-1", "token-1")).await.unwrap();
@@ -62,7 +70,7 @@ async fn a_redelivered_message_is_one_task() {
 
 #[tokio::test]
 async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_are_stored() {
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(poisonable()).await.unwrap();
     let oversize =
         message("o-big", "SECRET-token").replace('}', &format!(r#","order":"{}"}}"#, "x".repeat(350_000)));
     world.send_message(message("o-1", "token-1")).await.unwrap();
@@ -75,7 +83,7 @@ async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_are_stored() {
         stored(&world, order).await;
     }
     let mut dead = BTreeSet::new();
-    eventually(Duration::from_secs(60), "both poison messages are in the dead-letter queue", async || {
+    eventually(SOON * 2, "both poison messages are in the dead-letter queue", async || {
         dead.extend(world.receive(&world.stack.task_dead_letter_queue_url).await?);
         Ok((dead.len() == 2).then_some(()))
     })
@@ -95,7 +103,7 @@ async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_are_stored() {
 
 #[tokio::test]
 async fn the_original_definition_works_unchanged_but_for_its_queue() {
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(patient()).await.unwrap();
     let original = include_str!("../../../statemachine/tests/it/data/seed-state-machine.json");
     let placeholder = "https://sqs.us-east-1.amazonaws.com/AccountID/QueueName";
     assert!(original.contains(placeholder));
@@ -128,7 +136,7 @@ async fn the_original_definition_works_unchanged_but_for_its_queue() {
 #[tokio::test]
 async fn a_thousand_waiting_executions_are_a_thousand_tasks() {
     const ORDERS: usize = 1_000;
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(patient()).await.unwrap();
     let started = Instant::now();
     let inputs = (0..ORDERS).map(|n| json!({"orderId": format!("o-{n}")}));
     let starts = inputs.map(|input| {
@@ -141,7 +149,7 @@ async fn a_thousand_waiting_executions_are_a_thousand_tasks() {
     ))
     .await
     .unwrap();
-    eventually(Duration::from_secs(120), "every order is stored", async || {
+    eventually(SOON * 2, "every order is stored", async || {
         Ok((world.tasks().await?.len() == ORDERS).then_some(()))
     })
     .await

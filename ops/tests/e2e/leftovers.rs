@@ -4,8 +4,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use ops::processes::{Process, Watchdog, command};
-use ops::world::{Options, World, eventually};
+use ops::world::{World, eventually};
 use serde_json::json;
+
+use crate::journey::{SOON, patient};
 
 /// The command lines of this machine's processes that name a folder.
 fn processes_of(dir: &Path) -> Vec<String> {
@@ -22,13 +24,11 @@ fn processes_of(dir: &Path) -> Vec<String> {
 
 #[tokio::test]
 async fn a_dropped_world_leaves_no_process_and_no_folder() {
-    let world = World::start(Options::default()).await.unwrap();
+    let world = World::start(patient()).await.unwrap();
     let dir = world.dir().to_owned();
     world.start_execution(&json!({"orderId": "o-1"})).await.unwrap();
     // Once it is stored, the emulator has started the Lambda.
-    eventually(Duration::from_secs(30), "the task is stored", async || world.task_of("o-1").await)
-        .await
-        .unwrap();
+    eventually(SOON * 2, "the task is stored", async || world.task_of("o-1").await).await.unwrap();
     let running = processes_of(&dir);
     assert!(running.iter().any(|line| line.contains("bootstrap")), "the Lambda runs: {running:?}");
     assert!(running.iter().any(|line| line.contains("ministack")), "the emulator runs: {running:?}");
