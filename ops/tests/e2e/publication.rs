@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
@@ -87,26 +88,36 @@ async fn all_follow(
     );
 }
 
+/// When a change took hold: after its line of history was dated, and before its command returned.
+#[derive(Debug, Clone, Copy)]
+struct Change {
+    dated: Timestamp,
+    returned: Timestamp,
+}
+
 /// Which sets decided from when on, and when rules did not decide at all, from the fleet's own history.
 #[derive(Debug, Default)]
 struct History {
-    active: Vec<(Timestamp, String)>,
-    pauses: Vec<(Timestamp, Timestamp)>,
+    active: Vec<(Change, String)>,
+    pauses: Vec<(Change, Timestamp)>,
 }
 
 impl History {
-    async fn read(world: &World, config: &Path) -> History {
+    /// With the moments at which the commands returned, in their order.
+    async fn read(world: &World, config: &Path, returned: &[Timestamp]) -> History {
         let text = countersign(world, config, &["rules", "history", "--format", "json"]).await;
         let lines: Vec<Value> = serde_json::from_str(&text).unwrap();
         let mut history = History::default();
         for line in lines.iter().rev() {
-            let at: Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+            let dated: Timestamp = line["at"].as_str().unwrap().parse().unwrap();
+            let returned = *returned.iter().find(|at| **at >= dated).unwrap();
+            let change = Change { dated, returned };
             match line["event"].as_str().unwrap() {
                 "publish" | "rollback" => {
-                    history.active.push((at, line["ruleset"].as_str().unwrap().to_owned()));
+                    history.active.push((change, line["ruleset"].as_str().unwrap().to_owned()));
                 }
-                "pause" => history.pauses.push((at, Timestamp::MAX)),
-                "resume" => history.pauses.last_mut().unwrap().1 = at,
+                "pause" => history.pauses.push((change, Timestamp::MAX)),
+                "resume" => history.pauses.last_mut().unwrap().1 = dated,
                 _ => {}
             }
         }
@@ -115,14 +126,14 @@ impl History {
 
     /// Whether a set was active at some moment of the two seconds before.
     fn was_active(&self, ruleset: &str, before: Timestamp) -> bool {
-        let ends = self.active.iter().skip(1).map(|(at, _)| *at).chain([Timestamp::MAX]);
+        let ends = self.active.iter().skip(1).map(|(next, _)| next.returned).chain([Timestamp::MAX]);
         let mut spans = self.active.iter().zip(ends);
-        spans.any(|((from, set), to)| set == ruleset && *from <= before && to >= before - OBEYED)
+        spans.any(|((from, set), to)| set == ruleset && from.dated <= before && to >= before - OBEYED)
     }
 
     /// Whether rules could decide at some moment of the two seconds before.
     fn was_running(&self, before: Timestamp) -> bool {
-        self.pauses.iter().all(|(from, to)| before - OBEYED <= *from || before >= *to)
+        self.pauses.iter().all(|(pause, to)| before - OBEYED <= pause.returned || before >= *to)
     }
 }
 
@@ -131,12 +142,16 @@ async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
     in_world(patient(), async |world| {
         let (first, second) = (ruleset(world, "first", ""), ruleset(world, "second", ""));
         let config = world.command_line_config().unwrap();
+        let returned = Mutex::new(vec![]);
+        let change = async |arguments: &[&str]| {
+            let since = Timestamp::now();
+            countersign(world, &config, arguments).await;
+            returned.lock().unwrap().push(Timestamp::now());
+            since
+        };
         let publish = async |dir: &Path, more: &[&str]| {
             let dir = dir.to_string_lossy();
-            let since = Timestamp::now();
-            let arguments = [&["rules", "publish", &dir, "--message", "a test"], more].concat();
-            countersign(world, &config, &arguments).await;
-            since
+            change(&[&["rules", "publish", &dir, "--message", "a test"], more].concat()).await
         };
         publish(&first, &[]).await;
         let fleet = fleet(world).await;
@@ -163,16 +178,13 @@ async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
             println!("shadow: counted after {:.2} s", Timestamp::now().duration_since(since).as_secs_f64());
             let since = publish(&second, &[]).await;
             all_follow(world, &fleet, since, "publish", |status| label(status) != before).await;
-            let since = Timestamp::now();
-            countersign(world, &config, &["rules", "rollback", "--message", "back"]).await;
+            let since = change(&["rules", "rollback", "--message", "back"]).await;
             all_follow(world, &fleet, since, "rollback", |status| label(status) == before).await;
-            let since = Timestamp::now();
-            countersign(world, &config, &["automation", "pause", "--reason", "a drill"]).await;
+            let since = change(&["automation", "pause", "--reason", "a drill"]).await;
             all_held(world, &fleet, since, true).await;
             // Some orders must meet the pause.
             tokio::time::sleep(Duration::from_secs(2)).await;
-            let since = Timestamp::now();
-            countersign(world, &config, &["automation", "resume", "--reason", "over"]).await;
+            let since = change(&["automation", "resume", "--reason", "over"]).await;
             all_held(world, &fleet, since, false).await;
             tokio::time::sleep(Duration::from_secs(2)).await;
             stop.store(true, Ordering::Relaxed);
@@ -180,7 +192,8 @@ async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
         let (started, ()) = futures::future::join(load, changes).await;
         let tasks = all_ended(world, started, SOON * 2).await;
         assert_one_decision_each(world, &tasks).await;
-        obeyed(&History::read(world, &config).await, &tasks);
+        let returned = returned.into_inner().unwrap();
+        obeyed(&History::read(world, &config, &returned).await, &tasks);
         fleet
     })
     .await;
