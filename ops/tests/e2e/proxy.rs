@@ -81,6 +81,7 @@ struct Shared {
 struct State {
     traps: Vec<Armed>,
     reached: BTreeMap<TaskId, Reached>,
+    has_worked: bool,
 }
 
 #[derive(Debug)]
@@ -149,6 +150,11 @@ impl Proxy {
     pub(crate) fn reached(&self) -> BTreeMap<TaskId, Reached> {
         self.shared.lock().reached.clone()
     }
+
+    /// Whether a task's step ever came here, done or not.
+    pub(crate) fn has_worked(&self) -> bool {
+        self.shared.lock().has_worked
+    }
 }
 
 impl Shared {
@@ -166,6 +172,7 @@ impl Shared {
     fn note(&self, call: &Call, is_answered: bool) {
         let mut state = self.lock();
         if let Some(task) = &call.task {
+            state.has_worked = true;
             state.reached.insert(task.clone(), Reached { step: call.step, is_answered });
         } else if call.step == Step::Checkpoint && is_answered {
             state.reached.retain(|_, reached| !reached.has_ended());
