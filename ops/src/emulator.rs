@@ -87,6 +87,8 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", REGION)
+            // Its health tells it back: another world's emulator may have been quicker to take the port.
+            .env("MINISTACK_EDITION", dir)
             // Handed on to the functions it runs, which would else call its default port.
             .env("AWS_ENDPOINT_URL", &endpoint_url)
             .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
@@ -99,7 +101,8 @@ impl Emulator {
                 if let Some(status) = process.exited()? {
                     bail!("the emulator ended at once ({status}):\n{}", tail(&log));
                 }
-                if http.get(&health).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                if edition(http.get(&health)).await.is_some_and(|edition| *edition == *dir.to_string_lossy())
+                {
                     return Ok(());
                 }
                 tokio::time::sleep(POLL).await;
@@ -179,6 +182,12 @@ impl Emulator {
         let signature = format!("AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00");
         self.http.request(method, url).header("authorization", signature)
     }
+}
+
+/// Whose emulator is healthy; `None` when none is yet.
+async fn edition(health: RequestBuilder) -> Option<String> {
+    let health: serde_json::Value = serde_json::from_str(&answer(health).await.ok()?).ok()?;
+    Some(health["edition"].as_str()?.to_owned())
 }
 
 async fn answer(request: RequestBuilder) -> Result<String> {
