@@ -100,7 +100,7 @@ fn a_task_whose_decision_takes_no_write_goes_to_a_person_with_the_cause() {
         assert!(after_ms > AGE_MS, "given up after {after_ms} ms");
         let escalation = victim.task(&stage).escalation.expect("it is escalated");
         assert_eq!(escalation.code, "decision-not-stored");
-        assert!(escalation.reason.contains("attempts over 30"), "{}", escalation.reason);
+        assert!(escalation.reason.contains("attempts over 3"), "{}", escalation.reason);
         assert!(escalation.reason.ends_with("UpdateItem: InternalServerError"), "{}", escalation.reason);
         assert_eq!(stage.sim.fleet[&node].counted("escalations_total{cause=\"worker\""), 1);
         assert!(kept(&stage).is_empty(), "a person has it");
