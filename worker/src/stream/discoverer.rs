@@ -59,7 +59,7 @@ pub struct Discoverer {
     pub wake: Arc<Notify>,
     /// Woken when leases were made.
     pub made: Arc<Notify>,
-    /// The stream whose place after another was told last: once, though each listing finds it until it has leases.
+    /// The stream that was told last to replace another: each listing finds it so until it has leases.
     pub noted: Option<String>,
 }
 

@@ -4,6 +4,7 @@
 //! (`ALL_OLD`) tells whether this very write was applied earlier, or another one of this holder, its answer lost: a
 //! lease that is still held is never given up for a lost reply.
 
+mod item;
 mod listing;
 #[cfg(test)]
 mod tests;
@@ -20,9 +21,10 @@ use aws_sdk_dynamodb::types::{
 use tracing::error;
 
 use crate::aws::Fault;
-use crate::control_table::{ControlTable, PK, SK, number_of, text_of};
+use crate::control_table::{ControlTable, SK, text_of};
 use crate::stream::checkpoint::SequenceNumber;
 use crate::stream::lease::{Lease, Position, Subject};
+use crate::stream::lease_table::item::{END, key, read_lease};
 use crate::stream::lease_table::listing::{creation, subject_of};
 use crate::stream::lineage::Listed;
 use crate::task_table::{names, number, text};
@@ -304,9 +306,6 @@ enum Applied {
     Otherwise(Option<Box<Lease>>),
 }
 
-const START: &str = "TRIM_HORIZON";
-const END: &str = "SHARD_END";
-
 fn fence_values<const N: usize>(
     held: &Held,
     extra: [(&'static str, AttributeValue); N],
@@ -324,30 +323,6 @@ fn to_map(
     values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
 ) -> HashMap<String, AttributeValue> {
     values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-fn key(subject: &Subject) -> HashMap<String, AttributeValue> {
-    HashMap::from([(PK.to_owned(), text(PARTITION)), (SK.to_owned(), text(&subject.key()))])
-}
-
-fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease> {
-    let flag = |name| item.get(name).and_then(|flag| flag.as_bool().ok()).copied().unwrap_or(false);
-    Some(Lease {
-        subject: Subject::parse(&text_of(item, SK)?)?,
-        parent: text_of(item, "parent"),
-        owner: text_of(item, "owner"),
-        target: text_of(item, "target"),
-        epoch: number_of(item, "epoch")?,
-        counter: number_of(item, "counter")?,
-        position: match text_of(item, "position")?.as_str() {
-            START => Position::TrimHorizon,
-            END => Position::End,
-            sequence_number => Position::After(SequenceNumber(sequence_number.to_owned())),
-        },
-        parent_gone: flag("parentGone"),
-        parent_missing_since: number_of(item, "parentMissingSince"),
-        missing_since: number_of(item, "missingSince"),
-    })
 }
 
 /// The first item's state when the transaction failed on its condition; none when it failed otherwise.

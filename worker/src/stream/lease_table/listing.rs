@@ -4,7 +4,8 @@
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::{END, LeaseTable, START, key};
+use super::LeaseTable;
+use super::item::{END, START, key};
 use crate::aws::Fault;
 use crate::stream::lease::Subject;
 use crate::stream::lineage::{Change, Listed};

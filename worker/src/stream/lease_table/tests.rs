@@ -3,6 +3,7 @@
 use ops::model::{Failure, Fault, KeySchema, Kind, Matcher, Options, Rule, TableSchema, World};
 
 use super::*;
+use crate::control_table::PK;
 use crate::stream::lineage::Change;
 
 fn world() -> World {
