@@ -7,5 +7,6 @@ mod api_requests;
 mod archive;
 mod command_line;
 mod command_line_tasks;
+mod mutations;
 mod office;
 mod stale_rules;

@@ -1,0 +1,45 @@
+//! Every mutation of the simulation still applies to the code that it breaks.
+
+use std::fs;
+use std::path::Path;
+
+/// The lines that each hunk of a patch expects in its file.
+fn expected(patch: &str) -> Vec<(String, Vec<String>)> {
+    let mut hunks = vec![];
+    let mut file = String::new();
+    for line in patch.lines() {
+        if let Some(path) = line.strip_prefix("--- a/") {
+            path.clone_into(&mut file);
+        } else if line.starts_with("@@ ") {
+            hunks.push((file.clone(), vec![]));
+        } else if let Some((_, lines)) = hunks.last_mut()
+            && !line.starts_with("+++ b/")
+            && let Some(line) = line.strip_prefix([' ', '-'])
+        {
+            lines.push(line.to_owned());
+        }
+    }
+    hunks
+}
+
+#[test]
+fn every_mutation_applies() {
+    let worker = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut checked = 0;
+    for entry in fs::read_dir(worker.join("tests/sim/mutations")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|extension| extension != "patch") {
+            continue;
+        }
+        let hunks = expected(&fs::read_to_string(&path).unwrap());
+        assert!(!hunks.is_empty(), "{}: no hunk", path.display());
+        for (file, expected) in hunks {
+            let text = fs::read_to_string(worker.join("..").join(&file)).unwrap();
+            let lines: Vec<&str> = text.lines().collect();
+            let is_there = lines.windows(expected.len()).any(|window| window == expected);
+            assert!(is_there, "{}: no longer applies to {file}: make the patch anew", path.display());
+        }
+        checked += 1;
+    }
+    assert!(checked > 0, "there are mutations");
+}
