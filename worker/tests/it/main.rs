@@ -9,4 +9,5 @@ mod command_line;
 mod command_line_tasks;
 mod mutations;
 mod office;
+mod panics;
 mod stale_rules;
