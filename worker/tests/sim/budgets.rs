@@ -1,0 +1,81 @@
+//! A fleet at rest with more to do than its budgets allow: together its workers call no faster than one alone may.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use ops::model::{Fault, Matcher, Options, Rule, Service};
+
+use crate::stage::{Stage, replay};
+
+const FLEET: usize = 3;
+const TASKS: u32 = 300;
+/// Calls are counted over this long, at every moment.
+const WINDOW_S: usize = 10;
+/// By then every worker has seen every other's heartbeat.
+const SHARED_AFTER_MS: u64 = 30_000;
+const UNREAD_MS: u64 = 90_000;
+const BUSY_MS: u64 = 420_000;
+
+/// The moments of the fleet's calls, by budget.
+type Sent = BTreeMap<&'static str, Vec<u64>>;
+
+fn budget_of(service: Service, operation: &str) -> Option<&'static str> {
+    match (service, operation) {
+        (Service::StepFunctions, "DescribeExecution") => Some("DescribeExecution"),
+        (Service::StepFunctions, "GetExecutionHistory") => Some("GetExecutionHistory"),
+        (Service::StepFunctions, _) => Some("SendTask*"),
+        (Service::DynamoDb | Service::Streams | Service::Sqs, _) => None,
+    }
+}
+
+/// The most calls of one window.
+fn most(sent: &[u64]) -> usize {
+    let from =
+        |at: u64| sent.iter().filter(|sent_ms| (at..at + 1_000 * WINDOW_S as u64).contains(sent_ms)).count();
+    sent.iter().map(|at| from(*at)).max().unwrap_or(0)
+}
+
+#[test]
+fn three_workers_share_each_budget() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        let budgets = &mut stage.sim.config.budgets;
+        (budgets.send_task, budgets.describe_execution, budgets.execution_history) = (4, 2, 1);
+        let rates = [("SendTask*", 4), ("DescribeExecution", 2), ("GetExecutionHistory", 1)];
+        // Nobody hears of the ends, so that history must be asked for them.
+        let closed = stage.sim.config.queues.closed_executions.take();
+        for _ in 0..FLEET {
+            stage.sim.start_worker();
+        }
+        stage.sim.pass(SHARED_AFTER_MS).await?;
+        let sent = Arc::new(Mutex::new(Sent::new()));
+        let seen = Arc::clone(&sent);
+        stage.sim.world.listen(move |call| {
+            if let Some(budget) = budget_of(call.service, &call.operation) {
+                seen.lock().expect("no holder panics").entry(budget).or_default().push(call.sent_ms);
+            }
+        });
+        // What is left to a person later than a minute after it came is asked about five minutes later.
+        let refused = Fault::Refused(Service::Streams.throttled());
+        let unread = stage.sim.world.inject(Rule::new(Matcher::operation("GetRecords"), refused));
+        stage.store(TASKS).await?;
+        for execution in stage.sim.world.executions().iter().step_by(3) {
+            stage.sim.world.stop(&execution.arn);
+        }
+        stage.sim.pass(UNREAD_MS).await?;
+        stage.sim.world.end(unread);
+        stage.sim.pass(BUSY_MS).await?;
+        let calls = sent.lock().expect("no holder panics").clone();
+        for (budget, rate) in rates {
+            let most = most(calls.get(budget).map_or(&[], Vec::as_slice));
+            let flow = rate * WINDOW_S;
+            println!("{budget}: at most {most} calls in ten seconds, {rate} a second");
+            // A bucket holds a second's calls, and each worker's at least one.
+            assert!(most <= flow + rate + FLEET, "{budget}: {most} calls in ten seconds");
+            assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds put nothing to the test");
+        }
+        stage.sim.config.queues.closed_executions = closed;
+        stage.sim.start_worker();
+        stage.end().await
+    });
+}
