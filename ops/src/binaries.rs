@@ -10,6 +10,8 @@ use serde::Deserialize;
 use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
+use crate::processes::run;
+
 /// Where the programs are.
 #[derive(Debug, Clone)]
 pub struct Binaries {
@@ -78,12 +80,12 @@ impl Binaries {
     ///
     /// When cargo fails.
     pub fn build_as(profile: &str) -> Result<Binaries> {
-        let output = cargo()
+        let mut command = cargo();
+        command
             .args(["build", "--quiet", "--package", "ingest", "--package", "worker", "--profile", profile])
             .arg("--message-format=json-render-diagnostics")
-            .stderr(Stdio::inherit())
-            .output()
-            .context("cargo cannot be started")?;
+            .stdout(Stdio::piped());
+        let output = run(&mut command).context("cargo cannot be started")?;
         ensure!(output.status.success(), "cargo could not build ingest and worker");
         let messages = String::from_utf8(output.stdout).context("cargo's messages")?;
         let built = |name: &str| {

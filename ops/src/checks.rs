@@ -1,9 +1,10 @@
 //! `cargo ops test`: every check of the repository, in the order of how soon each can fail.
 
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 use ops::binaries::{cargo, root};
+use ops::processes;
 use ops::python;
 
 /// Runs all checks; stops at the first that fails.
@@ -47,7 +48,8 @@ pub(crate) fn run() -> Result<ExitCode> {
 /// A part of the toolchain that a minimal installation lacks.
 fn component(subcommand: &str, component: &str) -> Result<()> {
     let mut command = cargo();
-    let output = command.args([subcommand, "--version"]).output().context("cargo cannot be started")?;
+    command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
+    let output = processes::run(&mut command).context("cargo cannot be started")?;
     anyhow::ensure!(
         output.status.success(),
         "cargo {subcommand} is missing: rustup component add {component}"
@@ -56,6 +58,6 @@ fn component(subcommand: &str, component: &str) -> Result<()> {
 }
 
 fn status(command: &mut Command) -> Result<bool> {
-    let status = command.status().with_context(|| format!("{command:?} cannot be started"))?;
-    Ok(status.success())
+    let output = processes::run(command).with_context(|| format!("{command:?} cannot be started"))?;
+    Ok(output.status.success())
 }

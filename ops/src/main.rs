@@ -25,9 +25,22 @@ enum Command {
     Test,
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    let runtime = match tokio::runtime::Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: the runtime does not start: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run(command));
+    // After a signal a build or a check may still run on a thread of its own: it ends with us.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(command: Command) -> ExitCode {
     let work = async {
         match command {
             Command::Up(arguments) => up::run(arguments).await,
@@ -37,7 +50,7 @@ async fn main() -> ExitCode {
     let answer = tokio::select! {
         // A signal first: whoever presses Ctrl-C wants the end, and dropping the work ends its processes.
         biased;
-        () = interrupted() => return ExitCode::from(130),
+        code = interrupted() => return ExitCode::from(code),
         answer = work => answer,
     };
     match answer {
@@ -49,11 +62,16 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Resolves on SIGINT, SIGTERM or SIGHUP.
-async fn interrupted() {
-    let signals = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
-    let mut streams: Vec<_> =
-        signals.into_iter().map(|kind| signal(kind).expect("these signals can be handled")).collect();
-    let mut waits: Vec<_> = streams.iter_mut().map(|stream| Box::pin(stream.recv())).collect();
-    futures::future::select_all(waits.drain(..)).await;
+/// Resolves on SIGINT, SIGTERM or SIGHUP, with the exit code that a shell gives for it.
+async fn interrupted() -> u8 {
+    let signals =
+        [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)];
+    let waits = signals.map(|(kind, code)| {
+        let mut stream = signal(kind).expect("these signals can be handled");
+        Box::pin(async move {
+            stream.recv().await;
+            code
+        })
+    });
+    futures::future::select_all(waits).await.0
 }

@@ -9,7 +9,7 @@ use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -61,6 +61,10 @@ impl Watchdog {
         let stdin = child.stdin.take();
         Ok(Watchdog(Arc::new(Mutex::new(Shell { stdin, child }))))
     }
+
+    fn tell(&self, sign: char, group: Pid) {
+        self.0.lock().expect("nothing panics while it holds the shell").tell(sign, group);
+    }
 }
 
 impl Shell {
@@ -89,6 +93,21 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
         }
     }
     command
+}
+
+/// Runs a command to its end and gives what it printed to pipes. Its group ends with us, in whatever way we end.
+///
+/// # Errors
+///
+/// When the program, or the `sh` that watches it, cannot be started.
+pub fn run(command: &mut Command) -> io::Result<Output> {
+    let watchdog = Watchdog::start()?;
+    let child = command.process_group(0).stdin(Stdio::null()).spawn()?;
+    let group = Pid::from_child(&child);
+    watchdog.tell('+', group);
+    let output = child.wait_with_output();
+    watchdog.tell('-', group);
+    output
 }
 
 /// A running child and its group.
@@ -124,7 +143,7 @@ impl Process {
 
     fn tell(&self, sign: char) {
         if let Some(shell) = self.watchdog.upgrade() {
-            shell.lock().expect("nothing panics while it holds the shell").tell(sign, self.group);
+            Watchdog(shell).tell(sign, self.group);
         }
     }
 

@@ -2,11 +2,11 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::processes::command;
+use crate::processes::{command, run};
 
 /// What is installed, pinned by hash.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
@@ -32,7 +32,7 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     if venv.exists() {
         std::fs::remove_dir_all(&venv).with_context(|| format!("old environment {}", venv.display()))?;
     }
-    let made = run(command("python3").args(["-m", "venv"]).arg(&venv)).context(
+    let made = printed(command("python3").args(["-m", "venv"]).arg(&venv)).context(
         "python3 is missing: install it with its venv module and pip (Debian: apt-get install python3-venv)",
     )?;
     ensure!(
@@ -42,17 +42,19 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     );
     let requirements = dir.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
-    let pip = run(command(&python)
-        .args([
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            "--require-hashes",
-            "--requirement",
-        ])
-        .arg(&requirements))?;
+    let pip = printed(
+        command(&python)
+            .args([
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--require-hashes",
+                "--requirement",
+            ])
+            .arg(&requirements),
+    )?;
     ensure!(
         pip.status.success(),
         "pip could not install the emulator from {}\n{}",
@@ -63,8 +65,8 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     Ok(python)
 }
 
-fn run(command: &mut Command) -> std::io::Result<Output> {
-    command.output()
+fn printed(command: &mut Command) -> std::io::Result<Output> {
+    run(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
 }
 
 fn text(output: &Output) -> String {
