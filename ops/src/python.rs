@@ -11,6 +11,23 @@ use crate::processes::{command, run};
 /// What is installed, pinned by hash.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
+/// How pip reaches a package index from here: the proxy, the mirror, and whom it trusts.
+const NETWORK: [&str; 13] = [
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "all_proxy",
+    "no_proxy",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "REQUESTS_CA_BUNDLE",
+];
+
 /// The interpreter of the environment in `dir`, which is made first if it is missing or of other requirements.
 ///
 /// Several processes may ask at once; one makes it, the others wait.
@@ -42,8 +59,11 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     );
     let requirements = dir.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
+    // A download, as this machine does it.
+    let network = NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let pip = printed(
         command(&python)
+            .envs(network)
             .args([
                 "-m",
                 "pip",
