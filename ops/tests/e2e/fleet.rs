@@ -27,9 +27,9 @@ const TAKEOVER_S: f64 = 2.0;
 /// Whoever waited for this lease to run out would be seen.
 const LONG_LEASE: Duration = Duration::from_secs(20);
 
-fn terminate(worker: &Worker) {
+fn send(worker: &Worker, signal: Signal) {
     let pid = i32::try_from(worker.id()).ok().and_then(Pid::from_raw).unwrap();
-    kill_process(pid, Signal::TERM).unwrap();
+    kill_process(pid, signal).unwrap();
 }
 
 /// The worker that holds the shard's lease, by the name it was started with.
@@ -51,6 +51,13 @@ async fn taken_over(logs: &[PathBuf], after: Timestamp) -> f64 {
         Ok(logs.iter().filter_map(|log| logged_after(log, after, ": reading")).min())
     });
     at.await.unwrap().duration_since(after).as_secs_f64()
+}
+
+/// How many decisions a worker has stored.
+async fn decided(world: &World, worker: &Worker) -> Result<u64> {
+    let metrics = world.get(worker, "/metrics").await?.body;
+    let lines = metrics.lines().filter(|line| line.starts_with("countersign_decisions_total"));
+    Ok(lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum())
 }
 
 /// A quick worker of a name that its leases show.
@@ -102,7 +109,7 @@ async fn a_second_sigterm_ends_a_drain_at_once() {
         let mut worker = world.start_worker("worker", through(&proxy.url)).await.unwrap();
         tokio::time::timeout(SOON, trap.sprung()).await.unwrap();
 
-        terminate(&worker);
+        send(&worker, Signal::TERM);
         eventually(SOON, "it drains", async || {
             Ok((world.get(&worker, "/readyz").await?.status == 503).then_some(()))
         })
@@ -110,7 +117,7 @@ async fn a_second_sigterm_ends_a_drain_at_once() {
         .unwrap();
         assert!(worker.exited().unwrap().is_none(), "it waits for the callback");
         let again = Instant::now();
-        terminate(&worker);
+        send(&worker, Signal::TERM);
         let status = eventually(SOON, "it ends", async || Ok(worker.exited()?)).await.unwrap();
         println!("ended {:.2} s after the second SIGTERM", again.elapsed().as_secs_f64());
         assert_eq!((status.code(), status.signal()), (Some(143), None));
@@ -121,6 +128,42 @@ async fn a_second_sigterm_ends_a_drain_at_once() {
         let task = task_that(world, &orders[0].id, "settled", |task| task.status.is_final()).await;
         assert_one_decision_each(world, &[task]).await;
         heir
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stood_still_for_longer_than_its_lease_goes_on_and_doubles_nothing() {
+    in_world(patient(), async |world| {
+        let first = world.start_worker("first", named("first", FLEET_LEASE)).await.unwrap();
+        eventually(SOON, "the first reads", async || Ok(reader(world).await?.filter(|name| name == "first")))
+            .await
+            .unwrap();
+        let second = world.start_worker("second", named("second", FLEET_LEASE)).await.unwrap();
+        let orders = sample(200, 6);
+        let (before, after) = orders.split_at(180);
+        let load = start(world, before);
+        let freeze = async {
+            eventually(SOON, "the first has decided", async || {
+                Ok((decided(world, &first).await? > 0).then_some(()))
+            })
+            .await
+            .unwrap();
+            send(&first, Signal::STOP);
+            let (stopped, since) = (Timestamp::now(), Instant::now());
+            let took = taken_over(std::slice::from_ref(&second.log), stopped).await;
+            println!("from SIGSTOP to the heir's first look, lease {FLEET_LEASE:?}: {took:.2} s");
+            tokio::time::sleep_until(since + FLEET_LEASE + Duration::from_secs(3)).await;
+            send(&first, Signal::CONT);
+        };
+        futures::future::join(load, freeze).await;
+        all_ended(world, before.len(), SOON * 2).await;
+        // Alone again, it does all there is.
+        second.drain(GRACE).await.unwrap();
+        start(world, after).await;
+        let tasks = all_ended(world, orders.len(), SOON).await;
+        assert_one_decision_each(world, &tasks).await;
+        first
     })
     .await;
 }
