@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic in a test's helper is a failed test")]
 
 mod conformance;
+mod emulator;
 mod glibc;
 mod orders;
 mod template;
