@@ -102,7 +102,10 @@ impl Discoverer {
     }
 
     async fn discover(&mut self) -> Result<Look, Fault> {
-        let leases = self.leases.list().await?;
+        let (leases, unreadable) = self.leases.list_whole().await?;
+        for subject in unreadable {
+            self.leases.remove(&subject).await?;
+        }
         let is_there = |bucket| leases.iter().any(|lease| lease.subject == Subject::Sweep(bucket));
         let missing: Vec<u8> = (0..BUCKETS).filter(|bucket| !is_there(*bucket)).collect();
         for bucket in &missing {

@@ -86,16 +86,26 @@ impl LeaseTable {
     ///
     /// [`Fault`] when a page is not answered.
     pub async fn list(&self) -> Result<Vec<Lease>, Fault> {
-        let items = self.control.query(PARTITION).await?;
-        let read = items.iter().filter_map(|item| {
-            let lease = read_lease(item);
-            if lease.is_none() {
-                let key = text_of(item, SK).unwrap_or_default();
-                error!(lease = key, "lease {key}: cannot be read; it is completed, or delete the item");
-            }
-            lease
-        });
-        Ok(read.collect())
+        Ok(self.list_whole().await?.0)
+    }
+
+    /// Every lease, and what stands in a lease's place and cannot be read: somebody's edit.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Subject>), Fault> {
+        let (mut leases, mut unreadable) = (vec![], vec![]);
+        for item in self.control.query(PARTITION).await? {
+            let Some(lease) = read_lease(&item) else {
+                let key = text_of(&item, SK).unwrap_or_default();
+                error!(lease = key, "lease {key}: cannot be read; the next listing makes it anew");
+                unreadable.extend(Subject::parse(&key));
+                continue;
+            };
+            leases.push(lease);
+        }
+        Ok((leases, unreadable))
     }
 
     /// Takes a lease as it was seen; fails when anyone wrote it since.

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use ops::model::{Fault as Trouble, Matcher, Rule, Service, ServiceError, World};
 
 use super::*;
@@ -63,4 +64,34 @@ async fn the_tombstones_of_a_former_stream_go_long_after_it() {
     assert!(of(&lister, &second).await.iter().all(|lease| lease.position != Position::End));
     lister.discover().await.unwrap();
     assert_eq!(lister.metrics.gaps.get(), 1, "that the stream was replaced is known still");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_read_is_made_anew() {
+    let (world, now) = (world(), Arc::new(AtomicI64::new(1_000_000)));
+    let mut lister = lister(&world, &now);
+    lister.discover().await.unwrap();
+    let whole = lister.leases.list().await.unwrap();
+    let client = world.client_for("operator").dynamodb();
+    let garbled = [
+        ("position", AttributeValue::N("7".to_owned())),
+        ("counter", AttributeValue::S("one".to_owned())),
+        ("epoch", AttributeValue::N("1.5".to_owned())),
+    ];
+    // Buckets come after shards in their order: one of each kind is among them.
+    let edited = [&whole[0], &whole[whole.len() - 2], &whole[whole.len() - 1]];
+    assert!(edited[0].subject.stream().is_some() && edited[2].subject.stream().is_none());
+    for (lease, (name, value)) in edited.iter().zip(garbled) {
+        let edit = client.update_item().table_name(CONTROL);
+        let edit = edit.key("pk", AttributeValue::S("lease".to_owned()));
+        let edit = edit.key("sk", AttributeValue::S(lease.subject.key()));
+        let edit = edit.update_expression("SET #name = :value").expression_attribute_names("#name", name);
+        edit.expression_attribute_values(":value", value).send().await.unwrap();
+    }
+    let is_whole =
+        |leases: &[Lease]| edited.iter().all(|lost| leases.iter().any(|lease| lease.subject == lost.subject));
+    assert!(!is_whole(&lister.leases.list().await.unwrap()));
+    lister.discover().await.unwrap();
+    let anew = lister.leases.list().await.unwrap();
+    assert!(is_whole(&anew) && anew.len() == whole.len());
 }

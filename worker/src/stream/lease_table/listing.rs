@@ -66,6 +66,17 @@ impl LeaseTable {
         self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
+    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be gone.
+    pub async fn remove(&self, subject: &Subject) -> Result<(), Fault> {
+        let request = self.control.client.delete_item().table_name(&self.control.name);
+        let removed = request.set_key(Some(key(subject))).send().await;
+        removed.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+    }
+
     async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
         let condition = "#position = :end";
         let request = self
