@@ -93,7 +93,7 @@ impl Node {
         }
         sleep(back).await;
         self.pass_link(&call).await?;
-        self.world.note(&call, "answered", Some(&answer));
+        self.world.answered(&call, &answer);
         Ok(response(&answer))
     }
 

@@ -30,12 +30,14 @@ struct Shared {
     /// Apart from the state, so that an observer may look at the world.
     observers: Mutex<Vec<Observer>>,
     listeners: Mutex<Vec<Listener>>,
+    overhearers: Mutex<Vec<Overhearer>>,
     /// Told of new messages and of links that change.
     changed: Notify,
 }
 
 type Observer = Box<dyn FnMut(&Event) + Send>;
 type Listener = Box<dyn FnMut(&Call) + Send>;
+type Overhearer = Box<dyn FnMut(&Call, &Answer) + Send>;
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -68,6 +70,7 @@ impl World {
             state,
             observers: Mutex::default(),
             listeners: Mutex::default(),
+            overhearers: Mutex::default(),
             changed: Notify::new(),
         };
         World { shared: Arc::new(shared) }
@@ -106,6 +109,11 @@ impl World {
     /// Calls a function with each call as a node sends it, whether or not it arrives.
     pub fn listen(&self, listener: impl FnMut(&Call) + Send + 'static) {
         lock(&self.shared.listeners).push(Box::new(listener));
+    }
+
+    /// Calls a function with each answer that arrives at its caller, whoever gave it.
+    pub fn overhear(&self, overhearer: impl FnMut(&Call, &Answer) + Send + 'static) {
+        lock(&self.shared.overhearers).push(Box::new(overhearer));
     }
 
     /// Adds a fault.
@@ -179,6 +187,12 @@ impl World {
     /// A node sends a call.
     pub(super) fn sent(&self, call: &Call) {
         lock(&self.shared.listeners).iter_mut().for_each(|listener| listener(call));
+    }
+
+    /// An answer arrives.
+    pub(super) fn answered(&self, call: &Call, answer: &Answer) {
+        self.note(call, "answered", Some(answer));
+        lock(&self.shared.overhearers).iter_mut().for_each(|overhearer| overhearer(call, answer));
     }
 
     pub(super) fn note(&self, call: &Call, fate: &str, answer: Option<&Answer>) {

@@ -3,6 +3,7 @@
 
 mod hands;
 mod leases;
+mod moves;
 mod rates;
 mod records;
 mod rights;
@@ -80,6 +81,8 @@ impl Watch {
             hands.check(call, leases, (tasks, records), &mut wrong);
             state.accuse(call.sent_ms, wrong);
         });
+        let told = watch.clone();
+        world.overhear(move |call, answer| told.state().tasks.note_told(call, answer));
         watch
     }
 
