@@ -139,7 +139,8 @@ impl State {
                 Change::Item { table, key, old, new } if table == TASKS => {
                     let (old, new) = (old.as_deref(), new.as_deref());
                     let id = key_text(key);
-                    self.tasks.note_item(&self.world, id, old, new, &mut self.windows, &mut wrong);
+                    let item = (id, old, new);
+                    self.tasks.note_item(&self.world, event, item, &mut self.windows, &mut wrong);
                 }
                 Change::Item { table, old, new, .. } if table == CONTROL => {
                     ended.extend(self.note_control(event, old.as_deref(), new.as_deref(), &mut wrong));

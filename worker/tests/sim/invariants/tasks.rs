@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Answer, Call, Callback, ExecutionStatus, Item, Value, Verb, World};
+use ops::model::{Answer, Call, Callback, Event, ExecutionStatus, Item, Value, Verb, World};
 use serde_json::Value as Json;
 use statemachine::decision::{Decision, Outcome};
 use statemachine::item::{Item as Map, Value as Field};
@@ -86,27 +86,44 @@ impl Tasks {
     pub(crate) fn note_item(
         &mut self,
         world: &World,
-        id: &str,
-        old: Option<&Item>,
-        new: Option<&Item>,
+        event: &Event,
+        (id, old, new): (&str, Option<&Item>, Option<&Item>),
         windows: &mut Windows,
         wrong: &mut Vec<String>,
     ) {
+        let old = old.map(|old| Task::from_item(&map(old)));
         let seen = self.by_id.entry(id.to_owned()).or_default();
         let Some(item) = new else {
+            // Only its time to live and the operator end a task's item.
+            if let Some(call) = &event.call {
+                wrong.push(format!("task {id}: deleted by {}", call.node));
+            }
             // If its message comes again it is a new task, and decided anew; the token takes one answer all the same.
             seen.deleted.extend(seen.decision.take());
             (seen.now, seen.has_outcome, seen.is_again) = (None, true, true);
             return;
         };
-        // An item that is not a task is a poison record's business.
-        let Ok(task) = Task::from_item(&map(item)) else { return };
+        let task = match Task::from_item(&map(item)) {
+            Ok(task) => task,
+            Err(malformed) => {
+                // One that never was a task is a poison record's business.
+                if matches!(old, Some(Ok(_))) {
+                    wrong.push(format!("task {id}: is no task any more: {malformed}"));
+                }
+                return;
+            }
+        };
+        // What ended is kept for a time; what did not is kept.
+        let kept_until = task.expires_at.map(|seconds| i128::from(seconds) * 1_000);
+        if task.status.is_final() != kept_until.is_some_and(|until_ms| until_ms > event.at_ms.into()) {
+            wrong.push(format!("task {id}: {} until {:?}", task.status, task.expires_at));
+        }
         if let Some(before) = &seen.decision
             && task.decision.as_ref() != Some(before)
         {
             wrong.push(format!("task {id}: the stored decision changed"));
         }
-        match old.map(|old| Task::from_item(&map(old))) {
+        match old {
             Some(Ok(old)) => seen.check_move(world, &old, &task, wrong),
             Some(Err(_)) | None => {
                 if task.decision.is_some() || task.status != Status::Pending {

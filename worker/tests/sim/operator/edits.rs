@@ -1,7 +1,7 @@
 //! What an operator does to streams, tasks, executions and leases by hand.
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Item, ShardView, Value};
+use ops::model::{ExecutionStatus, ExecutionView, Item, ShardView, Value};
 use rand::Rng as _;
 use statemachine::status::Status;
 use statemachine::task::Task;
@@ -59,8 +59,8 @@ impl Operator<'_> {
 
     pub(super) async fn meddle(&mut self, act: Act) -> bool {
         let world = self.world();
-        let running: Vec<_> =
-            world.executions().into_iter().filter(|execution| execution.error.is_none()).collect();
+        let is_running = |execution: &ExecutionView| execution.status == ExecutionStatus::Running;
+        let running: Vec<_> = world.executions().into_iter().filter(is_running).collect();
         match act {
             Act::DeleteTask => {
                 let all = self.sim.watch.state().tasks.all();
@@ -70,8 +70,7 @@ impl Operator<'_> {
                 let some: Vec<&Task> = all.iter().filter(|task| !only_new || is_new(task)).collect();
                 let Some(task) = pick(&mut self.sim.rng, &some) else { return false };
                 let key = Item::from([("taskId".to_owned(), Value::S(task.id.as_str().to_owned()))]);
-                // Only what is settled has a time to live.
-                if task.status.is_final() {
+                if task.expires_at.is_some() {
                     world.expire_item(TASKS, &key)
                 } else {
                     world.delete_item(TASKS, &key)
