@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
@@ -93,10 +94,11 @@ pub(crate) fn simulate<T>(seed: u64, scene: impl FnOnce(u64) -> Scene<T>) -> Res
         .start_paused(true)
         .build()
         .map_err(|error| error.to_string())?;
-    let report = runtime.block_on(scene(seed));
+    // A panic of the scene itself fails this seed, by its number, like any other.
+    let report = catch_unwind(AssertUnwindSafe(|| runtime.block_on(scene(seed))));
     drop(runtime);
     panicked()?;
-    report
+    report.unwrap_or_else(|_| Err("panicked".to_owned()))
 }
 
 async fn scenario(seed: u64) -> Result<Report, String> {
