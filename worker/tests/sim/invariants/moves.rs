@@ -1,11 +1,12 @@
 //! A status moves as the lifecycle says, and for a reason that is true.
 
 use ops::model::World;
-use statemachine::decision::DecidedBy;
+use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Event, Status};
 use statemachine::task::Task;
 
 use crate::invariants::tasks::{Seen, waits};
+use crate::scene;
 
 impl Seen {
     /// A task was written by a call or by time.
@@ -30,6 +31,13 @@ impl Seen {
                 if old.status == Status::Escalated && by_rule {
                     wrong.push(format!("task {id}: a rule decided what was left to a person"));
                 }
+                if by_rule && let Some(stored) = stored {
+                    let Decision { outcome, code, ruleset, .. } = stored;
+                    let ruleset = ruleset.as_deref().unwrap_or_default();
+                    if scene::decides(ruleset, new.order.as_deref()) != Some((*outcome, code)) {
+                        wrong.push(format!("task {id}: {outcome} as {code}, which its ruleset does not say"));
+                    }
+                }
             }
             Event::Accepted if !took_ours => {
                 wrong.push(format!("task {id}: settled, but its workflow never took the answer"));
@@ -43,6 +51,9 @@ impl Seen {
             Event::Refused if !self.is_refused => {
                 wrong.push(format!("task {id}: failed, but nobody refused its answer for good"));
             }
+            Event::Escalated if is_decided_by_rules(new) => {
+                wrong.push(format!("task {id}: left to a person, though its ruleset decides it"));
+            }
             Event::Escalated
             | Event::Accepted
             | Event::FoundClosed
@@ -51,4 +62,11 @@ impl Seen {
             | Event::ProvenGone => {}
         }
     }
+}
+
+/// The rules themselves left it to a person, and the ruleset that is named decides such an order.
+fn is_decided_by_rules(task: &Task) -> bool {
+    let Some(escalation) = &task.escalation else { return false };
+    let ruleset = escalation.ruleset.as_deref().unwrap_or_default();
+    escalation.code == "odd" && scene::decides(ruleset, task.order.as_deref()).is_some()
 }
