@@ -173,12 +173,11 @@ impl Reader {
                 biased;
                 () = drain.cancelled(), if fetch.is_some() => fetch = None,
                 Some((ticket, handled)) = self.in_work.next() => {
+                    self.parts.pipeline.metrics.record(handled);
                     if handled == Handled::LeaseLost {
                         // The record is not settled, so the position can never pass it: the next holder repeats it.
-                        self.parts.pipeline.metrics.record(handled);
                         return Ended::Lost;
                     }
-                    self.parts.pipeline.metrics.record(handled);
                     self.checkpoint.settle(ticket);
                     if self.checkpoint.settled() - self.written >= CHECKPOINT_RECORDS {
                         self.start_writing();

@@ -27,6 +27,8 @@ pub(crate) struct Records {
     passed: BTreeMap<ShardKey, Place>,
     /// The last record of each shard that was trimmed before anyone read it, while there is no note of it.
     gaps_owed: BTreeMap<ShardKey, Place>,
+    /// Shards whose gap is noted and that nobody read since: it reaches to the next record, whatever is trimmed until then.
+    open_gaps: BTreeSet<ShardKey>,
     /// Shards of which a gap was noted, or cannot be seen.
     gaps: BTreeSet<ShardKey>,
     /// What was kept: records by sequence number, tasks by id.
@@ -44,6 +46,7 @@ struct Record {
 impl Records {
     pub(crate) fn note_read(&mut self, read: &Read<'_>, tasks: &Tasks, windows: &mut Windows) {
         let key = (read.stream.to_owned(), read.shard.to_owned());
+        self.open_gaps.remove(&key);
         let shard = self.shards.entry(key.clone()).or_default();
         let mine = self.by_node.entry(read.node.to_owned()).or_default();
         for record in read.answer["Records"].as_array().into_iter().flatten() {
@@ -75,12 +78,16 @@ impl Records {
     pub(crate) fn note_gap(&mut self, stream: &str, shard: &str) {
         let key = (stream.to_owned(), shard.to_owned());
         self.gaps_owed.remove(&key);
+        self.open_gaps.insert(key.clone());
         self.gaps.insert(key);
     }
 
     /// Records were trimmed or a shard made unknown, and these were never read: a note of it is owed.
     pub(crate) fn note_trim(&mut self, stream: &str, shard: &str, sequences: &[String]) {
         let key = (stream.to_owned(), shard.to_owned());
+        if self.open_gaps.contains(&key) {
+            return;
+        }
         let read = self.shards.get(&key);
         let is_unread = |sequence: &String| read.is_none_or(|read| !read.contains_key(&place(sequence)));
         if let Some(last) = sequences.iter().rfind(|sequence| is_unread(sequence)) {
