@@ -66,32 +66,41 @@ impl LeaseTable {
         self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
-    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs.
+    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs. One without
+    /// an epoch stays, to be completed.
     ///
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be gone.
     pub async fn remove(&self, subject: &Subject) -> Result<(), Fault> {
-        let request = self.control.client.delete_item().table_name(&self.control.name);
-        let removed = request.set_key(Some(key(subject))).send().await;
-        removed.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+        self.delete(subject, "attribute_exists(#epoch)", []).await
     }
 
     async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
-        let condition = "#position = :end";
-        let request = self
+        self.delete(subject, "#position = :end", [(":end", text(END))]).await
+    }
+
+    async fn delete<const N: usize>(
+        &self,
+        subject: &Subject,
+        condition: &str,
+        values: [(&str, AttributeValue); N],
+    ) -> Result<(), Fault> {
+        let mut request = self
             .control
             .client
             .delete_item()
             .table_name(&self.control.name)
             .set_key(Some(key(subject)))
             .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .expression_attribute_values(":end", text(END));
+            .set_expression_attribute_names(Some(names(&[condition])));
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
+        }
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // Gone already, by a repeat whose first answer was lost or by another who lists; or no tombstone.
+                // Gone already, by a repeat whose first answer was lost or by another who lists; or not of that kind.
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(Fault::of("DeleteItem", &error)),
             },
