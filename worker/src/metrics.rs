@@ -65,6 +65,8 @@ pub struct Metrics {
     pub in_flight_bytes: Gauge,
     /// Leases held by this process.
     pub leases: Gauge,
+    /// Leases whose work is ready and that nobody alive holds, as this process last saw them.
+    pub unowned: Gauge,
     /// Age of the newest record read and the time since, in seconds; about 0 while a shard is read to its end.
     pub lag_seconds: Gauge,
     /// Times a stretch of the stream could not be read.
@@ -97,6 +99,7 @@ impl Metrics {
             in_flight: Gauge::default(),
             in_flight_bytes: Gauge::default(),
             leases: Gauge::default(),
+            unowned: Gauge::default(),
             lag_seconds: Gauge::default(),
             gaps: Counter::default(),
             automation_held: Gauge::default(),
@@ -188,6 +191,11 @@ impl Metrics {
             self.in_flight_bytes.clone(),
         );
         registry.register("leases_held", "Leases held by this process", self.leases.clone());
+        registry.register(
+            "leases_unowned",
+            "Leases whose work is ready and that no live worker holds, as this process last saw them",
+            self.unowned.clone(),
+        );
         registry.register_with_unit(
             "stream_lag",
             "Age of the newest record read and the time since, of the shard that is most behind",

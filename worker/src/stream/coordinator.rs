@@ -205,6 +205,9 @@ impl Coordinator {
             }
         }
         let ready = ready(leases);
+        let is_owned = |lease: &&&Lease| lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
+        let unowned = ready.len() - ready.iter().filter(is_owned).count();
+        self.parts.pipeline.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
         let (mut takes, mut idle) = (vec![], vec![]);
         for action in plan(view) {

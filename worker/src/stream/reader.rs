@@ -252,7 +252,7 @@ impl Reader {
             .filter_map(|record| record.dynamodb()?.approximate_creation_date_time())
             .map(aws_smithy_types::DateTime::secs)
             .max();
-        let age = newest.map_or(0, |newest| self.parts.pipeline.clock.now().as_second() - newest);
+        let age = newest.map(|newest| self.parts.pipeline.clock.now().as_second() - newest);
         self.lag.read(age);
     }
 

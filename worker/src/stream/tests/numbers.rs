@@ -58,6 +58,33 @@ async fn who_lost_the_right_to_act_shows_no_leases_and_no_work() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn leases_that_nobody_takes_are_shown() {
+    let world = world();
+    let refused = ServiceError::new(Service::DynamoDb, "AccessDeniedException", "told");
+    let denied = world.inject(Rule::new(on_control("UpdateItem").when(is_take), Fault::Refused(refused)));
+    let worker = Counted::start(&world).await;
+    let (unowned, held) = (worker.shown("leases_unowned"), worker.shown("leases_held"));
+    assert!(unowned > 16 && held == 0, "{unowned} of nobody, {held} held");
+    world.end(denied);
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!((worker.shown("leases_unowned"), worker.shown("leases_held")), (0, unowned));
+}
+
+fn is_take(call: &ops::model::Call) -> bool {
+    call.text("UpdateExpression").is_some_and(|update| update.contains("#owner = :me"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_is_counted() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    refuse(&world, Matcher::operation("GetRecords"), Service::Streams, "TrimmedDataAccessException");
+    sleep(Duration::from_secs(60)).await;
+    let shards = world.shards(&world.stream_arn(TASKS).unwrap()).len();
+    assert_eq!(worker.shown("stream_gaps_total"), u64::try_from(shards).unwrap());
+}
+
+#[tokio::test(start_paused = true)]
 async fn records_that_are_dropped_with_their_lease_are_counted() {
     let world = world();
     let worker = Counted::start(&world).await;
