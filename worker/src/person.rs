@@ -9,6 +9,7 @@ use statemachine::token::TaskId;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::aws::Class;
 use crate::expiry::Waits;
 use crate::guard::{Guard, Validity};
 use crate::pipeline::Pipeline;
@@ -49,6 +50,8 @@ pub enum Response {
     NotFound,
     /// Nothing was stored: a service did not answer.
     Unavailable(String),
+    /// The table did not say whether it stored the decision: it may still take effect.
+    Unknown,
 }
 
 impl Pipeline {
@@ -85,12 +88,15 @@ impl Pipeline {
             decided_at: self.clock.now_text(),
         };
         let mine = draft.seal(&task.order_id, &task.id);
-        let stored = match self.tasks.decide(&task.id, &mine, Notes::default(), self.clock.now()).await? {
-            Written::Now(stored) => stored,
+        let stored = match self.tasks.decide(&task.id, &mine, Notes::default(), self.clock.now()).await {
+            Ok(Written::Now(stored)) => stored,
             // The SDK repeats a write whose answer was lost: the one that stands may be this one.
-            Written::Otherwise(stored) if stored.decision.as_ref() == Some(&mine) => stored,
-            Written::Otherwise(stored) => return Ok(lost(stored, &request)),
-            Written::Gone => return Ok(Response::NotFound),
+            Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
+            Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
+            Ok(Written::Gone) => return Ok(Response::NotFound),
+            Err(error) if matches!(error.class(), Class::Refused | Class::Systemic) => return Err(error),
+            // Applied perhaps, and its answer lost.
+            Err(_) => return Ok(Response::Unknown),
         };
         self.metrics.decided(&mine);
         Ok(self.deliver_for_person(stored, &request).await)

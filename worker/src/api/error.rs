@@ -50,7 +50,7 @@ pub enum Failure {
     Changed(Box<Task>),
     /// A service did not answer; nothing was changed.
     Unavailable(String),
-    /// The request took too long; it may still take effect.
+    /// The request, or a service's answer to its write, took too long; it may still take effect.
     TooSlow,
     /// A defect of the program.
     Internal(String),

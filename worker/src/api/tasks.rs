@@ -122,6 +122,7 @@ pub(super) async fn decide(
         person::Response::Changed(task) => Err(Failure::Changed(task)),
         person::Response::NotFound => Err(Failure::NoSuchTask(id)),
         person::Response::Unavailable(why) => Err(Failure::Unavailable(why)),
+        person::Response::Unknown => Err(Failure::TooSlow),
     }
 }
 

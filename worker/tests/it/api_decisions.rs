@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
-use ops::model::{Door, Fault, Matcher, Rule, Service};
+use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
 
 use crate::office::{Office, decision};
 
@@ -113,6 +113,20 @@ async fn an_outage_is_a_503_and_changes_nothing() {
         let shown = office.get(&format!("/v1/tasks/{}", task.id)).await.json();
         assert_eq!((shown["status"].as_str(), shown["revision"].as_i64()), (Some("ESCALATED"), Some(2)));
     }
+}
+
+/// The write is applied and no answer to it arrives: nobody may say that nothing was changed.
+#[tokio::test(start_paused = true)]
+async fn a_decision_whose_write_was_not_answered_may_stand() {
+    let office = Office::open();
+    let (_, task) = office.escalate("o-1", None).await;
+    let lost = Fault::AnswerLost(Failure::Connection);
+    office.world.inject(Rule::new(Matcher::operation("UpdateItem"), lost));
+    let answer = office.decide(&task, APPROVE).await;
+    assert_eq!((answer.status, &*answer.problem()), (StatusCode::SERVICE_UNAVAILABLE, "too-slow"));
+    office.world.calm();
+    let shown = office.get(&format!("/v1/tasks/{}", task.id)).await.json();
+    assert_eq!((shown["status"].as_str(), shown["delivery"].as_str()), (Some("ESCALATED"), Some("DUE")));
 }
 
 /// The decision is stored; the caller's connection ends before the callback: it is delivered all the same.
