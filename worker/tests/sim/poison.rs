@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ops::model::{Call, Fault, Item, Matcher, Options, Rule, RuleId, Service, Value};
+use ops::model::{Call, Fault, Item, Matcher, Options, Rule, RuleId, Service, ServiceError, Value};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use statemachine::token::TaskToken;
@@ -187,7 +187,14 @@ fn a_task_that_takes_no_write_stands_in_no_other_tasks_way_without_the_stream_ei
 
 #[test]
 fn a_fault_of_the_whole_table_holds_and_gives_nothing_up() {
-    let faults = [(Service::DynamoDb.internal(), 100.0), (Service::DynamoDb.throttled(), 99.0)];
+    let told = |code| ServiceError::new(Service::DynamoDb, code, "told");
+    let faults = [
+        (Service::DynamoDb.internal(), 100.0),
+        (Service::DynamoDb.throttled(), 99.0),
+        (Service::DynamoDb.access_denied(), 100.0),
+        (told("KMSAccessDeniedException"), 100.0),
+        (told("ResourceNotFoundException"), 100.0),
+    ];
     for (error, percent) in faults {
         replay(async move || {
             let mut stage = Stage::new(Options::default());

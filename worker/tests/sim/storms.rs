@@ -51,6 +51,33 @@ fn a_denied_workflow_holds_up_no_other() {
     });
 }
 
+/// Every workflow is denied for ten minutes: what is in hand holds and burns no attempt, and all is delivered after it.
+#[test]
+fn a_service_that_denies_everyone_holds_and_gives_nothing_up() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.config.worker.in_flight_records = 20;
+        let node = stage.sim.start_worker();
+        let denied = Fault::Refused(Service::StepFunctions.access_denied());
+        let rule = stage.sim.world.inject(Rule::new(Matcher::service(Service::StepFunctions), denied));
+        stage.store(60).await?;
+        stage.sim.pass(600_000).await?;
+        let counted = |metric| stage.sim.fleet[&node].counted(metric);
+        assert!(counted("systemic_faults_total{service=\"step_functions\"") > 0, "no alarm");
+        let tasks = stage.sim.watch.state().tasks.all();
+        assert!(
+            tasks.iter().all(|task| task.attempts == 0 && !task.status.is_final()),
+            "an attempt is burnt"
+        );
+        assert!(tasks.iter().any(|task| task.delivery == Some(Delivery::Due)), "decisions wait");
+        stage.sim.world.end(rule);
+        let is_due = |task: &statemachine::task::Task| task.delivery == Some(Delivery::Due);
+        let all_are_sent = |sim: &Sim| !sim.watch.state().tasks.all().iter().any(is_due);
+        stage.until(2 * BY_STREAM_MS, "delivered", all_are_sent).await?;
+        stage.end().await
+    });
+}
+
 /// Many answers come too late at once, and history may be asked once a second.
 #[test]
 fn a_storm_of_closed_answers_stops_no_new_decision() {
