@@ -133,9 +133,7 @@ pub async fn follow(
                 });
             }
             Err(fault) => {
-                if trouble.counts(fault.class) {
-                    metrics.systemic_fault(Service::Control);
-                }
+                trouble.failed(fault.class, &metrics, Service::Control);
                 warn!(error = %fault, "the control item is not read, automatic decisions hold: {fault}");
             }
         }

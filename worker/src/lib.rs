@@ -3,6 +3,7 @@
 //! Modules in the order a task meets them.
 
 pub mod aws;
+pub mod behind;
 pub mod budget;
 pub mod clock;
 pub mod config;

@@ -261,9 +261,7 @@ impl Heart {
                 true
             }
             Err(fault) => {
-                if self.trouble.counts(fault.class) {
-                    self.pipeline.metrics.systemic_fault(Service::Control);
-                }
+                self.trouble.failed(fault.class, &self.pipeline.metrics, Service::Control);
                 warn!(error = %fault, "the heartbeat is not written: {fault}");
                 false
             }

@@ -17,9 +17,11 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
 use statemachine::decision::{DecidedBy, Decision};
+use statemachine::worklist::Worklist;
 
 pub use self::label::{By, CallbackResult, Cap, Cause, Handled, Reload, Service};
 use crate::aws::Class;
+use crate::behind::{Behind, Since};
 use crate::callback::Answer;
 use crate::decision::Shadowed;
 
@@ -67,8 +69,9 @@ pub struct Metrics {
     pub leases: Gauge,
     /// Leases whose work is ready and that nobody alive holds, as this process last saw them.
     pub unowned: Gauge,
-    /// Age of the newest record read and the time since, in seconds; about 0 while a shard is read to its end.
-    pub lag_seconds: Gauge,
+    lag_seconds: Gauge,
+    unsettled_seconds: Gauge,
+    overdue_seconds: Family<[(&'static str, &'static str); 1], Gauge>,
     /// Times a stretch of the stream could not be read.
     pub gaps: Counter,
     /// 1 while automatic decisions are held or paused.
@@ -101,6 +104,8 @@ impl Metrics {
             leases: Gauge::default(),
             unowned: Gauge::default(),
             lag_seconds: Gauge::default(),
+            unsettled_seconds: Gauge::default(),
+            overdue_seconds: Family::default(),
             gaps: Counter::default(),
             automation_held: Gauge::default(),
         };
@@ -140,6 +145,7 @@ impl Metrics {
         for result in Reload::ALL {
             drop(self.reloads.get_or_create(&[("result", result.label())]));
         }
+        self.behind(0, std::iter::empty());
         for service in Service::ALL {
             drop(self.faults.get_or_create(&[("service", service.label())]));
         }
@@ -201,6 +207,18 @@ impl Metrics {
             "Age of the newest record read and the time since, of the shard that is most behind",
             Unit::Seconds,
             self.lag_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "stream_unsettled",
+            "Age of the oldest record read and not yet settled",
+            Unit::Seconds,
+            self.unsettled_seconds.clone(),
+        );
+        registry.register_with_unit(
+            "worklist_overdue",
+            "How long the entry that is due the longest waits past its time, in the buckets of this process",
+            Unit::Seconds,
+            self.overdue_seconds.clone(),
         );
         registry.register("stream_gaps", "Stretches of the stream that could not be read", self.gaps.clone());
         registry.register(
@@ -308,6 +326,19 @@ impl Metrics {
                     self.cap_reserved.remove(&labels);
                 }
             }
+        }
+    }
+
+    /// Shows how far the work is behind that is most behind, of all that this process does at `now` (epoch seconds).
+    pub fn behind<'a>(&self, now: i64, work: impl Iterator<Item = &'a Behind> + Clone) {
+        let most = |since: &dyn Fn(&'a Behind) -> &'a Since| {
+            work.clone().map(|behind| since(behind).age(now)).max().unwrap_or(0)
+        };
+        self.lag_seconds.set(most(&|behind| &behind.reading));
+        self.unsettled_seconds.set(most(&|behind| &behind.settling));
+        for list in Worklist::ALL {
+            let overdue = most(&|behind| behind.list(list));
+            self.overdue_seconds.get_or_create(&[("list", list.name())]).set(overdue);
         }
     }
 

@@ -50,9 +50,7 @@ impl Pipeline {
                     return Ok(Handled::Poison);
                 }
                 Err(fault) => {
-                    if trouble.counts(fault.class) {
-                        self.metrics.systemic_fault(Service::Control);
-                    }
+                    trouble.failed(fault.class, &self.metrics, Service::Control);
                     error!(poison = key, error = %fault, "{cause}; not kept yet: {fault}");
                     sleep(delays.next().unwrap_or(retry::TABLE_CAP)).await;
                 }

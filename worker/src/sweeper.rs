@@ -19,6 +19,7 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::behind::{Behind, Since};
 use crate::guard::Guard;
 use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
@@ -50,9 +51,15 @@ impl Sweeper {
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
-    pub async fn run(&self, bucket: u8, guard: &Guard, drain: CancellationToken) -> Result<(), Lost> {
+    pub async fn run(
+        &self,
+        bucket: u8,
+        guard: &Guard,
+        drain: CancellationToken,
+        behind: &Behind,
+    ) -> Result<(), Lost> {
         // Each list by itself: questions are few a second, and decisions must not wait behind them.
-        let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain));
+        let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind.list(list)));
         tokio::select! {
             biased;
             () = guard.lost() => Err(Lost),
@@ -66,10 +73,12 @@ impl Sweeper {
         bucket: u8,
         guard: &Guard,
         drain: &CancellationToken,
+        behind: &Since,
     ) -> Result<(), Lost> {
         let mut hands = Hands::default();
+        behind.set(Some(self.pipeline.clock.now().as_second()));
         while !drain.is_cancelled() {
-            if let Err(error) = self.walk(list, bucket, guard, drain, &mut hands).await? {
+            if let Err(error) = self.walk(list, bucket, guard, drain, behind, &mut hands).await? {
                 self.pipeline.metrics.failed(Service::Table, error.class());
                 let list = list.key(bucket);
                 warn!(list, error = %error, "worklist {list}: {error}; walked again later");
@@ -89,6 +98,7 @@ impl Sweeper {
         bucket: u8,
         guard: &Guard,
         drain: &CancellationToken,
+        behind: &Since,
         hands: &mut Hands,
     ) -> Result<Result<(), TableError>, Lost> {
         let key = list.key(bucket);
@@ -101,6 +111,7 @@ impl Sweeper {
                 return Ok(Ok(()));
             }
             let now = self.pipeline.clock.now().as_second();
+            let is_first = start.is_none();
             let mut page = pin!(self.pipeline.tasks.due(&key, now, start));
             let page = loop {
                 // What is in work goes on meanwhile: one of it may stand first in a budget's queue.
@@ -110,11 +121,14 @@ impl Sweeper {
                     finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
                 }
             };
-            let (ids, next) = match page {
+            let page = match page {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
-            for id in ids {
+            if is_first {
+                behind.set(Some(page.since.unwrap_or(now)));
+            }
+            for id in page.ids {
                 while hands.work.len() >= SIDE_BY_SIDE {
                     self.finish_one(hands).await?;
                 }
@@ -129,7 +143,7 @@ impl Sweeper {
                     }));
                 }
             }
-            start = next;
+            start = page.next;
             if start.is_none() {
                 return Ok(Ok(()));
             }

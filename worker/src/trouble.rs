@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::aws::Class;
+use crate::metrics::{Metrics, Service};
 
 /// How long a trouble that may pass (throttling, no answer) lasts before it counts: longer than a roll or a failover.
 const LASTING: Duration = Duration::from_secs(30);
@@ -21,9 +22,17 @@ impl Trouble {
         self.since = None;
     }
 
-    /// A call failed. True when the failure counts as systemic: at once where it is wrong for every call alike, else
-    /// when nothing was answered for half a minute.
-    pub(crate) fn counts(&mut self, class: Class) -> bool {
+    /// A call failed: counted at `service` where it is systemic, and says whether it is. That is at once where it is
+    /// wrong for every call alike, else when nothing was answered for half a minute.
+    pub(crate) fn failed(&mut self, class: Class, metrics: &Metrics, service: Service) -> bool {
+        let counts = self.counts(class);
+        if counts {
+            metrics.systemic_fault(service);
+        }
+        counts
+    }
+
+    fn counts(&mut self, class: Class) -> bool {
         let lasts = self.since.get_or_insert_with(Instant::now).elapsed();
         match class {
             Class::Systemic | Class::Refused => true,

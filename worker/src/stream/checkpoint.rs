@@ -10,6 +10,14 @@ pub struct SequenceNumber(pub String);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
+#[derive(Debug)]
+struct Outstanding {
+    record: SequenceNumber,
+    /// When its change was made, in epoch seconds.
+    made_at: i64,
+    is_settled: bool,
+}
+
 /// Tracks one shard's records from arrival to settlement.
 ///
 /// Records settle in any order; the checkpoint only moves over a prefix without gaps, because a stored checkpoint
@@ -17,7 +25,7 @@ pub struct Ticket(u64);
 #[derive(Debug, Default)]
 pub struct Checkpoint {
     /// In arrival order; the first has the ticket `settled`.
-    outstanding: VecDeque<(SequenceNumber, bool)>,
+    outstanding: VecDeque<Outstanding>,
     /// How many records have left `outstanding`.
     settled: u64,
     /// The last record before the first gap.
@@ -25,9 +33,9 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Notes that a record was handed out.
-    pub fn deliver(&mut self, record: SequenceNumber) -> Ticket {
-        self.outstanding.push_back((record, false));
+    /// Notes that a record was handed out; `made_at`: when its change was made, in epoch seconds.
+    pub fn deliver(&mut self, record: SequenceNumber, made_at: i64) -> Ticket {
+        self.outstanding.push_back(Outstanding { record, made_at, is_settled: false });
         Ticket(self.settled + self.outstanding.len() as u64 - 1)
     }
 
@@ -39,9 +47,9 @@ impl Checkpoint {
     pub fn settle(&mut self, Ticket(ticket): Ticket) {
         let place = ticket.checked_sub(self.settled).and_then(|place| usize::try_from(place).ok());
         let entry = place.and_then(|place| self.outstanding.get_mut(place)).expect("a record settles once");
-        entry.1 = true;
-        while let Some((_, true)) = self.outstanding.front() {
-            self.position = self.outstanding.pop_front().map(|(record, _)| record);
+        entry.is_settled = true;
+        while let Some(first) = self.outstanding.pop_front_if(|first| first.is_settled) {
+            self.position = Some(first.record);
             self.settled += 1;
         }
     }
@@ -49,6 +57,11 @@ impl Checkpoint {
     /// The last record before the first gap; none while nothing has settled.
     pub fn position(&self) -> Option<&SequenceNumber> {
         self.position.as_ref()
+    }
+
+    /// When the first record that is not settled was made, in epoch seconds.
+    pub fn oldest(&self) -> Option<i64> {
+        self.outstanding.front().map(|first| first.made_at)
     }
 
     /// How many records the position covers.
@@ -85,7 +98,7 @@ mod tests {
         for order in all {
             let mut checkpoint = Checkpoint::default();
             let tickets: Vec<_> =
-                (0..5).map(|n| checkpoint.deliver(SequenceNumber(format!("{n}00")))).collect();
+                (0..5).map(|n| checkpoint.deliver(SequenceNumber(format!("{n}00")), n)).collect();
             let mut done = [false; 5];
             for place in order {
                 checkpoint.settle(tickets[place]);

@@ -7,7 +7,6 @@ mod work;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
@@ -130,8 +129,8 @@ impl Coordinator {
         metrics
             .in_flight_bytes
             .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
-        let lag = hands.work.values().map(|local| local.lag.load(Ordering::Relaxed)).max();
-        metrics.lag_seconds.set(lag.unwrap_or(0));
+        let now = self.parts.pipeline.clock.now().as_second();
+        metrics.behind(now, hands.work.values().map(|local| &*local.behind));
     }
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {
@@ -156,9 +155,7 @@ impl Coordinator {
                 self.ready.cancel();
             }
             Err(fault) => {
-                if hands.trouble.counts(fault.class) {
-                    self.parts.pipeline.metrics.systemic_fault(Service::Control);
-                }
+                hands.trouble.failed(fault.class, &self.parts.pipeline.metrics, Service::Control);
                 error!(error = %fault, "the control table does not answer: {fault}");
             }
         }

@@ -89,9 +89,7 @@ impl Discoverer {
                 Ok(Look::Whole) => LIST_EVERY,
                 Ok(Look::ParentsMissing) => SECOND_LOOK,
                 Err(fault) => {
-                    if trouble.counts(fault.class) {
-                        self.metrics.systemic_fault(service_of(&fault));
-                    }
+                    trouble.failed(fault.class, &self.metrics, service_of(&fault));
                     warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
                     AGAIN
                 }

@@ -11,7 +11,6 @@ mod source;
 mod writing;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
@@ -24,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::aws::{Class, Fault};
+use crate::behind::Behind;
 use crate::control_table::ControlTable;
 use crate::guard::Guard;
 use crate::metrics::Handled;
@@ -80,6 +80,7 @@ pub struct Reader {
     guard: Guard,
     drain: CancellationToken,
     lag: Lag,
+    behind: Arc<Behind>,
     trouble: Trouble,
     stream: String,
     shard: String,
@@ -108,15 +109,17 @@ impl Reader {
         held: Held,
         guard: Guard,
         drain: CancellationToken,
-        lag: Arc<AtomicI64>,
+        behind: Arc<Behind>,
     ) -> Reader {
         let Subject::Shard { stream, shard } = held.subject.clone() else { panic!("a reader reads a shard") };
+        let now = parts.pipeline.clock.now().as_second();
         Reader {
             parts,
             held,
             guard,
             drain,
-            lag: Lag::new(lag),
+            lag: Lag::new(Arc::clone(&behind), now),
+            behind,
             trouble: Trouble::default(),
             stream,
             shard,
@@ -179,6 +182,7 @@ impl Reader {
                         return Ended::Lost;
                     }
                     self.checkpoint.settle(ticket);
+                    self.behind.settling.set(self.checkpoint.oldest());
                     if self.checkpoint.settled() - self.written >= CHECKPOINT_RECORDS {
                         self.start_writing();
                     }
@@ -192,13 +196,13 @@ impl Reader {
                 (source, brought) = wait_for(&mut fetch), if fetch.is_some() => {
                     match self.take_in(brought, &mut pace) {
                         Next::Poll => fetch = Some(source.fetch(pace.next_poll(), pace.page())),
-                        Next::End => (fetch, ended) = (None, true),
+                        Next::End => {
+                            (fetch, ended) = (None, true);
+                            self.lag.ended();
+                        }
                     }
                 }
                 _ = ticks.tick() => {
-                    if fetch.is_some() {
-                        self.lag.show();
-                    }
                     self.start_writing();
                 }
             }
@@ -225,15 +229,17 @@ impl Reader {
             }
         };
         self.trouble.answered();
-        pace.got(records.len(), granted);
-        self.note_lag(&records);
+        let now = self.parts.pipeline.clock.now().as_second();
+        let newest = records.iter().filter_map(made_at).max();
+        pace.got(records.len(), granted, self.lag.read(newest, now));
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record without a sequence number", self.shard);
                 self.parts.pipeline.metrics.record(Handled::Poison);
                 continue;
             };
-            let ticket = self.checkpoint.deliver(SequenceNumber(sequence_number.to_owned()));
+            let sequence_number = SequenceNumber(sequence_number.to_owned());
+            let ticket = self.checkpoint.deliver(sequence_number, made_at(&record).unwrap_or(now));
             let bytes = record.dynamodb().and_then(|change| change.size_bytes()).unwrap_or(0);
             let place = share.split_record(usize::try_from(bytes).unwrap_or(0));
             let (pipeline, guard) = (Arc::clone(&self.parts.pipeline), self.guard.clone());
@@ -243,28 +249,23 @@ impl Reader {
                 (ticket, handled)
             }));
         }
+        self.behind.settling.set(self.checkpoint.oldest());
         if is_last { Next::End } else { Next::Poll }
-    }
-
-    fn note_lag(&mut self, records: &[Record]) {
-        let newest = records
-            .iter()
-            .filter_map(|record| record.dynamodb()?.approximate_creation_date_time())
-            .map(aws_smithy_types::DateTime::secs)
-            .max();
-        let age = newest.map(|newest| self.parts.pipeline.clock.now().as_second() - newest);
-        self.lag.read(age);
     }
 
     fn failed(&mut self, fault: &Fault) {
         let shard = &self.shard;
-        if self.trouble.counts(fault.class) {
-            self.parts.pipeline.metrics.systemic_fault(service_of(fault));
+        if self.trouble.failed(fault.class, &self.parts.pipeline.metrics, service_of(fault)) {
             error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
         } else {
             warn!(shard, error = %fault, "shard {shard}: {fault}; again");
         }
     }
+}
+
+/// When the record's change was made, in epoch seconds.
+fn made_at(record: &Record) -> Option<i64> {
+    Some(record.dynamodb()?.approximate_creation_date_time()?.secs())
 }
 
 enum Next {

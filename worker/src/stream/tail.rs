@@ -98,8 +98,8 @@ impl Tail {
     fn failed(&mut self, fault: Fault, iterator: Option<String>) -> Polled {
         let unreadable = |cause| Polled::Unreadable { cause, after: self.read.clone() };
         match (fault.code.as_str(), fault.class) {
-            // A new iterator after the last record read.
-            ("ExpiredIteratorException", _) => Polled::Page(vec![]),
+            // A new iterator after the last record read. Not an empty page: nothing was read.
+            ("ExpiredIteratorException", _) => Polled::Failed(Fault { class: Class::Transient, ..fault }),
             ("TrimmedDataAccessException", _) => unreadable(Unreadable::Trimmed),
             ("ResourceNotFoundException", _) => unreadable(Unreadable::NotFound),
             (_, Class::Throttled | Class::Transient | Class::Systemic) => {

@@ -16,6 +16,17 @@ pub type Key = HashMap<String, AttributeValue>;
 /// How many tasks one page of a worklist brings.
 const DUE_PAGE: i32 = 100;
 
+/// A page of a worklist.
+#[derive(Debug)]
+pub struct Due {
+    /// Its tasks, the longest due first.
+    pub ids: Vec<TaskId>,
+    /// Since when the first of them is due, in epoch seconds.
+    pub since: Option<i64>,
+    /// Where the next page starts.
+    pub next: Option<Key>,
+}
+
 impl TaskTable {
     /// Reads a task, consistently.
     ///
@@ -35,18 +46,13 @@ impl TaskTable {
         Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
     }
 
-    /// One page of a worklist's tasks that are due by `until` (epoch seconds), the longest due first, and where the
-    /// next page starts. The index lags behind: read each task again before acting on it.
+    /// One page of a worklist's tasks that are due by `until` (epoch seconds), and where the next page starts. The
+    /// index lags behind: read each task again before acting on it.
     ///
     /// # Errors
     ///
     /// [`TableError`] when the call fails.
-    pub async fn due(
-        &self,
-        list: &str,
-        until: i64,
-        start: Option<Key>,
-    ) -> Result<(Vec<TaskId>, Option<Key>), TableError> {
+    pub async fn due(&self, list: &str, until: i64, start: Option<Key>) -> Result<Due, TableError> {
         let condition = "#list = :list AND #listAt <= :until";
         let request = self
             .client
@@ -60,7 +66,14 @@ impl TaskTable {
             .limit(DUE_PAGE)
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
-        Ok((task_ids(answer.items()), answer.last_evaluated_key.filter(|key| !key.is_empty())))
+        Ok(Due {
+            ids: task_ids(answer.items()),
+            since: answer
+                .items()
+                .first()
+                .and_then(|item| item.get(attribute::LIST_AT)?.as_n().ok()?.parse().ok()),
+            next: answer.last_evaluated_key.filter(|key| !key.is_empty()),
+        })
     }
 
     /// The tasks of one execution, as far as the index shows them.

@@ -1,7 +1,6 @@
 //! The work that a lease stands for, from its taking to its release.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -10,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{Coordinator, Hands};
+use crate::behind::Behind;
 use crate::guard::Guard;
 use crate::pipeline::Lost;
 use crate::stream::lease::{Lease, Subject};
@@ -37,7 +37,7 @@ pub(super) struct Local {
     pub(super) guard: Guard,
     /// Whom it is released for once it is drained.
     pub(super) target: Option<String>,
-    pub(super) lag: Arc<AtomicI64>,
+    pub(super) behind: Arc<Behind>,
 }
 
 impl Local {
@@ -80,21 +80,21 @@ impl Coordinator {
 
     fn start(&self, hands: &mut Hands, held: Held) {
         let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
-        let (epoch, lag) = (held.epoch(), Arc::default());
+        let (epoch, behind) = (held.epoch(), Arc::<Behind>::default());
         let guard = Guard::new(self.validity.clone(), lost.clone());
         let subject = held.subject.clone();
         let key = subject.clone();
         let run = match &subject {
             Subject::Shard { .. } => {
                 let reader =
-                    Reader::new(self.parts.clone(), held, guard.clone(), drain.clone(), Arc::clone(&lag));
+                    Reader::new(self.parts.clone(), held, guard.clone(), drain.clone(), Arc::clone(&behind));
                 hands.running.spawn(async move { (key, reader.run().await) })
             }
             Subject::Sweep(bucket) => {
-                let (sweeper, guard, drain, bucket) =
-                    (self.sweeper.clone(), guard.clone(), drain.clone(), *bucket);
+                let (sweeper, guard, drain, bucket, behind) =
+                    (self.sweeper.clone(), guard.clone(), drain.clone(), *bucket, Arc::clone(&behind));
                 hands.running.spawn(async move {
-                    let ended = match sweeper.run(bucket, &guard, drain).await {
+                    let ended = match sweeper.run(bucket, &guard, drain, &behind).await {
                         Ok(()) => Ended::Drained(held),
                         Err(Lost) => Ended::Lost,
                     };
@@ -103,7 +103,8 @@ impl Coordinator {
             }
         };
         let (run, taken) = (run.id(), Instant::now());
-        let local = Local { epoch, taken, run, drain, draining_since: None, lost, guard, target: None, lag };
+        let local =
+            Local { epoch, taken, run, drain, draining_since: None, lost, guard, target: None, behind };
         hands.work.insert(subject, local);
     }
 
@@ -174,9 +175,9 @@ mod tests {
         let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
         let guard = Guard::new(Validity::until(Instant::now()), lost.clone());
         let run = tokio::task::JoinSet::new().spawn(std::future::pending::<()>()).id();
-        let (taken, lag) = (Instant::now(), Arc::default());
+        let (taken, behind) = (Instant::now(), Arc::default());
         let mut local =
-            Local { epoch: 1, taken, run, drain, draining_since: None, lost, guard, target: None, lag };
+            Local { epoch: 1, taken, run, drain, draining_since: None, lost, guard, target: None, behind };
         tokio::time::advance(DRAIN * 9).await;
         assert!(!local.is_overdue(), "it was not asked to end");
         local.drain();

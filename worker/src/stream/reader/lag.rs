@@ -1,81 +1,76 @@
-//! How far a shard's reading is behind: what it read last, and how long ago.
+//! Whether a shard is read to its end, or how old what was read last is.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::time::Instant;
+use crate::behind::Behind;
 
 /// So many empty pages in a row say that nothing follows; one alone may lie in the middle of a backlog.
 const EMPTY_PAGES: u32 = 4;
+/// A record this young, in seconds, says that not much follows.
+const YOUNG_SECONDS: i64 = 10;
 
-/// The lag of one shard, in seconds, as others see it.
+/// How far one shard's reading has come.
 #[derive(Debug)]
 pub(super) struct Lag {
-    shown: Arc<AtomicI64>,
-    /// The age of the newest record that came, then; 0 once nothing follows it.
-    age: i64,
-    /// When that was.
-    since: Instant,
-    /// Empty pages since.
+    behind: Arc<Behind>,
+    /// Empty pages in a row.
     empty: u32,
 }
 
 impl Lag {
-    pub(super) fn new(shown: Arc<AtomicI64>) -> Lag {
-        Lag { shown, age: 0, since: Instant::now(), empty: EMPTY_PAGES }
+    /// Of a shard that is read from now on, in epoch seconds.
+    pub(super) fn new(behind: Arc<Behind>, now: i64) -> Lag {
+        behind.reading.set(Some(now));
+        Lag { behind, empty: 0 }
     }
 
-    /// A page came, its newest record this old; none on an empty one.
-    pub(super) fn read(&mut self, age: Option<i64>) {
-        self.empty = if age.is_some() { 0 } else { self.empty.saturating_add(1) };
+    /// A page came, its newest record of this time; none on an empty one. Says whether the shard is read to its end, or
+    /// nearly so.
+    pub(super) fn read(&mut self, newest: Option<i64>, now: i64) -> bool {
+        self.empty = if newest.is_some() { 0 } else { self.empty.saturating_add(1) };
         let is_at_end = self.empty >= EMPTY_PAGES;
-        if let Some(age) = age.or(is_at_end.then_some(0)) {
-            (self.age, self.since) = (age.max(0), Instant::now());
+        if let Some(since) = newest.or(is_at_end.then_some(now)) {
+            self.behind.reading.set(Some(since));
         }
-        self.show();
+        is_at_end || newest.is_some_and(|newest| now - newest <= YOUNG_SECONDS)
     }
 
-    /// Shows the lag as it is now: while no page comes, it grows with time.
-    pub(super) fn show(&self) {
-        let stood = i64::try_from(self.since.elapsed().as_secs()).unwrap_or(i64::MAX);
-        self.shown.store(self.age.saturating_add(stood), Ordering::Relaxed);
+    /// There is no more to read.
+    pub(super) fn ended(&self) {
+        self.behind.reading.set(None);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_shard_that_brings_no_page_falls_behind() {
-        let shown = Arc::new(AtomicI64::new(0));
-        let mut lag = Lag::new(Arc::clone(&shown));
-        lag.read(Some(7));
-        tokio::time::advance(Duration::from_secs(60)).await;
-        lag.show();
-        assert_eq!(shown.load(Ordering::Relaxed), 67);
-        lag.read(Some(-3));
-        assert_eq!(shown.load(Ordering::Relaxed), 0, "a clock that is behind the service's");
+    #[test]
+    fn a_shard_that_brings_no_page_falls_behind() {
+        let behind = Arc::new(Behind::default());
+        let mut lag = Lag::new(Arc::clone(&behind), 100);
+        assert_eq!(behind.reading.age(160), 60, "before the first page too");
+        assert!(lag.read(Some(193), 200), "a young record");
+        assert_eq!(behind.reading.age(260), 67);
+        lag.ended();
+        assert_eq!(behind.reading.age(260), 0);
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn an_empty_page_in_a_backlog_is_not_its_end() {
-        let shown = Arc::new(AtomicI64::new(0));
-        let mut lag = Lag::new(Arc::clone(&shown));
-        lag.read(Some(7_200));
-        for _ in 1..EMPTY_PAGES {
-            tokio::time::advance(Duration::from_secs(1)).await;
-            lag.read(None);
+    #[test]
+    fn an_empty_page_in_a_backlog_is_not_its_end() {
+        let behind = Arc::new(Behind::default());
+        let mut lag = Lag::new(Arc::clone(&behind), 10_000);
+        assert!(!lag.read(Some(2_800), 10_000));
+        for second in 1..EMPTY_PAGES {
+            assert!(!lag.read(None, 10_000 + i64::from(second)));
         }
-        assert_eq!(shown.load(Ordering::Relaxed), 7_199 + i64::from(EMPTY_PAGES));
-        lag.read(Some(7_000));
-        lag.read(None);
-        assert_eq!(shown.load(Ordering::Relaxed), 7_000);
-        for _ in 1..EMPTY_PAGES {
-            lag.read(None);
+        assert_eq!(behind.reading.age(10_003), 7_203);
+        assert!(!lag.read(Some(3_000), 10_004) && !lag.read(None, 10_005));
+        assert_eq!(behind.reading.age(10_005), 7_005);
+        for second in 2..EMPTY_PAGES {
+            assert!(!lag.read(None, 10_004 + i64::from(second)));
         }
-        assert_eq!(shown.load(Ordering::Relaxed), 0, "nothing follows");
+        assert!(lag.read(None, 10_009), "nothing follows");
+        assert_eq!(behind.reading.age(10_009), 0);
     }
 }

@@ -36,8 +36,10 @@ impl Pace {
         if self.full { PAGE_RECORDS } else { SMALL_PAGE }
     }
 
-    pub(super) fn got(&mut self, records: usize, granted: u32) {
-        self.full = records >= granted as usize;
+    /// A page came, of this many that were granted. A backlog ends with the shard's, not with one short page: a page
+    /// of large records is short too.
+    pub(super) fn got(&mut self, records: usize, granted: u32, is_at_end: bool) {
+        self.full = records >= granted as usize || (self.full && !is_at_end);
         self.pause = if records > 0 { BUSY_POLL } else { (self.pause * 2).clamp(BUSY_POLL, IDLE_POLL) };
     }
 

@@ -165,3 +165,53 @@ async fn a_control_table_that_is_slow_for_a_moment_is_no_systemic_fault() {
     sleep(Duration::from_secs(20)).await;
     assert!(worker.faults("control") > 0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn an_iterator_that_expires_for_ever_is_no_empty_page() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    refuse(&world, Matcher::operation("GetRecords"), Service::Streams, "ExpiredIteratorException");
+    sleep(Duration::from_secs(60)).await;
+    let lag = worker.shown("stream_lag_seconds");
+    assert!((55..=65).contains(&lag) && worker.faults("stream") > 0, "{lag} s behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_that_does_not_settle_is_shown_by_its_age() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    refuse(
+        &world,
+        Matcher::operation("UpdateItem").on_table(TASKS),
+        Service::DynamoDb,
+        "AccessDeniedException",
+    );
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(60)).await;
+    let (unsettled, lag) = (worker.shown("stream_unsettled_seconds"), worker.shown("stream_lag_seconds"));
+    assert!((55..=65).contains(&unsettled) && lag < 5, "{unsettled} s in hand, {lag} s behind");
+    world.calm();
+    sleep(Duration::from_secs(20)).await;
+    assert_eq!(worker.shown("stream_unsettled_seconds"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_overdue_by_its_first_entry_and_by_the_last_walk() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let overdue = |list| worker.shown(&format!("worklist_overdue_seconds{{list=\"{list}\"}}"));
+    for calls in [Matcher::service(Service::Streams), Matcher::operation("UpdateItem").on_table(TASKS)] {
+        refuse(&world, calls, Service::DynamoDb, "AccessDeniedException");
+    }
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(150)).await;
+    let (pending, due) = (overdue("PENDING"), overdue("DUE"));
+    assert!((85..=95).contains(&pending) && due <= 60, "due after 60 s, walked each 60: {pending} and {due} s");
+    world.calm();
+    sleep(Duration::from_secs(80)).await;
+    assert!(overdue("PENDING") <= 60);
+    refuse(&world, Matcher::operation("Query").on_table(TASKS), Service::DynamoDb, "AccessDeniedException");
+    sleep(Duration::from_secs(200)).await;
+    let overdue = ["PENDING", "ESCALATED", "DUE", "VERIFY"].map(overdue);
+    assert!(overdue.iter().all(|overdue| (200..=260).contains(overdue)), "{overdue:?}");
+}
