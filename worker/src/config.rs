@@ -98,6 +98,7 @@ pub struct Budgets {
     pub describe_execution: u32,
     pub execution_history: u32,
     pub describe_stream: u32,
+    pub sweep: u32,
 }
 
 /// The HTTP server.
@@ -198,6 +199,7 @@ impl Config {
             ("budgets.send_task", self.budgets.send_task),
             ("budgets.describe_execution", self.budgets.describe_execution),
             ("budgets.execution_history", self.budgets.execution_history),
+            ("budgets.sweep", self.budgets.sweep),
         ] {
             if value == 0 {
                 return refuse(key, &value, "at least 1 a second, or the work can never end");

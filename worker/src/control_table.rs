@@ -104,8 +104,8 @@ impl ControlTable {
         self.note("gap", &format!("{stream}|{shard}|{after}"), &fields, now).await
     }
 
-    /// Keeps a record or a task that can neither be worked on nor left to a person, without its token. `key` is its
-    /// sequence number or its id; a second note of it takes the first one's place.
+    /// Keeps a record or a task that can neither be worked on nor left to a person, without its token, and the
+    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note of it takes the first one's place.
     ///
     /// # Errors
     ///
@@ -115,9 +115,11 @@ impl ControlTable {
         key: &str,
         image: &str,
         cause: &str,
+        ruleset: &str,
         now: Timestamp,
     ) -> Result<(), Fault> {
-        self.note("poison", key, &[("record", image), ("cause", cause)], now).await
+        let fields = [("record", image), ("cause", cause), ("ruleset", ruleset)];
+        self.note("poison", key, &fields, now).await
     }
 
     async fn note(

@@ -5,7 +5,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// Until when this process may act on its leases: moved on by each heartbeat that was seen to be written.
@@ -40,6 +40,17 @@ impl Validity {
     /// Not yet past.
     pub fn is_valid(&self) -> bool {
         Instant::now() < self.lock().deadline
+    }
+
+    /// Ends when it has run out.
+    pub async fn ended(&self) {
+        loop {
+            let deadline = self.lock().deadline;
+            if Instant::now() >= deadline {
+                return;
+            }
+            sleep_until(deadline).await;
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Until> {
@@ -79,6 +90,18 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_ends_with_the_last_deadline() {
+        let (second, start) = (Duration::from_secs(1), Instant::now());
+        let validity = Validity::until(start + second);
+        let extended = async {
+            tokio::time::sleep(second / 2).await;
+            validity.extend(start + second * 3);
+        };
+        tokio::join!(extended, validity.ended());
+        assert_eq!(start.elapsed(), second * 3);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_late_heartbeat_does_not_revive_old_work() {

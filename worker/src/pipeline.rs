@@ -64,6 +64,8 @@ pub struct Pipeline {
     pub describe_budget: Budget,
     /// Calls a second for `GetExecutionHistory`.
     pub history_budget: Budget,
+    /// Worklist entries a second.
+    pub sweep_budget: Budget,
     /// The counters.
     pub metrics: Metrics,
     /// The wall clock.

@@ -175,6 +175,7 @@ impl Sweeper {
 
     /// Reads a listed task again, consistently, and takes it through what it still asks for.
     async fn finish(&self, list: Worklist, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
+        self.pipeline.sweep_budget.take().await;
         let task = match self.pipeline.tasks.get(id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),

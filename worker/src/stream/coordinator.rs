@@ -274,9 +274,9 @@ impl Coordinator {
     fn share_budgets(&self, workers: usize) {
         let pipeline = &self.parts.pipeline;
         let describe_stream = &*self.parts.discovery.of_readers;
-        let [send, describe, history] =
-            [&pipeline.send_budget, &pipeline.describe_budget, &pipeline.history_budget];
-        for budget in [send, describe, history, describe_stream] {
+        let [send, sweep] = [&pipeline.send_budget, &pipeline.sweep_budget];
+        let [describe, history] = [&pipeline.describe_budget, &pipeline.history_budget];
+        for budget in [send, sweep, describe, history, describe_stream] {
             budget.share(workers);
         }
     }

@@ -7,12 +7,13 @@ use std::time::Duration;
 use jiff::Timestamp;
 use statemachine::worklist::BUCKETS;
 use tokio::sync::{Notify, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 use tracing::{error, info, warn};
 
 use crate::aws::Fault;
 use crate::clock::Clock;
 use crate::control_table::ControlTable;
+use crate::guard::Validity;
 use crate::metrics::Metrics;
 use crate::stream::discovery::{Discovery, Listing};
 use crate::stream::lease::{Lease, Subject};
@@ -55,6 +56,8 @@ pub struct Discoverer {
     pub metrics: Metrics,
     /// Set by the coordinator: this worker has the smallest name of the live ones.
     pub is_me: watch::Receiver<bool>,
+    /// Until when this worker may act.
+    pub validity: Validity,
     /// Woken when a shard ended without visible children.
     pub wake: Arc<Notify>,
     /// Woken when leases were made.
@@ -67,11 +70,18 @@ impl Discoverer {
     /// Lists while it is this worker's turn, until dropped or the coordinator is gone.
     pub async fn run(mut self) {
         let (mut mine, mut others) = (self.is_me.clone(), self.is_me.clone());
+        let validity = self.validity.clone();
         while mine.wait_for(|is_me| *is_me).await.is_ok() {
+            if !validity.is_valid() {
+                // Others may list by now, even before this worker's coordinator says so.
+                sleep(AGAIN).await;
+                continue;
+            }
             tokio::select! {
                 biased;
                 // In the middle of a listing too: the budget of the listings is for one worker.
                 turn = others.wait_for(|is_me| !*is_me) => if turn.is_err() { return },
+                () = validity.ended() => {}
                 () = self.list() => {}
             }
         }

@@ -87,6 +87,7 @@ impl Office {
             spend: Spend::default(),
             send_budget: Budget::new(1_000),
             describe_budget: Budget::new(1_000),
+            sweep_budget: Budget::new(500),
             history_budget: Budget::new(1_000),
             metrics,
             clock: clock(&world),

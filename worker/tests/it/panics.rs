@@ -100,4 +100,5 @@ async fn a_second_panic_on_the_way_to_a_person_keeps_the_task() {
     let kept = kept.send().await.unwrap().items.unwrap_or_default();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0]["sk"].as_s().unwrap(), task.id.as_str());
+    assert_eq!(*kept[0]["ruleset"].as_s().unwrap(), office.state.pipeline.rules.pin().label());
 }

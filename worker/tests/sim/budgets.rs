@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use ops::model::{Fault, Matcher, Options, Rule, Service};
 
+use crate::scene;
 use crate::stage::{Stage, replay};
 
 const FLEET: usize = 3;
@@ -74,6 +75,40 @@ fn three_workers_share_each_budget() {
             assert!(most <= flow + rate + FLEET, "{budget}: {most} calls in ten seconds");
             assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds put nothing to the test");
         }
+        stage.sim.config.queues.closed_executions = closed;
+        stage.sim.start_worker();
+        stage.end().await
+    });
+}
+
+#[test]
+fn the_sweepers_of_a_fleet_share_the_rate_of_entries() {
+    const RATE: u32 = 10;
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.config.budgets.sweep = RATE;
+        // Tasks of closed executions are read for another reason.
+        let closed = stage.sim.config.queues.closed_executions.take();
+        for _ in 0..FLEET {
+            stage.sim.start_worker();
+        }
+        stage.sim.pass(SHARED_AFTER_MS).await?;
+        let sent = Arc::new(Mutex::new(vec![]));
+        let seen = Arc::clone(&sent);
+        stage.sim.world.listen(move |call| {
+            if call.operation == "GetItem" && call.is_on_table(scene::TASKS) {
+                seen.lock().expect("no holder panics").push(call.sent_ms);
+            }
+        });
+        let refused = Fault::Refused(Service::Streams.throttled());
+        let unread = stage.sim.world.inject(Rule::new(Matcher::operation("GetRecords"), refused));
+        stage.store(TASKS).await?;
+        stage.sim.pass(UNREAD_MS).await?;
+        let most = most(&sent.lock().expect("no holder panics"));
+        let flow = RATE as usize * WINDOW_S;
+        assert!(most <= flow + RATE as usize + FLEET, "{most} entries in ten seconds");
+        assert!(most * 10 >= flow * 9, "{most} entries in ten seconds put nothing to the test");
+        stage.sim.world.end(unread);
         stage.sim.config.queues.closed_executions = closed;
         stage.sim.start_worker();
         stage.end().await

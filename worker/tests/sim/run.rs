@@ -110,6 +110,7 @@ async fn scenario(seed: u64) -> Result<Report, String> {
         describe_execution: rng.random_range(1..=10),
         execution_history: rng.random_range(1..=10),
         describe_stream: rng.random_range(2..=8),
+        sweep: [5, 50, 500][rng.random_range(0..3)],
     };
     let mut config = Config { budgets, ..Config::load(None, &[]).expect("the defaults are right") };
     config.worker.in_flight_records = [1, 4, 40, 4_000][rng.random_range(0..4)];

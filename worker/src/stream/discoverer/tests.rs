@@ -5,11 +5,17 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use aws_sdk_dynamodb::types::AttributeValue;
 use ops::model::{Fault as Trouble, Matcher, Rule, Service, ServiceError, World};
 
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
 use super::*;
 use crate::metrics::registry;
 use crate::stream::lease::Position;
 use crate::stream::lineage::TOMBSTONE_SECONDS;
 use crate::stream::tests::{CONTROL, TASKS, world};
+
+/// How long the lister may act.
+const LEASE: Duration = Duration::from_secs(90);
 
 fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
     let (client, now) = (world.client_for("a"), Arc::clone(now));
@@ -22,10 +28,38 @@ fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
         clock: Clock::from_fn(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap()),
         metrics: Metrics::register(&mut registry()),
         is_me,
+        validity: Validity::until(Instant::now() + LEASE),
         wake: Arc::default(),
         made: Arc::default(),
         noted: None,
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_may_not_act_lists_nothing() {
+    let (world, now) = (world(), Arc::new(AtomicI64::new(1_000_000)));
+    let (turn, is_me) = watch::channel(true);
+    let lister = Discoverer { is_me, ..lister(&world, &now) };
+    let validity = lister.validity.clone();
+    let calls = Arc::new(AtomicI64::new(0));
+    let counted = Arc::clone(&calls);
+    world.listen(move |_| {
+        counted.fetch_add(1, Ordering::Relaxed);
+    });
+    let of_a_minute = async || {
+        calls.store(0, Ordering::Relaxed);
+        sleep(Duration::from_secs(60)).await;
+        calls.load(Ordering::Relaxed)
+    };
+    let mut run = JoinSet::new();
+    run.spawn(lister.run());
+    assert!(of_a_minute().await > 0);
+    sleep(LEASE).await;
+    assert_eq!(of_a_minute().await, 0, "it is still told that it is its turn");
+    validity.extend(Instant::now() + LEASE);
+    assert!(of_a_minute().await > 0, "its turn goes on");
+    drop(turn);
+    assert!(run.join_next().await.unwrap().is_ok(), "it ends with its coordinator");
 }
 
 async fn of(lister: &Discoverer, stream: &str) -> Vec<Lease> {

@@ -206,7 +206,10 @@ async fn a_list_is_overdue_by_its_first_entry_and_by_the_last_walk() {
     put_task(&world, 1).await;
     sleep(Duration::from_secs(150)).await;
     let (pending, due) = (overdue("PENDING"), overdue("DUE"));
-    assert!((85..=95).contains(&pending) && due <= 60, "due after 60 s, walked each 60: {pending} and {due} s");
+    assert!(
+        (85..=95).contains(&pending) && due <= 60,
+        "due after 60 s, walked each 60: {pending} and {due} s"
+    );
     world.calm();
     sleep(Duration::from_secs(80)).await;
     assert!(overdue("PENDING") <= 60);
