@@ -20,6 +20,7 @@ cases! {
     a_retried_state_waits_with_another_token => "another token, TaskTimedOut, ok",
     a_success_ends_the_execution => r#"SUCCEEDED {"decisionId":"01"}"#,
     a_failure_ends_the_execution => "FAILED Approval.Rejected {\"decisionId\":\"01\"}",
+    a_states_timeout_fails_the_execution => "FAILED States.Timeout",
     history_tells_whose_output_landed => r#"{"decisionId":"01"} after TaskSubmitted after TaskStarted after TaskScheduled"#,
     history_tells_whose_cause_landed => r#"{"decisionId":"01"} after TaskSubmitted after TaskStarted after TaskScheduled"#,
     history_runs_backward => "TaskSucceeded before TaskScheduled",
@@ -149,6 +150,13 @@ async fn a_failure_ends_the_execution(target: &Target) -> String {
     let status = ended(target, &waiting.arn).await;
     let answer = target.sfn.describe_execution().execution_arn(waiting.arn).send().await.unwrap();
     format!("{status} {} {}", answer.error().unwrap_or("no error"), answer.cause().unwrap_or("no cause"))
+}
+
+async fn a_states_timeout_fails_the_execution(target: &Target) -> String {
+    let waiting = target.start(Wait { timeout_seconds: Some(1), retries: 0 }).await;
+    let status = ended(target, &waiting.arn).await;
+    let answer = target.sfn.describe_execution().execution_arn(waiting.arn).send().await.unwrap();
+    format!("{status} {}", answer.error().unwrap_or("no error"))
 }
 
 async fn history(target: &Target, arn: &str, backward: bool) -> Vec<HistoryEvent> {

@@ -1,7 +1,7 @@
 //! Streams: what a change leaves, and how it is read.
 
 use aws_sdk_dynamodb::types::ReturnValue;
-use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
+use aws_sdk_dynamodbstreams::types::{Record, ShardFilter, ShardFilterType, ShardIteratorType};
 
 use super::cases;
 use super::target::{ITEMS, Target, code, n, s};
@@ -12,6 +12,7 @@ cases! {
     a_record_has_its_number_and_a_whole_second => "21 to 40 digits, rising; whole seconds",
     a_reader_resumes_behind_a_record => "MODIFY 2, REMOVE absent",
     a_reader_resumes_at_a_record => "INSERT 1, MODIFY 2, REMOVE absent",
+    an_open_shard_has_no_children => "0 shards",
     an_open_shard_always_goes_on => "0 records, next true",
     the_latest_iterator_brings_what_follows => "INSERT 1",
     an_unknown_shard_is_not_found => "ResourceNotFoundException",
@@ -151,6 +152,14 @@ async fn an_open_shard_always_goes_on(target: &Target) -> String {
     let iterator = request.shard_iterator_type(ShardIteratorType::TrimHorizon).send().await.unwrap();
     let page = target.streams.get_records().set_shard_iterator(iterator.shard_iterator).send().await.unwrap();
     format!("{} records, next {}", page.records().len(), page.next_shard_iterator().is_some())
+}
+
+async fn an_open_shard_has_no_children(target: &Target) -> String {
+    let arn = stream_arn(target).await;
+    let of = ShardFilter::builder().r#type(ShardFilterType::ChildShards);
+    let of = of.shard_id(shard_id(target, &arn).await).build();
+    let stream = target.streams.describe_stream().stream_arn(arn).shard_filter(of).send().await.unwrap();
+    format!("{} shards", stream.stream_description().unwrap().shards().len())
 }
 
 async fn the_latest_iterator_brings_what_follows(target: &Target) -> String {
