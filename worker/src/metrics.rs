@@ -360,6 +360,17 @@ pub fn registry() -> Registry {
     Registry::with_prefix("countersign")
 }
 
+/// Every metric as text, in the OpenMetrics format.
+///
+/// # Errors
+///
+/// When a metric cannot be written as text.
+pub fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
+    let mut text = String::new();
+    prometheus_client::encoding::text::encode(&mut text, registry)?;
+    Ok(text)
+}
+
 /// What the server of `/metrics` holds.
 pub type Shared = Arc<Registry>;
 
@@ -388,9 +399,8 @@ mod tests {
         let metrics = Metrics::register(&mut registry);
         metrics.answered_request("/livez", "GET", 200, Duration::ZERO);
         metrics.capped(&[(Cap::Approvals, 1.0, 0.0)]);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let exported: BTreeSet<String> = text
+        let shown = text(&registry).unwrap();
+        let exported: BTreeSet<String> = shown
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE "))
             .map(|line| match line.split_once(' ').unwrap() {
@@ -407,9 +417,8 @@ mod tests {
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
         metrics.capped(&[(Cap::Approvals, 1.0, 0.0), (Cap::Amount, 1.0, 0.0)]);
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
-        let labels = text
+        let shown = text(&registry).unwrap();
+        let labels = shown
             .lines()
             .filter_map(|line| line.split_once('{')?.1.split_once('}'))
             .flat_map(|(labels, _)| labels.split(','));

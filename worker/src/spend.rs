@@ -288,21 +288,16 @@ fn amount(task: &Task, fact: &str) -> Option<Decimal> {
 
 #[cfg(test)]
 mod tests {
-    use ops::model::{
-        Fault as Injected, KeySchema, Kind, Matcher, Options, Rule, Service, TableSchema, World,
-    };
+    use ops::model::{Fault as Injected, Matcher, Rule, Service, World};
     use statemachine::message::Message;
     use statemachine::task::ReceivedAt;
 
     use super::*;
+    use crate::stream::tests::{CONTROL, world};
 
-    const TABLE: &str = "control";
-
-    fn world() -> (World, ControlTable) {
-        let world = World::new(1, Options::default());
-        let key = KeySchema::hash_and_range((PK, Kind::S), (SK, Kind::S));
-        world.create_table(TableSchema { name: TABLE.to_owned(), key, indexes: vec![], has_stream: false });
-        let table = ControlTable::new(world.client_for("w1").dynamodb(), TABLE);
+    fn control() -> (World, ControlTable) {
+        let world = world();
+        let table = ControlTable::new(world.client_for("w1").dynamodb(), CONTROL);
         (world, table)
     }
 
@@ -316,7 +311,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_approval_that_the_other_cap_refuses_is_free_for_the_next() {
-        let (world, table) = world();
+        let (world, table) = control();
         let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
         let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
         let (spend, now) = (Spend::default(), Timestamp::UNIX_EPOCH);

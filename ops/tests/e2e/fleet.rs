@@ -68,14 +68,19 @@ fn named(name: &str, lease: Duration) -> WorkerOptions {
     options
 }
 
+/// A worker that reads the shard, and one that does not.
+async fn reader_and_heir(world: &World, lease: Duration) -> [Worker; 2] {
+    let first = world.start_worker("first", named("first", lease)).await.unwrap();
+    eventually(SOON, "the first reads", async || Ok(reader(world).await?.filter(|name| name == "first")))
+        .await
+        .unwrap();
+    [first, world.start_worker("second", named("second", lease)).await.unwrap()]
+}
+
 #[tokio::test]
 async fn a_drained_worker_ends_with_0_and_its_heir_reads_on_at_once() {
     in_world(patient(), async |world| {
-        let first = world.start_worker("first", named("first", LONG_LEASE)).await.unwrap();
-        eventually(SOON, "the first reads", async || Ok(reader(world).await?.filter(|name| name == "first")))
-            .await
-            .unwrap();
-        let second = world.start_worker("second", named("second", LONG_LEASE)).await.unwrap();
+        let [first, second] = reader_and_heir(world, LONG_LEASE).await;
         let orders = sample(120, 5);
         let (before, after) = orders.split_at(60);
         start(world, before).await;
@@ -135,11 +140,7 @@ async fn a_second_sigterm_ends_a_drain_at_once() {
 #[tokio::test]
 async fn a_worker_that_stood_still_for_longer_than_its_lease_goes_on_and_doubles_nothing() {
     in_world(patient(), async |world| {
-        let first = world.start_worker("first", named("first", FLEET_LEASE)).await.unwrap();
-        eventually(SOON, "the first reads", async || Ok(reader(world).await?.filter(|name| name == "first")))
-            .await
-            .unwrap();
-        let second = world.start_worker("second", named("second", FLEET_LEASE)).await.unwrap();
+        let [first, second] = reader_and_heir(world, FLEET_LEASE).await;
         let orders = sample(200, 6);
         let (before, after) = orders.split_at(180);
         let load = start(world, before);

@@ -148,29 +148,23 @@ async fn set_shadow(
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use ops::model::{KeySchema, Kind, Options, TableSchema, World};
     use rules::Ruleset;
     use tokio::task::JoinSet;
     use tokio::time::sleep;
 
     use super::*;
-    use crate::metrics::registry;
+    use crate::metrics::{self, registry};
+    use crate::stream::tests::{CONTROL, world};
 
     #[tokio::test(start_paused = true)]
     async fn a_published_set_that_does_not_load_is_told_once_and_tried_ever_more_seldom() {
-        let world = World::new(7, Options::default());
-        world.create_table(TableSchema {
-            name: "control".to_owned(),
-            key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
-            indexes: vec![],
-            has_stream: false,
-        });
+        let world = world();
         let calls = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&calls);
         world.listen(move |_| {
             counter.fetch_add(1, Ordering::Relaxed);
         });
-        let table = ControlTable::new(world.client_for("a").dynamodb(), "control");
+        let table = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
         let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
@@ -178,8 +172,7 @@ mod tests {
         let mut followed = JoinSet::new();
         followed.spawn(follow_published(table, rules, metrics, control, true));
         let refused = || {
-            let mut text = String::new();
-            prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+            let text = metrics::text(&registry).unwrap();
             let line = "countersign_ruleset_reloads_total{result=\"refused\"} ";
             text.lines().find_map(|shown| shown.strip_prefix(line)?.parse::<u64>().ok()).unwrap()
         };

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::ApiState;
 use super::error::Failure;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 use crate::pipeline::Pipeline;
 use crate::spend::Limit;
 
@@ -18,8 +18,7 @@ const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset
 /// `GET /metrics`.
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Failure> {
     show_caps(&state.pipeline);
-    let mut text = String::new();
-    prometheus_client::encoding::text::encode(&mut text, &state.registry)
+    let text = metrics::text(&state.registry)
         .map_err(|_| Failure::Internal("the metrics cannot be written as text".to_owned()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
 }

@@ -19,4 +19,4 @@ pub mod discovery;
 pub mod coordinator;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

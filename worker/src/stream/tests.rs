@@ -29,10 +29,11 @@ use crate::metrics::{Metrics, registry};
 use crate::stream::lease::{Lease, Position, Subject};
 use crate::stream::lease_table::LeaseTable;
 
-pub(super) const TASKS: &str = "countersign-tasks";
-pub(super) const CONTROL: &str = "countersign-control";
+pub(crate) const TASKS: &str = "countersign-tasks";
+pub(crate) const CONTROL: &str = "countersign-control";
 
-pub(super) fn world() -> World {
+/// The tables as they are deployed.
+pub(crate) fn world() -> World {
     let world = World::new(7, Options::default());
     let index =
         |name: &str, key| IndexSchema { name: name.to_owned(), key, projection: Projection::KeysOnly };

@@ -89,9 +89,7 @@ impl Process {
 
     /// What it counted under a metric, over all labels that begin so: `callbacks_total{`.
     pub(crate) fn counted(&self, metric: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry)
-            .expect("metrics have a text form");
+        let text = worker::metrics::text(&self.registry).expect("metrics have a text form");
         let metric = format!("countersign_{metric}");
         let counts = text.lines().filter(|line| line.starts_with(&metric));
         counts.filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).sum()

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use aws_sdk_sfn::operation::describe_execution::builders::DescribeExecutionFluentBuilder;
 use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use aws_sdk_sfn::types::{ExecutionStatus as Status, HistoryEventType};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
@@ -162,6 +163,15 @@ async fn history_comes_in_pages_from_either_end() {
     assert!(bare.events()[0].execution_started_event_details().unwrap().input().is_none());
 }
 
+/// What twenty reads in a row show.
+async fn statuses(describe: &DescribeExecutionFluentBuilder) -> Vec<Status> {
+    let mut seen = Vec::new();
+    for _ in 0..20 {
+        seen.push(describe.clone().send().await.unwrap().status().clone());
+    }
+    seen
+}
+
 #[tokio::test(start_paused = true)]
 async fn reads_lag_behind_and_catch_up() {
     let setting = setting(Options { execution_lag_ms: 5_000, ..Options::default() });
@@ -169,10 +179,7 @@ async fn reads_lag_behind_and_catch_up() {
     sleep(Duration::from_secs(10)).await;
     setting.world.stop(&started.execution_arn);
     let describe = setting.node.step_functions().describe_execution().execution_arn(&started.execution_arn);
-    let mut seen = Vec::new();
-    for _ in 0..20 {
-        seen.push(describe.clone().send().await.unwrap().status().clone());
-    }
+    let seen = statuses(&describe).await;
     assert!(seen.contains(&Status::Running), "{seen:?}");
     sleep(Duration::from_secs(6)).await;
     let answer = describe.send().await.unwrap();
@@ -190,10 +197,7 @@ async fn a_redriven_execution_waits_again_and_shows_its_end_for_a_while() {
     sleep(Duration::from_secs(10)).await;
     assert!(setting.world.redrive(arn));
     let describe = setting.node.step_functions().describe_execution().execution_arn(arn);
-    let mut seen = Vec::new();
-    for _ in 0..20 {
-        seen.push(describe.clone().send().await.unwrap().status().clone());
-    }
+    let seen = statuses(&describe).await;
     assert!(seen.contains(&Status::Aborted), "{seen:?}");
     sleep(Duration::from_secs(6)).await;
     let answer = describe.send().await.unwrap();

@@ -1,25 +1,14 @@
 //! A holder whose answers are lost, over the tables' model.
 
-use ops::model::{Failure, Fault, KeySchema, Kind, Matcher, Options, Rule, TableSchema, World};
+use ops::model::{Failure, Fault, Matcher, Rule, World};
 
 use super::*;
-use crate::control_table::PK;
 use crate::stream::lineage::Change;
-
-fn world() -> World {
-    let world = World::new(7, Options::default());
-    world.create_table(TableSchema {
-        name: "control".to_owned(),
-        key: KeySchema::hash_and_range((PK, Kind::S), (SK, Kind::S)),
-        indexes: vec![],
-        has_stream: false,
-    });
-    world
-}
+use crate::stream::tests::{CONTROL, world};
 
 /// A table of leases without the SDK's retries, and one lease in its hands.
 async fn taken(world: &World) -> (LeaseTable, Held) {
-    let control = ControlTable::new(world.client_for("a").dynamodb(), "control");
+    let control = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
     let leases = LeaseTable::new(control, "a");
     leases.create_sweep(1).await.unwrap();
     let held = leases.take(&leases.list().await.unwrap()[0]).await.unwrap();
@@ -75,7 +64,7 @@ async fn a_write_that_is_repeated_after_its_answer_was_lost_is_one_write() {
 async fn what_another_has_taken_is_lost() {
     let world = world();
     let (leases, mut held) = taken(&world).await;
-    let other = LeaseTable::new(ControlTable::new(world.client_for("b").dynamodb(), "control"), "b");
+    let other = LeaseTable::new(ControlTable::new(world.client_for("b").dynamodb(), CONTROL), "b");
     other.take(&other.list().await.unwrap()[0]).await.unwrap();
     assert_eq!(leases.checkpoint(&mut held, &at("1")).await, Err(LeaseError::Lost));
     assert_eq!(leases.release(&mut held, None).await, Err(LeaseError::Lost));

@@ -3,6 +3,7 @@
 use prometheus_client::registry::Registry;
 
 use super::*;
+use crate::metrics;
 
 /// A worker at its work, and its metrics as they are shown.
 struct Counted {
@@ -21,8 +22,7 @@ impl Counted {
 
     /// The value of one line.
     fn shown(&self, line: &str) -> u64 {
-        let mut text = String::new();
-        prometheus_client::encoding::text::encode(&mut text, &self.registry).unwrap();
+        let text = metrics::text(&self.registry).unwrap();
         let line = format!("countersign_{line} ");
         text.lines().find_map(|shown| shown.strip_prefix(&line)?.parse().ok()).expect("it is shown")
     }
@@ -40,12 +40,16 @@ fn on_control(operation: &str) -> Matcher {
     Matcher::operation(operation).on_table(CONTROL)
 }
 
+fn deny_on_tasks(world: &World, operation: &str) {
+    let calls = Matcher::operation(operation).on_table(TASKS);
+    refuse(world, calls, Service::DynamoDb, "AccessDeniedException");
+}
+
 #[tokio::test(start_paused = true)]
 async fn who_lost_the_right_to_act_shows_no_leases_and_no_work() {
     let world = world();
     let worker = Counted::start(&world).await;
-    let writes = Matcher::operation("UpdateItem").on_table(TASKS);
-    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    deny_on_tasks(&world, "UpdateItem");
     put_task(&world, 1).await;
     sleep(Duration::from_secs(5)).await;
     assert!(worker.shown("leases_held") > 0 && worker.shown("in_flight_records") > 0);
@@ -88,8 +92,7 @@ async fn a_gap_is_counted() {
 async fn records_that_are_dropped_with_their_lease_are_counted() {
     let world = world();
     let worker = Counted::start(&world).await;
-    let writes = Matcher::operation("UpdateItem").on_table(TASKS);
-    refuse(&world, writes, Service::DynamoDb, "AccessDeniedException");
+    deny_on_tasks(&world, "UpdateItem");
     for number in 0..3 {
         put_task(&world, number).await;
     }
@@ -180,12 +183,7 @@ async fn an_iterator_that_expires_for_ever_is_no_empty_page() {
 async fn a_record_that_does_not_settle_is_shown_by_its_age() {
     let world = world();
     let worker = Counted::start(&world).await;
-    refuse(
-        &world,
-        Matcher::operation("UpdateItem").on_table(TASKS),
-        Service::DynamoDb,
-        "AccessDeniedException",
-    );
+    deny_on_tasks(&world, "UpdateItem");
     put_task(&world, 1).await;
     sleep(Duration::from_secs(60)).await;
     let (unsettled, lag) = (worker.shown("stream_unsettled_seconds"), worker.shown("stream_lag_seconds"));
@@ -200,9 +198,8 @@ async fn a_list_is_overdue_by_its_first_entry_and_by_the_last_walk() {
     let world = world();
     let worker = Counted::start(&world).await;
     let overdue = |list| worker.shown(&format!("worklist_overdue_seconds{{list=\"{list}\"}}"));
-    for calls in [Matcher::service(Service::Streams), Matcher::operation("UpdateItem").on_table(TASKS)] {
-        refuse(&world, calls, Service::DynamoDb, "AccessDeniedException");
-    }
+    refuse(&world, Matcher::service(Service::Streams), Service::Streams, "AccessDeniedException");
+    deny_on_tasks(&world, "UpdateItem");
     put_task(&world, 1).await;
     sleep(Duration::from_secs(150)).await;
     let (pending, due) = (overdue("PENDING"), overdue("DUE"));
@@ -213,7 +210,7 @@ async fn a_list_is_overdue_by_its_first_entry_and_by_the_last_walk() {
     world.calm();
     sleep(Duration::from_secs(80)).await;
     assert!(overdue("PENDING") <= 60);
-    refuse(&world, Matcher::operation("Query").on_table(TASKS), Service::DynamoDb, "AccessDeniedException");
+    deny_on_tasks(&world, "Query");
     sleep(Duration::from_secs(200)).await;
     let overdue = ["PENDING", "ESCALATED", "DUE", "VERIFY"].map(overdue);
     assert!(overdue.iter().all(|overdue| (200..=260).contains(overdue)), "{overdue:?}");
