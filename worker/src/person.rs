@@ -8,8 +8,8 @@ use statemachine::task::Task;
 use statemachine::token::TaskId;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
+use tracing::warn;
 
-use crate::aws::Class;
 use crate::expiry::Waits;
 use crate::guard::{Guard, Validity};
 use crate::pipeline::Pipeline;
@@ -94,9 +94,11 @@ impl Pipeline {
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
             Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
             Ok(Written::Gone) => return Ok(Response::NotFound),
-            Err(error) if matches!(error.class(), Class::Refused | Class::Systemic) => return Err(error),
-            // Applied perhaps, and its answer lost.
-            Err(_) => return Ok(Response::Unknown),
+            // The SDK repeats a write that was not answered: a refusal of the last attempt says nothing of the first.
+            Err(error) => {
+                warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
+                return Ok(Response::Unknown);
+            }
         };
         self.metrics.decided(&mine);
         Ok(self.deliver_for_person(stored, &request).await)

@@ -129,6 +129,20 @@ async fn a_decision_whose_write_was_not_answered_may_stand() {
     assert_eq!((shown["status"].as_str(), shown["delivery"].as_str()), (Some("ESCALATED"), Some("DUE")));
 }
 
+/// The first attempt of a write is applied and not answered, and the second is denied: the denial is not the whole truth.
+#[tokio::test(start_paused = true)]
+async fn a_decision_whose_write_was_refused_at_its_second_attempt_may_stand() {
+    let office = Office::open();
+    let (_, task) = office.escalate("o-1", None).await;
+    let writes = || Matcher::operation("UpdateItem");
+    office.world.inject(Rule::new(writes(), Fault::AnswerLost(Failure::Connection)).times(1));
+    office.world.inject(Rule::new(writes(), Fault::Refused(Service::DynamoDb.access_denied())));
+    let answer = office.decide(&task, APPROVE).await;
+    assert_eq!((answer.status, &*answer.problem()), (StatusCode::SERVICE_UNAVAILABLE, "too-slow"));
+    let shown = office.get(&format!("/v1/tasks/{}", task.id)).await.json();
+    assert_eq!(shown["delivery"], "DUE");
+}
+
 /// The decision is stored; the caller's connection ends before the callback: it is delivered all the same.
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_leaves_does_not_stop_a_stored_decision() {
