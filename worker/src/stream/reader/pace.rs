@@ -51,3 +51,59 @@ impl Pace {
         self.pause = (self.pause * 2).clamp(BUSY_POLL, longest);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The pauses after so many times the same.
+    fn pauses(pace: &mut Pace, times: usize, what: impl Fn(&mut Pace)) -> Vec<u128> {
+        let mut pause = || {
+            what(pace);
+            pace.pause.as_millis()
+        };
+        std::iter::repeat_with(&mut pause).take(times).collect()
+    }
+
+    #[test]
+    fn a_busy_shard_is_polled_four_times_a_second_and_an_idle_one_once() {
+        let mut pace = Pace::default();
+        assert_eq!(pace.pause, Duration::ZERO, "the first poll waits for nothing");
+        assert_eq!(pauses(&mut pace, 3, |pace| pace.got(1, 100, true)), [250, 250, 250]);
+        assert_eq!(pauses(&mut pace, 4, |pace| pace.got(0, 100, true)), [500, 1_000, 1_000, 1_000]);
+        assert_eq!(pauses(&mut pace, 1, |pace| pace.got(1, 100, true)), [250], "one record wakes it");
+    }
+
+    #[test]
+    fn a_full_page_asks_for_large_ones_until_the_end_is_reached() {
+        let mut pace = Pace::default();
+        pace.got(SMALL_PAGE as usize - 1, SMALL_PAGE, false);
+        assert_eq!(pace.page(), SMALL_PAGE);
+        pace.got(SMALL_PAGE as usize, SMALL_PAGE, false);
+        assert_eq!(pace.page(), PAGE_RECORDS);
+        pace.got(3, PAGE_RECORDS, false);
+        assert_eq!(pace.page(), PAGE_RECORDS, "a page of large records is short");
+        pace.got(3, PAGE_RECORDS, true);
+        assert_eq!(pace.page(), SMALL_PAGE);
+        // What is granted may be less than what is asked for.
+        pace.got(10, 10, true);
+        assert_eq!(pace.page(), PAGE_RECORDS);
+    }
+
+    #[test]
+    fn polls_that_fail_are_rarer_and_never_stop() {
+        for (class, longest_ms) in [
+            (Class::Throttled, 4_000),
+            (Class::Transient, 4_000),
+            (Class::Systemic, 10_000),
+            (Class::Refused, 10_000),
+        ] {
+            let mut pace = Pace::default();
+            let pauses = pauses(&mut pace, 8, |pace| pace.failed(class));
+            assert_eq!(pauses[..4], [250, 500, 1_000, 2_000], "{class:?}");
+            assert_eq!(pauses[7], longest_ms, "{class:?}");
+            pace.got(0, 100, true);
+            assert_eq!(pace.pause, IDLE_POLL, "{class:?}: a page ends it");
+        }
+    }
+}
