@@ -1,33 +1,35 @@
 //! What must hold after every applied request. A violation is kept, not panicked: a panic inside a request would be
 //! caught by the very code under test.
 
+mod ends;
 mod hands;
 mod leases;
 mod moves;
+mod people;
 mod rates;
 mod records;
 mod rights;
 mod tasks;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
+use worker::person::{Request, Response};
 
+use self::ends::Ends;
 use self::hands::Hands;
 use self::leases::Leases;
 pub(crate) use self::leases::shard_of;
+use self::people::People;
 use self::rates::Rates;
 use self::records::Records;
 use self::rights::Rights;
 use self::tasks::Tasks;
 use crate::scene::{CONTROL, LATE_MS, OPERATOR, TASKS};
 use crate::windows::Windows;
-
-/// How long after an answer its consequence may come, in milliseconds.
-const TOLD_MS: u64 = 150;
 
 /// Watches a world from its beginning to its end.
 #[derive(Clone)]
@@ -42,11 +44,11 @@ pub(crate) struct State {
     pub(crate) rates: Rates,
     pub(crate) rights: Rights,
     hands: Hands,
+    pub(crate) people: People,
+    ends: Ends,
     pub(crate) windows: Windows,
     /// Crashed nodes, and when.
     dead: BTreeMap<String, u64>,
-    /// Children that a node was told of, by node and parent, and when.
-    told: BTreeMap<(String, String), (u64, BTreeSet<String>)>,
     pub(crate) calls: u64,
     violations: Vec<String>,
 }
@@ -61,10 +63,11 @@ impl Watch {
             leases: Leases::new(config.worker.lease_ms),
             rates: Rates::new(config.budgets.clone()),
             rights: Rights::new(config.worker.lease_ms),
-            hands: Hands::new(config.worker.in_flight_records),
+            hands: Hands::new(&config.worker),
+            people: People::default(),
+            ends: Ends::default(),
             windows: Windows::default(),
             dead: BTreeMap::new(),
-            told: BTreeMap::new(),
             calls: 0,
             violations: vec![],
         })));
@@ -74,7 +77,10 @@ impl Watch {
         world.listen(move |call| {
             let mut state = heard.state();
             let mut wrong = vec![];
-            let State { rates, leases, rights, hands, tasks, records, .. } = &mut *state;
+            let State { rates, leases, rights, hands, tasks, records, ends, windows, .. } = &mut *state;
+            if ends.note_sent(call) {
+                windows.hit(9);
+            }
             rates.note(call, &mut wrong);
             leases.check_reader(call, &mut wrong);
             rights.check(call, tasks, &mut wrong);
@@ -82,7 +88,13 @@ impl Watch {
             state.accuse(call.sent_ms, wrong);
         });
         let told = watch.clone();
-        world.overhear(move |call, answer| told.state().tasks.note_told(call, answer));
+        world.overhear(move |call, answer| {
+            let mut state = told.state();
+            let now_ms = state.world.now_ms();
+            state.tasks.note_told(call, answer);
+            state.hands.note_told(call, answer, now_ms);
+            state.ends.note_answered(call);
+        });
         watch
     }
 
@@ -107,12 +119,23 @@ impl Watch {
         state.leases.calm(now_ms);
     }
 
+    /// A person is told what came of it.
+    pub(crate) fn told(&self, request: &Request, response: &Response) {
+        let mut state = self.state();
+        let (now_ms, mut wrong) = (state.world.now_ms(), vec![]);
+        state.people.check(request, response, &state.tasks, &mut wrong);
+        state.accuse(now_ms, wrong);
+    }
+
     /// A node was killed: which windows did it die in?
     pub(crate) fn crashed(&self, node: &str) {
         let mut state = self.state();
         let now_ms = state.world.now_ms();
         state.dead.insert(node.to_owned(), now_ms);
-        let State { records, tasks, leases, windows, .. } = &mut *state;
+        let State { records, tasks, leases, windows, ends, .. } = &mut *state;
+        if ends.note_crash(node, now_ms) {
+            windows.hit(9);
+        }
         records.count_windows_of(node, tasks, leases, windows);
     }
 }
@@ -166,10 +189,8 @@ impl State {
         }
         for moved in ended {
             let node = event.call.as_ref().map_or("", |call| &*call.node);
-            let told = self.told.get(&(node.to_owned(), moved.shard.clone()));
-            // An answer that arrived is acted on at once; after a lost one there is a pause.
-            let told = told.filter(|(at_ms, _)| event.at_ms <= at_ms + TOLD_MS);
-            self.leases.check_children(&moved, told.map(|(_, children)| children), &mut wrong);
+            let told = self.ends.told(node, &moved.shard, event.at_ms);
+            self.leases.check_children(&moved, told, &mut wrong);
         }
         self.accuse(event.at_ms, wrong);
     }
@@ -182,26 +203,20 @@ impl State {
     fn note_call(&mut self, call: &Call, event: &Event) {
         match (call.operation.as_str(), &event.answer) {
             ("DescribeStream", Ok(_)) if call.body["ShardFilter"]["Type"] == "CHILD_SHARDS" => {
-                let parent = call.body["ShardFilter"]["ShardId"].as_str().unwrap_or_default().to_owned();
-                let shards = answer(event)["StreamDescription"]["Shards"].as_array().cloned();
-                let children = shards.into_iter().flatten();
-                let children = children.filter_map(|shard| Some(shard["ShardId"].as_str()?.to_owned()));
-                let told = self.told.entry((call.node.to_string(), parent)).or_default();
-                if call.text("ExclusiveStartShardId").is_none() {
-                    told.1.clear();
-                }
-                told.0 = event.at_ms;
-                told.1.extend(children);
+                self.ends.note_children(call, event);
             }
             ("UpdateItem", Err(error)) if error.name() == "ConditionalCheckFailedException" => {
                 let stored = error.members.get("Item");
+                self.hands.note_refused(call, &call.body);
                 if call.is_on_table(TASKS) {
                     self.tasks.note_refused(call, stored, &mut self.windows);
                 } else {
                     self.leases.note_refused(call, stored, &mut self.windows);
                 }
             }
-            ("TransactWriteItems", Err(_)) => self.windows.hit(9),
+            ("TransactWriteItems", Err(_)) => {
+                self.hands.note_refused(call, &call.body["TransactItems"][0]["Update"]);
+            }
             ("ReceiveMessage", Ok(_)) => self.rights.note_received(&call.node, &answer(event), event.at_ms),
             _ => {}
         }

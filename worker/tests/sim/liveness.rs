@@ -37,7 +37,7 @@ const BY_STREAM_MS: u64 = 20_000;
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
     sim.watch.calm();
-    if sim.world.stream_arn(TASKS).is_none() {
+    if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }
     for process in sim.fleet.values() {
@@ -52,6 +52,7 @@ pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     let end = Instant::now() + QUIET + skew * 2;
     loop {
         sim.pass(LOOK_MS).await?;
+        sim.fleet.values_mut().for_each(|process| drop(process.answers()));
         let left = left(sim);
         let Some(first) = left.first() else { return Ok(()) };
         if Instant::now() > end {
@@ -78,6 +79,7 @@ fn left(sim: &Sim) -> Vec<String> {
         }
     }
     drop(state);
+    left.extend(sim.fleet.values().filter_map(|process| process.waiting()));
     left.extend(unbalanced(sim).err());
     left
 }
@@ -156,14 +158,21 @@ pub(crate) fn owned_shards(sim: &Sim) -> usize {
         .count()
 }
 
-/// Every open shard and every bucket has one owner that runs, and the owners' loads differ by one at most.
+/// Every open shard and every bucket has one owner that runs, and the owners' loads differ by one at most. Without a
+/// stream there are the buckets alone.
 pub(crate) fn unbalanced(sim: &Sim) -> Result<(), String> {
-    let stream = sim.world.stream_arn(TASKS).ok_or("the stream is off")?;
-    let open = sim.world.shards(&stream).into_iter().filter(|shard| shard.is_open);
+    let stream = sim.world.stream_arn(TASKS);
+    if stream.is_some() != sim.has_stream {
+        return Err(format!("the stream is {stream:?}"));
+    }
+    let shards = stream.iter().flat_map(|stream| {
+        let open = sim.world.shards(stream).into_iter().filter(|shard| shard.is_open);
+        open.map(move |shard| format!("shard|{stream}|{}", shard.id))
+    });
+    let shards: Vec<String> = shards.collect();
     let state = sim.watch.state();
     let rows = state.leases.rows();
     let owner = |row: &ops::model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
-    let shards: Vec<String> = open.map(|shard| format!("shard|{stream}|{}", shard.id)).collect();
     let buckets: Vec<String> =
         (0..statemachine::worklist::BUCKETS).map(|bucket| format!("sweep|{bucket:02}")).collect();
     for keys in [shards, buckets] {

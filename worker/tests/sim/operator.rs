@@ -197,6 +197,7 @@ impl<'s> Operator<'s> {
             Act::Roll | Act::RollAll | Act::Split | Act::Merge | Act::Trim | Act::LoseShard => {
                 self.reshape(act)
             }
+            Act::Reenable if !self.sim.has_stream => false,
             Act::Reenable => {
                 let world = self.world();
                 if world.stream_arn(TASKS).is_some() {
@@ -244,7 +245,7 @@ impl<'s> Operator<'s> {
             let request =
                 Request { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
             self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
-            self.sim.fleet.get_mut(&node).expect("it runs").ask(request);
+            self.sim.fleet.get_mut(&node).expect("it runs").ask(request, &self.sim.watch);
             asked = true;
         }
         asked

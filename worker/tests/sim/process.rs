@@ -23,6 +23,8 @@ use worker::metrics::{Metrics, registry};
 use worker::person::{Request, Response};
 use worker::pipeline::Pipeline;
 
+use crate::invariants::Watch;
+
 /// A running worker. Dropping it is a crash.
 pub(crate) struct Process {
     /// The node that its calls come from; no two processes share one.
@@ -81,10 +83,21 @@ impl Process {
         }
     }
 
-    /// A person's request, on its own task as the API has it.
-    pub(crate) fn ask(&mut self, request: Request) {
-        let pipeline = Arc::clone(&self.pipeline);
-        self.people.spawn(async move { pipeline.decide_for_person(request).await });
+    /// A person's request, on its own task as the API has it; what the person is told must be true.
+    pub(crate) fn ask(&mut self, request: Request, watch: &Watch) {
+        let (pipeline, watch) = (Arc::clone(&self.pipeline), watch.clone());
+        watch.state().people.note_asked(&request);
+        self.people.spawn(async move {
+            let response = pipeline.decide_for_person(request.clone()).await;
+            watch.told(&request, &response);
+            response
+        });
+    }
+
+    /// That people wait for an answer, if any do.
+    pub(crate) fn waiting(&self) -> Option<String> {
+        let waiting = self.people.len();
+        (waiting > 0).then(|| format!("{}: {waiting} people have no answer", self.node))
     }
 
     /// What it counted under a metric, over all labels that begin so: `callbacks_total{`.

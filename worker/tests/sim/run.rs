@@ -18,8 +18,13 @@ use crate::invariants::Watch;
 use crate::liveness;
 use crate::operator::Operator;
 use crate::process::Process;
-use crate::scene::{self, Queues};
+use crate::scene::{self, Queues, TASKS};
 use crate::windows::Windows;
+
+/// How many of the seeds have no stream until everything has come to its end.
+const STREAM_OFF: f64 = 0.03;
+/// Their name in the mix.
+pub(crate) const SWEEPER_ALONE: &str = "no stream: the sweeper alone";
 
 /// What one seed showed.
 #[derive(Debug)]
@@ -46,6 +51,8 @@ pub(crate) struct Sim {
     pub(crate) mix: BTreeMap<&'static str, u64>,
     /// The largest wall clock error of a process, in milliseconds.
     pub(crate) most_skew_ms: i64,
+    /// Whether the tasks table has a stream; without one the sweeper alone finds tasks.
+    pub(crate) has_stream: bool,
 }
 
 thread_local! {
@@ -120,6 +127,10 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     let chaos_ms = sim.rng.random_range(30_000..=120_000);
     // A wrong clock puts work off by an hour, which must then pass.
     sim.most_skew_ms = if sim.rng.random_bool(0.01) { 3_600_000 } else { 3_000 };
+    if sim.rng.random_bool(STREAM_OFF) {
+        sim.switch_stream_off();
+        sim.count(SWEEPER_ALONE, 1);
+    }
     for _ in 0..sim.rng.random_range(1..=3) {
         sim.start_worker();
     }
@@ -131,6 +142,10 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     Operator::new(&mut sim).work(chaos_ms).await?;
     for (name, hits) in mix.hits(&sim.world) {
         sim.count(name, hits);
+    }
+    if !sim.has_stream {
+        liveness::settle(&mut sim).await?;
+        sim.has_stream = true;
     }
     liveness::settle(&mut sim).await?;
     liveness::probe(&mut sim).await?;
@@ -159,7 +174,14 @@ impl Sim {
             started: 0,
             mix: BTreeMap::new(),
             most_skew_ms: 0,
+            has_stream: true,
         }
+    }
+
+    /// Switches the stream off until someone wants it back.
+    pub(crate) fn switch_stream_off(&mut self) {
+        self.world.disable_stream(TASKS);
+        self.has_stream = false;
     }
 
     /// Starts a worker process and gives its node.

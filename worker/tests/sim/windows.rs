@@ -13,7 +13,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "W6 a zombie's K refused",
     "W7 K moved back",
     "W8 K held by an unfinished record",
-    "W9 SHARD_END disturbed",
+    "W9 SHARD_END sent, its answer lost",
     "W10 a person and a rule together",
     "W11 rules changed between deliveries",
     "W12 refused for good",

@@ -1,12 +1,14 @@
-//! What a process has read and not yet finished stays within its limit, counted from its calls alone.
+//! What a process has read and not yet finished stays within its limits, counted from its calls alone.
 
 use std::collections::BTreeMap;
 
-use ops::model::Call;
+use ops::model::{Answer, Call};
 use serde_json::Value as Json;
+use worker::config::Worker;
 
 use crate::invariants::leases::Leases;
 use crate::invariants::records::Records;
+use crate::invariants::shard_of;
 use crate::invariants::tasks::Tasks;
 
 /// A node, a stream and a shard.
@@ -14,15 +16,38 @@ type Reader = (String, String, String);
 
 /// A reader that gives its shard up lets go of what is not done in ten seconds, before the release is written.
 const DRAIN_MS: u64 = 10_000;
+/// A page takes so much place before it is asked for, in KiB: the largest answer of GetRecords.
+const PAGE_KIB: u64 = 1_024;
 
 /// Each reader's records, by their place in the shard.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     most: u64,
-    /// The new tasks of the pages that were answered; whether an answer arrived is seen by the next iterator only.
-    read: BTreeMap<Reader, BTreeMap<u64, String>>,
-    /// Where each reader goes on, and when it last polled: what lies before has arrived.
-    arrived: BTreeMap<Reader, (u64, u64)>,
+    most_kib: u64,
+    lease_ms: u64,
+    /// The new tasks of the pages that were answered; whether an answer arrived is seen by the next poll only.
+    read: BTreeMap<Reader, BTreeMap<u64, Record>>,
+    polled: BTreeMap<Reader, Polled>,
+    /// Each node's last heartbeat: its counter, and when it was sent first.
+    beats: BTreeMap<String, (String, u64)>,
+    /// Until when each node may act.
+    valid_until: BTreeMap<String, u64>,
+}
+
+#[derive(Debug)]
+struct Record {
+    task: String,
+    kib: u64,
+}
+
+/// A reader's last poll.
+#[derive(Debug)]
+struct Polled {
+    /// Where it goes on: what lies before has arrived.
+    at: u64,
+    sent_ms: u64,
+    /// Of its lease.
+    epoch: i64,
 }
 
 /// The reader and its place, as an iterator of the model says it.
@@ -32,10 +57,21 @@ fn place(call: &Call) -> Option<(Reader, u64)> {
     Some(((call.node.to_string(), stream.to_owned(), shard.to_owned()), at))
 }
 
+/// The counter of a heartbeat.
+fn beat(call: &Call) -> Option<&str> {
+    let item = &call.body["Item"];
+    item["counter"]["N"].as_str().filter(|_| call.operation == "PutItem" && item["pk"]["S"] == "worker")
+}
+
 impl Hands {
-    /// A process has at most so many records in hand.
-    pub(crate) fn new(most: u32) -> Hands {
-        Hands { most: most.into(), ..Hands::default() }
+    /// A process has at most so much in hand.
+    pub(crate) fn new(worker: &Worker) -> Hands {
+        Hands {
+            most: worker.in_flight_records.into(),
+            most_kib: u64::from(worker.in_flight_mib) << 10,
+            lease_ms: worker.lease_ms,
+            ..Hands::default()
+        }
     }
 
     /// A page was answered.
@@ -43,12 +79,40 @@ impl Hands {
         let Some((reader, first)) = place(call) else { return };
         let read = self.read.entry(reader).or_default();
         for (at, record) in (first..).zip(answer["Records"].as_array().into_iter().flatten()) {
-            let image = &record["dynamodb"]["NewImage"];
-            let id = image["taskId"]["S"].as_str().unwrap_or_default();
-            if record["eventName"] == "INSERT" && !image["taskToken"]["S"].is_null() {
-                read.insert(at, id.to_owned());
+            let change = &record["dynamodb"];
+            let task = change["NewImage"]["taskId"]["S"].as_str().unwrap_or_default().to_owned();
+            if record["eventName"] == "INSERT" && !change["NewImage"]["taskToken"]["S"].is_null() {
+                let kib = change["SizeBytes"].as_u64().unwrap_or(0).div_ceil(1_024);
+                read.insert(at, Record { task, kib });
             }
         }
+    }
+
+    /// A write of a lease was refused: its reader may have let go.
+    pub(crate) fn note_refused(&mut self, call: &Call, write: &Json) {
+        if let Some((stream, shard)) = write["Key"]["sk"]["S"].as_str().and_then(shard_of) {
+            self.forget(&(call.node.to_string(), stream.to_owned(), shard.to_owned()));
+        }
+    }
+
+    /// An answer arrived: whose heartbeat is written too late has let all go.
+    pub(crate) fn note_told(&mut self, call: &Call, answer: &Answer, now_ms: u64) {
+        let Some(counter) = beat(call).filter(|_| answer.is_ok()) else { return };
+        let node = call.node.to_string();
+        let sent_ms = match self.beats.get(&node) {
+            Some((sent, sent_ms)) if sent == counter => *sent_ms,
+            Some(_) | None => return,
+        };
+        let before_ms = self.valid_until.insert(node.clone(), sent_ms + self.lease_ms * 9 / 10);
+        if before_ms.is_some_and(|before_ms| before_ms <= now_ms) {
+            self.read.retain(|(of, ..), _| *of != node);
+            self.polled.retain(|(of, ..), _| *of != node);
+        }
+    }
+
+    fn forget(&mut self, reader: &Reader) {
+        self.read.remove(reader);
+        self.polled.remove(reader);
     }
 
     /// A call was sent: if it asks for records, they must fit beside those in hand.
@@ -59,30 +123,55 @@ impl Hands {
         (tasks, records): (&Tasks, &Records),
         wrong: &mut Vec<String>,
     ) {
+        let node = call.node.to_string();
+        if let Some(counter) = beat(call) {
+            let sent = self.beats.entry(node.clone()).or_default();
+            if sent.0 != counter {
+                *sent = (counter.to_owned(), call.sent_ms);
+            }
+        }
         if call.operation == "GetShardIterator" {
-            // A reader begins, perhaps since all of its process's leases were lost: the others say where they are.
-            self.read.retain(|(node, ..), _| **node != *call.node);
-            self.arrived.retain(|(node, ..), _| **node != *call.node);
+            self.check_start(call, leases);
         }
         let Some((reader, at)) = place(call) else { return };
-        let node = reader.0.clone();
-        self.arrived.insert(reader, (at, call.sent_ms));
-        let is_open = |id: &String| {
-            !records.is_kept(id) && tasks.get(id).is_some_and(|seen| seen.now.is_some() && !seen.has_outcome)
+        let epoch = leases.epoch(&reader.1, &reader.2);
+        self.polled.insert(reader, Polled { at, sent_ms: call.sent_ms, epoch });
+        let is_open = |record: &&Record| {
+            let seen = tasks.get(&record.task);
+            !records.is_kept(&record.task) && seen.is_some_and(|seen| seen.now.is_some() && !seen.has_outcome)
         };
-        let mine = self.arrived.iter().filter(|((of, stream, shard), (_, polled_ms))| {
-            // Who lost a lease has let its records go.
-            *of == node && leases.is_held(stream, shard, &node) && call.sent_ms < polled_ms + DRAIN_MS
-        });
-        let count_of = |(reader, (at, _)): (&Reader, &(u64, u64))| {
-            let read = self.read.get(reader);
-            read.map_or(0, |read| read.range(..at).filter(|(_, id)| is_open(id)).count() as u64)
+        let is_mine = |((of, stream, shard), polled): (&Reader, &Polled)| {
+            // Who lost a lease has let its records go, also when it has the lease again.
+            *of == node
+                && leases.is_held(stream, shard, &node)
+                && leases.epoch(stream, shard) == polled.epoch
+                && call.sent_ms < polled.sent_ms + DRAIN_MS
         };
-        let in_hand: u64 = mine.map(count_of).sum();
+        let mine = self.polled.iter().filter(|(reader, polled)| is_mine((reader, polled)));
+        let in_hand = mine.filter_map(|(reader, polled)| Some(self.read.get(reader)?.range(..polled.at)));
+        let (mut count, mut kib) = (0, 0);
+        for record in in_hand.flatten().map(|(_, record)| record).filter(is_open) {
+            count += 1;
+            kib += record.kib;
+        }
         let asked = call.body["Limit"].as_u64().unwrap_or(1_000);
-        if in_hand + asked > self.most {
-            let most = self.most;
-            wrong.push(format!("{node}: asks for {asked} records with {in_hand} in hand, at most {most}"));
+        if count + asked > self.most || kib + PAGE_KIB.min(self.most_kib) > self.most_kib {
+            let (most, most_kib) = (self.most, self.most_kib);
+            wrong.push(format!(
+                "{node}: asks for {asked} records with {count} of {most} in hand, {kib} KiB of {most_kib}"
+            ));
+        }
+    }
+
+    /// A reader begins, or begins anew from the oldest record: of what it read before nothing may have arrived. One that
+    /// goes on after its last record still has all in hand.
+    fn check_start(&mut self, call: &Call, leases: &Leases) {
+        let (Some(stream), Some(shard)) = (call.text("StreamArn"), call.text("ShardId")) else { return };
+        let reader = (call.node.to_string(), stream.to_owned(), shard.to_owned());
+        let is_same =
+            self.polled.get(&reader).is_some_and(|polled| polled.epoch == leases.epoch(stream, shard));
+        if !is_same || call.text("ShardIteratorType") == Some("TRIM_HORIZON") {
+            self.forget(&reader);
         }
     }
 }

@@ -61,6 +61,11 @@ impl Leases {
         self.rows.get(&key(stream, shard)).map_or("TRIM_HORIZON", |row| text(row, "position"))
     }
 
+    /// How often a shard's lease was taken.
+    pub(crate) fn epoch(&self, stream: &str, shard: &str) -> i64 {
+        self.rows.get(&key(stream, shard)).map_or(0, |row| number(row, "epoch"))
+    }
+
     /// A node's worker holds a shard's lease.
     pub(crate) fn is_held(&self, stream: &str, shard: &str, node: &str) -> bool {
         self.rows.get(&key(stream, shard)).is_some_and(|row| is_of(text(row, "owner"), node))

@@ -193,11 +193,29 @@ impl Records {
                 continue;
             };
             let Some(task) = &seen.now else { continue };
-            match (task.status, task.delivery) {
-                (Status::Pending, None) => windows.hit(0),
-                (_, Some(Delivery::Due)) => windows.hit(if seen.is_sent() { 4 } else { 2 }),
-                _ => windows.hit(5),
-            }
+            let window = match (task.delivery, task.status) {
+                (None, Status::Pending) => 0,
+                (Some(Delivery::Due), _) if seen.is_sent() => 4,
+                (Some(Delivery::Due), _) => 2,
+                (
+                    Some(
+                        Delivery::Unverified
+                        | Delivery::Delivered
+                        | Delivery::ClosedElsewhere
+                        | Delivery::Undeliverable,
+                    ),
+                    _,
+                )
+                | (
+                    None,
+                    Status::Escalated
+                    | Status::Approved
+                    | Status::Rejected
+                    | Status::Expired
+                    | Status::Failed,
+                ) => 5,
+            };
+            windows.hit(window);
         }
     }
 }

@@ -46,6 +46,11 @@ impl Seen {
     pub(crate) fn is_sent(&self) -> bool {
         !self.senders.is_empty()
     }
+
+    /// Its item was deleted once: what was told of it is true of another item.
+    pub(super) fn was_deleted(&self) -> bool {
+        self.is_again
+    }
 }
 
 impl Tasks {
