@@ -7,7 +7,9 @@
 
 mod actors;
 mod budgets;
+mod closed;
 mod days;
+mod drain;
 mod faults;
 mod fleet;
 mod incidents;
@@ -21,6 +23,7 @@ mod run;
 mod scene;
 mod stage;
 mod storms;
+mod sweeper;
 mod windows;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,164 @@
+//! With the stream switched off the sweeper alone brings every kind of task to its end.
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+
+use ops::model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
+use statemachine::decision::{DecidedBy, Outcome};
+use statemachine::status::{Delivery, Status};
+use statemachine::task::Task;
+use worker::person::{Request, Response};
+
+use crate::run::Sim;
+use crate::stage::{Stage, replay};
+
+/// When the sweeper has seen a new task: after a minute, on one of its walks.
+const BY_SWEEP_MS: u64 = 100_000;
+/// What was put off a few times comes again within this.
+const BY_LATER_SWEEP_MS: u64 = 300_000;
+const ORDERS: u32 = 24;
+/// How many of them are not answered at first; of the others the first answer is lost.
+const UNANSWERED: usize = 4;
+const TIMED: usize = 4;
+/// Passed before the sweeper sees its task.
+const SHORT_S: u64 = 30;
+/// Passed long after its task was left to a person.
+const LONG_S: u64 = 200;
+
+fn answers() -> Matcher {
+    Matcher::service(Service::StepFunctions)
+        .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure"))
+}
+
+/// The calls of some tokens: of the first `most`, or of all others but the first of each.
+fn of_some(most: usize, is_first: bool) -> impl Fn(&Call) -> bool {
+    let (first, others) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
+    move |call| {
+        let is_answer = matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure");
+        let Some(token) = call.text("taskToken").filter(|_| is_answer) else { return false };
+        let mut first = first.lock().expect("no holder panics");
+        if first.contains(token) || (first.len() < most && first.insert(token.to_owned())) {
+            return is_first;
+        }
+        !is_first && others.lock().expect("no holder panics").insert(token.to_owned())
+    }
+}
+
+fn tasks(sim: &Sim, holds: impl Fn(&Task) -> bool) -> Vec<Task> {
+    sim.watch.state().tasks.all().into_iter().filter(holds).collect()
+}
+
+fn is_undelivered(task: &Task) -> bool {
+    matches!(task.delivery, Some(Delivery::Due | Delivery::Unverified))
+}
+
+/// Decisions that are not taken, and answers that are lost while history is silent: due and unverified tasks.
+async fn deliveries(stage: &Stage) -> Result<(), String> {
+    let world = &stage.sim.world;
+    let calls = |is_first| Matcher::service(Service::StepFunctions).when(of_some(UNANSWERED, is_first));
+    let history = Matcher::operation("GetExecutionHistory");
+    let rules = [
+        Rule::new(calls(true), Fault::Refused(Service::StepFunctions.throttled())),
+        Rule::new(calls(false), Fault::AnswerLost(Failure::Connection)),
+        Rule::new(history, Fault::Lost(Failure::Connection)),
+    ]
+    .map(|rule| world.inject(rule));
+    stage.store(ORDERS).await?;
+    stage.until(BY_SWEEP_MS, "seen", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;
+    let open = tasks(&stage.sim, is_undelivered);
+    let due = open.iter().filter(|task| task.delivery == Some(Delivery::Due)).count();
+    assert_eq!(due, UNANSWERED, "put off");
+    assert!(open.len() > due, "none is unverified");
+    rules.into_iter().for_each(|rule| world.end(rule));
+    let is_none_open = |sim: &Sim| tasks(sim, is_undelivered).is_empty();
+    stage.until(BY_LATER_SWEEP_MS, "delivered and verified", is_none_open).await?;
+    for task in &open {
+        let delivery =
+            stage.sim.watch.state().tasks.get(task.id.as_str()).and_then(|seen| seen.now.clone()?.delivery);
+        assert_eq!(delivery, Some(Delivery::Delivered), "{}: it was its own answer", task.id);
+    }
+    Ok(())
+}
+
+/// A person decides while Step Functions takes no answer.
+async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String> {
+    let throttled = Fault::Refused(Service::StepFunctions.throttled());
+    let rule = stage.sim.world.inject(Rule::new(answers(), throttled));
+    let task = tasks(&stage.sim, |task| task.status == Status::Escalated).remove(0);
+    let (by, reason) = ("ada".to_owned(), "seen".to_owned());
+    let request = Request {
+        id: task.id.clone(),
+        outcome: Outcome::Approved,
+        reason,
+        by: by.clone(),
+        if_revision: None,
+    };
+    let sim = &mut stage.sim;
+    sim.watch.state().rights.note_asked(node, request.id.as_str());
+    let process = sim.fleet.get_mut(node).expect("it runs");
+    process.ask(request, &sim.watch);
+    sim.pass(15_000).await?;
+    let told = sim.fleet.get_mut(node).expect("it runs").answers();
+    assert!(matches!(told[..], [Response::Due(_)]), "{told:?}");
+    sim.world.end(rule);
+    let is_approved = |sim: &Sim| {
+        tasks(sim, |task| task.status == Status::Approved).iter().any(|approved| {
+            let decided_by = approved.decision.as_ref().map(|decision| &decision.decided_by);
+            approved.id == task.id && decided_by == Some(&DecidedBy::Person(by.clone()))
+        })
+    };
+    stage.until(BY_LATER_SWEEP_MS, "delivered for the person", is_approved).await
+}
+
+/// States that time out while nobody has decided: one before the sweeper sees its task, one long after.
+async fn passed_deadlines(stage: &Stage) -> Result<(), String> {
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let heard = Arc::clone(&asked);
+    stage.sim.world.listen(move |call| {
+        if call.operation == "SendTaskHeartbeat" {
+            heard.lock().expect("no holder panics").extend(call.text("taskToken").map(str::to_owned));
+        }
+    });
+    let mut tokens = BTreeSet::new();
+    for (name, seconds) in [("short", SHORT_S), ("long", LONG_S)] {
+        for number in 0..TIMED {
+            let name = format!("{name}{number}");
+            let mut start = Start::new(&name, &format!("order-{name}"));
+            start.queue_url = Some(stage.sim.queues.tasks.clone());
+            // Every ruleset leaves it to a person.
+            start.order = Some(r#"{"n":9}"#.to_owned());
+            (start.timeout_seconds, start.tells_timeout) = (Some(seconds), true);
+            tokens.insert(stage.sim.world.start(start).token);
+        }
+    }
+    let expired =
+        |sim: &Sim| tasks(sim, |task| tokens.contains(task.token.expose()) && task.status == Status::Expired);
+    let are = move |count| move |sim: &Sim| expired(sim).len() == count;
+    stage.until(BY_SWEEP_MS, "expired before anybody saw them", are(TIMED)).await?;
+    let seen = expired(&stage.sim);
+    assert!(seen.iter().all(|task| task.escalation.is_none()), "by proof, before a rule saw them");
+    let left =
+        tasks(&stage.sim, |task| tokens.contains(task.token.expose()) && task.status == Status::Escalated);
+    assert_eq!(left.len(), TIMED, "left to a person meanwhile");
+    stage.until(LONG_S * 1_000, "expired in a person's hands", are(2 * TIMED)).await?;
+    assert_eq!(*asked.lock().expect("no holder panics"), tokens, "each was asked about");
+    Ok(())
+}
+
+#[test]
+fn with_the_stream_off_every_kind_of_task_ends() {
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        stage.sim.switch_stream_off();
+        // Nobody hears of the ends either.
+        stage.sim.config.queues.closed_executions = None;
+        let node = stage.sim.start_worker();
+        deliveries(&stage).await?;
+        a_persons_decision(&mut stage, &node).await?;
+        passed_deadlines(&stage).await?;
+        let counted = |metric| stage.sim.fleet[&node].counted(metric);
+        assert_eq!(counted("stream_records_total{"), 0, "no record was read");
+        assert!(counted("swept_tasks_total{result=\"expired\"") >= 2 * TIMED as u64);
+        stage.end().await
+    });
+}
