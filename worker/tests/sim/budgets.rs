@@ -5,11 +5,16 @@ use std::sync::{Arc, Mutex};
 
 use ops::model::{Fault, Matcher, Options, Rule, Service};
 
+use crate::liveness;
+use crate::run::Sim;
 use crate::scene;
 use crate::stage::{Stage, replay};
 
 const FLEET: usize = 3;
 const TASKS: u32 = 300;
+const SHARDS: u32 = 24;
+/// Calls of DescribeStream a second, of which listings have one half and readers the other.
+const LISTINGS: u32 = 4;
 /// Calls are counted over this long, at every moment.
 const WINDOW_S: usize = 10;
 /// By then every worker has seen every other's heartbeat.
@@ -25,6 +30,7 @@ fn budget_of(service: Service, operation: &str) -> Option<&'static str> {
         (Service::StepFunctions, "DescribeExecution") => Some("DescribeExecution"),
         (Service::StepFunctions, "GetExecutionHistory") => Some("GetExecutionHistory"),
         (Service::StepFunctions, _) => Some("SendTask*"),
+        (Service::Streams, "DescribeStream") => Some("DescribeStream"),
         (Service::DynamoDb | Service::Streams | Service::Sqs, _) => None,
     }
 }
@@ -34,6 +40,54 @@ fn most(sent: &[u64]) -> usize {
     let from =
         |at: u64| sent.iter().filter(|sent_ms| (at..at + 1_000 * WINDOW_S as u64).contains(sent_ms)).count();
     sent.iter().map(|at| from(*at)).max().unwrap_or(0)
+}
+
+/// The calls of the fleet from now on.
+fn listen(stage: &Stage) -> Arc<Mutex<Sent>> {
+    let sent = Arc::new(Mutex::new(Sent::new()));
+    let seen = Arc::clone(&sent);
+    stage.sim.world.listen(move |call| {
+        if let Some(budget) = budget_of(call.service, &call.operation) {
+            seen.lock().expect("no holder panics").entry(budget).or_default().push(call.sent_ms);
+        }
+    });
+    sent
+}
+
+/// A budget was used up, and not more than that.
+fn check(sent: &Mutex<Sent>, budget: &'static str, rate: usize) {
+    let calls = sent.lock().expect("no holder panics");
+    let most = most(calls.get(budget).map_or(&[], Vec::as_slice));
+    let flow = rate * WINDOW_S;
+    println!("{budget}: at most {most} calls in ten seconds, {rate} a second");
+    // A bucket holds a second's calls, and each worker's at least one.
+    assert!(most <= flow + rate + FLEET, "{budget}: {most} calls in ten seconds");
+    assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds put nothing to the test");
+}
+
+/// Many shards end at once, and none of their children is seen: every reader asks for them, and the lister lists.
+#[test]
+fn three_workers_share_the_listings() {
+    replay(async || {
+        let options = Options { shards: SHARDS, describe_page: 2, ..Options::default() };
+        let mut stage = Stage::new(options);
+        stage.sim.config.budgets.describe_stream = LISTINGS;
+        for _ in 0..FLEET {
+            stage.sim.start_worker();
+        }
+        let is_balanced = |sim: &Sim| liveness::unbalanced(sim).is_ok();
+        stage.until(SHARED_AFTER_MS, "reading every shard", is_balanced).await?;
+        stage.sim.pass(SHARED_AFTER_MS).await?;
+        let sent = listen(&stage);
+        let asks = Matcher::operation("DescribeStream").when(|call| !call.body["ShardFilter"].is_null());
+        let empty = r#"{"StreamDescription":{"StreamStatus":"ENABLED","Shards":[]}}"#.to_owned();
+        let unseen = stage.sim.world.inject(Rule::new(asks, Fault::Forged(empty)));
+        stage.sim.world.roll_all(&stage.stream());
+        stage.sim.pass(UNREAD_MS).await?;
+        stage.sim.world.end(unseen);
+        check(&sent, "DescribeStream", LISTINGS as usize);
+        stage.end().await
+    });
 }
 
 #[test]
@@ -49,13 +103,7 @@ fn three_workers_share_each_budget() {
             stage.sim.start_worker();
         }
         stage.sim.pass(SHARED_AFTER_MS).await?;
-        let sent = Arc::new(Mutex::new(Sent::new()));
-        let seen = Arc::clone(&sent);
-        stage.sim.world.listen(move |call| {
-            if let Some(budget) = budget_of(call.service, &call.operation) {
-                seen.lock().expect("no holder panics").entry(budget).or_default().push(call.sent_ms);
-            }
-        });
+        let sent = listen(&stage);
         // What is left to a person later than a minute after it came is asked about five minutes later.
         let refused = Fault::Refused(Service::Streams.throttled());
         let unread = stage.sim.world.inject(Rule::new(Matcher::operation("GetRecords"), refused));
@@ -66,15 +114,7 @@ fn three_workers_share_each_budget() {
         stage.sim.pass(UNREAD_MS).await?;
         stage.sim.world.end(unread);
         stage.sim.pass(BUSY_MS).await?;
-        let calls = sent.lock().expect("no holder panics").clone();
-        for (budget, rate) in rates {
-            let most = most(calls.get(budget).map_or(&[], Vec::as_slice));
-            let flow = rate * WINDOW_S;
-            println!("{budget}: at most {most} calls in ten seconds, {rate} a second");
-            // A bucket holds a second's calls, and each worker's at least one.
-            assert!(most <= flow + rate + FLEET, "{budget}: {most} calls in ten seconds");
-            assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds put nothing to the test");
-        }
+        rates.into_iter().for_each(|(budget, rate)| check(&sent, budget, rate));
         stage.sim.config.queues.closed_executions = closed;
         stage.sim.start_worker();
         stage.end().await

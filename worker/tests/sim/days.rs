@@ -1,13 +1,15 @@
 //! Days pass with workers away and back: what the stream kept is gone, its shards die and are forgotten, and what ended
 //! without an event is asked about by age.
 
-use ops::model::Options;
+use std::collections::BTreeSet;
+
+use ops::model::{Item, Options, Value};
 use statemachine::status::Status;
 use statemachine::task::Task;
 
 use crate::liveness;
 use crate::run::Sim;
-use crate::scene::ROGUE;
+use crate::scene::{CONTROL, ROGUE};
 use crate::stage::{Stage, replay};
 
 const HOUR_MS: u64 = 3_600_000;
@@ -27,6 +29,14 @@ fn tasks(sim: &Sim, status: Status) -> Vec<Task> {
 
 fn shard_leases(sim: &Sim) -> usize {
     sim.watch.state().leases.rows().keys().filter(|key| key.starts_with("shard|")).count()
+}
+
+/// The gaps that are noted, by sort key.
+fn gaps(sim: &Sim) -> BTreeSet<String> {
+    let text = |item: &Item, name| item.get(name).and_then(Value::as_text).map(str::to_owned);
+    let items = sim.world.items(CONTROL);
+    let gaps = items.iter().filter(|item| text(item, "pk").as_deref() == Some("gap"));
+    gaps.filter_map(|item| text(item, "sk")).collect()
 }
 
 /// Another actor answers an escalated task's workflow, of whose success no event tells.
@@ -50,6 +60,8 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
     stage.until_handled().await?;
     let answered = answer_elsewhere(&stage).await?;
 
+    assert!(gaps(&stage.sim).is_empty(), "everything was read: {:?}", gaps(&stage.sim));
+
     // Nobody reads these: two generations of shards die meanwhile.
     stage.sim.crash(&first);
     stage.store(8).await?;
@@ -70,6 +82,9 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
         return Err(format!("{all} leases: each tombstone stays for two days"));
     }
 
+    let noted = gaps(&stage.sim);
+    assert_eq!(noted.len(), SHARDS as usize, "what nobody read is noted: {noted:?}");
+
     stage.sim.crash(&second);
     stage.sim.pass(PAST_A_TOMBSTONE_MS).await?;
     stage.sim.start_worker();
@@ -79,6 +94,13 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
     if kept != left {
         return Err(format!("{kept} leases of shards after three days, not {left}"));
     }
+    // Of positions that are older than the stream nobody can tell whether anything came after them.
+    let noted = gaps(&stage.sim);
+    assert!(noted.len() <= 2 * SHARDS as usize, "{noted:?}");
+    stage.store(8).await?;
+    stage.sim.world.roll_all(&stage.stream());
+    stage.until_handled().await?;
+    assert_eq!(gaps(&stage.sim), noted, "everything was read");
     stage.end().await
 }
 
