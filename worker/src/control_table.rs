@@ -45,7 +45,8 @@ impl ControlTable {
         ControlTable { client, name: name.to_owned() }
     }
 
-    /// Writes this worker's heartbeat.
+    /// Writes this worker's heartbeat, unless a later one stands: a write that arrives late would hide it, and peers
+    /// that saw the older one before would see a heart that stands still.
     ///
     /// # Errors
     ///
@@ -61,7 +62,11 @@ impl ControlTable {
             .item("leaving", AttributeValue::Bool(beat.leaving))
             .item("ruleset", text(&beat.ruleset))
             .item("version", text(env!("CARGO_PKG_VERSION")))
-            .item("expiresAt", number(now.as_second() + KEPT_SECONDS));
+            .item("expiresAt", number(now.as_second() + KEPT_SECONDS))
+            // Also true where there is none, or where somebody's edit left no number.
+            .condition_expression("NOT #counter > :counter")
+            .expression_attribute_names("#counter", "counter")
+            .expression_attribute_values(":counter", number(beat.counter));
         request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
     }
 

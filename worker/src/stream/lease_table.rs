@@ -67,6 +67,13 @@ impl Held {
     }
 }
 
+/// What stands in a lease's place and cannot be read, as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    subject: Subject,
+    item: HashMap<String, AttributeValue>,
+}
+
 /// The leases of the control table.
 #[derive(Debug, Clone)]
 pub struct LeaseTable {
@@ -94,13 +101,13 @@ impl LeaseTable {
     /// # Errors
     ///
     /// [`Fault`] when a page is not answered.
-    pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Subject>), Fault> {
+    pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Unreadable>), Fault> {
         let (mut leases, mut unreadable) = (vec![], vec![]);
         for item in self.control.query(PARTITION).await? {
             let Some(lease) = read_lease(&item) else {
                 let key = text_of(&item, SK).unwrap_or_default();
                 error!(lease = key, "lease {key}: cannot be read; the next listing makes it anew");
-                unreadable.extend(Subject::parse(&key));
+                unreadable.extend(Subject::parse(&key).map(|subject| Unreadable { subject, item }));
                 continue;
             };
             leases.push(lease);

@@ -4,8 +4,8 @@
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 
-use super::LeaseTable;
 use super::item::{END, START, key};
+use super::{LeaseTable, Unreadable};
 use crate::aws::Fault;
 use crate::stream::lease::Subject;
 use crate::stream::lineage::{Change, Listed};
@@ -66,25 +66,40 @@ impl LeaseTable {
         self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
-    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs. One without
-    /// an epoch stays, to be completed.
+    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs. One
+    /// without an epoch stays, to be completed. Only as it was seen: what another made of it meanwhile stays, also when
+    /// this very deletion arrives a second time.
     ///
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be gone.
-    pub async fn remove(&self, subject: &Subject) -> Result<(), Fault> {
-        self.delete(subject, "attribute_exists(#epoch)", []).await
+    pub async fn remove(&self, seen: &Unreadable) -> Result<(), Fault> {
+        if !seen.item.contains_key("epoch") {
+            return Ok(());
+        }
+        let read = [("#epoch", ":epoch"), ("#counter", ":counter"), ("#position", ":position")];
+        let (mut conditions, mut values) = (vec![], vec![]);
+        for (name, placeholder) in read {
+            match seen.item.get(&name[1..]) {
+                Some(value) => {
+                    conditions.push(format!("{name} = {placeholder}"));
+                    values.push((placeholder, value.clone()));
+                }
+                None => conditions.push(format!("attribute_not_exists({name})")),
+            }
+        }
+        self.delete(&seen.subject, &conditions.join(" AND "), values).await
     }
 
     async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
         self.delete(subject, "#position = :end", [(":end", text(END))]).await
     }
 
-    async fn delete<const N: usize>(
+    async fn delete(
         &self,
         subject: &Subject,
         condition: &str,
-        values: [(&str, AttributeValue); N],
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<(), Fault> {
         let mut request = self
             .control

@@ -86,3 +86,43 @@ async fn a_tombstone_that_is_gone_already_is_forgotten() {
     }
     assert!(leases.list().await.unwrap().iter().all(|lease| lease.subject != subject));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_made_anew_outlives_a_second_deletion_of_what_could_not_be_read() {
+    let world = world();
+    let (leases, _) = taken(&world).await;
+    let client = world.client_for("operator").dynamodb();
+    let garbled = client
+        .update_item()
+        .table_name(CONTROL)
+        .set_key(Some(key(&Subject::Sweep(1))))
+        .update_expression("SET #counter = :text")
+        .expression_attribute_names("#counter", "counter")
+        .expression_attribute_values(":text", text("two"));
+    garbled.send().await.unwrap();
+    let (readable, unreadable) = leases.list_whole().await.unwrap();
+    assert_eq!((readable.len(), unreadable.len()), (0, 1));
+    leases.remove(&unreadable[0]).await.unwrap();
+    leases.create_sweep(1).await.unwrap();
+    let anew = leases.list().await.unwrap();
+    leases.remove(&unreadable[0]).await.unwrap();
+    assert_eq!(leases.list().await.unwrap(), anew);
+    assert_eq!(anew.len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_arrives_late_hides_no_later_one() {
+    let world = world();
+    let control = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
+    let beat = |counter| crate::control_table::Heartbeat {
+        worker: "a".to_owned(),
+        counter,
+        leaving: false,
+        ruleset: "rules@1".to_owned(),
+    };
+    for counter in [1, 2, 2] {
+        control.beat(&beat(counter), jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+    }
+    control.beat(&beat(1), jiff::Timestamp::UNIX_EPOCH).await.unwrap_err();
+    assert_eq!(control.heartbeats().await.unwrap(), [beat(2)]);
+}
