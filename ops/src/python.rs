@@ -12,7 +12,7 @@ use crate::processes::{command, run};
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
 /// How pip reaches a package index from here: the proxy, the mirror, and whom it trusts.
-const NETWORK: [&str; 13] = [
+const NETWORK: [&str; 16] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "ALL_PROXY",
@@ -23,6 +23,9 @@ const NETWORK: [&str; 13] = [
     "no_proxy",
     "PIP_INDEX_URL",
     "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST",
     "PIP_CERT",
     "PIP_CONFIG_FILE",
     "REQUESTS_CA_BUNDLE",

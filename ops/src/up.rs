@@ -20,7 +20,7 @@ use crate::report::{Report, Row};
 
 /// Where people expect an emulator and the API; others are taken when these are busy.
 const USUAL_EMULATOR_PORT: u16 = 4566;
-const USUAL_CONSOLE_PORT: u16 = 8420;
+const USUAL_API_PORT: u16 = 8420;
 const STARTS_AT_ONCE: usize = 16;
 const POLL: Duration = Duration::from_millis(200);
 
@@ -43,7 +43,7 @@ pub(crate) struct Arguments {
     port: Option<u16>,
     /// The API's port; 8420 when absent, or a free one if that is busy
     #[arg(long)]
-    console_port: Option<u16>,
+    api_port: Option<u16>,
     /// Seconds until orders that are neither settled nor escalated count as failed, with --exit
     #[arg(long, default_value_t = 120)]
     patience: u64,
@@ -101,7 +101,7 @@ async fn start_world(arguments: &Arguments, local: &Path) -> Result<World> {
 }
 
 async fn start_worker(arguments: &Arguments, world: &World) -> Result<Worker> {
-    let port = arguments.console_port.or_else(|| usual(USUAL_CONSOLE_PORT)).unwrap_or(0);
+    let port = arguments.api_port.or_else(|| usual(USUAL_API_PORT)).unwrap_or(0);
     let rules_dir = arguments.rules.as_deref().map(std::path::absolute).transpose()?;
     let options =
         WorkerOptions { rules_dir, listen: Some(format!("127.0.0.1:{port}")), ..WorkerOptions::default() };
@@ -118,7 +118,7 @@ fn write_description(path: &Path, arguments: &Arguments, world: &World, worker: 
     let stack = &world.stack;
     let description = json!({
         "endpoint_url": world.emulator.endpoint_url,
-        "console_url": worker.url,
+        "api_url": worker.url,
         "state_machine_arn": stack.state_machine_arn,
         "tasks_table": stack.tasks_table,
         "control_table": stack.control_table,

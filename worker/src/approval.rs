@@ -17,7 +17,7 @@ use crate::decision::{self, Answer, Shadowed};
 use crate::guard::Guard;
 use crate::metrics::{Cause, Handled, Service};
 use crate::pipeline::{Lost, Pipeline, gone};
-use crate::spend::{self, Spent};
+use crate::spend::{Receipt, Spent};
 use crate::task_table::{Notes, TableError, Written};
 
 /// How often held work looks whether it may go on.
@@ -41,8 +41,8 @@ impl Kept {
 struct Mine {
     /// The decision's id: an attempt whose answer was lost is known by it.
     id: String,
-    /// The ruleset and the hour whose caps are paid.
-    paid: Option<(String, String)>,
+    /// What is paid of the caps.
+    receipt: Receipt,
 }
 
 /// One attempt's answer, before it is stored.
@@ -61,7 +61,7 @@ impl Pipeline {
     /// [`Lost`] when the lease ends first.
     pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let mut attempts = Attempts::begin(self.tasks.answered());
-        let mut mine = Mine { id: self.clock.ulid(), paid: None };
+        let mut mine = Mine { id: self.clock.ulid(), receipt: Receipt::default() };
         loop {
             if !guard.is_live() {
                 return Err(Lost);
@@ -148,14 +148,9 @@ impl Pipeline {
         let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
         if matches!(evaluation.verdict, Verdict::Approve { .. }) {
             let (budget, now) = (&ruleset.settings().budget, self.clock.now());
-            let caps = Some((ruleset.name().to_owned(), spend::hour(now)));
-            let paid = if mine.paid == caps {
-                Ok(Spent::Within)
-            } else {
-                self.spend.pay(&self.control, ruleset.name(), budget, task, now).await
-            };
-            match paid {
-                Ok(Spent::Within) => mine.paid = caps,
+            let receipt = &mut mine.receipt;
+            match self.spend.pay(&self.control, ruleset.name(), budget, task, now, receipt).await {
+                Ok(Spent::Within) => {}
                 Ok(Spent::Exhausted(cap)) => {
                     let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
                     let mut escalation = self.escalation("budget-exhausted", &reason);

@@ -22,6 +22,7 @@ use crate::guard::{Guard, Validity};
 use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
 use crate::task_table::TableError;
+use crate::trouble::Trouble;
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;
@@ -55,6 +56,7 @@ pub struct ClosedExecutions {
 impl ClosedExecutions {
     /// Works until `stop`; the messages in hand are finished.
     pub async fn run(self, stop: CancellationToken) {
+        let mut trouble = Trouble::default();
         loop {
             let received = tokio::select! {
                 biased;
@@ -63,10 +65,11 @@ impl ClosedExecutions {
             };
             match received {
                 Ok(messages) => {
+                    trouble.answered();
                     futures::future::join_all(messages.iter().map(|message| self.take(message))).await;
                 }
                 Err(fault) => {
-                    self.pipeline.metrics.failed(Service::Queue, fault.class);
+                    trouble.failed(fault.class, &self.pipeline.metrics, Service::Queue);
                     warn!(error = %fault, "the queue of closed executions: {fault}");
                     let _ = timeout(PAUSE, stop.cancelled()).await;
                 }
@@ -125,8 +128,8 @@ impl ClosedExecutions {
         }
     }
 
-    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: a delivered rejection explains
-    /// the end, and no task is left undecided. Without one each task may be an earlier attempt's, or an earlier
+    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: a delivered rejection
+    /// explains the end, and no task is left undecided. Without one each task may be an earlier attempt's, or an earlier
     /// state's that was approved: the last one's may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
         let ids = self

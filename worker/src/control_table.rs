@@ -91,7 +91,7 @@ impl ControlTable {
         Ok(items.iter().filter_map(read_heartbeat).collect())
     }
 
-    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed last.
+    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed.
     /// A second note of it takes the first one's place.
     ///
     /// # Errors
@@ -110,7 +110,8 @@ impl ControlTable {
     }
 
     /// Keeps a record or a task that can neither be worked on nor left to a person, without its token, and the
-    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note of it takes the first one's place.
+    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note
+    /// of it takes the first one's place.
     ///
     /// # Errors
     ///

@@ -40,15 +40,12 @@ impl Pipeline {
             }
         };
         self.describe_budget.take().await;
-        match self.executions.describe(task).await {
+        let described = self.executions.describe(task).await;
+        match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
             // The token is open, and the end is older than the task: since then the execution was redriven.
-            Ok(Execution::Ended { is_earlier: true, .. }) if is_open => Ok(Waits::Yes),
-            Ok(Execution::Ended { status, .. }) => Ok(Waits::No(status)),
-            Ok(Execution::Running | Execution::Unknown) => Ok(Waits::Yes),
-            Err(fault) => {
-                self.metrics.failed(Service::StepFunctions, fault.class);
-                Err(fault)
-            }
+            Execution::Ended { is_earlier: true, .. } if is_open => Ok(Waits::Yes),
+            Execution::Ended { status, .. } => Ok(Waits::No(status)),
+            Execution::Running | Execution::Unknown => Ok(Waits::Yes),
         }
     }
 

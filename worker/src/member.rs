@@ -200,7 +200,6 @@ impl Member {
             validity: coordinator.validity.clone(),
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),
-            noted: None,
         }
     }
 }

@@ -62,7 +62,7 @@ impl Limit {
 }
 
 /// The hour of a time in UTC, `2026-11-22T10`.
-pub(crate) fn hour(now: Timestamp) -> String {
+fn hour(now: Timestamp) -> String {
     clock::text(now)[..13].to_owned()
 }
 
@@ -73,6 +73,13 @@ pub enum Spent {
     Within,
     /// It would pass a cap; the text says which.
     Exhausted(String),
+}
+
+/// What one approval has paid: however often its answer is stored, a ruleset's caps are paid once an hour.
+#[derive(Debug, Default)]
+pub struct Receipt {
+    /// The ruleset and the hour.
+    paid: Option<(String, String)>,
 }
 
 /// This process's reserved chunks, by counter.
@@ -99,12 +106,12 @@ enum Reserved {
 }
 
 impl Spend {
-    /// Pays for one approval by the ruleset `name`.
+    /// Pays for one approval by the ruleset `name`, unless its receipt shows that it did.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer. What was taken from the other cap is free again, as it is when this one
-    /// does not hold it.
+    /// [`Fault`] when the table does not answer. What was taken from the other cap is free again, as it is when this
+    /// one does not hold it.
     pub async fn pay(
         &self,
         table: &ControlTable,
@@ -112,10 +119,17 @@ impl Spend {
         budget: &Budget,
         task: &Task,
         now: Timestamp,
+        receipt: &mut Receipt,
     ) -> Result<Spent, Fault> {
+        let caps = Some((name.to_owned(), hour(now)));
+        if receipt.paid == caps {
+            return Ok(Spent::Within);
+        }
         let mut taken = vec![];
         let paid = self.pay_each(table, Limit::all(name, budget, now), task, now, &mut taken).await;
-        if paid != Ok(Spent::Within) {
+        if paid == Ok(Spent::Within) {
+            receipt.paid = caps;
+        } else {
             for (limit, need) in taken {
                 self.keep(&limit, need, Decimal::ZERO, now);
             }
@@ -197,8 +211,8 @@ impl Spend {
 
     fn keep(&self, limit: &Limit, rest: Decimal, used: Decimal, now: Timestamp) {
         let (mut counters, hour) = (self.lock(), hour(now));
-        // Another hour's remainder is given up.
-        counters.retain(|other, _| other.ends_with(&hour));
+        // An earlier hour's remainder is given up; what is given back late must not throw away this hour's.
+        counters.retain(|other, _| other.rsplit('|').next().is_some_and(|of| of >= hour.as_str()));
         let counter = counters.entry(limit.counter.clone()).or_default();
         counter.left += rest;
         // Answers may come out of order; a counter only grows.
@@ -315,9 +329,11 @@ mod tests {
         let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
         let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
         let (spend, now) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let pay =
+            async |task: &Task| spend.pay(&table, "rules", &budget, task, now, &mut Receipt::default()).await;
         let large = order(200);
         for _ in 0..3 {
-            let paid = spend.pay(&table, "rules", &budget, &large, now).await.unwrap();
+            let paid = pay(&large).await.unwrap();
             assert!(matches!(paid, Spent::Exhausted(_)), "{paid:?}");
         }
         let small = order(10);
@@ -325,13 +341,32 @@ mod tests {
             .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.contains("|amount|")));
         let denied = world.inject(Rule::new(amounts, Injected::Refused(Service::DynamoDb.access_denied())));
         for _ in 0..3 {
-            spend.pay(&table, "rules", &budget, &small, now).await.unwrap_err();
+            pay(&small).await.unwrap_err();
         }
         world.end(denied);
         for _ in 0..2 {
-            assert_eq!(spend.pay(&table, "rules", &budget, &small, now).await.unwrap(), Spent::Within);
+            assert_eq!(pay(&small).await.unwrap(), Spent::Within);
         }
-        let third = spend.pay(&table, "rules", &budget, &small, now).await.unwrap();
+        let third = pay(&small).await.unwrap();
         assert_eq!(third, Spent::Exhausted("2 automatic approvals this hour".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_late_leaves_the_next_hours_reserve() {
+        let (_world, table) = control();
+        let budget = Budget { approvals_per_hour: Some(1_000), amount_per_hour: None };
+        let (spend, before) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let after = before + jiff::SignedDuration::from_hours(1);
+        let task = order(1);
+        let mut receipt = Receipt::default();
+        for _ in 0..2 {
+            spend.pay(&table, "rules", &budget, &task, after, &mut receipt).await.unwrap();
+        }
+        let [limit] = &Limit::all("rules", &budget, after)[..] else { panic!("one cap") };
+        let left = || spend.lock()[&limit.counter].left;
+        assert_eq!(left(), Decimal::from(9), "a chunk of ten, and one approval however often it is stored");
+        let [late] = &Limit::all("rules", &budget, before)[..] else { panic!("one cap") };
+        spend.keep(late, Decimal::ONE, Decimal::ONE, before);
+        assert_eq!(left(), Decimal::from(9));
     }
 }

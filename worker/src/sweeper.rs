@@ -25,6 +25,7 @@ use crate::metrics::{Handled, Service};
 use crate::pipeline::{Lost, Pipeline};
 use crate::retry;
 use crate::task_table::TableError;
+use crate::trouble::Trouble;
 
 /// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -76,12 +77,16 @@ impl Sweeper {
         behind: &Since,
     ) -> Result<(), Lost> {
         let mut hands = Hands::default();
+        let mut trouble = Trouble::default();
         behind.set(Some(self.pipeline.clock.now().as_second()));
         while !drain.is_cancelled() {
-            if let Err(error) = self.walk(list, bucket, guard, drain, behind, &mut hands).await? {
-                self.pipeline.metrics.failed(Service::Table, error.class());
-                let list = list.key(bucket);
-                warn!(list, error = %error, "worklist {list}: {error}; walked again later");
+            match self.walk(list, bucket, guard, drain, behind, &mut hands).await? {
+                Ok(()) => trouble.answered(),
+                Err(error) => {
+                    trouble.failed(error.class(), &self.pipeline.metrics, Service::Table);
+                    let list = list.key(bucket);
+                    warn!(list, error = %error, "worklist {list}: {error}; walked again later");
+                }
             }
             self.rest(drain, &mut hands).await?;
         }

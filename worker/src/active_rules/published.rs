@@ -3,17 +3,20 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use rules::Ruleset;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tokio::time::timeout;
+use tracing::{error, info, warn};
 
 use super::{ActiveRules, LOOK_EVERY};
 use crate::control::Control;
 use crate::control_table::ControlTable;
-use crate::metrics::{Metrics, Reload};
+use crate::metrics::{Metrics, Reload, Service};
 use crate::rule_store::StoreError;
+use crate::trouble::Trouble;
 
-/// The longest pause between two tries of a set that does not load, reached by doubling.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Between two tries of a set that is refused: what is published never changes, this program or the item may.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
 /// Follows the control item: the shadow always, the active set if `published` is how this fleet gets its rules. A set
 /// that cannot be loaded is tried again, and changes nothing.
@@ -24,131 +27,139 @@ pub async fn follow_published(
     mut control: watch::Receiver<Control>,
     published: bool,
 ) {
-    let (mut active_told, mut shadow_told) = (Told::default(), Told::default());
-    let mut pause = LOOK_EVERY;
+    let trouble = Trouble::default();
+    let mut follower = Follower { table, rules, metrics, trouble, refused: None, shadow_refused: None };
     loop {
         let wanted = control.borrow_and_update().clone();
         let active = published.then_some(wanted.active.as_deref()).flatten();
-        let mut is_done = match active {
-            Some(sha256) if sha256 != rules.pin().sha256() => {
-                activate(&table, &rules, &metrics, sha256, &mut active_told).await
-            }
-            Some(_) | None => {
-                active_told = Told::default();
-                true
-            }
-        };
+        let active_again = follower.activate(active).await;
         if published {
-            rules.follows(is_done);
+            follower.rules.follows(active_again.is_none());
         }
-        let shadow = rules.pin_shadow().map(|shadow| shadow.sha256().to_owned());
-        if shadow != wanted.shadow {
-            is_done &= set_shadow(&table, &rules, wanted.shadow.as_deref(), &mut shadow_told).await;
-        }
+        let shadow_again = follower.set_shadow(wanted.shadow.as_deref()).await;
         let changed = async {
             match control.changed().await {
                 Ok(()) => {}
                 Err(_) => std::future::pending().await,
             }
         };
-        // Whether the pointer moved or the time is up: look again.
-        if is_done {
-            changed.await;
-            pause = LOOK_EVERY;
-        } else if tokio::time::timeout(pause, changed).await.is_ok() {
-            pause = LOOK_EVERY;
-        } else {
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        match [active_again, shadow_again].into_iter().flatten().min() {
+            // Whether the pointer moved or the time is up: look again.
+            Some(pause) => drop(timeout(pause, changed).await),
+            None => changed.await,
         }
     }
 }
 
-/// The set that did not load, and why, as it was told last: each try fails alike.
-#[derive(Debug, Default)]
-struct Told(Option<(String, String)>);
-
-impl Told {
-    /// Notes a failed try: whether the set is another one, and whether anything is new.
-    fn note(&mut self, sha256: &str, error: &StoreError) -> (bool, bool) {
-        let failed = (sha256.to_owned(), error.to_string());
-        let is_other = self.0.as_ref().is_none_or(|(told, _)| *told != failed.0);
-        let is_new = self.0.as_ref() != Some(&failed);
-        self.0 = Some(failed);
-        (is_other, is_new)
-    }
+struct Follower {
+    table: ControlTable,
+    rules: ActiveRules,
+    metrics: Metrics,
+    /// Of the table's answers.
+    trouble: Trouble,
+    /// The wanted set, once it was told to be refused.
+    refused: Option<String>,
+    /// The same of the shadow.
+    shadow_refused: Option<String>,
 }
 
-async fn activate(
-    table: &ControlTable,
-    rules: &ActiveRules,
-    metrics: &Metrics,
-    sha256: &str,
-    told: &mut Told,
-) -> bool {
-    let before = rules.pin().label();
-    match table.load_ruleset(sha256).await {
-        Ok(ruleset) => {
-            let label = ruleset.label();
-            rules.activate(ruleset);
-            rules.set_refused(None);
-            metrics.reloaded(Reload::Activated);
-            info!(ruleset = label, before, "ruleset {label} is active");
-            *told = Told::default();
-            true
-        }
-        Err(error) => {
-            let (is_other, is_new) = told.note(sha256, &error);
-            if is_other {
-                metrics.reloaded(Reload::Refused);
+impl Follower {
+    /// Activates the wanted set; gives the pause before the next try, if one is needed.
+    async fn activate(&mut self, wanted: Option<&str>) -> Option<Duration> {
+        let active = self.rules.pin();
+        let Some(sha256) = wanted.filter(|sha256| *sha256 != active.sha256()) else {
+            self.refused = None;
+            return None;
+        };
+        let before = active.label();
+        match self.load(sha256).await {
+            Ok(ruleset) => {
+                let label = ruleset.label();
+                self.rules.activate(ruleset);
+                self.rules.set_refused(None);
+                self.metrics.reloaded(Reload::Activated);
+                info!(ruleset = label, before, "ruleset {label} is active");
+                self.refused = None;
+                None
             }
-            if is_new {
-                error!(
-                    wanted = sha256, error = %error,
-                    "ruleset {before} stays, the published one does not load: {error}"
+            Err((error, pause)) => {
+                if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.refused, sha256) {
+                    self.metrics.reloaded(Reload::Refused);
+                    error!(
+                        wanted = sha256, error = %error,
+                        "ruleset {before} stays, the published one does not load: {error}"
+                    );
+                }
+                if let StoreError::Refused(refused) = error {
+                    self.rules.set_refused(Some(refused));
+                }
+                Some(pause)
+            }
+        }
+    }
+
+    /// Sets the set that is tried beside the active one; gives the pause before the next try, if one is needed.
+    async fn set_shadow(&mut self, wanted: Option<&str>) -> Option<Duration> {
+        let shadow = self.rules.pin_shadow();
+        if shadow.as_ref().map(|shadow| shadow.sha256()) == wanted {
+            return None;
+        }
+        let Some(sha256) = wanted else {
+            self.rules.shadow.store(None);
+            self.shadow_refused = None;
+            info!("no ruleset is tried beside the active one");
+            return None;
+        };
+        match self.load(sha256).await {
+            Ok(ruleset) => {
+                info!(
+                    ruleset = ruleset.label(),
+                    "ruleset {} is tried beside the active one",
+                    ruleset.label()
                 );
+                self.rules.shadow.store(Some(Arc::new(ruleset)));
+                self.shadow_refused = None;
+                None
             }
-            if let StoreError::Refused(refused) = error {
-                rules.set_refused(Some(refused));
+            Err((error, pause)) => {
+                self.rules.shadow.store(None);
+                if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.shadow_refused, sha256) {
+                    error!(wanted = sha256, error = %error, "the shadow ruleset does not load: {error}");
+                }
+                Some(pause)
             }
-            false
+        }
+    }
+
+    async fn load(&mut self, sha256: &str) -> Result<Ruleset, (StoreError, Duration)> {
+        match self.table.load_ruleset(sha256).await {
+            Ok(ruleset) => {
+                self.trouble.answered();
+                Ok(ruleset)
+            }
+            Err(StoreError::Fault(fault)) => {
+                self.trouble.failed(fault.class, &self.metrics, Service::Control);
+                warn!(wanted = sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
+                Err((fault.into(), LOOK_EVERY))
+            }
+            Err(error) => {
+                self.trouble.answered();
+                Err((error, REFUSED_PAUSE))
+            }
         }
     }
 }
 
-async fn set_shadow(
-    table: &ControlTable,
-    rules: &ActiveRules,
-    sha256: Option<&str>,
-    told: &mut Told,
-) -> bool {
-    let Some(sha256) = sha256 else {
-        rules.shadow.store(None);
-        *told = Told::default();
-        info!("no ruleset is tried beside the active one");
-        return true;
-    };
-    match table.load_ruleset(sha256).await {
-        Ok(ruleset) => {
-            info!(ruleset = ruleset.label(), "ruleset {} is tried beside the active one", ruleset.label());
-            rules.shadow.store(Some(Arc::new(ruleset)));
-            *told = Told::default();
-            true
-        }
-        Err(error) => {
-            rules.shadow.store(None);
-            if told.note(sha256, &error).1 {
-                error!(wanted = sha256, error = %error, "the shadow ruleset does not load: {error}");
-            }
-            false
-        }
-    }
+/// A refusal is told once for each set.
+fn is_news(told: &mut Option<String>, sha256: &str) -> bool {
+    told.replace(sha256.to_owned()).as_deref() != Some(sha256)
 }
 
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use rules::Ruleset;
+    use ops::model::{Fault, Matcher, Rule, Service as Of};
     use tokio::task::JoinSet;
     use tokio::time::sleep;
 
@@ -157,7 +168,7 @@ mod tests {
     use crate::stream::tests::{CONTROL, world};
 
     #[tokio::test(start_paused = true)]
-    async fn a_published_set_that_does_not_load_is_told_once_and_tried_ever_more_seldom() {
+    async fn a_published_set_that_does_not_load_is_told_once_and_tried_seldom() {
         let world = world();
         let calls = Arc::new(AtomicU64::new(0));
         let counter = Arc::clone(&calls);
@@ -171,11 +182,13 @@ mod tests {
         let (wanted, control) = watch::channel(Control::default());
         let mut followed = JoinSet::new();
         followed.spawn(follow_published(table, rules, metrics, control, true));
-        let refused = || {
+        let counted = |line: &str| {
             let text = metrics::text(&registry).unwrap();
-            let line = "countersign_ruleset_reloads_total{result=\"refused\"} ";
-            text.lines().find_map(|shown| shown.strip_prefix(line)?.parse::<u64>().ok()).unwrap()
+            let shown =
+                text.lines().filter_map(|shown| shown.strip_prefix("countersign_")?.strip_prefix(line));
+            shown.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
         };
+        let refused = || counted("ruleset_reloads_total{result=\"refused\"} ");
         for (nth, sha256) in [(1, "aa"), (2, "bb"), (3, "aa")] {
             wanted.send_modify(|control| control.active = Some(sha256.to_owned()));
             let before = calls.load(Ordering::Relaxed);
@@ -184,5 +197,15 @@ mod tests {
             let tried = calls.load(Ordering::Relaxed) - before;
             assert!((6..15).contains(&tried), "{tried} calls in a minute");
         }
+        // A table that answers nobody refuses no set.
+        world.inject(Rule::new(Matcher::any(), Fault::Refused(Of::DynamoDb.access_denied())));
+        wanted.send_modify(|control| control.active = Some("cc".to_owned()));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(refused(), 3);
+        let denied = counted("systemic_faults_total{service=\"control\"} ");
+        assert!(denied > 0);
+        world.calm();
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(refused(), 4, "it is told at once when the table answers");
     }
 }

@@ -68,11 +68,6 @@ impl Checkpoint {
     pub fn settled(&self) -> u64 {
         self.settled
     }
-
-    /// Everything delivered has settled, so a finished shard may be closed.
-    pub fn is_drained(&self) -> bool {
-        self.outstanding.is_empty()
-    }
 }
 
 #[cfg(test)]
@@ -107,8 +102,9 @@ mod tests {
                 let expected = prefix.checked_sub(1).map(|last| SequenceNumber(format!("{last}00")));
                 assert_eq!(checkpoint.position(), expected.as_ref());
                 assert_eq!(checkpoint.settled(), prefix as u64);
+                assert_eq!(checkpoint.oldest(), (prefix < 5).then(|| i64::try_from(prefix).unwrap()));
             }
-            assert!(checkpoint.is_drained());
+            assert_eq!(checkpoint.oldest(), None);
         }
     }
 }

@@ -143,6 +143,8 @@ impl Coordinator {
             hands.work.values().for_each(|local| local.lost.cancel());
             // The peers' new lister may be at work: the budget of the listings is for one.
             self.list_streams(false);
+            // Whoever looks knows better.
+            self.parts.pipeline.metrics.unowned.set(0);
             // All is given up, so nothing is stuck: the heart may beat again.
             self.looked();
             return;
@@ -202,8 +204,8 @@ impl Coordinator {
             }
         }
         let ready = ready(leases);
-        let is_owned = |lease: &&&Lease| lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
-        let unowned = ready.len() - ready.iter().filter(is_owned).count();
+        let is_unowned = |lease: &&&Lease| !lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
+        let unowned = ready.iter().filter(is_unowned).count();
         self.parts.pipeline.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
         let (mut takes, mut idle) = (vec![], vec![]);

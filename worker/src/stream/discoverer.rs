@@ -7,7 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use statemachine::worklist::BUCKETS;
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use crate::aws::Fault;
@@ -62,36 +62,37 @@ pub struct Discoverer {
     pub wake: Arc<Notify>,
     /// Woken when leases were made.
     pub made: Arc<Notify>,
-    /// The stream that was told last to replace another: each listing finds it so until it has leases.
-    pub noted: Option<String>,
 }
 
 impl Discoverer {
     /// Lists while it is this worker's turn, until dropped or the coordinator is gone.
-    pub async fn run(mut self) {
+    pub async fn run(self) {
         let (mut mine, mut others) = (self.is_me.clone(), self.is_me.clone());
-        let validity = self.validity.clone();
+        let mut noted = None;
         while mine.wait_for(|is_me| *is_me).await.is_ok() {
-            if !validity.is_valid() {
+            if !self.validity.is_valid() {
                 // Others may list by now, even before this worker's coordinator says so.
-                sleep(AGAIN).await;
+                if timeout(AGAIN, others.wait_for(|is_me| !*is_me)).await.is_ok_and(|turn| turn.is_err()) {
+                    return;
+                }
                 continue;
             }
             tokio::select! {
                 biased;
                 // In the middle of a listing too: the budget of the listings is for one worker.
                 turn = others.wait_for(|is_me| !*is_me) => if turn.is_err() { return },
-                () = validity.ended() => {}
-                () = self.list() => {}
+                () = self.validity.ended() => {}
+                () = self.list(&mut noted) => {}
             }
         }
     }
 
-    /// One listing after the other, for ever.
-    async fn list(&mut self) {
+    /// One listing after the other, for ever. `noted` is the stream that was told last to replace another: each listing
+    /// finds it so until it has leases.
+    async fn list(&self, noted: &mut Option<String>) {
         let mut trouble = Trouble::default();
         loop {
-            let listed = self.discover().await;
+            let listed = self.discover(noted).await;
             if listed.is_ok() {
                 trouble.answered();
             }
@@ -109,10 +110,17 @@ impl Discoverer {
         }
     }
 
-    async fn discover(&mut self) -> Result<Look, Fault> {
+    async fn discover(&self, noted: &mut Option<String>) -> Result<Look, Fault> {
         let (leases, unreadable) = self.leases.list_whole().await?;
-        for subject in unreadable {
-            self.leases.remove(&subject).await?;
+        for seen in unreadable {
+            let key = &seen.key;
+            match Subject::parse(key) {
+                Some(subject) => {
+                    error!(lease = key, "lease {key}: cannot be read, somebody's edit; it is made anew");
+                    self.leases.remove(&subject, &seen).await?;
+                }
+                None => error!(lease = key, "lease {key}: names no shard and no bucket; delete the item"),
+            }
         }
         let is_there = |bucket| leases.iter().any(|lease| lease.subject == Subject::Sweep(bucket));
         let missing: Vec<u8> = (0..BUCKETS).filter(|bucket| !is_there(*bucket)).collect();
@@ -125,7 +133,7 @@ impl Discoverer {
         let (mut look, mut failed) = (Look::Whole, None);
         let latest = self.discovery.latest_stream().await?;
         match &latest {
-            Some(latest) => self.note_replaced(latest, &leases).await?,
+            Some(latest) => self.note_replaced(latest, &leases, noted).await?,
             None => warn!("the tasks table has no stream: the sweeper alone finds new tasks"),
         }
         for stream in streams(latest.as_deref(), &leases) {
@@ -140,14 +148,19 @@ impl Discoverer {
     }
 
     /// The table has another stream than the one that was read: what was written between the two is in neither.
-    async fn note_replaced(&mut self, latest: &str, leases: &[Lease]) -> Result<(), Fault> {
+    async fn note_replaced(
+        &self,
+        latest: &str,
+        leases: &[Lease],
+        noted: &mut Option<String>,
+    ) -> Result<(), Fault> {
         let known: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.subject.stream()).collect();
         let Some(former) = known.last().filter(|_| !known.contains(latest)) else { return Ok(()) };
-        self.control.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
-        if self.noted.as_deref() == Some(latest) {
+        if noted.as_deref() == Some(latest) {
             return Ok(());
         }
-        self.noted = Some(latest.to_owned());
+        self.control.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
+        *noted = Some(latest.to_owned());
         self.metrics.gaps.inc();
         error!(
             stream = latest,
@@ -164,7 +177,6 @@ impl Discoverer {
             return self.sync(stream, leases, listing, now).await;
         }
         // Nobody's fault: a day after a stream ended there is none. Its readers note what they did not read.
-        info!(stream, "the former stream {stream} is gone");
         for change in forget_former(stream, latest, leases, now.as_second()) {
             self.leases.apply(stream, &change, now.as_second()).await?;
             info!(?change, "of a former stream: {change:?}");

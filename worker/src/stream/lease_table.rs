@@ -18,8 +18,6 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
-use tracing::error;
-
 use crate::aws::Fault;
 use crate::control_table::{ControlTable, SK, text_of};
 use crate::stream::checkpoint::SequenceNumber;
@@ -70,7 +68,8 @@ impl Held {
 /// What stands in a lease's place and cannot be read, as it was seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unreadable {
-    subject: Subject,
+    /// Its sort key.
+    pub key: String,
     item: HashMap<String, AttributeValue>,
 }
 
@@ -104,13 +103,12 @@ impl LeaseTable {
     pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Unreadable>), Fault> {
         let (mut leases, mut unreadable) = (vec![], vec![]);
         for item in self.control.query(PARTITION).await? {
-            let Some(lease) = read_lease(&item) else {
-                let key = text_of(&item, SK).unwrap_or_default();
-                error!(lease = key, "lease {key}: cannot be read; the next listing makes it anew");
-                unreadable.extend(Subject::parse(&key).map(|subject| Unreadable { subject, item }));
-                continue;
-            };
-            leases.push(lease);
+            match read_lease(&item) {
+                Some(lease) => leases.push(lease),
+                None => {
+                    unreadable.extend(text_of(&item, SK).map(|key| Unreadable { key, item }));
+                }
+            }
         }
         Ok((leases, unreadable))
     }

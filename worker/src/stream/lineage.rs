@@ -121,24 +121,18 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
             (true | false, None | Some(_)) => {}
         }
         let is_listed = listing.iter().any(|listed| listed.shard == *shard);
-        match (is_listed, lease.missing_since) {
-            (true, Some(_)) => changes.push(Change::Found(lease.subject.clone())),
-            (false, None) => changes.push(Change::Missing(lease.subject.clone())),
-            (false, Some(since))
-                if now - since >= TOMBSTONE_SECONDS
-                    && lease.position == Position::End
-                    && children_have_moved(shard, &known) =>
-            {
-                changes.push(Change::Forget(lease.subject.clone()));
-            }
-            (true, None) | (false, Some(_)) => {}
+        if !is_listed {
+            let may_go = lease.position == Position::End && children_have_moved(shard, &known);
+            changes.extend(unlisted(lease, may_go, now));
+        } else if lease.missing_since.is_some() {
+            changes.push(Change::Found(lease.subject.clone()));
         }
     }
     changes
 }
 
-/// What the end of a former `stream` changes, once all its shards are read to their end: their tombstones go too, in two
-/// looks as in [`sync`]. None does before the table's own stream, `latest`, has a lease: until then they are all that
+/// What the end of a former `stream` changes, once all its shards are read to their end: their tombstones go too, in
+/// two looks as in [`sync`]. None does before the table's own stream, `latest`, has a lease: until then they are all that
 /// tells of a stream that was replaced.
 pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: i64) -> Vec<Change> {
     let of = |stream| leases.iter().filter(move |lease| lease.subject.stream() == Some(stream));
@@ -146,12 +140,18 @@ pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: 
     if !is_replaced || of(stream).any(|lease| lease.position != Position::End) {
         return vec![];
     }
-    let changed = |lease: &Lease| match lease.missing_since {
+    of(stream).filter_map(|lease| unlisted(lease, true, now)).collect()
+}
+
+/// What the look changes that does not show a lease's shard: the first marks it, a much later one lets it go if it may.
+fn unlisted(lease: &Lease, may_go: bool, now: i64) -> Option<Change> {
+    match lease.missing_since {
         None => Some(Change::Missing(lease.subject.clone())),
-        Some(since) if now - since >= TOMBSTONE_SECONDS => Some(Change::Forget(lease.subject.clone())),
+        Some(since) if may_go && now - since >= TOMBSTONE_SECONDS => {
+            Some(Change::Forget(lease.subject.clone()))
+        }
         Some(_) => None,
-    };
-    of(stream).filter_map(changed).collect()
+    }
 }
 
 fn children_have_moved(shard: &str, known: &BTreeMap<&str, &Lease>) -> bool {

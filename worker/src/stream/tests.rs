@@ -168,10 +168,15 @@ async fn a_service_that_calls_everything_trimmed_gets_one_gap_record() {
     let world = world();
     let _worker = start(&world, "a");
     sleep(Duration::from_secs(5)).await;
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(5)).await;
     let reads = Matcher::operation("GetRecords");
     refuse(&world, reads, Service::Streams, "TrimmedDataAccessException");
     sleep(Duration::from_secs(60)).await;
     assert_eq!(gaps(&world), 1);
+    let items = world.items(CONTROL);
+    let gap = items.iter().find(|item| item["pk"].as_text() == Some("gap")).unwrap();
+    assert_ne!(gap["after"].as_text(), Some("TRIM_HORIZON"), "a record was read before it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,7 +7,7 @@ use axum::http::StatusCode;
 use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rules::{Files, Ruleset};
 use worker::rule_store::{Author, Event};
-use worker::spend::Spent;
+use worker::spend::{Receipt, Spent};
 
 use crate::office::Office;
 
@@ -110,7 +110,8 @@ async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
     pipeline.rules.activate(Arc::clone(&ruleset));
     let pay = async || {
         let budget = &ruleset.settings().budget;
-        pipeline.spend.pay(&pipeline.control, ruleset.name(), budget, &task, office.now()).await.unwrap()
+        let (name, now, receipt) = (ruleset.name(), office.now(), &mut Receipt::default());
+        pipeline.spend.pay(&pipeline.control, name, budget, &task, now, receipt).await.unwrap()
     };
     // 12.50 each: the third would pass the cap. Approvals are reserved two at a time.
     assert_eq!((pay().await, pay().await), (Spent::Within, Spent::Within));

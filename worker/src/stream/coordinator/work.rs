@@ -11,6 +11,7 @@ use tracing::{info, warn};
 use super::{Coordinator, Hands};
 use crate::behind::Behind;
 use crate::guard::Guard;
+use crate::metrics::Service;
 use crate::pipeline::Lost;
 use crate::stream::lease::{Lease, Subject};
 use crate::stream::lease_table::{Held, LeaseError};
@@ -73,7 +74,10 @@ impl Coordinator {
                 Ok(held) => self.start(hands, held),
                 // Another worker was faster; the next round shows it.
                 Err(LeaseError::Lost) => {}
-                Err(LeaseError::Fault(fault)) => warn!(error = %fault, "a lease is not taken: {fault}"),
+                Err(LeaseError::Fault(fault)) => {
+                    self.parts.pipeline.metrics.failed(Service::Control, fault.class);
+                    warn!(error = %fault, "a lease is not taken: {fault}");
+                }
             }
         }
     }
@@ -140,6 +144,7 @@ impl Coordinator {
                 }
                 Err(LeaseError::Lost) => return,
                 Err(LeaseError::Fault(fault)) => {
+                    self.parts.pipeline.metrics.failed(Service::Control, fault.class);
                     warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
                 }
             }

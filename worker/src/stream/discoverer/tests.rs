@@ -3,10 +3,10 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Fault as Trouble, Matcher, Rule, Service, ServiceError, World};
+use ops::model::{Fault as Injected, Matcher, Rule, Service, ServiceError, World};
 
 use tokio::task::JoinSet;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use super::*;
 use crate::metrics::registry;
@@ -31,7 +31,6 @@ fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
         validity: Validity::until(Instant::now() + LEASE),
         wake: Arc::default(),
         made: Arc::default(),
-        noted: None,
     }
 }
 
@@ -70,8 +69,8 @@ async fn of(lister: &Discoverer, stream: &str) -> Vec<Lease> {
 #[tokio::test(start_paused = true)]
 async fn the_tombstones_of_a_former_stream_go_long_after_it() {
     let (world, now) = (world(), Arc::new(AtomicI64::new(1_000_000)));
-    let mut lister = lister(&world, &now);
-    lister.discover().await.unwrap();
+    let (lister, mut noted) = (lister(&world, &now), None);
+    lister.discover(&mut noted).await.unwrap();
     let first = world.stream_arn(TASKS).unwrap();
     world.disable_stream(TASKS);
     for lease in of(&lister, &first).await {
@@ -82,29 +81,29 @@ async fn the_tombstones_of_a_former_stream_go_long_after_it() {
     let former = first.clone();
     let of_first = Matcher::operation("DescribeStream")
         .when(move |call| call.text("StreamArn").is_some_and(|stream| *stream == former));
-    lister.discover().await.unwrap();
+    lister.discover(&mut noted).await.unwrap();
     let is_marked = |lease: &Lease| lease.missing_since.is_some();
     assert!(!of(&lister, &first).await.iter().any(is_marked), "it is off, and still there");
     let gone = ServiceError::new(Service::Streams, "ResourceNotFoundException", "told");
-    world.inject(Rule::new(of_first, Trouble::Refused(gone)));
-    lister.discover().await.unwrap();
+    world.inject(Rule::new(of_first, Injected::Refused(gone)));
+    lister.discover(&mut noted).await.unwrap();
     assert!(of(&lister, &first).await.iter().all(is_marked));
     now.fetch_add(TOMBSTONE_SECONDS - 1, Ordering::Relaxed);
-    lister.discover().await.unwrap();
+    lister.discover(&mut noted).await.unwrap();
     assert!(!of(&lister, &first).await.is_empty());
     now.fetch_add(1, Ordering::Relaxed);
-    lister.discover().await.unwrap();
+    lister.discover(&mut noted).await.unwrap();
     assert_eq!(of(&lister, &first).await, []);
     assert!(of(&lister, &second).await.iter().all(|lease| lease.position != Position::End));
-    lister.discover().await.unwrap();
+    lister.discover(&mut noted).await.unwrap();
     assert_eq!(lister.metrics.gaps.get(), 1, "that the stream was replaced is known still");
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_cannot_be_read_is_made_anew() {
     let (world, now) = (world(), Arc::new(AtomicI64::new(1_000_000)));
-    let mut lister = lister(&world, &now);
-    lister.discover().await.unwrap();
+    let (lister, mut noted) = (lister(&world, &now), None);
+    lister.discover(&mut noted).await.unwrap();
     let whole = lister.leases.list().await.unwrap();
     let client = world.client_for("operator").dynamodb();
     let garbled = [
@@ -125,7 +124,7 @@ async fn a_lease_that_cannot_be_read_is_made_anew() {
     let is_whole =
         |leases: &[Lease]| edited.iter().all(|lost| leases.iter().any(|lease| lease.subject == lost.subject));
     assert!(!is_whole(&lister.leases.list().await.unwrap()));
-    lister.discover().await.unwrap();
+    lister.discover(&mut noted).await.unwrap();
     let anew = lister.leases.list().await.unwrap();
     assert!(is_whole(&anew) && anew.len() == whole.len());
 }

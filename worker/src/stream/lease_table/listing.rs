@@ -73,7 +73,7 @@ impl LeaseTable {
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be gone.
-    pub async fn remove(&self, seen: &Unreadable) -> Result<(), Fault> {
+    pub async fn remove(&self, subject: &Subject, seen: &Unreadable) -> Result<(), Fault> {
         if !seen.item.contains_key("epoch") {
             return Ok(());
         }
@@ -88,7 +88,7 @@ impl LeaseTable {
                 None => conditions.push(format!("attribute_not_exists({name})")),
             }
         }
-        self.delete(&seen.subject, &conditions.join(" AND "), values).await
+        self.delete(subject, &conditions.join(" AND "), values).await
     }
 
     async fn forget(&self, subject: &Subject) -> Result<(), Fault> {

@@ -102,10 +102,10 @@ async fn what_was_made_anew_outlives_a_second_deletion_of_what_could_not_be_read
     garbled.send().await.unwrap();
     let (readable, unreadable) = leases.list_whole().await.unwrap();
     assert_eq!((readable.len(), unreadable.len()), (0, 1));
-    leases.remove(&unreadable[0]).await.unwrap();
+    leases.remove(&Subject::Sweep(1), &unreadable[0]).await.unwrap();
     leases.create_sweep(1).await.unwrap();
     let anew = leases.list().await.unwrap();
-    leases.remove(&unreadable[0]).await.unwrap();
+    leases.remove(&Subject::Sweep(1), &unreadable[0]).await.unwrap();
     assert_eq!(leases.list().await.unwrap(), anew);
     assert_eq!(anew.len(), 1);
 }

@@ -51,6 +51,10 @@ impl Source {
                 None => return Ok(Brought::Unknown),
             },
         };
+        if cause == Cause::Trimmed && self.is_at_horizon {
+            // The oldest record is trimmed as well: the same gap, longer.
+            return Err(passing(what));
+        }
         if !self.guard.is_live() {
             // The gap is the next holder's to note.
             return Err(passing(what));
@@ -60,10 +64,7 @@ impl Source {
         control.note_gap(&self.stream, &self.shard, &after, cause.as_str(), now).await?;
         if cause == Cause::Trimmed {
             self.tail.restart_at_horizon();
-            // The oldest record is trimmed as well: the same gap, longer.
-            if std::mem::replace(&mut self.is_at_horizon, true) {
-                return Err(passing(what));
-            }
+            self.is_at_horizon = true;
         }
         Ok(Brought::Gap(Gap { cause, after }))
     }

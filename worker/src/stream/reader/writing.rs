@@ -3,6 +3,7 @@
 use futures::future::BoxFuture;
 use tracing::warn;
 
+use crate::metrics::Service;
 use crate::stream::lease_table::{Held, LeaseError};
 use crate::stream::reader::{Ended, Reader};
 
@@ -37,6 +38,7 @@ impl Reader {
             }
             Err(LeaseError::Lost) => false,
             Err(LeaseError::Fault(fault)) => {
+                self.parts.pipeline.metrics.failed(Service::Control, fault.class);
                 warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed: {fault}", self.shard);
                 true
             }

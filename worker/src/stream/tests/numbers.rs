@@ -91,7 +91,7 @@ async fn a_gap_is_counted() {
 #[tokio::test(start_paused = true)]
 async fn records_that_are_dropped_with_their_lease_are_counted() {
     let world = world();
-    let worker = Counted::start(&world).await;
+    let mut worker = Counted::start(&world).await;
     deny_on_tasks(&world, "UpdateItem");
     for number in 0..3 {
         put_task(&world, number).await;
@@ -99,10 +99,8 @@ async fn records_that_are_dropped_with_their_lease_are_counted() {
     sleep(Duration::from_secs(5)).await;
     assert_eq!(worker.left_to_the_next(), 0);
     // What does not end in time is dropped.
-    let (mut run, leave) = (worker.run, worker.registry);
-    run.1.cancel();
-    run.0.join_next().await.unwrap().unwrap();
-    let worker = Counted { run, registry: leave };
+    worker.run.1.cancel();
+    worker.run.0.join_next().await.unwrap().unwrap();
     assert_eq!(worker.left_to_the_next(), 3);
 }
 
@@ -146,6 +144,28 @@ async fn a_fault_is_counted_where_it_showed() {
     sleep(Duration::from_secs(60)).await;
     assert_eq!(worker.faults("stream"), 0);
     assert!(worker.faults("control") > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_takes_no_write_is_counted() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    refuse(&world, on_control("UpdateItem"), Service::DynamoDb, "AccessDeniedException");
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(worker.faults("control"), 0, "nothing is to be written");
+    put_task(&world, 1).await;
+    sleep(Duration::from_secs(10)).await;
+    assert!(worker.faults("control") > 0, "no checkpoint is");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worklist_that_is_refused_to_everybody_is_counted() {
+    let world = world();
+    let worker = Counted::start(&world).await;
+    let walks = Matcher::operation("Query").on_table(TASKS);
+    refuse(&world, walks, Service::DynamoDb, "ValidationException");
+    sleep(Duration::from_secs(60)).await;
+    assert!(worker.faults("table") > 0, "no such index");
 }
 
 #[tokio::test(start_paused = true)]
