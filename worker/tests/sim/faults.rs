@@ -1,5 +1,9 @@
 //! What goes wrong below the workers, and how often: each seed draws its own mix.
 
+mod listings;
+mod queues;
+mod tables;
+
 use ops::model::{Failure, Fault, Matcher, Rule, RuleId, Service, ServiceError, World};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -34,14 +38,6 @@ fn step_functions(kind: &str) -> ServiceError {
     ServiceError::new(Service::StepFunctions, kind, "injected")
 }
 
-fn canceled(_: &mut SmallRng) -> ServiceError {
-    let mut error = ServiceError::new(Service::DynamoDb, "TransactionCanceledException", "injected");
-    let reasons =
-        serde_json::json!([{ "Code": "TransactionConflict", "Message": "injected" }, { "Code": "None" }]);
-    error.members.insert("CancellationReasons".to_owned(), reasons);
-    error
-}
-
 const KINDS: &[Kind] = &[
     ("any call lost", 0.5, 4.0, |rng| (Matcher::any(), Fault::Lost(failure(rng)))),
     ("any answer slow", 0.3, 10.0, |_| (Matcher::any(), Fault::Delayed { there_ms: 700, back_ms: 900 })),
@@ -69,13 +65,6 @@ const KINDS: &[Kind] = &[
     ("control table denied", 0.2, 5.0, |_| {
         (Matcher::any().on_table(CONTROL), Fault::Refused(Service::DynamoDb.access_denied()))
     }),
-    ("shard end: answer lost", 0.8, 60.0, |rng| {
-        (Matcher::operation("TransactWriteItems"), Fault::AnswerLost(failure(rng)))
-    }),
-    ("shard end: canceled", 0.4, 50.0, |rng| {
-        (Matcher::operation("TransactWriteItems"), Fault::Refused(canceled(rng)))
-    }),
-    ("shard end: applied late", 0.3, 30.0, |rng| (Matcher::operation("TransactWriteItems"), late(rng))),
     ("stream throttled", 0.3, 20.0, |_| {
         (Matcher::service(Service::Streams), Fault::Refused(Service::Streams.throttled()))
     }),
@@ -98,11 +87,6 @@ const KINDS: &[Kind] = &[
     ("records: answer lost", 0.3, 15.0, |rng| {
         (Matcher::operation("GetRecords"), Fault::AnswerLost(failure(rng)))
     }),
-    ("empty listing", 0.3, 30.0, |_| {
-        let body = r#"{"StreamDescription":{"StreamStatus":"ENABLED","Shards":[]}}"#;
-        let is_first = |call: &ops::model::Call| call.text("ExclusiveStartShardId").is_none();
-        (Matcher::operation("DescribeStream").when(is_first), Fault::Forged(body.to_owned()))
-    }),
     ("callback throttled", 0.4, 40.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.throttled()))),
     ("callback: answer lost", 0.6, 40.0, |rng| (answer_task(), Fault::AnswerLost(failure(rng)))),
     ("callback: applied, 500", 0.4, 30.0, |_| {
@@ -113,6 +97,7 @@ const KINDS: &[Kind] = &[
     ("callback refused for good", 0.6, 8.0, |_| {
         (answer_task(), Fault::Refused(step_functions("InvalidOutput")))
     }),
+    ("token refused", 0.3, 3.0, |_| (send_task(), Fault::Refused(step_functions("InvalidToken")))),
     ("callback denied", 0.2, 20.0, |_| (send_task(), Fault::Refused(Service::StepFunctions.access_denied()))),
     ("key disabled", 0.2, 20.0, |_| {
         (send_task(), Fault::Refused(step_functions("KmsInvalidStateException")))
@@ -123,15 +108,15 @@ const KINDS: &[Kind] = &[
         };
         (Matcher::service(Service::StepFunctions).when(asks), Fault::Lost(failure(rng)))
     }),
-    ("queue lost", 0.3, 20.0, |rng| (Matcher::service(Service::Sqs), Fault::Lost(failure(rng)))),
-    ("queue denied", 0.2, 10.0, |_| {
-        (Matcher::service(Service::Sqs), Fault::Refused(Service::Sqs.access_denied()))
-    }),
 ];
+
+fn kinds() -> impl Iterator<Item = &'static Kind> {
+    [KINDS, tables::KINDS, listings::KINDS, queues::KINDS].into_iter().flatten()
+}
 
 /// The names of all kinds.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    KINDS.iter().map(|(name, ..)| *name)
+    kinds().map(|(name, ..)| *name)
 }
 
 /// A service or a table with all its calls, and how it fails them: they are lost, denied, throttled, or end in a 500.
@@ -166,7 +151,7 @@ impl Mix {
     /// Draws faults and lets them strike from now on.
     pub(crate) fn inject(world: &World, rng: &mut SmallRng) -> Mix {
         let mut drawn = vec![];
-        for (name, chance, most, make) in KINDS {
+        for (name, chance, most, make) in kinds() {
             if rng.random_bool(*chance) {
                 let (matcher, fault) = make(rng);
                 let percent = rng.random_range(most / 10.0..=*most);

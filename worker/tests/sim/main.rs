@@ -10,6 +10,7 @@ mod budgets;
 mod closed;
 mod days;
 mod drain;
+mod expiry;
 mod faults;
 mod fleet;
 mod incidents;

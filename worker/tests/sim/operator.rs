@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 use worker::person::{Request, Response};
 
+use crate::expiry;
 use crate::run::Sim;
 use crate::scene::{self, TASKS};
 
@@ -30,6 +31,7 @@ enum Act {
     CrashLate,
     CrashThenCheckpoint,
     CrashAtDoor,
+    CrashAnywhere,
     CrashAll,
     Start,
     Leave,
@@ -49,6 +51,7 @@ enum Act {
     DeleteTask,
     Poison,
     Stop,
+    StopDecided,
     Answer,
     ClockJump,
     DeleteLease,
@@ -62,6 +65,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::CrashLate, "crash, its calls arrive later", 6),
     (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 5),
     (Act::CrashAtDoor, "crash at a chosen call", 16),
+    (Act::CrashAnywhere, "crash at any call", 5),
     (Act::CrashAll, "crash of all", 2),
     (Act::Start, "start", 10),
     (Act::Leave, "leave", 5),
@@ -81,6 +85,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::DeleteTask, "delete a task", 10),
     (Act::Poison, "a record that is no task", 3),
     (Act::Stop, "stop an execution", 4),
+    (Act::StopDecided, "decide what expires just then", 4),
     (Act::Answer, "another actor answers", 4),
     (Act::ClockJump, "a clock jumps", 4),
     (Act::DeleteLease, "delete a lease", 3),
@@ -176,6 +181,7 @@ impl<'s> Operator<'s> {
             | Act::CrashLate
             | Act::CrashThenCheckpoint
             | Act::CrashAtDoor
+            | Act::CrashAnywhere
             | Act::LeaveThenKill => self.kill(act).await,
             Act::CrashAll => self.crash_all(),
             Act::Start => {
@@ -224,6 +230,12 @@ impl<'s> Operator<'s> {
                 let skew_ms = self.sim.rng.random_range(-self.sim.most_skew_ms..=self.sim.most_skew_ms);
                 self.sim.fleet[&node].skew_ms.store(skew_ms, std::sync::atomic::Ordering::Relaxed);
                 true
+            }
+            Act::StopDecided => {
+                let open = self.sim.watch.state().tasks.undecided();
+                let Some(task) = pick(&mut self.sim.rng, &open).cloned() else { return false };
+                let Some(node) = self.worker() else { return false };
+                expiry::decide_while_it_expires(self.sim, &node, &task).await
             }
             Act::DeleteTask | Act::Poison | Act::Stop | Act::Answer => self.meddle(act).await,
             Act::DeleteLease | Act::MoveBack => self.edit_lease(act).await,

@@ -34,9 +34,13 @@ impl Operator<'_> {
                 }
                 world.end(rule);
             }
-            Act::CrashAtDoor => {
+            Act::CrashAtDoor | Act::CrashAnywhere => {
                 let door = if self.sim.rng.random_bool(0.5) { Door::BeforeApply } else { Door::AfterApply };
-                let hold = world.hold(self.chosen_call().from(&node), 1, door);
+                let (calls, nth) = match act {
+                    Act::CrashAnywhere => (Matcher::any(), self.sim.rng.random_range(1..=200)),
+                    _ => (self.chosen_call(), 1),
+                };
+                let hold = world.hold(calls.from(&node), nth, door);
                 if timeout(Duration::from_secs(10), hold.reached()).await.is_err() {
                     return false;
                 }

@@ -1,0 +1,43 @@
+//! What goes wrong with what DescribeStream lists.
+
+use ops::model::{Call, Fault, Matcher};
+
+use super::Kind;
+
+/// A key before every shard's: the page after it is the first one.
+const BEFORE_ALL: &str = "shardId-";
+
+fn is_first(call: &Call) -> bool {
+    call.text("ExclusiveStartShardId").is_none()
+}
+
+fn asks_for_children(call: &Call) -> bool {
+    !call.body["ShardFilter"].is_null()
+}
+
+fn listing() -> Matcher {
+    Matcher::operation("DescribeStream")
+}
+
+/// A page without shards; after it come the others, if there is a key.
+fn without_shards(last: Option<&str>) -> Fault {
+    let description =
+        serde_json::json!({ "StreamStatus": "ENABLED", "Shards": [], "LastEvaluatedShardId": last });
+    Fault::Forged(serde_json::json!({ "StreamDescription": description }).to_string())
+}
+
+pub(super) const KINDS: &[Kind] = &[
+    ("empty listing", 0.3, 30.0, |_| (listing().when(is_first), without_shards(None))),
+    ("listing begins with an empty page", 0.3, 40.0, |_| {
+        (listing().when(is_first), without_shards(Some(BEFORE_ALL)))
+    }),
+    ("listing begins again", 0.3, 20.0, |_| {
+        let again = |answer: &mut serde_json::Value| {
+            answer["StreamDescription"]["LastEvaluatedShardId"] = BEFORE_ALL.into();
+        };
+        (listing(), Fault::altered(again))
+    }),
+    ("children unlisted", 0.3, 80.0, |_| {
+        (listing().when(|call| asks_for_children(call) && is_first(call)), without_shards(None))
+    }),
+];
