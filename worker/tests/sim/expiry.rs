@@ -48,7 +48,7 @@ pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Ta
     };
     sim.watch.state().rights.note_asked(node, request.id.as_str());
     let Some(process) = sim.fleet.get_mut(node) else { return false };
-    process.ask(request);
+    process.ask(request, &sim.watch);
     if timeout(MEET, decision.reached()).await.is_err() {
         return false;
     }

@@ -232,6 +232,11 @@ impl State {
     ) -> Option<Moved> {
         let item = new.or(old)?;
         match text(item, "pk") {
+            // A write that is repeated shows nobody a heart that beats.
+            "worker"
+                if old
+                    .zip(new)
+                    .is_some_and(|(old, new)| number(old, "counter") == number(new, "counter")) => {}
             "worker" => {
                 self.leases.note_beat(text(item, "sk"), event.at_ms, new);
                 if new.is_some() {
