@@ -198,11 +198,14 @@ impl Tasks {
     pub(crate) fn note_told(&mut self, call: &Call, answer: &Answer) {
         let is_callback = matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure");
         let Err(error) = answer else { return };
-        if !is_callback || !matches!(error.name(), "InvalidOutput" | "InvalidToken" | "ValidationException") {
+        let is_final = matches!(error.name(), "InvalidOutput" | "InvalidToken" | "ValidationException");
+        if !is_callback || !is_final || *call.node == *ROGUE {
             return;
         }
         let Ok(token) = TaskToken::new(call.text("taskToken").unwrap_or_default().to_owned()) else { return };
-        self.by_id.entry(token.task_id().as_str().to_owned()).or_default().is_refused = true;
+        if let Some(seen) = self.by_id.get_mut(token.task_id().as_str()) {
+            seen.is_refused = true;
+        }
     }
 
     pub(crate) fn note_waiting(&mut self, execution: &str, _token: &str, windows: &mut Windows) {
