@@ -119,8 +119,8 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     kinds().map(|(name, ..)| *name)
 }
 
-/// A service or a table with all its calls, and how it fails them: they are lost, denied, throttled, or end in a 500.
-pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
+/// A service or a table with all its calls.
+fn whole(rng: &mut SmallRng) -> (Service, Matcher) {
     let (service, table) = [
         (Service::DynamoDb, Some(TASKS)),
         (Service::DynamoDb, Some(CONTROL)),
@@ -133,6 +133,12 @@ pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
         Some(table) => calls.on_table(table),
         None => calls,
     };
+    (service, calls)
+}
+
+/// A service or a table, and how it fails all calls: they are lost, denied, throttled, or end in a 500.
+pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
+    let (service, calls) = whole(rng);
     let fault = match rng.random_range(0..5) {
         0 => Fault::Lost(failure(rng)),
         1 => Fault::Lost(Failure::Connection),
@@ -141,6 +147,18 @@ pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
         _ => Fault::Refused(service.internal()),
     };
     (calls, fault)
+}
+
+/// A service or a table, and how it denies all calls: by its policy, or as the key of what it keeps is disabled.
+pub(crate) fn denial(rng: &mut SmallRng) -> (Matcher, Fault) {
+    let (service, calls) = whole(rng);
+    let key_is_disabled = match service {
+        Service::StepFunctions => ServiceError::new(service, "KmsInvalidStateException", "injected"),
+        Service::DynamoDb => ServiceError::new(service, "KMSInvalidStateException", "injected"),
+        Service::Streams | Service::Sqs => service.access_denied(),
+    };
+    let error = if rng.random_bool(0.5) { key_is_disabled } else { service.access_denied() };
+    (calls, Fault::Refused(error))
 }
 
 /// The faults of one seed.

@@ -4,6 +4,7 @@
 mod ends;
 mod hands;
 mod leases;
+mod listings;
 mod moves;
 mod people;
 mod rates;
@@ -22,7 +23,7 @@ use worker::person::{Request, Response};
 use self::ends::Ends;
 use self::hands::Hands;
 use self::leases::Leases;
-pub(crate) use self::leases::shard_of;
+pub(crate) use self::leases::{is_lease, shard_of};
 use self::people::People;
 use self::rates::Rates;
 use self::records::Records;
@@ -93,6 +94,7 @@ impl Watch {
             let now_ms = state.world.now_ms();
             state.tasks.note_told(call, answer);
             state.hands.note_told(call, answer, now_ms);
+            state.leases.listings.note_told(call, answer, now_ms);
             state.ends.note_answered(call);
         });
         watch
@@ -248,7 +250,11 @@ impl State {
             "lease" => {
                 // An edit by hand may arrive late, after a trim that nothing shows any more then.
                 let is_by_hand = event.call.as_ref().is_some_and(|call| &*call.node == OPERATOR);
-                if is_by_hand && let Some((stream, shard)) = shard_of(text(item, "sk")) {
+                // What an edit made unreadable is removed and made anew.
+                let is_garbled = old.is_some_and(|old| !is_lease(old));
+                if (is_by_hand || is_garbled)
+                    && let Some((stream, shard)) = shard_of(text(item, "sk"))
+                {
                     self.records.forget(stream, shard);
                 }
                 let moved = self.leases.note_lease(&self.world, event, old, new, wrong)?;

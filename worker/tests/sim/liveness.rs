@@ -10,6 +10,7 @@ use statemachine::token::{TaskId, TaskToken};
 use tokio::time::{Duration, Instant};
 
 use crate::actors;
+use crate::invariants::is_lease;
 use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 
@@ -78,6 +79,8 @@ fn left(sim: &Sim) -> Vec<String> {
             }
         }
     }
+    let garbled = state.leases.rows().iter().filter(|(_, row)| !is_lease(row));
+    left.extend(garbled.map(|(sk, _)| format!("lease {sk} is not made anew")));
     drop(state);
     left.extend(sim.fleet.values().filter_map(|process| process.waiting()));
     left.extend(unbalanced(sim).err());

@@ -1,8 +1,11 @@
 //! What is done to the fleet from outside: kills, pauses, deployments, edits by hand, and the people who decide.
 
 mod edits;
+mod garble;
 mod kills;
 mod outages;
+
+pub(crate) use self::outages::deny_for_long;
 
 use std::time::Duration;
 
@@ -55,6 +58,7 @@ enum Act {
     Answer,
     ClockJump,
     DeleteLease,
+    GarbleLease,
     MoveBack,
 }
 
@@ -89,12 +93,13 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::Answer, "another actor answers", 4),
     (Act::ClockJump, "a clock jumps", 4),
     (Act::DeleteLease, "delete a lease", 3),
+    (Act::GarbleLease, "garble a lease", 4),
     (Act::MoveBack, "move a position back", 5),
 ];
 
 /// The names of all deeds.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    MIX.iter().map(|(_, name, _)| *name)
+    MIX.iter().map(|(_, name, _)| *name).chain([outages::DENIED])
 }
 
 /// Does one seed's deeds.
@@ -238,6 +243,7 @@ impl<'s> Operator<'s> {
                 expiry::decide_while_it_expires(self.sim, &node, &task).await
             }
             Act::DeleteTask | Act::Poison | Act::Stop | Act::Answer => self.meddle(act).await,
+            Act::GarbleLease => self.garble_lease().await,
             Act::DeleteLease | Act::MoveBack => self.edit_lease(act).await,
         }
     }

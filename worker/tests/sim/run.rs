@@ -16,7 +16,7 @@ use crate::actors;
 use crate::faults::Mix;
 use crate::invariants::Watch;
 use crate::liveness;
-use crate::operator::Operator;
+use crate::operator::{self, Operator};
 use crate::process::Process;
 use crate::scene::{self, Queues, TASKS};
 use crate::windows::Windows;
@@ -142,6 +142,9 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     Operator::new(&mut sim).work(chaos_ms).await?;
     for (name, hits) in mix.hits(&sim.world) {
         sim.count(name, hits);
+    }
+    if sim.rng.random_bool(0.01) {
+        operator::deny_for_long(&mut sim).await?;
     }
     if !sim.has_stream {
         liveness::settle(&mut sim).await?;

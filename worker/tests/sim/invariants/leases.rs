@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ops::model::{Call, Event, Item, Value, World};
 use serde_json::Value as Json;
 
+use crate::invariants::listings::Listings;
 use crate::invariants::records::place;
 use crate::invariants::{Moved, number, text};
 use crate::scene::{LATE_MS, OPERATOR};
@@ -24,6 +25,8 @@ pub(crate) struct Leases {
     ended: BTreeSet<String>,
     /// Since when the fleet is at rest.
     quiet_from_ms: Option<u64>,
+    /// What the processes were told of the streams.
+    pub(crate) listings: Listings,
 }
 
 /// How long after the last trouble every worker knows which leases it lost.
@@ -53,6 +56,7 @@ impl Leases {
             revived: BTreeMap::new(),
             ended: BTreeSet::new(),
             quiet_from_ms: None,
+            listings: Listings::default(),
         }
     }
 
@@ -108,7 +112,13 @@ impl Leases {
         if node == OPERATOR {
             return None;
         }
-        check_listing(world, &sk, old, new, wrong);
+        self.check_listing(world, event, old, new, wrong);
+        if old.is_some_and(|old| !is_lease(old)) {
+            // Somebody's edit: whoever lists removes or completes it, and its fence and its position begin anew.
+            let is_end = new.is_some_and(|new| text(new, "position") == "SHARD_END");
+            self.ended.extend(is_end.then_some(sk));
+            return None;
+        }
         let (Some(old), Some(new)) = (old, new) else {
             if new.is_none() {
                 self.check_forgotten(world, &sk, old, wrong);
@@ -222,6 +232,36 @@ impl Leases {
     }
 
     /// A holder's write was refused; counts what that shows.
+    /// A shard is called missing only by who was told a listing that lacks it; a parent gone only if it is.
+    fn check_listing(
+        &self,
+        world: &World,
+        event: &Event,
+        old: Option<&Item>,
+        new: Option<&Item>,
+        wrong: &mut Vec<String>,
+    ) {
+        let Some(new) = new else { return };
+        let sk = text(new, "sk");
+        let Some((stream, shard)) = shard_of(sk) else { return };
+        let was_told = |shard| {
+            let node = event.call.as_ref().map_or("", |call| &call.node);
+            self.listings.lacked(node, stream, shard, event.at_ms)
+        };
+        let is_missing = |item: &Item| item.contains_key("missingSince");
+        if is_missing(new)
+            && !old.is_some_and(is_missing)
+            && is_there(world, stream, shard)
+            && !was_told(shard)
+        {
+            wrong.push(format!("lease {sk}: called missing while its shard is there"));
+        }
+        let is_orphan = |item: &Item| item.get("parentGone") == Some(&Value::BOOL(true));
+        if is_orphan(new) && !old.is_some_and(is_orphan) && is_there(world, stream, text(new, "parent")) {
+            wrong.push(format!("lease {sk}: its parent is called gone while it is there"));
+        }
+    }
+
     pub(crate) fn note_refused(&self, call: &Call, stored: Option<&Json>, windows: &mut Windows) {
         let is_checkpoint = !call.body["ExpressionAttributeValues"][":position"].is_null();
         let owner = stored.and_then(|stored| stored["owner"]["S"].as_str());
@@ -231,20 +271,10 @@ impl Leases {
     }
 }
 
-/// A shard is called missing only by a listing that truly lacks it.
-fn check_listing(world: &World, sk: &str, old: Option<&Item>, new: Option<&Item>, wrong: &mut Vec<String>) {
-    let Some((stream, shard)) = shard_of(sk) else {
-        return;
-    };
-    let Some(new) = new else { return };
-    let is_missing = |item: &Item| item.contains_key("missingSince");
-    if is_missing(new) && !old.is_some_and(is_missing) && is_there(world, stream, shard) {
-        wrong.push(format!("lease {sk}: called missing while its shard is there"));
-    }
-    let is_orphan = |item: &Item| item.get("parentGone") == Some(&Value::BOOL(true));
-    if is_orphan(new) && !old.is_some_and(is_orphan) && is_there(world, stream, text(new, "parent")) {
-        wrong.push(format!("lease {sk}: its parent is called gone while it is there"));
-    }
+/// What every lease has.
+pub(crate) fn is_lease(row: &Item) -> bool {
+    let is_number = |name| matches!(row.get(name), Some(Value::N(_)));
+    is_number("epoch") && is_number("counter") && matches!(row.get("position"), Some(Value::S(_)))
 }
 
 fn is_there(world: &World, stream: &str, shard: &str) -> bool {

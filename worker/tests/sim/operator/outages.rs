@@ -7,6 +7,29 @@ use rand::Rng as _;
 
 use super::{Act, Operator};
 use crate::faults;
+use crate::run::Sim;
+
+/// Its name in the mix.
+pub(crate) const DENIED: &str = "one service denied for ten minutes";
+
+/// Nobody is told what to do about a denial for so long: longer than any patience of the fleet.
+const DENIED_MS: u64 = 600_000;
+
+/// After the other troubles a service or a table denies everyone for ten minutes.
+///
+/// # Errors
+///
+/// What was violated meanwhile.
+pub(crate) async fn deny_for_long(sim: &mut Sim) -> Result<(), String> {
+    let until_ms = sim.world.now_ms() + DENIED_MS;
+    let (calls, fault) = faults::denial(&mut sim.rng);
+    sim.world.inject(Rule::new(calls, fault).until(until_ms));
+    sim.count(DENIED, 1);
+    while sim.world.now_ms() < until_ms {
+        sim.pass(3_000).await?;
+    }
+    Ok(())
+}
 
 impl Operator<'_> {
     pub(super) fn unlink(&mut self, link: Link) -> bool {

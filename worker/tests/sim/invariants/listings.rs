@@ -1,0 +1,53 @@
+//! What each process was told of a stream's shards: whoever calls one missing must have been told so.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ops::model::{Answer, Call};
+use serde_json::Value as Json;
+
+/// A write that follows a listing arrives within this time.
+const FOLLOWS_MS: u64 = 120_000;
+
+/// A process and a stream.
+type Of = (String, String);
+
+#[derive(Debug, Default)]
+pub(crate) struct Listings {
+    /// The shards of the pages of a listing that is under way.
+    begun: BTreeMap<Of, BTreeSet<String>>,
+    /// Complete listings that were not empty, with their times.
+    told: BTreeMap<Of, Vec<(u64, BTreeSet<String>)>>,
+}
+
+impl Listings {
+    /// An answer arrived at its caller.
+    pub(crate) fn note_told(&mut self, call: &Call, answer: &Answer, now_ms: u64) {
+        if call.operation != "DescribeStream" || !call.body["ShardFilter"].is_null() {
+            return;
+        }
+        let Ok(answer) = answer else { return };
+        let answer: Json = serde_json::from_str(answer).expect("the model answers in JSON");
+        let description = &answer["StreamDescription"];
+        let of = (call.node.to_string(), call.text("StreamArn").unwrap_or_default().to_owned());
+        if call.text("ExclusiveStartShardId").is_none() {
+            self.begun.remove(&of);
+        }
+        let begun = self.begun.entry(of.clone()).or_default();
+        let shards = description["Shards"].as_array().into_iter().flatten();
+        begun.extend(shards.filter_map(|shard| Some(shard["ShardId"].as_str()?.to_owned())));
+        if description["LastEvaluatedShardId"].is_null() {
+            let told = self.told.entry(of.clone()).or_default();
+            told.retain(|(told_ms, _)| told_ms + FOLLOWS_MS >= now_ms);
+            let shards = self.begun.remove(&of).unwrap_or_default();
+            told.extend((!shards.is_empty()).then_some((now_ms, shards)));
+        }
+    }
+
+    /// A complete listing that is not empty and lacks the shard was told to a process of late.
+    pub(crate) fn lacked(&self, node: &str, stream: &str, shard: &str, now_ms: u64) -> bool {
+        let told = self.told.get(&(node.to_owned(), stream.to_owned()));
+        told.into_iter()
+            .flatten()
+            .any(|(told_ms, shards)| told_ms + FOLLOWS_MS >= now_ms && !shards.contains(shard))
+    }
+}
