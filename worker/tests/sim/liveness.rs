@@ -16,6 +16,8 @@ use crate::scene::{CONTROL, TASKS};
 
 /// How long everything may take to end: the longest a put-off lasts, twice, and a sweep.
 const QUIET: Duration = Duration::from_secs(10 * 60);
+/// The indexes' lag in quiet, at most.
+const INDEX_LAG_MS: u64 = 10_000;
 /// How long a worker may take to leave a quiet world.
 const LEAVE_MS: u64 = 15_000;
 const LOOK_MS: u64 = 3_000;
@@ -38,6 +40,7 @@ const BY_STREAM_MS: u64 = 20_000;
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
     sim.watch.calm();
+    sim.world.configure(|options| options.index_lag_ms = options.index_lag_ms.min(INDEX_LAG_MS));
     if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }

@@ -107,7 +107,7 @@ fn every_task_is_decided_once_and_none_is_lost_whatever_the_world_does() {
     assert!(failed.is_empty(), "{} seeds failed: {:?}", failed.len(), failed.first());
     if count >= ASSERTED {
         windows.assert_each_at_least(100);
-        for name in faults::names().chain(operator::names()).chain([run::SWEEPER_ALONE]) {
+        for name in faults::names().chain(operator::names()).chain([run::SWEEPER_ALONE, run::LATE_INDEX]) {
             assert!(mix.get(name).is_some_and(|hits| *hits > 0), "{name}: never happened, in {count} seeds");
         }
     }

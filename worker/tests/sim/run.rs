@@ -25,6 +25,10 @@ use crate::windows::Windows;
 const STREAM_OFF: f64 = 0.03;
 /// Their name in the mix.
 pub(crate) const SWEEPER_ALONE: &str = "no stream: the sweeper alone";
+/// How many seeds have worklists, and tasks of an execution, that are read as they were minutes ago.
+const INDEX_LAGS: f64 = 0.03;
+/// Its name in the mix.
+pub(crate) const LATE_INDEX: &str = "an index that lags by minutes";
 
 /// What one seed showed.
 #[derive(Debug)]
@@ -130,6 +134,11 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     if sim.rng.random_bool(STREAM_OFF) {
         sim.switch_stream_off();
         sim.count(SWEEPER_ALONE, 1);
+    }
+    if sim.rng.random_bool(INDEX_LAGS) {
+        sim.world.configure(|options| options.index_lag_ms = 180_000);
+        sim.watch.state().tasks.note_late_index();
+        sim.count(LATE_INDEX, 1);
     }
     for _ in 0..sim.rng.random_range(1..=3) {
         sim.start_worker();

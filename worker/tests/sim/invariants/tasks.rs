@@ -21,6 +21,8 @@ pub(crate) struct Tasks {
     callbacks: u64,
     /// How many tokens an execution has had.
     tokens: BTreeMap<String, u32>,
+    /// Indexes lag by minutes: the event of a workflow's end may be given up before they show its task.
+    index_is_late: bool,
 }
 
 /// One task's past.
@@ -56,6 +58,10 @@ impl Seen {
 impl Tasks {
     pub(crate) fn get(&self, id: &str) -> Option<&Seen> {
         self.by_id.get(id)
+    }
+
+    pub(crate) fn note_late_index(&mut self) {
+        self.index_is_late = true;
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -251,8 +257,10 @@ impl Tasks {
         }
         let waits = waits(world, task);
         // What ends without an event is asked about by age, hours later: an attempt that the workflow gave up to try
-        // again, a token that another actor answered, and an item that was deleted and came again after the event.
-        let is_silent = task.deadline.is_none() && (has_no_event(world, task) || seen.is_again);
+        // again, a token that another actor answered, an item that was deleted and came again after the event, and one
+        // that no index showed when the event was there.
+        let has_passed = seen.is_again || self.index_is_late;
+        let is_silent = task.deadline.is_none() && (has_passed || has_no_event(world, task));
         if task.status == Status::Escalated && task.decision.is_none() && (waits || is_silent) {
             return None;
         }
