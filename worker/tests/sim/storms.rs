@@ -130,3 +130,28 @@ fn a_heartbeat_whose_answer_was_lost_is_followed_by_another() {
         stage.end().await
     });
 }
+
+/// Heartbeats are denied, and the looks at the leases get no answer: nobody tells the work that its time is over.
+#[test]
+fn who_can_beat_no_more_starts_nothing_even_if_nobody_stops_it() {
+    const ORDERS: usize = 60;
+    replay(async || {
+        let mut stage = Stage::new(Options::default());
+        let node = stage.sim.start_worker();
+        stage.store(3).await?;
+        stage.until_handled().await?;
+        let beats = Matcher::operation("PutItem").on_table(CONTROL).from(&node);
+        let denied = Fault::Refused(Service::DynamoDb.access_denied());
+        stage.sim.world.inject(Rule::new(beats, denied));
+        let looks = Matcher::operation("Query").on_table(CONTROL).from(&node);
+        stage.sim.world.inject(Rule::new(looks, Fault::Lost(Failure::Silence)));
+        // Each call is checked against the sender's right to act.
+        for _ in 0..ORDERS {
+            stage.store(1).await?;
+            stage.sim.pass(500).await?;
+        }
+        let answered = stage.sim.watch.state().tasks.callbacks();
+        assert!((3..3 + ORDERS as u64).contains(&answered), "{answered} answers: its right has ended");
+        stage.end().await
+    });
+}
