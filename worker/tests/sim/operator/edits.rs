@@ -1,5 +1,6 @@
 //! What an operator does to streams, tasks, executions and leases by hand.
 
+use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use ops::model::{ExecutionStatus, ExecutionView, Item, ShardView, Value};
 use rand::Rng as _;
@@ -94,6 +95,13 @@ impl Operator<'_> {
         }
     }
 
+    /// An edit of a lease by hand.
+    pub(super) fn update_lease(&self, sk: String) -> UpdateItemFluentBuilder {
+        let client = self.world().client_for(OPERATOR).dynamodb();
+        let key = AttributeValue::S("lease".to_owned());
+        client.update_item().table_name(CONTROL).key("pk", key).key("sk", AttributeValue::S(sk))
+    }
+
     pub(super) async fn edit_lease(&mut self, act: Act) -> bool {
         let rows = self.sim.watch.state().leases.rows().clone();
         // A lease of any kind may be deleted: of a bucket, of a shard that is read, and a tombstone.
@@ -117,13 +125,8 @@ impl Operator<'_> {
             ]);
             return world.delete_item(CONTROL, &key);
         }
-        let request = world
-            .client_for(OPERATOR)
-            .dynamodb()
-            .update_item()
-            .table_name(CONTROL)
-            .key("pk", AttributeValue::S("lease".to_owned()))
-            .key("sk", AttributeValue::S(sk))
+        let request = self
+            .update_lease(sk)
             .update_expression("SET #p = :p")
             .condition_expression("#p <> :end")
             .expression_attribute_names("#p", "position")

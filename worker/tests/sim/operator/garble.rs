@@ -4,7 +4,6 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::{Operator, is_done, pick};
 use crate::invariants::shard_of;
-use crate::scene::{CONTROL, OPERATOR};
 
 impl Operator<'_> {
     pub(super) async fn garble_lease(&mut self) -> bool {
@@ -31,13 +30,7 @@ impl Operator<'_> {
         }
         let set = if value.is_some() { "SET #name = :value" } else { "REMOVE #name" };
         let request = self
-            .world()
-            .client_for(OPERATOR)
-            .dynamodb()
-            .update_item()
-            .table_name(CONTROL)
-            .key("pk", AttributeValue::S("lease".to_owned()))
-            .key("sk", AttributeValue::S(sk))
+            .update_lease(sk)
             .update_expression(set)
             .condition_expression("attribute_exists(pk)")
             .expression_attribute_names("#name", name)
