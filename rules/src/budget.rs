@@ -11,6 +11,8 @@ use rhai::{Dynamic, Engine};
 
 /// The steps of one rule: about 500 times what a usual rule takes, enough to walk 2,000 lines of an order.
 pub(crate) const MAX_STEPS: u64 = 50_000;
+/// The longest text in a rule, in bytes; without a limit 28 doublings take 268 MB.
+pub(crate) const MAX_STRING_BYTES: usize = 8 * 1024;
 /// The wall clock for one rule: a few hundred times what [`MAX_STEPS`] take.
 const BACKSTOP: Duration = Duration::from_secs(5);
 /// The clock is read once in so many steps.

@@ -1,6 +1,7 @@
 //! From a ruleset's files to the ruleset: every error of every file, at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::sync::Arc;
 
 use rhai::{AST, Dynamic, Engine};
@@ -28,8 +29,28 @@ struct Parts {
     findings: Vec<Diagnostic>,
 }
 
+impl Ruleset {
+    /// Reads and compiles the ruleset in a folder. Reads until two readings agree.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with every error of every file.
+    pub fn load(dir: &Path) -> Result<Ruleset, Refused> {
+        Ruleset::from_files(files::snapshot(dir)?)
+    }
+
+    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content. Other files are left out.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with every error of every file.
+    pub fn from_files(files: Files) -> Result<Ruleset, Refused> {
+        compile(files::canonical(files)?)
+    }
+}
+
 /// Compiles canonical files.
-pub(crate) fn compile(files: Files) -> Result<Ruleset, Refused> {
+fn compile(files: Files) -> Result<Ruleset, Refused> {
     let sha256 = files::sha256(&files);
     let texts = match texts(&files) {
         Ok(texts) => texts,

@@ -16,8 +16,6 @@ const RHAI: &str = "1.27.0";
 /// Raised by hand when an answer can change although nothing that [`fingerprint`] sees does.
 const MEANING: u32 = 1;
 
-/// The longest text in a rule, in bytes; without a limit 28 doublings take 268 MB.
-pub(crate) const MAX_STRING_BYTES: usize = 8 * 1024;
 /// Nested arrays count in full at each change: more than this is quadratic time.
 const MAX_ARRAY_SIZE: usize = 500;
 const MAX_MAP_SIZE: usize = 200;
@@ -117,7 +115,7 @@ pub(crate) fn new() -> Engine {
         .set_max_call_levels(MAX_CALL_LEVELS)
         .set_max_variables(MAX_VARIABLES)
         .set_max_functions(MAX_FUNCTIONS)
-        .set_max_string_size(MAX_STRING_BYTES)
+        .set_max_string_size(budget::MAX_STRING_BYTES)
         .set_max_array_size(MAX_ARRAY_SIZE)
         .set_max_map_size(MAX_MAP_SIZE)
         // The interner is one lock for all threads.
@@ -170,7 +168,7 @@ pub(crate) fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
 pub(crate) fn fingerprint(functions: &BTreeMap<String, BTreeSet<usize>>) -> String {
     let limits = (
         budget::MAX_STEPS,
-        MAX_STRING_BYTES,
+        budget::MAX_STRING_BYTES,
         MAX_ARRAY_SIZE,
         MAX_MAP_SIZE,
         MAX_CALL_LEVELS,

@@ -47,6 +47,28 @@ pub(crate) struct Prepared {
     timed: bool,
 }
 
+impl Ruleset {
+    /// Decides one task. Never panics and never fails: whatever goes wrong is a verdict to escalate.
+    pub fn evaluate(&self, task: &TaskFacts<'_>) -> Evaluation {
+        evaluate(self, task, &mut Extras::default())
+    }
+
+    /// Decides one task, and tells its numbers at `paths` such as `order.amount`: what budgets count and backtests sum.
+    ///
+    /// A number is none where the task has no such fact, or does not fit the schema.
+    pub fn evaluate_measuring(
+        &self,
+        task: &TaskFacts<'_>,
+        paths: &[String],
+    ) -> (Evaluation, Vec<Option<Decimal>>) {
+        let mut extras = Extras { paths, ..Extras::default() };
+        let evaluation = evaluate(self, task, &mut extras);
+        let mut amounts = extras.amounts;
+        amounts.resize(paths.len(), None);
+        (evaluation, amounts)
+    }
+}
+
 /// Reads a task and derives its facts.
 pub(crate) fn prepare(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Prepared {
     // A derived fact may run into the backstop before any rule starts.

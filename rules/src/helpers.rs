@@ -193,7 +193,7 @@ impl List {
                 joined.push_str(", ");
             }
             joined.push_str(&text(fact)?);
-            if joined.len() > crate::engine::MAX_STRING_BYTES {
+            if joined.len() > budget::MAX_STRING_BYTES {
                 return Err("the joined text is too long".into());
             }
         }

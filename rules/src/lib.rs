@@ -28,6 +28,7 @@ mod lint;
 mod rule;
 pub mod ruleset;
 
+mod condition;
 mod evaluate;
 pub mod evaluation;
 mod script;

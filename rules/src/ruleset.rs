@@ -1,16 +1,11 @@
 //! A folder of rules, compiled: immutable, shared between threads, asked about one task at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use rhai::{AST, Dynamic, Engine};
-use rust_decimal::Decimal;
 
-use crate::compile;
-use crate::diagnostic::{Diagnostic, Refused};
-use crate::evaluate::{self, Extras};
-use crate::evaluation::Evaluation;
-use crate::files::{self, Files};
+use crate::diagnostic::Diagnostic;
+use crate::files::Files;
 use crate::rule::Rule;
 use crate::schema::Schema;
 use crate::settings::Settings;
@@ -52,24 +47,6 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// Reads and compiles the ruleset in a folder. Reads until two readings agree.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], with every error of every file.
-    pub fn load(dir: &Path) -> Result<Ruleset, Refused> {
-        Ruleset::from_files(files::snapshot(dir)?)
-    }
-
-    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content. Other files are left out.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`], with every error of every file.
-    pub fn from_files(files: Files) -> Result<Ruleset, Refused> {
-        compile::compile(files::canonical(files)?)
-    }
-
     /// The files that make up this version, and its tests, in canonical form: what to publish and to compare.
     pub fn files(&self) -> &Files {
         &self.files
@@ -113,25 +90,5 @@ impl Ruleset {
     /// What its author should look at, although it works.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
-    }
-
-    /// Decides one task. Never panics and never fails: whatever goes wrong is a verdict to escalate.
-    pub fn evaluate(&self, task: &TaskFacts<'_>) -> Evaluation {
-        evaluate::evaluate(self, task, &mut Extras::default())
-    }
-
-    /// Decides one task, and tells its numbers at `paths` such as `order.amount`: what budgets count and backtests sum.
-    ///
-    /// A number is none where the task has no such fact, or does not fit the schema.
-    pub fn evaluate_measuring(
-        &self,
-        task: &TaskFacts<'_>,
-        paths: &[String],
-    ) -> (Evaluation, Vec<Option<Decimal>>) {
-        let mut extras = Extras { paths, ..Extras::default() };
-        let evaluation = evaluate::evaluate(self, task, &mut extras);
-        let mut amounts = extras.amounts;
-        amounts.resize(paths.len(), None);
-        (evaluation, amounts)
     }
 }

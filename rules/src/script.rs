@@ -8,8 +8,7 @@ use crate::budget;
 use crate::ending::{self, Ending};
 use crate::evaluation::Ended;
 use crate::rule::{self, Rule};
-use crate::ruleset::{Ruleset, TaskFacts};
-use crate::task_facts::{self, Facts};
+use crate::ruleset::Ruleset;
 use crate::verdict::Cause;
 
 /// Why a script did not end in a value.
@@ -106,33 +105,4 @@ fn innermost(error: &EvalAltResult) -> (&EvalAltResult, Position) {
         }
     }
     (inner, position)
-}
-
-/// An expression about a task, such as a test's `when`.
-#[derive(Debug)]
-pub(crate) struct Condition(AST);
-
-impl Condition {
-    /// Compiles it. Err says what is wrong.
-    pub(crate) fn new(ruleset: &Ruleset, expression: &str) -> Result<Condition, String> {
-        let names = ["order", "task"].into_iter().chain(ruleset.shared.iter().map(|(name, _)| name.as_str()));
-        let mut scope = Scope::new();
-        for name in names {
-            scope.push(name.to_owned(), ());
-        }
-        let ast = ruleset.engine.compile_expression_with_scope(&scope, expression);
-        ast.map(Condition).map_err(|error| format!("when: {error}"))
-    }
-
-    /// Whether it is true of a task. Err says why it cannot be told.
-    pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
-        self.holds_of(ruleset, &Facts::new(ruleset, task, task_facts::order(ruleset, task.order)?)?)
-    }
-
-    /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.
-    pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
-        let mut scope = facts.scope(ruleset);
-        let value = run(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
-        value.as_bool().map_err(|other| format!("when is {other}, not true or false"))
-    }
 }

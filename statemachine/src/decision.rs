@@ -1,59 +1,16 @@
 //! What a rule or a person decided, as it is stored and as the workflow receives it.
 
-use std::fmt;
-
 use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::item::{self, Item, Malformed};
-use crate::status::Status;
 use crate::token::TaskId;
+
+pub use crate::status::Outcome;
 
 /// The longest reason a decision keeps, in characters. Each may take six in JSON, and a failure's cause ends at
 /// 32,768 (Step Functions API model).
 pub const MAX_REASON_CHARS: usize = 4_000;
-
-/// What a decision says. Escalating is not a decision.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Outcome {
-    /// The workflow goes on.
-    Approved,
-    /// The workflow takes its `Approval.Rejected` path.
-    Rejected,
-}
-
-impl Outcome {
-    /// Both outcomes.
-    pub const ALL: [Outcome; 2] = [Outcome::Approved, Outcome::Rejected];
-
-    /// The stored text.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Outcome::Approved => "approved",
-            Outcome::Rejected => "rejected",
-        }
-    }
-
-    /// Reads the stored text; case matters.
-    pub fn parse(text: &str) -> Option<Outcome> {
-        Outcome::ALL.into_iter().find(|outcome| outcome.as_str() == text)
-    }
-
-    /// The status of a task whose workflow received it.
-    pub fn status(self) -> Status {
-        match self {
-            Outcome::Approved => Status::Approved,
-            Outcome::Rejected => Status::Rejected,
-        }
-    }
-}
-
-impl fmt::Display for Outcome {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
 
 /// Who decided.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use crate::cases::file::Tests;
+use crate::condition::Condition;
 use crate::evaluate::Prepared;
 use crate::evaluation::Evaluation;
 use crate::ruleset::Ruleset;
-use crate::script::Condition;
 use crate::verdict::Outcome;
 
 /// The most orders that are named.

@@ -10,10 +10,10 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::condition::Condition;
 use crate::diagnostic::Diagnostic;
 use crate::evaluation::{Ended, Evaluation};
 use crate::ruleset::{Ruleset, TaskFacts};
-use crate::script;
 use coverage::Coverage;
 use file::{Case, Never, Tests};
 
@@ -144,7 +144,7 @@ impl Report {
             let error = Diagnostic::error(&never.file, "test", message);
             error.at(text.unwrap_or_default(), never.line, 0)
         };
-        let condition = match script::Condition::new(ruleset, &never.when) {
+        let condition = match Condition::new(ruleset, &never.when) {
             Ok(condition) => condition,
             Err(message) => return self.broken.push(broken(message)),
         };
