@@ -10,3 +10,4 @@ mod handbook;
 mod properties;
 mod ruleset;
 mod sample;
+mod traps;
