@@ -39,7 +39,7 @@ pub fn check(files: Files, now: &str) -> Checked {
     let mut findings = ruleset.warnings.clone();
     findings.extend(advice::advise(&ruleset, dates::parse(now).unwrap_or(jiff::civil::Date::MIN)));
     let report = cases::run(&ruleset);
-    findings.extend(report.broken.iter().cloned());
+    findings.extend(report.broken.iter().chain(&report.idle).cloned());
     findings.extend(report.failures().map(|failure| {
         let error = Diagnostic::error(&failure.file, "failing-test", failure.summary());
         let text = ruleset.files.get(&failure.file).and_then(|bytes| std::str::from_utf8(bytes).ok());

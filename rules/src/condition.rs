@@ -2,9 +2,9 @@
 
 use rhai::{AST, Scope};
 
-use crate::ruleset::{Ruleset, TaskFacts};
+use crate::ruleset::Ruleset;
 use crate::script;
-use crate::task_facts::{self, Facts};
+use crate::task_facts::Facts;
 
 /// The expression, compiled.
 #[derive(Debug)]
@@ -20,11 +20,6 @@ impl Condition {
         }
         let ast = ruleset.engine.compile_expression_with_scope(&scope, expression);
         ast.map(Condition).map_err(|error| format!("when: {error}"))
-    }
-
-    /// Whether it is true of a task. Err says why it cannot be told.
-    pub(crate) fn holds(&self, ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<bool, String> {
-        self.holds_of(ruleset, &Facts::new(ruleset, task, task_facts::order(ruleset, task.order)?)?)
     }
 
     /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.

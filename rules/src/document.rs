@@ -55,6 +55,13 @@ impl Document {
         self.error(table, key, "", "").line
     }
 
+    /// The line of each entry of the list at a key, from 1; empty where there is no list.
+    pub(crate) fn entry_lines(&self, table: &dyn TableLike, key: &str) -> Vec<usize> {
+        let entries = table.get(key).and_then(Item::as_array).into_iter().flatten();
+        let start = |entry: &toml_edit::Value| entry.span().map_or(0, |span| span.start);
+        entries.map(|entry| line_and_column(self.toml.raw(), start(entry)).0).collect()
+    }
+
     /// A value of `table` as JSON. Numbers keep their text; dates become text.
     pub(crate) fn value(&self, table: &dyn TableLike, key: &str) -> Result<Value, Box<Diagnostic>> {
         let item = table.get(key).unwrap_or(&Item::None);

@@ -119,7 +119,7 @@ pub struct Backtest {
     pub moves: Vec<Move>,
     /// The sums of the facts that the new ruleset's `amounts` names.
     pub amounts: BTreeMap<String, Sums>,
-    /// What the new ruleset's tests say must never happen, and did.
+    /// What the new ruleset's tests say must never happen, and does, or cannot be asked.
     pub broken: Vec<Broken>,
     /// Evaluations that the wall clock ended: they may differ when repeated.
     pub timed: u64,
@@ -208,6 +208,13 @@ pub fn backtest(
     merge(old, new, parts, options.keep_changes)
 }
 
+impl Backtest {
+    /// Every `[[never]]` of the new ruleset could be asked and holds over all tasks.
+    pub fn is_ok(&self) -> bool {
+        self.broken.is_empty()
+    }
+}
+
 impl Part {
     fn task(&mut self, pair: &Pair<'_>, index: u64, task: &StoredTask) {
         let Pair { old, new, .. } = pair;
@@ -232,9 +239,7 @@ impl Part {
             sums.add(amount, row, column);
         }
         for (never, broken) in pair.nevers.iter().zip(&mut self.broken) {
-            if never.is_broken_by(new, seen_again, &after) {
-                broken.add(index, &task.order_id);
-            }
+            never.ask(new, (index, &task.order_id, seen_again), &after, broken);
         }
         let is_same = row == column
             && before.verdict.code() == after.verdict.code()
@@ -283,7 +288,7 @@ fn merge(old: &Ruleset, new: &Ruleset, parts: Vec<Part>, keep: usize) -> Backtes
             *moves.entry(between).or_default() += count;
         }
     }
-    all.broken.retain(|broken| broken.tasks > 0);
+    all.broken.retain(|broken| !broken.holds());
     all.changes.sort_by_key(|change| change.index);
     all.changes.truncate(keep);
     all.moves = moves.into_iter().map(|((from, to), tasks)| Move { from, to, tasks }).collect();

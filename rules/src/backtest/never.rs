@@ -12,50 +12,79 @@ use crate::verdict::Outcome;
 /// The most orders that are named.
 const NAMED: usize = 10;
 
-/// A `[[never]]` of a ruleset's tests, ready to be asked. One that does not compile is `rules test`'s to tell.
+/// A `[[never]]` of a ruleset's tests, ready to be asked.
 pub(super) struct Never {
     name: String,
-    condition: Condition,
+    /// Or why it cannot be asked.
+    condition: Result<Condition, String>,
     outcome: Outcome,
 }
 
-/// A `[[never]]` that stored tasks break.
+/// A `[[never]]` that does not hold over stored tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Broken {
-    /// The condition's name.
+    /// The condition's name; for a test file that cannot be read, its path.
     pub name: String,
     /// How many tasks break it.
     pub tasks: u64,
     /// The first of them: the place in the input and the order's id.
     pub first: Vec<(u64, String)>,
+    /// How many tasks have the outcome, and the condition cannot be evaluated on them.
+    pub unknown: u64,
+    /// Why it cannot be evaluated, on the first task of these or on any.
+    pub problem: Option<(u64, String)>,
 }
 
 /// The conditions of a ruleset's tests.
 pub(super) fn of(ruleset: &Ruleset) -> Vec<Never> {
-    let nevers = Tests::of(ruleset).nevers.into_iter();
-    let ready = nevers.filter_map(|never| {
-        let condition = Condition::new(ruleset, &never.when).ok()?;
-        Some(Never { name: never.name, condition, outcome: never.outcome })
+    let tests = Tests::of(ruleset);
+    let ready = tests.nevers.into_iter().map(|never| {
+        let condition = Condition::new(ruleset, &never.when);
+        Never { name: never.name, condition, outcome: never.outcome }
     });
-    ready.collect()
+    // A test file that cannot be read may hold conditions: they do not hold because nobody could read them.
+    let unread = tests.errors.into_iter().map(|error| Never {
+        name: error.place(),
+        condition: Err(error.message),
+        outcome: Outcome::Approve,
+    });
+    ready.chain(unread).collect()
 }
 
 impl Never {
-    /// None of its tasks broken yet.
+    /// Not broken by any task yet.
     pub(super) fn unbroken(&self) -> Broken {
-        Broken { name: self.name.clone(), ..Broken::default() }
+        let problem = self.condition.as_ref().err().map(|problem| (0, problem.clone()));
+        Broken { name: self.name.clone(), problem, ..Broken::default() }
     }
 
-    /// Tells whether a task breaks it. One whose facts the condition cannot read does not.
-    pub(super) fn is_broken_by(&self, ruleset: &Ruleset, task: &Prepared, evaluation: &Evaluation) -> bool {
-        let Ok(facts) = &task.facts else { return false };
-        evaluation.verdict.outcome() == self.outcome
-            && self.condition.holds_of(ruleset, facts).unwrap_or(false)
+    /// Asks it of a task, and notes in `broken` what does not hold.
+    pub(super) fn ask(
+        &self,
+        ruleset: &Ruleset,
+        (index, order_id, task): (u64, &str, &Prepared),
+        evaluation: &Evaluation,
+        broken: &mut Broken,
+    ) {
+        // A task that does not fit the schema has no facts that a condition could speak of.
+        let (Ok(condition), Ok(facts)) = (&self.condition, &task.facts) else { return };
+        if evaluation.verdict.outcome() != self.outcome {
+            return;
+        }
+        match condition.holds_of(ruleset, facts) {
+            Ok(false) => {}
+            Ok(true) => broken.add(index, order_id),
+            Err(problem) => {
+                broken.unknown += 1;
+                let problem = format!("order {order_id}: {problem}");
+                broken.problem.get_or_insert((index, problem));
+            }
+        }
     }
 }
 
 impl Broken {
-    pub(super) fn add(&mut self, index: u64, order_id: &str) {
+    fn add(&mut self, index: u64, order_id: &str) {
         self.tasks += 1;
         // A thread meets its tasks in the order of the input: its first are among the first of all.
         if self.first.len() < NAMED {
@@ -68,5 +97,12 @@ impl Broken {
         self.first.extend(other.first);
         self.first.sort();
         self.first.truncate(NAMED);
+        self.unknown += other.unknown;
+        self.problem = [self.problem.take(), other.problem].into_iter().flatten().min();
+    }
+
+    /// It holds over every task.
+    pub(super) fn holds(&self) -> bool {
+        self.tasks == 0 && self.unknown == 0 && self.problem.is_none()
     }
 }

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Backtest, Said, TOTAL_SCALE, Total};
+use super::{Backtest, Broken, Said, TOTAL_SCALE, Total};
 use crate::verdict::Outcome;
 
 /// How many changed tasks and moves the text shows; JSON has all that are kept.
@@ -83,14 +83,7 @@ impl fmt::Display for Backtest {
             writeln!(f, "\nand {hidden} more")?;
         }
         for broken in &self.broken {
-            let orders: Vec<&str> = broken.first.iter().map(|(_, order)| order.as_str()).collect();
-            writeln!(
-                f,
-                "\nNEVER: {}: broken by {}, first by {}",
-                broken.name,
-                tasks(broken.tasks),
-                orders.join(", ")
-            )?;
+            write!(f, "\n{broken}")?;
         }
         if self.timed > 0 {
             writeln!(
@@ -98,6 +91,24 @@ impl fmt::Display for Backtest {
                 "\n{} evaluations were ended by the wall clock and may differ when repeated",
                 self.timed
             )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Broken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tasks > 0 {
+            let orders: Vec<&str> = self.first.iter().map(|(_, order)| order.as_str()).collect();
+            let (count, first) = (tasks(self.tasks), orders.join(", "));
+            writeln!(f, "NEVER: {}: broken by {count}, first by {first}", self.name)?;
+        }
+        if let Some((_, problem)) = &self.problem {
+            let count = match self.unknown {
+                0 => String::new(),
+                unknown => format!(" on {}", tasks(unknown)),
+            };
+            writeln!(f, "NEVER: {}: cannot be evaluated{count}: {problem}", self.name)?;
         }
         Ok(())
     }

@@ -152,6 +152,10 @@ impl Reader<'_> {
             None => true,
             Some(item) => item.as_bool().ok_or("order is true, or false for a task that passed none")?,
         };
+        let changes = ["from", "set", "unset"].into_iter().find(|key| table.get(key).is_some());
+        if let (false, Some(key)) = (has_order, changes) {
+            return Err(format!("order = false is a task without an order, so {key} changes nothing"));
+        }
         let expect = Expect {
             outcome: optional(table, "expect")?.map(|text| outcome(&text)).transpose()?,
             by: optional(table, "by")?,
@@ -178,35 +182,56 @@ impl Reader<'_> {
         let Some(Value::Array(rows)) = self.json(table, "rows")? else {
             return Err("rows is not a list of rows".to_owned());
         };
+        if rows.is_empty() {
+            return Err("a table without rows tests nothing".to_owned());
+        }
+        let base = self.base(table)?;
+        let lines = self.document.entry_lines(table, "rows");
         for (n, row) in rows.into_iter().enumerate() {
-            let Value::Array(cells) = row else { return Err(format!("row {} is not a list", n + 1)) };
-            if cells.len() != columns.len() {
-                return Err(format!("row {} has {} cells, not {}", n + 1, cells.len(), columns.len()));
-            }
-            let mut order = self.base(table)?;
-            let mut expect = Expect::default();
-            let shown: Vec<String> = cells.iter().map(ToString::to_string).collect();
-            for (column, cell) in columns.iter().zip(cells) {
-                match (column.as_str(), &cell) {
-                    ("expect", Value::String(text)) => expect.outcome = Some(outcome(text)?),
-                    ("by", Value::String(text)) => expect.by = Some(text.clone()),
-                    ("code", Value::String(text)) => expect.codes = vec![text.clone()],
-                    ("expect" | "by" | "code", _) => {
-                        return Err(format!("row {}: {column} is not text", n + 1));
-                    }
-                    _ => assign(&mut order, column, Some(cell))?,
+            let line = lines.get(n).copied().unwrap_or(line);
+            match self.row(&name, &columns, base.clone(), row, line) {
+                Ok(case) => self.tests.cases.push(case),
+                Err(message) => {
+                    let error = Diagnostic::error(self.file, "test", format!("row {}: {message}", n + 1));
+                    self.tests.errors.push(error.at(self.text, line, 0));
                 }
             }
-            self.tests.cases.push(Case {
-                file: self.file.to_owned(),
-                line,
-                name: format!("{name}: {}", shown.join(", ")),
-                order: Some(order),
-                task: Map::new(),
-                expect,
-            });
         }
         Ok(())
+    }
+
+    /// One row of a table, as a case at the row's own line.
+    fn row(
+        &self,
+        table: &str,
+        columns: &[String],
+        mut order: Value,
+        row: Value,
+        line: usize,
+    ) -> Result<Case, String> {
+        let Value::Array(cells) = row else { return Err("it is not a list".to_owned()) };
+        if cells.len() != columns.len() {
+            return Err(format!("it has {} cells, not {}", cells.len(), columns.len()));
+        }
+        let shown: Vec<String> = cells.iter().map(ToString::to_string).collect();
+        let mut expect = Expect::default();
+        for (column, cell) in columns.iter().zip(cells) {
+            match (column.as_str(), &cell) {
+                ("expect", Value::String(text)) => expect.outcome = Some(outcome(text)?),
+                ("by", Value::String(text)) => expect.by = Some(text.clone()),
+                ("code", Value::String(text)) => expect.codes = vec![text.clone()],
+                ("expect" | "by" | "code", _) => return Err(format!("{column} is not text")),
+                _ => assign(&mut order, column, Some(cell))?,
+            }
+        }
+        Ok(Case {
+            file: self.file.to_owned(),
+            line,
+            name: format!("{table}: {}", shown.join(", ")),
+            order: Some(order),
+            task: Map::new(),
+            expect,
+        })
     }
 
     fn never(&mut self, table: &dyn TableLike, line: usize) -> Read {

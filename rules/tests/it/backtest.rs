@@ -58,6 +58,34 @@ fn what_must_never_happen_is_asked_of_every_task() {
     assert_eq!((broken[0].tasks, orders), (2, vec!["order-501", "order-502"]));
 }
 
+/// A condition that nobody could ask has not held.
+#[test]
+fn what_cannot_be_asked_of_stored_tasks_has_not_held() {
+    let with = |never: &str| {
+        let rule = "if order.amount > 500 {\n    escalate(\"large\", \"large\");\n}\napprove(\"small\");\n";
+        Ruleset::from_files(files(&[("rules/limit.rhai", rule), ("tests/never.toml", never)])).unwrap()
+    };
+    let run = |new: &Ruleset, threads| {
+        let options = Options { threads: NonZeroUsize::new(threads).expect("at least one"), keep_changes: 0 };
+        backtest(new, new, tasks(1_000), options, &AtomicU64::new(0))
+    };
+    let never = |when: &str| format!("[[never]]\nname = \"n\"\nwhen = {when:?}\nexpect_not = \"approve\"\n");
+    assert!(run(&with(&never("order.amount > 501")), 2).is_ok());
+    let misspelt = run(&with(&never("order.amuont > 501")), 1);
+    let broken = &misspelt.broken[0];
+    assert_eq!((misspelt.is_ok(), broken.tasks, broken.unknown), (false, 0, 450));
+    assert_eq!(
+        broken.to_string(),
+        "NEVER: n: cannot be evaluated on 450 tasks: order order-0: order has no field 'amuont' (did you mean 'amount'?)\n"
+    );
+    assert_eq!(run(&with(&never("order.amuont > 501")), 3), misspelt);
+    for unusable in [never("order.amount >"), "[[never]]\nname = 5\n".to_owned(), "[[never".to_owned()] {
+        let result = run(&with(&unusable), 1);
+        assert!(!result.is_ok(), "{unusable}");
+        assert!(result.to_string().contains("cannot be evaluated: "), "{result}");
+    }
+}
+
 #[test]
 fn threads_do_not_change_the_answer() {
     let alone = run(1, 2);

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rules::check::check;
 use rules::{Ruleset, cases};
 
 use crate::evaluate::files;
@@ -115,4 +116,108 @@ expect_not = "approve"
     );
     let failure = report.failures().next().expect("100 is approved, and must not be");
     assert!(failure.got.contains("approve"), "{failure}");
+}
+
+fn report(tests: &str, more: &[(&str, &str)]) -> cases::Report {
+    let entries: Vec<_> = [("rules/limit.rhai", RULE), ("tests/a.toml", tests)]
+        .into_iter()
+        .chain(more.iter().copied())
+        .collect();
+    cases::run(&Ruleset::from_files(files(&entries)).unwrap_or_else(|refused| panic!("{refused}")))
+}
+
+#[test]
+fn a_never_that_cannot_be_evaluated_has_failed() {
+    let never = |when: &str, expect_not: &str| {
+        format!(
+            "[[case]]\nname = \"small\"\nset = {{ amount = 5 }}\nexpect = \"approve\"\n\
+             [[case]]\nname = \"no order\"\norder = false\nexpect = \"escalate\"\n\
+             [[never]]\nname = \"n\"\nwhen = {when:?}\nexpect_not = {expect_not:?}\n"
+        )
+    };
+    // Whatever came of the case: a condition with a misspelt field holds nothing.
+    for expect_not in ["approve", "reject"] {
+        let report = report(&never("order.amuont > 1", expect_not), &[]);
+        let failures: Vec<String> = report.failures().map(|failure| failure.got.clone()).collect();
+        assert_eq!(
+            failures,
+            ["its condition fails in the case 'small': order has no field 'amuont' (did you mean 'amount'?)"],
+            "{expect_not}"
+        );
+        assert_eq!((report.is_ok(), report.nevers), (false, 0));
+    }
+    // A condition about the order says nothing of a task without one, unless that has the forbidden outcome.
+    assert!(report(&never("order.amount > 1", "reject"), &[]).is_ok());
+    let report = report(&never("order.amount > 10", "escalate"), &[]);
+    let failure = report.failures().next().expect("the task without an order was escalated");
+    assert!(failure.got.contains("in the case 'no order': there is no order.amount"), "{failure}");
+}
+
+#[test]
+fn a_never_that_speaks_of_no_case_is_a_finding() {
+    let tests = |most: u32| {
+        format!(
+            "[[case]]\nname = \"small\"\nset = {{ amount = 5 }}\nexpect = \"approve\"\n\
+             [[never]]\nname = \"large\"\nwhen = \"order.amount > {most}\"\nexpect_not = \"reject\"\n"
+        )
+    };
+    assert_eq!(report(&tests(4), &[]).idle, []);
+    let idle = report(&tests(9_999), &[]).idle;
+    let lines: Vec<String> = idle.iter().map(|finding| finding.one_line()).collect();
+    let expected = "tests/a.toml:6: warning[idle-never]: the condition of 'large' is true of no case, so it tests \
+                    nothing (add a case for which it is true, or correct the condition)";
+    assert_eq!(lines, [expected]);
+    let entries = [("rules/limit.rhai", RULE), ("tests/a.toml", &tests(9_999))];
+    let checked = check(files(&entries), "2026-11-22");
+    assert!(checked.findings.contains(&idle[0]), "{:?}", checked.findings);
+}
+
+#[test]
+fn a_row_that_fails_or_cannot_be_read_is_named_by_its_own_line() {
+    let tests = r#"
+[[table]]
+name = "amounts"
+columns = ["amount", "expect"]
+rows = [
+    [100, "approve"], [101, "approve"],
+
+    # a comment
+    [102, "approve"],
+    [103],
+    [104, "refuse"],
+    [105, "escalate"],
+]
+
+[[table]]
+name = "none"
+columns = ["amount", "expect"]
+rows = []
+
+[[case]]
+name = "contradicts itself"
+order = false
+set = { amount = 5 }
+expect = "approve"
+"#;
+    let report = report(tests, &[]);
+    let failed: Vec<usize> = report.failures().map(|failure| failure.line).collect();
+    assert_eq!(failed, [6, 9]);
+    let broken: Vec<String> = report.broken.iter().map(|broken| broken.one_line()).collect();
+    let expected = [
+        "tests/a.toml:21: error[test]: order = false is a task without an order, so set changes nothing",
+        "tests/a.toml:10: error[test]: row 4: it has 1 cells, not 2",
+        "tests/a.toml:11: error[test]: row 5: 'refuse' is no outcome (approve, reject and escalate are)",
+        "tests/a.toml:16: error[test]: a table without rows tests nothing",
+    ];
+    assert_eq!(broken, expected);
+    assert_eq!(report.cases, 4, "the rows that can be read run");
+}
+
+#[test]
+fn a_report_is_junit_too() {
+    let tests = "[[case]]\nname = \"a <b> & \\\"c\\\"\"\nset = { amount = 500 }\nreason = \"\\u0007 ]]>\"\n\
+                 [[case]]\nname = \"fine\"\nset = { amount = 5 }\nexpect = \"approve\"\n\
+                 [[never]]\nname = \"never\"\nwhen = \"order.amount > 1\"\nexpect_not = \"approve\"\n";
+    let report = report(tests, &[("tests/b.toml", "[[case]]\nname = \"nothing\"\n")]);
+    insta::assert_snapshot!(report.to_junit());
 }

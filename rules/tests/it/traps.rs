@@ -14,7 +14,7 @@ use rules::{Outcome, snapshot};
 use toml_edit::ImDocument;
 
 /// The cases that do not hold yet. One that holds must leave this list.
-const OPEN: [&str; 31] = [
+const OPEN: &[&str] = &[
     "budget-misspelt",
     "closure-field-misspelt",
     "closure-sees-lists",
@@ -38,7 +38,6 @@ const OPEN: [&str; 31] = [
     "list-two-files-one-name",
     "list-two-on-a-line",
     "list-zero-width",
-    "never-misspelt",
     "not-by-misspelt",
     "optional-without-default",
     "own-list-non-boolean",
