@@ -69,7 +69,7 @@ pub(super) fn compare(case: &Case, evaluation: &Evaluation) -> Option<Failure> {
 }
 
 /// The codes that any rule gave, and the deciding one.
-fn codes(evaluation: &Evaluation) -> impl Iterator<Item = &str> {
+pub(super) fn codes(evaluation: &Evaluation) -> impl Iterator<Item = &str> {
     let given = evaluation.verdicts.iter().filter_map(|verdict| match &verdict.ended {
         Ended::Gave { code, .. } => Some(code.as_str()),
         Ended::Failed { cause, .. } => Some(cause.as_str()),

@@ -4,6 +4,7 @@ pub mod coverage;
 pub mod edges;
 mod failure;
 pub(crate) mod file;
+mod from_task;
 mod junit;
 mod never;
 
@@ -17,6 +18,7 @@ pub use self::failure::Failure;
 use self::failure::compare;
 pub(crate) use self::failure::describe;
 use self::file::{Case, Tests};
+pub use self::from_task::from_task;
 use crate::diagnostic::Diagnostic;
 use crate::evaluation::{Ended, Evaluation};
 use crate::ruleset::{Ruleset, TaskFacts};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use rules::backtest::StoredTask;
 use rules::check::check;
 use rules::{Ruleset, cases};
 
@@ -220,4 +221,68 @@ fn a_report_is_junit_too() {
                  [[never]]\nname = \"never\"\nwhen = \"order.amount > 1\"\nexpect_not = \"approve\"\n";
     let report = report(tests, &[("tests/b.toml", "[[case]]\nname = \"nothing\"\n")]);
     insta::assert_snapshot!(report.to_junit());
+}
+
+const SCHEMA: &str = r#"
+[fields]
+amount = "money"
+count = "integer"
+card = { type = "text", masked = true }
+coupon = { type = "text", optional = true }
+kind = { type = "text", choices = ["a", "b"], masked = true }
+"customer.name" = { type = "text", masked = true }
+"customer.tier" = "text"
+"lines[].price" = "money"
+"lines[].serial" = { type = "text", masked = true }
+"#;
+
+fn stored(order: Option<&str>) -> StoredTask {
+    StoredTask {
+        task_id: "7a7816bf8f01cfea414140de5dae2223".to_owned(),
+        order: order.map(str::to_owned),
+        order_id: "o-\"1\"".to_owned(),
+        start_time: "2026-11-22T09:59:59Z".to_owned(),
+        transaction_id: "arn:aws:states:eu-central-1:000000000000:execution:shop:1".to_owned(),
+        received_at: "2026-11-22T10:00:00Z".to_owned(),
+    }
+}
+
+#[test]
+fn a_stored_task_becomes_a_case_that_passes_and_shows_nothing_masked() {
+    let order = r#"{"amount":12.50,"count":3,"card":"SECRET-1","coupon":null,"kind":"b","note":"SECRET-2",
+        "customer":{"name":"SECRET-3","tier":"new\n\"gold\"","extra":"SECRET-4"},
+        "lines":[{"price":1e1,"serial":"SECRET-5"},{"price":2.50,"serial":"SECRET-6"}]}"#;
+    let set = |tests: Option<&str>| {
+        let entries = [("rules/limit.rhai", RULE), ("schema/order.toml", SCHEMA)];
+        let tests = tests.map(|tests| ("tests/task.toml", tests));
+        Ruleset::from_files(files(&entries.into_iter().chain(tests).collect::<Vec<_>>())).unwrap()
+    };
+    let text = cases::from_task(&set(None), &stored(Some(order))).unwrap();
+    assert!(!text.contains("SECRET"), "{text}");
+    insta::assert_snapshot!(text);
+    for order in [Some(order), None, Some(r#"{"amount":"ten"}"#)] {
+        let text = cases::from_task(&set(None), &stored(order)).unwrap();
+        let report = cases::run(&set(Some(&text)));
+        assert!(report.is_ok() && report.cases == 1, "{text}\n{report}");
+    }
+}
+
+/// Without a schema the whole order is written, each number with its digits.
+#[test]
+fn a_task_without_a_schema_is_written_whole() {
+    let rule = "if order.big == decimal(\"12345678901234567890\") && order[\"odd key\"] == \"x\" { approve(\"exact\"); }";
+    let order = r#"{"big":12345678901234567890,"odd key":"x","nested":[[1,{"a":[]}],{}],"no":null}"#;
+    let set = |tests: Option<&str>| {
+        let tests = tests.map(|tests| ("tests/task.toml", tests));
+        let entries: Vec<_> = [("a.rhai", rule)].into_iter().chain(tests).collect();
+        Ruleset::from_files(files(&entries)).unwrap()
+    };
+    let text = cases::from_task(&set(None), &stored(Some(order))).unwrap();
+    let report = cases::run(&set(Some(&text)));
+    assert!(report.is_ok() && report.cases == 1, "{text}\n{report}");
+    assert!(text.contains("expect = \"approve\"") && text.contains("left out: order.no."), "{text}");
+    for (order, why) in [("{", "not JSON"), ("[1]", "a record"), (r#"{"a":1e40}"#, "28")] {
+        let refused = cases::from_task(&set(None), &stored(Some(order))).unwrap_err();
+        assert!(refused.contains(why), "{refused}");
+    }
 }
