@@ -16,13 +16,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::Fault;
-use crate::expiry::Waits;
-use crate::guard::{Guard, Validity};
+use crate::aws::clients::Fault;
+use crate::lease::guard::{Guard, Validity};
+use crate::metrics::trouble::Trouble;
 use crate::metrics::{Handled, Service};
-use crate::pipeline::{Lost, Pipeline};
-use crate::task_table::TableError;
-use crate::trouble::Trouble;
+use crate::steps::expiry::Waits;
+use crate::steps::pipeline::{Lost, Pipeline};
+use crate::tasks::table::TableError;
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;

@@ -12,16 +12,16 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
-use crate::active_rules::{self, ActiveRules};
 use crate::api::health::Readiness;
 use crate::api::{ApiState, serve};
-use crate::aws::Clients;
+use crate::aws::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, RulesSource};
-use crate::control_table::ControlTable;
-use crate::member::Member;
+use crate::control::active_rules::{self, ActiveRules};
+use crate::control::table::ControlTable;
+use crate::fleet::member::Member;
 use crate::metrics::{Metrics, registry};
-use crate::task_list::TaskList;
+use crate::tasks::list::TaskList;
 
 /// Runs until `shutdown` resolves or a task fails, then drains within the configured time.
 ///

@@ -19,13 +19,13 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::behind::{Behind, Since};
-use crate::guard::Guard;
+use crate::aws::retry;
+use crate::lease::guard::Guard;
+use crate::metrics::behind::{Behind, Since};
+use crate::metrics::trouble::Trouble;
 use crate::metrics::{Handled, Service};
-use crate::pipeline::{Lost, Pipeline};
-use crate::retry;
-use crate::task_table::TableError;
-use crate::trouble::Trouble;
+use crate::steps::pipeline::{Lost, Pipeline};
+use crate::tasks::table::TableError;
 
 /// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;

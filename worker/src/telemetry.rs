@@ -93,7 +93,7 @@ mod tests {
                 )*};
             }
             lines!(
-                "worker::pipeline",
+                "worker::steps::pipeline",
                 "aws_smithy_runtime::client::orchestrator",
                 "aws_sdk_sfn::operation",
                 "aws_sigv4::http_request::sign",
@@ -119,7 +119,7 @@ mod tests {
             assert_eq!(below_info, [""; 0], "{level}");
             assert!(written.contains("info of aws_smithy_runtime"), "{level}");
         }
-        assert!(written("trace").contains("trace of worker::pipeline"), "ours is shown");
+        assert!(written("trace").contains("trace of worker::steps::pipeline"), "ours is shown");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use statemachine::decision::MAX_REASON_CHARS;
 use super::ApiState;
 use super::error::Failure;
 use super::tasks::{bad_body, person};
-use crate::control::{Control, Paused};
-use crate::rule_store::{Author, Event, StoreError};
+use crate::control::gate::{Control, Paused};
+use crate::control::rule_store::{Author, Event, StoreError};
 
 /// How often a change is tried that others came before.
 const TRIES: usize = 5;

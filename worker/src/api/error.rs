@@ -9,10 +9,10 @@ use statemachine::token::TaskId;
 use tracing::error;
 
 use super::view::{TaskView, etag};
-use crate::aws::Fault;
-use crate::rule_store::StoreError;
-use crate::task_list::ListError;
-use crate::task_table::TableError;
+use crate::aws::clients::Fault;
+use crate::control::rule_store::StoreError;
+use crate::tasks::list::ListError;
+use crate::tasks::table::TableError;
 
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";

@@ -9,9 +9,9 @@ use tokio::time::Instant;
 
 use super::ApiState;
 use super::error::Failure;
+use crate::control::spend::Limit;
 use crate::metrics::{self, Metrics};
-use crate::pipeline::Pipeline;
-use crate::spend::Limit;
+use crate::steps::pipeline::Pipeline;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 

@@ -28,8 +28,8 @@ use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::metrics::Shared;
-use crate::pipeline::Pipeline;
-use crate::task_list::TaskList;
+use crate::steps::pipeline::Pipeline;
+use crate::tasks::list::TaskList;
 
 use self::error::Failure;
 use self::health::Readiness;

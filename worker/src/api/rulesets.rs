@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ApiState;
 use super::error::Failure;
-use crate::rule_store::Line;
+use crate::control::rule_store::Line;
 
 /// The answer of `GET /v1/rulesets`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

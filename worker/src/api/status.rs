@@ -6,10 +6,10 @@ use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
-use crate::control::{Paused, Permit};
-use crate::control_table::Heartbeat;
-use crate::pipeline::Pipeline;
-use crate::spend::Limit;
+use crate::control::gate::{Paused, Permit};
+use crate::control::spend::Limit;
+use crate::control::table::Heartbeat;
+use crate::steps::pipeline::Pipeline;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

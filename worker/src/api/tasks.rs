@@ -16,8 +16,8 @@ use tracing::{Instrument as _, info_span};
 use super::ApiState;
 use super::error::Failure;
 use super::view::{TaskView, etag};
-use crate::person::{self, Request};
-use crate::task_list::{self, MAX_PAGE};
+use crate::steps::person::{self, Request};
+use crate::tasks::list::{self, MAX_PAGE};
 
 /// How many tasks a page has unless the caller says.
 const DEFAULT_PAGE: usize = 50;
@@ -186,18 +186,18 @@ pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
 }
 
 /// What the parameters ask for.
-fn query(params: &ListParams) -> Result<task_list::Query, Failure> {
+fn query(params: &ListParams) -> Result<list::Query, Failure> {
     let ListParams { status, order_id, day, due_before, limit: _, cursor: _ } = params;
     match (status.as_deref(), order_id, day, due_before) {
-        (None, Some(order_id), None, None) => Ok(task_list::Query::Order(order_id.clone())),
+        (None, Some(order_id), None, None) => Ok(list::Query::Order(order_id.clone())),
         (status, None, Some(day), None) => settled(day, status),
         (None | Some("ESCALATED"), None, None, Some(before)) => {
             let before: jiff::Timestamp = before.parse().map_err(|_| {
                 Failure::Invalid(format!("due_before is {before:?}; give RFC 3339, as 2026-11-22T10:00:00Z"))
             })?;
-            Ok(task_list::Query::Open { lists: vec![Worklist::Escalated], before: Some(before.as_second()) })
+            Ok(list::Query::Open { lists: vec![Worklist::Escalated], before: Some(before.as_second()) })
         }
-        (status, None, None, None) => Ok(task_list::Query::Open { lists: open_lists(status)?, before: None }),
+        (status, None, None, None) => Ok(list::Query::Open { lists: open_lists(status)?, before: None }),
         (_, Some(_), _, _) => {
             Err(Failure::Invalid("order_id stands alone; leave the others away".to_owned()))
         }
@@ -210,7 +210,7 @@ fn query(params: &ListParams) -> Result<task_list::Query, Failure> {
     }
 }
 
-fn settled(day: &str, status: Option<&str>) -> Result<task_list::Query, Failure> {
+fn settled(day: &str, status: Option<&str>) -> Result<list::Query, Failure> {
     // The key is the text: 2026-W47-7 or 20261122 would be a day without tasks.
     if day.parse::<jiff::civil::Date>().ok().map(|date| date.to_string()).as_deref() != Some(day) {
         return Err(Failure::Invalid(format!("day is {day:?}; give a day in UTC, as 2026-11-22")));
@@ -224,7 +224,7 @@ fn settled(day: &str, status: Option<&str>) -> Result<task_list::Query, Failure>
             })
         })
         .transpose()?;
-    Ok(task_list::Query::Settled { day: day.to_owned(), status })
+    Ok(list::Query::Settled { day: day.to_owned(), status })
 }
 
 fn open_lists(status: Option<&str>) -> Result<Vec<Worklist>, Failure> {

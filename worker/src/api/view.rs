@@ -8,7 +8,7 @@ use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task};
 use statemachine::token::{TaskId, TaskToken};
 
-use crate::task_list::ListedTask;
+use crate::tasks::list::ListedTask;
 
 /// A task, as the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -5,7 +5,7 @@ use clap::Subcommand;
 use super::render::plain;
 use super::store::{Signed, Store};
 use super::{Failed, clock};
-use crate::rule_store::Event;
+use crate::control::rule_store::Event;
 
 /// Stop or start all automatic decisions of the whole fleet.
 ///

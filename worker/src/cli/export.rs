@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::store::{Opened, Store};
 use super::{Failed, Printed, clock};
-use crate::archive::Archive;
+use crate::tasks::archive::Archive;
 
 /// The most days that are read back.
 const MAX_DAYS: i64 = 3_660;

@@ -17,9 +17,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::aws::Fault;
+use crate::aws::clients::Fault;
 use crate::clock::Clock;
-use crate::rule_store::StoreError;
+use crate::control::rule_store::StoreError;
 
 const EXIT_CODES: &str = "\
 Exit codes:

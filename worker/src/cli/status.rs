@@ -4,7 +4,7 @@ use super::client::Server;
 use super::render::{json, plain};
 use super::{Failed, Format};
 use crate::api::status::{CapView, Status};
-use crate::control::Paused;
+use crate::control::gate::Paused;
 
 /// Show what a worker does: its ruleset, its leases, its work.
 #[derive(Debug, clap::Args)]

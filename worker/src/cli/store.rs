@@ -2,11 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::aws::Clients;
+use crate::aws::clients::Clients;
 use crate::cli::Failed;
 use crate::config::Config;
-use crate::control_table::ControlTable;
-use crate::rule_store::Author;
+use crate::control::rule_store::Author;
+use crate::control::table::ControlTable;
 
 /// Which tables, by the same settings as the worker's.
 #[derive(Debug, Clone, clap::Args)]

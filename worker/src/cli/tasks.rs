@@ -10,7 +10,7 @@ use super::render::json;
 use super::{EXIT_CODES, Failed, Format, Printed, export, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
-use crate::task_list::MAX_PAGE;
+use crate::tasks::list::MAX_PAGE;
 
 /// See and decide tasks.
 #[derive(Debug, clap::Args)]

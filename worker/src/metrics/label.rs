@@ -106,7 +106,7 @@ label! {
 }
 
 label! {
-    /// The answer to one callback attempt; see [`crate::callback::Answer`].
+    /// The answer to one callback attempt; see [`crate::stepfunctions::callback::Answer`].
     CallbackResult {
         /// 200.
         Accepted = "accepted",

@@ -10,17 +10,17 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::aws::Fault;
+use crate::aws::clients::Fault;
 use crate::clock::Clock;
-use crate::control_table::ControlTable;
-use crate::guard::Validity;
+use crate::control::table::ControlTable;
+use crate::lease::guard::Validity;
+use crate::lease::lineage::{Change, ORPHAN_SECONDS, forget_former, sync};
+use crate::lease::plan::{Lease, Subject};
+use crate::lease::table::LeaseTable;
 use crate::metrics::Metrics;
+use crate::metrics::trouble::Trouble;
 use crate::stream::discovery::{Discovery, Listing};
-use crate::stream::lease::{Lease, Subject};
-use crate::stream::lease_table::LeaseTable;
-use crate::stream::lineage::{Change, ORPHAN_SECONDS, forget_former, sync};
 use crate::stream::service::service_of;
-use crate::trouble::Trouble;
 
 /// Between two full listings. A roll brings its children by itself; this finds what it missed.
 const LIST_EVERY: Duration = Duration::from_secs(60);

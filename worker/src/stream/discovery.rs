@@ -7,9 +7,9 @@ use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType, StreamStatus};
 
-use crate::aws::Fault;
-use crate::budget::Budget;
-use crate::stream::lineage::Listed;
+use crate::aws::budget::Budget;
+use crate::aws::clients::Fault;
+use crate::lease::lineage::Listed;
 
 /// Reads the shape of streams.
 #[derive(Debug, Clone)]

@@ -22,23 +22,23 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::{Class, Fault};
-use crate::behind::Behind;
-use crate::control_table::ControlTable;
-use crate::guard::Guard;
+use crate::aws::clients::{Class, Fault};
+use crate::control::table::ControlTable;
+use crate::lease::checkpoint::{Checkpoint, SequenceNumber, Ticket};
+use crate::lease::guard::Guard;
+use crate::lease::plan::Subject;
+use crate::lease::table::{Held, LeaseTable};
 use crate::metrics::Handled;
-use crate::pipeline::Pipeline;
-use crate::stream::checkpoint::{Checkpoint, SequenceNumber, Ticket};
+use crate::metrics::behind::Behind;
+use crate::metrics::trouble::Trouble;
+use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
-use crate::stream::lease::Subject;
-use crate::stream::lease_table::{Held, LeaseTable};
 use crate::stream::limits::Limits;
 use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
 use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::writing::Writing;
 use crate::stream::service::service_of;
-use crate::trouble::Trouble;
 
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);

@@ -4,9 +4,9 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use tokio::time::Instant;
 
-use crate::aws::{Class, Fault};
-use crate::stream::checkpoint::SequenceNumber;
-use crate::stream::lease::Position;
+use crate::aws::clients::{Class, Fault};
+use crate::lease::checkpoint::SequenceNumber;
+use crate::lease::plan::Position;
 
 /// What one poll brought.
 #[derive(Debug)]

@@ -19,15 +19,15 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use crate::active_rules::ActiveRules;
-use crate::aws::Clients;
+use crate::aws::clients::Clients;
 use crate::clock::Clock;
 use crate::config::Config;
-use crate::control_table::ControlTable;
-use crate::member::Member;
+use crate::control::active_rules::ActiveRules;
+use crate::control::table::ControlTable;
+use crate::fleet::member::Member;
+use crate::lease::plan::{Lease, Position, Subject};
+use crate::lease::table::LeaseTable;
 use crate::metrics::{Metrics, registry};
-use crate::stream::lease::{Lease, Position, Subject};
-use crate::stream::lease_table::LeaseTable;
 
 pub(crate) const TASKS: &str = "countersign-tasks";
 pub(crate) const CONTROL: &str = "countersign-control";
@@ -98,7 +98,7 @@ async fn put_task(world: &World, number: u32) {
     let now = clock(world).now();
     let received_at = ReceivedAt { text: crate::clock::text(now), epoch_seconds: now.as_second() };
     let task = Task::new(Message::parse(&body).unwrap(), received_at, None);
-    let aws_sdk_dynamodb::types::AttributeValue::M(item) = crate::item::to_map(&task.to_item()) else {
+    let aws_sdk_dynamodb::types::AttributeValue::M(item) = crate::tasks::item::to_map(&task.to_item()) else {
         panic!("a map")
     };
     let request = world.client_for("ingest").dynamodb().put_item().table_name(TASKS).set_item(Some(item));

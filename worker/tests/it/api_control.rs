@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rules::{Files, Ruleset};
-use worker::rule_store::{Author, Event};
-use worker::spend::{Receipt, Spent};
+use worker::control::rule_store::{Author, Event};
+use worker::control::spend::{Receipt, Spent};
 
 use crate::office::Office;
 

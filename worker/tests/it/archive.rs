@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use futures::TryStreamExt as _;
 use jiff::tz::TimeZone;
 use rules::backtest::StoredTask;
-use worker::archive::Archive;
+use worker::tasks::archive::Archive;
 
 use crate::office::Office;
 

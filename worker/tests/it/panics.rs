@@ -13,8 +13,8 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::clock::Clock;
-use worker::control::{self, Control};
-use worker::guard::{Guard, Validity};
+use worker::control::gate::{self, Control};
+use worker::lease::guard::{Guard, Validity};
 use worker::metrics::Handled;
 
 use crate::office::Office;
@@ -33,7 +33,7 @@ fn with_a_broken_clock(failures: u32) -> Office {
     });
     let (gate, metrics) = (pipeline.gate.clone(), pipeline.metrics.clone());
     let followed = watch::Sender::new(Control::default());
-    office.state.tracker.spawn(control::follow(pipeline.control.clone(), gate, metrics, followed));
+    office.state.tracker.spawn(gate::follow(pipeline.control.clone(), gate, metrics, followed));
     office
 }
 

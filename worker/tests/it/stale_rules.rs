@@ -7,9 +7,9 @@ use rules::Ruleset;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
-use worker::active_rules;
-use worker::control::{self, Control};
-use worker::guard::{Guard, Validity};
+use worker::control::active_rules;
+use worker::control::gate::{self, Control};
+use worker::lease::guard::{Guard, Validity};
 use worker::metrics::Handled;
 
 use crate::office::Office;
@@ -39,7 +39,7 @@ async fn the_last_good_set_decides_no_longer_than_it_allows() {
     rules.activate(Ruleset::load(dir.path()).unwrap());
     let stop = CancellationToken::new();
     let followed = watch::Sender::new(Control::default());
-    let gate = control::follow(pipeline.control.clone(), pipeline.gate.clone(), metrics.clone(), followed);
+    let gate = gate::follow(pipeline.control.clone(), pipeline.gate.clone(), metrics.clone(), followed);
     office.state.tracker.spawn(gate);
     let folder = active_rules::follow(dir.path().to_owned(), rules, metrics, stop.clone());
     office.state.tracker.spawn(folder);

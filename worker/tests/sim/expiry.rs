@@ -7,7 +7,7 @@ use statemachine::decision::Outcome;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use tokio::time::timeout;
-use worker::person::Request;
+use worker::steps::person::Request;
 
 use crate::run::Sim;
 use crate::scene::TASKS;

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
-use worker::person::{Request, Response};
+use worker::steps::person::{Request, Response};
 
 use self::ends::Ends;
 use self::hands::Hands;

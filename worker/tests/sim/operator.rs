@@ -16,7 +16,7 @@ use statemachine::status::Status;
 use statemachine::task::Task;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use worker::person::{Request, Response};
+use worker::steps::person::{Request, Response};
 
 use crate::expiry;
 use crate::run::Sim;

@@ -14,14 +14,14 @@ use prometheus_client::registry::Registry;
 use rules::Ruleset;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use worker::active_rules::ActiveRules;
-use worker::aws::Clients;
+use worker::aws::clients::Clients;
 use worker::clock::Clock;
 use worker::config::Config;
-use worker::member::Member;
+use worker::control::active_rules::ActiveRules;
+use worker::fleet::member::Member;
 use worker::metrics::{Metrics, registry};
-use worker::person::{Request, Response};
-use worker::pipeline::Pipeline;
+use worker::steps::person::{Request, Response};
+use worker::steps::pipeline::Pipeline;
 
 use crate::invariants::Watch;
 

@@ -7,7 +7,7 @@ use ops::model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::decision::{DecidedBy, Outcome};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
-use worker::person::{Request, Response};
+use worker::steps::person::{Request, Response};
 
 use crate::run::Sim;
 use crate::stage::{Stage, replay};

@@ -2,7 +2,7 @@ use axum::http::HeaderValue;
 
 use super::*;
 
-fn asked(params: &[(&str, &str)]) -> Result<task_list::Query, String> {
+fn asked(params: &[(&str, &str)]) -> Result<list::Query, String> {
     let mut all = ListParams::default();
     for (name, value) in params {
         let field = match *name {
@@ -22,13 +22,13 @@ fn asked(params: &[(&str, &str)]) -> Result<task_list::Query, String> {
 
 #[test]
 fn parameters_mean_one_query() {
-    let open = |lists: &[Worklist], before| Ok(task_list::Query::Open { lists: lists.to_vec(), before });
+    let open = |lists: &[Worklist], before| Ok(list::Query::Open { lists: lists.to_vec(), before });
     assert_eq!(asked(&[]), open(&Worklist::ALL, None));
     assert_eq!(asked(&[("status", "ESCALATED")]), open(&[Worklist::Escalated], None));
     assert_eq!(asked(&[("status", "DUE, VERIFY,DUE")]), open(&[Worklist::Due, Worklist::Verify], None));
     assert_eq!(asked(&[("due_before", "1970-01-01T00:01:00Z")]), open(&[Worklist::Escalated], Some(60)));
-    assert_eq!(asked(&[("order_id", "o-1")]), Ok(task_list::Query::Order("o-1".to_owned())));
-    let settled = |status| Ok(task_list::Query::Settled { day: "2026-11-22".to_owned(), status });
+    assert_eq!(asked(&[("order_id", "o-1")]), Ok(list::Query::Order("o-1".to_owned())));
+    let settled = |status| Ok(list::Query::Settled { day: "2026-11-22".to_owned(), status });
     assert_eq!(asked(&[("day", "2026-11-22")]), settled(None));
     assert_eq!(asked(&[("day", "2026-11-22"), ("status", "FAILED")]), settled(Some(Status::Failed)));
 }

@@ -7,7 +7,7 @@ use super::{Failed, Folder, Printed};
 use crate::cli::render::{json, line, table};
 use crate::cli::store::{Signed, Store};
 use crate::cli::{Format, clock, now};
-use crate::rule_store::{Author, Event, Line};
+use crate::control::rule_store::{Author, Event, Line};
 
 /// The longest message in the history's table, in characters.
 const MESSAGE_CHARS: usize = 60;

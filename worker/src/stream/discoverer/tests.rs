@@ -9,9 +9,9 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 
 use super::*;
+use crate::lease::lineage::TOMBSTONE_SECONDS;
+use crate::lease::plan::Position;
 use crate::metrics::registry;
-use crate::stream::lease::Position;
-use crate::stream::lineage::TOMBSTONE_SECONDS;
 use crate::stream::tests::{CONTROL, TASKS, world};
 
 /// How long the lister may act.

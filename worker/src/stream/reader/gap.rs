@@ -2,8 +2,8 @@
 
 use tracing::error;
 
-use crate::aws::{Class, Fault};
-use crate::stream::checkpoint::SequenceNumber;
+use crate::aws::clients::{Class, Fault};
+use crate::lease::checkpoint::SequenceNumber;
 use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::{Next, Reader};
 use crate::stream::tail::Unreadable;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::behind::Behind;
+use crate::metrics::behind::Behind;
 
 /// So many empty pages in a row say that nothing follows; one alone may lie in the middle of a backlog.
 const EMPTY_PAGES: u32 = 4;

@@ -5,8 +5,8 @@ use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tracing::warn;
 
-use crate::stream::lease_table::LeaseError;
-use crate::stream::lineage::Listed;
+use crate::lease::lineage::Listed;
+use crate::lease::table::LeaseError;
 use crate::stream::reader::pace::IDLE_POLL;
 use crate::stream::reader::{Ended, Reader};
 

@@ -4,9 +4,9 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use crate::aws::Fault;
-use crate::guard::Guard;
-use crate::stream::lease::Position;
+use crate::aws::clients::Fault;
+use crate::lease::guard::Guard;
+use crate::lease::plan::Position;
 use crate::stream::limits::Share;
 use crate::stream::reader::Parts;
 use crate::stream::reader::gap::Gap;

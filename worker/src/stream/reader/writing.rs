@@ -3,8 +3,8 @@
 use futures::future::BoxFuture;
 use tracing::warn;
 
+use crate::lease::table::{Held, LeaseError};
 use crate::metrics::Service;
-use crate::stream::lease_table::{Held, LeaseError};
 use crate::stream::reader::{Ended, Reader};
 
 /// The lease after the write, how many records it covers, and what became of it.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
-use worker::person::{Request, Response};
+use worker::steps::person::{Request, Response};
 
 use crate::invariants::tasks::Tasks;
 

@@ -1,0 +1,211 @@
+//! Follows the control item: which published set decides, and which one is tried beside it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rules::Ruleset;
+use tokio::sync::watch;
+use tokio::time::timeout;
+use tracing::{error, info, warn};
+
+use super::{ActiveRules, LOOK_EVERY};
+use crate::control::gate::Control;
+use crate::control::rule_store::StoreError;
+use crate::control::table::ControlTable;
+use crate::metrics::trouble::Trouble;
+use crate::metrics::{Metrics, Reload, Service};
+
+/// Between two tries of a set that is refused: what is published never changes, this program or the item may.
+const REFUSED_PAUSE: Duration = Duration::from_secs(10);
+
+/// Follows the control item: the shadow always, the active set if `published` is how this fleet gets its rules. A set
+/// that cannot be loaded is tried again, and changes nothing.
+pub async fn follow_published(
+    table: ControlTable,
+    rules: ActiveRules,
+    metrics: Metrics,
+    mut control: watch::Receiver<Control>,
+    published: bool,
+) {
+    let trouble = Trouble::default();
+    let mut follower = Follower { table, rules, metrics, trouble, refused: None, shadow_refused: None };
+    loop {
+        let wanted = control.borrow_and_update().clone();
+        let active = published.then_some(wanted.active.as_deref()).flatten();
+        let active_again = follower.activate(active).await;
+        if published {
+            follower.rules.follows(active_again.is_none());
+        }
+        let shadow_again = follower.set_shadow(wanted.shadow.as_deref()).await;
+        let changed = async {
+            match control.changed().await {
+                Ok(()) => {}
+                Err(_) => std::future::pending().await,
+            }
+        };
+        match [active_again, shadow_again].into_iter().flatten().min() {
+            // Whether the pointer moved or the time is up: look again.
+            Some(pause) => drop(timeout(pause, changed).await),
+            None => changed.await,
+        }
+    }
+}
+
+struct Follower {
+    table: ControlTable,
+    rules: ActiveRules,
+    metrics: Metrics,
+    /// Of the table's answers.
+    trouble: Trouble,
+    /// The wanted set, once it was told to be refused.
+    refused: Option<String>,
+    /// The same of the shadow.
+    shadow_refused: Option<String>,
+}
+
+impl Follower {
+    /// Activates the wanted set; gives the pause before the next try, if one is needed.
+    async fn activate(&mut self, wanted: Option<&str>) -> Option<Duration> {
+        let active = self.rules.pin();
+        let Some(sha256) = wanted.filter(|sha256| *sha256 != active.sha256()) else {
+            self.refused = None;
+            return None;
+        };
+        let before = active.label();
+        match self.load(sha256).await {
+            Ok(ruleset) => {
+                let label = ruleset.label();
+                self.rules.activate(ruleset);
+                self.rules.set_refused(None);
+                self.metrics.reloaded(Reload::Activated);
+                info!(ruleset = label, before, "ruleset {label} is active");
+                self.refused = None;
+                None
+            }
+            Err((error, pause)) => {
+                if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.refused, sha256) {
+                    self.metrics.reloaded(Reload::Refused);
+                    error!(
+                        wanted = sha256, error = %error,
+                        "ruleset {before} stays, the published one does not load: {error}"
+                    );
+                }
+                if let StoreError::Refused(refused) = error {
+                    self.rules.set_refused(Some(refused));
+                }
+                Some(pause)
+            }
+        }
+    }
+
+    /// Sets the set that is tried beside the active one; gives the pause before the next try, if one is needed.
+    async fn set_shadow(&mut self, wanted: Option<&str>) -> Option<Duration> {
+        let shadow = self.rules.pin_shadow();
+        if shadow.as_ref().map(|shadow| shadow.sha256()) == wanted {
+            return None;
+        }
+        let Some(sha256) = wanted else {
+            self.rules.shadow.store(None);
+            self.shadow_refused = None;
+            info!("no ruleset is tried beside the active one");
+            return None;
+        };
+        match self.load(sha256).await {
+            Ok(ruleset) => {
+                info!(
+                    ruleset = ruleset.label(),
+                    "ruleset {} is tried beside the active one",
+                    ruleset.label()
+                );
+                self.rules.shadow.store(Some(Arc::new(ruleset)));
+                self.shadow_refused = None;
+                None
+            }
+            Err((error, pause)) => {
+                self.rules.shadow.store(None);
+                if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.shadow_refused, sha256) {
+                    error!(wanted = sha256, error = %error, "the shadow ruleset does not load: {error}");
+                }
+                Some(pause)
+            }
+        }
+    }
+
+    async fn load(&mut self, sha256: &str) -> Result<Ruleset, (StoreError, Duration)> {
+        match self.table.load_ruleset(sha256).await {
+            Ok(ruleset) => {
+                self.trouble.answered();
+                Ok(ruleset)
+            }
+            Err(StoreError::Fault(fault)) => {
+                self.trouble.failed(fault.class, &self.metrics, Service::Control);
+                warn!(wanted = sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
+                Err((fault.into(), LOOK_EVERY))
+            }
+            Err(error) => {
+                self.trouble.answered();
+                Err((error, REFUSED_PAUSE))
+            }
+        }
+    }
+}
+
+/// A refusal is told once for each set.
+fn is_news(told: &mut Option<String>, sha256: &str) -> bool {
+    told.replace(sha256.to_owned()).as_deref() != Some(sha256)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use ops::model::{Fault, Matcher, Rule, Service as Of};
+    use tokio::task::JoinSet;
+    use tokio::time::sleep;
+
+    use super::*;
+    use crate::metrics::{self, registry};
+    use crate::stream::tests::{CONTROL, world};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_published_set_that_does_not_load_is_told_once_and_tried_seldom() {
+        let world = world();
+        let calls = Arc::new(AtomicU64::new(0));
+        let counter = Arc::clone(&calls);
+        world.listen(move |_| {
+            counter.fetch_add(1, Ordering::Relaxed);
+        });
+        let table = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
+        let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        let (wanted, control) = watch::channel(Control::default());
+        let mut followed = JoinSet::new();
+        followed.spawn(follow_published(table, rules, metrics, control, true));
+        let counted = |line: &str| {
+            let text = metrics::text(&registry).unwrap();
+            let shown =
+                text.lines().filter_map(|shown| shown.strip_prefix("countersign_")?.strip_prefix(line));
+            shown.filter_map(|count| count.parse::<u64>().ok()).sum::<u64>()
+        };
+        let refused = || counted("ruleset_reloads_total{result=\"refused\"} ");
+        for (nth, sha256) in [(1, "aa"), (2, "bb"), (3, "aa")] {
+            wanted.send_modify(|control| control.active = Some(sha256.to_owned()));
+            let before = calls.load(Ordering::Relaxed);
+            sleep(Duration::from_secs(60)).await;
+            assert_eq!(refused(), nth, "each is told once");
+            let tried = calls.load(Ordering::Relaxed) - before;
+            assert!((6..15).contains(&tried), "{tried} calls in a minute");
+        }
+        // A table that answers nobody refuses no set.
+        world.inject(Rule::new(Matcher::any(), Fault::Refused(Of::DynamoDb.access_denied())));
+        wanted.send_modify(|control| control.active = Some("cc".to_owned()));
+        sleep(Duration::from_secs(60)).await;
+        assert_eq!(refused(), 3);
+        let denied = counted("systemic_faults_total{service=\"control\"} ");
+        assert!(denied > 0);
+        world.calm();
+        sleep(Duration::from_secs(5)).await;
+        assert_eq!(refused(), 4, "it is told at once when the table answers");
+    }
+}

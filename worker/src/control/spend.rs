@@ -1,0 +1,372 @@
+//! What the rules may approve in an hour, over the whole fleet: never above the cap, possibly a little below.
+//!
+//! One counter an hour in the control table. A worker reserves a small chunk by a conditional update before the
+//! decision is written, and spends it from memory; what is left when the hour ends or the worker stops is given up. So
+//! the counter is not written for each task, and no crash can spend twice.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Mutex;
+
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
+use rules::settings::Budget;
+use rust_decimal::Decimal;
+use statemachine::task::Task;
+
+use crate::aws::clients::Fault;
+use crate::clock;
+use crate::control::table::{ControlTable, PK, SK};
+use crate::metrics::Cap;
+use crate::tasks::table::{names, number, text};
+
+/// A chunk is this part of the cap, at least what the task needs.
+const CHUNKS: u64 = 100;
+/// How long a counter is kept after its hour, in seconds.
+const KEPT_SECONDS: i64 = 7 * 86_400;
+
+/// A cap of one ruleset in one hour.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// What is capped.
+    pub cap: Cap,
+    /// The fact whose sum is capped, such as `order.amount`; none where approvals are counted.
+    pub fact: Option<String>,
+    /// The most in this hour, over the whole fleet.
+    pub most: Decimal,
+    counter: String,
+}
+
+impl Limit {
+    /// The caps of the ruleset `name` in the hour of `now`.
+    pub fn all(name: &str, budget: &Budget, now: Timestamp) -> Vec<Limit> {
+        let hour = hour(now);
+        let limit = |cap: Cap, fact, most| {
+            let counter = format!("{name}|{}|{hour}", cap.label());
+            Limit { cap, fact, most, counter }
+        };
+        let approvals = budget.approvals_per_hour.map(|most| limit(Cap::Approvals, None, most.into()));
+        let amount = budget.amount_per_hour.as_ref();
+        let amount = amount.map(|(fact, most)| limit(Cap::Amount, Some(fact.clone()), *most));
+        approvals.into_iter().chain(amount).collect()
+    }
+
+    /// What one reservation takes at a time.
+    fn chunk(&self) -> Decimal {
+        let part = self.most / Decimal::from(CHUNKS);
+        match self.cap {
+            Cap::Approvals => part.floor(),
+            Cap::Amount => part.round_dp(2),
+        }
+    }
+}
+
+/// The hour of a time in UTC, `2026-11-22T10`.
+fn hour(now: Timestamp) -> String {
+    clock::text(now)[..13].to_owned()
+}
+
+/// Whether an approval fits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Spent {
+    /// It is paid for.
+    Within,
+    /// It would pass a cap; the text says which.
+    Exhausted(String),
+}
+
+/// What one approval has paid: however often its answer is stored, a ruleset's caps are paid once an hour.
+#[derive(Debug, Default)]
+pub struct Receipt {
+    /// The ruleset and the hour.
+    paid: Option<(String, String)>,
+}
+
+/// This process's reserved chunks, by counter.
+#[derive(Debug, Default)]
+pub struct Spend {
+    counters: Mutex<BTreeMap<String, Counter>>,
+}
+
+/// One counter as this process knows it.
+#[derive(Debug, Default, Clone, Copy)]
+struct Counter {
+    /// Reserved by this process and not yet spent.
+    left: Decimal,
+    /// Reserved by the whole fleet, as the table last said.
+    used: Decimal,
+}
+
+/// The table's answer to a reservation, with what the fleet has reserved since.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reserved {
+    Yes(Decimal),
+    /// It would pass the cap.
+    No(Decimal),
+}
+
+impl Spend {
+    /// Pays for one approval by the ruleset `name`, unless its receipt shows that it did.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the table does not answer. What was taken from the other cap is free again, as it is when this
+    /// one does not hold it.
+    pub async fn pay(
+        &self,
+        table: &ControlTable,
+        name: &str,
+        budget: &Budget,
+        task: &Task,
+        now: Timestamp,
+        receipt: &mut Receipt,
+    ) -> Result<Spent, Fault> {
+        let caps = Some((name.to_owned(), hour(now)));
+        if receipt.paid == caps {
+            return Ok(Spent::Within);
+        }
+        let mut taken = vec![];
+        let paid = self.pay_each(table, Limit::all(name, budget, now), task, now, &mut taken).await;
+        if paid == Ok(Spent::Within) {
+            receipt.paid = caps;
+        } else {
+            for (limit, need) in taken {
+                self.keep(&limit, need, Decimal::ZERO, now);
+            }
+        }
+        paid
+    }
+
+    async fn pay_each(
+        &self,
+        table: &ControlTable,
+        limits: Vec<Limit>,
+        task: &Task,
+        now: Timestamp,
+        taken: &mut Vec<(Limit, Decimal)>,
+    ) -> Result<Spent, Fault> {
+        for limit in limits {
+            let most = limit.most;
+            let need = match &limit.fact {
+                None => Decimal::ONE,
+                Some(fact) => match amount(task, fact) {
+                    Some(amount) => amount,
+                    None => {
+                        return Ok(Spent::Exhausted(format!("{fact} is no amount, and its sum is capped")));
+                    }
+                },
+            };
+            if !self.take(table, &limit, need, now).await? {
+                return Ok(Spent::Exhausted(match &limit.fact {
+                    None => format!("{most} automatic approvals this hour"),
+                    Some(fact) => format!("{fact} of {need} on top of this hour's sum, at most {most}"),
+                }));
+            }
+            taken.push((limit, need));
+        }
+        Ok(Spent::Within)
+    }
+
+    /// What the fleet has reserved of a cap, as this process last saw it: 0 before it asked for any in this hour.
+    pub fn seen(&self, limit: &Limit) -> Decimal {
+        self.lock().get(&limit.counter).map(|counter| counter.used).unwrap_or_default()
+    }
+
+    /// Takes from what is reserved, or reserves a chunk, or just what is needed.
+    async fn take(
+        &self,
+        table: &ControlTable,
+        limit: &Limit,
+        need: Decimal,
+        now: Timestamp,
+    ) -> Result<bool, Fault> {
+        if self.spend_reserve(limit, need) {
+            return Ok(true);
+        }
+        for chunk in [limit.chunk().max(need), need] {
+            // More than the whole cap fits in no hour: the table need not be asked.
+            if chunk > limit.most {
+                continue;
+            }
+            match table.reserve(limit, chunk, now).await? {
+                Reserved::Yes(used) => {
+                    self.keep(limit, chunk - need, used, now);
+                    return Ok(true);
+                }
+                Reserved::No(used) => self.keep(limit, Decimal::ZERO, used, now),
+            }
+        }
+        Ok(false)
+    }
+
+    fn spend_reserve(&self, limit: &Limit, need: Decimal) -> bool {
+        match self.lock().get_mut(&limit.counter) {
+            Some(counter) if counter.left >= need => {
+                counter.left -= need;
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
+    fn keep(&self, limit: &Limit, rest: Decimal, used: Decimal, now: Timestamp) {
+        let (mut counters, hour) = (self.lock(), hour(now));
+        // An earlier hour's remainder is given up; what is given back late must not throw away this hour's.
+        counters.retain(|other, _| other.rsplit('|').next().is_some_and(|of| of >= hour.as_str()));
+        let counter = counters.entry(limit.counter.clone()).or_default();
+        counter.left += rest;
+        // Answers may come out of order; a counter only grows.
+        counter.used = counter.used.max(used);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Counter>> {
+        self.counters.lock().expect("no holder of the reserve panics")
+    }
+}
+
+impl ControlTable {
+    /// What the whole fleet has reserved of a cap, read consistently. What was reserved may not all be spent.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the table does not answer.
+    pub async fn reserved(&self, limit: &Limit) -> Result<Decimal, Fault> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(PK, text("spend"))
+            .key(SK, text(&limit.counter))
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|error| Fault::of("GetItem", &error))?;
+        answer.item().map_or(Ok(Decimal::ZERO), |item| used(item, "GetItem"))
+    }
+
+    /// Adds `chunk` to a counter if it stays within its cap.
+    async fn reserve(&self, limit: &Limit, chunk: Decimal, now: Timestamp) -> Result<Reserved, Fault> {
+        let set = "SET #used = if_not_exists(#used, :zero) + :chunk, #expiresAt = :until";
+        let condition = "attribute_not_exists(#used) OR #used <= :most";
+        let decimal = |value: Decimal| AttributeValue::N(value.normalize().to_string());
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(PK, text("spend"))
+            .key(SK, text(&limit.counter))
+            .update_expression(set)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[set, condition])))
+            .expression_attribute_values(":zero", number(0))
+            .expression_attribute_values(":chunk", decimal(chunk))
+            .expression_attribute_values(":most", decimal(limit.most - chunk))
+            .expression_attribute_values(":until", number(now.as_second() + KEPT_SECONDS))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        match request.send().await {
+            // A lost reply that the SDK repeats reserves twice: a little below the cap, never above.
+            Ok(answer) => answer
+                .attributes()
+                .ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))
+                .and_then(|item| used(item, "UpdateItem"))
+                .map(Reserved::Yes),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    failed.item().map_or(Ok(limit.most), |item| used(item, "UpdateItem")).map(Reserved::No)
+                }
+                _ => Err(Fault::of("UpdateItem", &error)),
+            },
+        }
+    }
+}
+
+/// A counter's sum, rounded where the table holds more digits than a [`Decimal`]: it is shown, never reckoned with.
+fn used(item: &HashMap<String, AttributeValue>, operation: &'static str) -> Result<Decimal, Fault> {
+    let used = item.get("used").and_then(|used| used.as_n().ok());
+    let used = used.and_then(|text| text.parse().or_else(|_| Decimal::from_scientific(text)).ok());
+    used.ok_or_else(|| Fault::unreadable(operation, "a readable counter"))
+}
+
+/// A capped amount of a task's order, exactly as its text says; none when it is absent, no number, or negative.
+fn amount(task: &Task, fact: &str) -> Option<Decimal> {
+    let order: serde_json::Value = serde_json::from_str(task.order.as_deref()?).ok()?;
+    let path = fact.strip_prefix("order.").unwrap_or(fact);
+    let value = path.split('.').try_fold(&order, |value, field| value.get(field))?;
+    let text = match value {
+        serde_json::Value::Number(number) => number.to_string(),
+        serde_json::Value::String(text) => text.clone(),
+        _ => return None,
+    };
+    let amount = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()?;
+    (amount >= Decimal::ZERO).then_some(amount)
+}
+
+#[cfg(test)]
+mod tests {
+    use ops::model::{Fault as Injected, Matcher, Rule, Service, World};
+    use statemachine::message::Message;
+    use statemachine::task::ReceivedAt;
+
+    use super::*;
+    use crate::stream::tests::{CONTROL, world};
+
+    fn control() -> (World, ControlTable) {
+        let world = world();
+        let table = ControlTable::new(world.client_for("w1").dynamodb(), CONTROL);
+        (world, table)
+    }
+
+    fn order(amount: u32) -> Task {
+        let body = format!(
+            r#"{{"transactionId":"arn:e","taskToken":"abc","startTime":"t","orderId":"o-1","order":{{"amount":{amount}}}}}"#
+        );
+        let received_at = ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 0 };
+        Task::new(Message::parse(&body).unwrap(), received_at, None)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_approval_that_the_other_cap_refuses_is_free_for_the_next() {
+        let (world, table) = control();
+        let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
+        let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
+        let (spend, now) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let pay =
+            async |task: &Task| spend.pay(&table, "rules", &budget, task, now, &mut Receipt::default()).await;
+        let large = order(200);
+        for _ in 0..3 {
+            let paid = pay(&large).await.unwrap();
+            assert!(matches!(paid, Spent::Exhausted(_)), "{paid:?}");
+        }
+        let small = order(10);
+        let amounts = Matcher::operation("UpdateItem")
+            .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.contains("|amount|")));
+        let denied = world.inject(Rule::new(amounts, Injected::Refused(Service::DynamoDb.access_denied())));
+        for _ in 0..3 {
+            pay(&small).await.unwrap_err();
+        }
+        world.end(denied);
+        for _ in 0..2 {
+            assert_eq!(pay(&small).await.unwrap(), Spent::Within);
+        }
+        let third = pay(&small).await.unwrap();
+        assert_eq!(third, Spent::Exhausted("2 automatic approvals this hour".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_given_back_late_leaves_the_next_hours_reserve() {
+        let (_world, table) = control();
+        let budget = Budget { approvals_per_hour: Some(1_000), amount_per_hour: None };
+        let (spend, before) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let after = before + jiff::SignedDuration::from_hours(1);
+        let task = order(1);
+        let mut receipt = Receipt::default();
+        for _ in 0..2 {
+            spend.pay(&table, "rules", &budget, &task, after, &mut receipt).await.unwrap();
+        }
+        let [limit] = &Limit::all("rules", &budget, after)[..] else { panic!("one cap") };
+        let left = || spend.lock()[&limit.counter].left;
+        assert_eq!(left(), Decimal::from(9), "a chunk of ten, and one approval however often it is stored");
+        let [late] = &Limit::all("rules", &budget, before)[..] else { panic!("one cap") };
+        spend.keep(late, Decimal::ONE, Decimal::ONE, before);
+        assert_eq!(left(), Decimal::from(9));
+    }
+}

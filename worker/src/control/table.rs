@@ -1,0 +1,210 @@
+//! The control table's keys, and its items beside the leases: heartbeats, gap records, poison records.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
+
+use crate::aws::clients::Fault;
+use crate::clock;
+use crate::tasks::table::{names, number, text};
+
+/// The table's partition key.
+pub const PK: &str = "pk";
+/// The table's sort key.
+pub const SK: &str = "sk";
+/// How long a heartbeat that no longer moves, a gap record or a poison record is kept, in seconds.
+const KEPT_SECONDS: i64 = 30 * 86_400;
+
+/// One worker's heartbeat as the table holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// The worker.
+    pub worker: String,
+    /// +1 each beat. Peers watch it move on their own clocks.
+    pub counter: i64,
+    /// It takes nothing more and gives up what it has.
+    pub leaving: bool,
+    /// The ruleset it decides with.
+    pub ruleset: String,
+}
+
+/// The control table.
+#[derive(Debug, Clone)]
+pub struct ControlTable {
+    /// For the modules that keep their own items in the table.
+    pub(crate) client: Client,
+    /// The table's name.
+    pub(crate) name: String,
+}
+
+impl ControlTable {
+    /// The table `name`.
+    pub fn new(client: Client, name: &str) -> ControlTable {
+        ControlTable { client, name: name.to_owned() }
+    }
+
+    /// Writes this worker's heartbeat, unless a later one stands: a write that arrives late would hide it, and peers
+    /// that saw the older one before would see a heart that stands still.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be written.
+    pub async fn beat(&self, beat: &Heartbeat, now: Timestamp) -> Result<(), Fault> {
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item(PK, text("worker"))
+            .item(SK, text(&beat.worker))
+            .item("counter", number(beat.counter))
+            .item("leaving", AttributeValue::Bool(beat.leaving))
+            .item("ruleset", text(&beat.ruleset))
+            .item("version", text(env!("CARGO_PKG_VERSION")))
+            .item("expiresAt", number(now.as_second() + KEPT_SECONDS))
+            // Also true where there is none, or where somebody's edit left no number.
+            .condition_expression("NOT #counter > :counter")
+            .expression_attribute_names("#counter", "counter")
+            .expression_attribute_values(":counter", number(beat.counter));
+        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
+    }
+
+    /// Removes a worker's heartbeat: its last act, or another's after it was long dead.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be removed.
+    pub async fn remove_heartbeat(&self, worker: &str) -> Result<(), Fault> {
+        let request =
+            self.client.delete_item().table_name(&self.name).key(PK, text("worker")).key(SK, text(worker));
+        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+    }
+
+    /// Every heartbeat, moving or not. Read consistently: a worker that is missed would lose its leases.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered; nothing is concluded from a part.
+    pub async fn heartbeats(&self) -> Result<Vec<Heartbeat>, Fault> {
+        let items = self.query_consistently("worker").await?;
+        Ok(items.iter().filter_map(read_heartbeat).collect())
+    }
+
+    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed.
+    /// A second note of it takes the first one's place.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be written.
+    pub async fn note_gap(
+        &self,
+        stream: &str,
+        shard: &str,
+        after: &str,
+        cause: &str,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let fields = [("stream", stream), ("shard", shard), ("after", after), ("cause", cause)];
+        self.note("gap", &format!("{stream}|{shard}|{after}"), &fields, now).await
+    }
+
+    /// Keeps a record or a task that can neither be worked on nor left to a person, without its token, and the
+    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note
+    /// of it takes the first one's place.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be written.
+    pub async fn note_poison(
+        &self,
+        key: &str,
+        image: &str,
+        cause: &str,
+        ruleset: &str,
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let fields = [("record", image), ("cause", cause), ("ruleset", ruleset)];
+        self.note("poison", key, &fields, now).await
+    }
+
+    async fn note(
+        &self,
+        kind: &str,
+        key: &str,
+        fields: &[(&str, &str)],
+        now: Timestamp,
+    ) -> Result<(), Fault> {
+        let mut request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .item(PK, text(kind))
+            .item(SK, text(key))
+            .item("at", text(&clock::text(now)))
+            .item("expiresAt", number(now.as_second() + KEPT_SECONDS));
+        for (name, value) in fields {
+            request = request.item(*name, text(value));
+        }
+        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
+    }
+
+    /// Every item of a partition, all pages; perhaps as it was a moment ago.
+    pub(crate) async fn query(&self, partition: &str) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        self.query_pages(partition, false).await
+    }
+
+    /// Every item of a partition, all pages, as it is.
+    pub(crate) async fn query_consistently(
+        &self,
+        partition: &str,
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        self.query_pages(partition, true).await
+    }
+
+    async fn query_pages(
+        &self,
+        partition: &str,
+        is_consistent: bool,
+    ) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        let condition = "#pk = :pk";
+        let mut items = vec![];
+        let mut start = None;
+        loop {
+            let answer = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(Some(names(&[condition])))
+                .expression_attribute_values(":pk", text(partition))
+                .set_exclusive_start_key(start)
+                .consistent_read(is_consistent)
+                .send()
+                .await
+                .map_err(|error| Fault::of("Query", &error))?;
+            items.extend(answer.items.unwrap_or_default());
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(items);
+            }
+        }
+    }
+}
+
+fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
+    Some(Heartbeat {
+        worker: text_of(item, SK)?,
+        counter: number_of(item, "counter")?,
+        leaving: item.get("leaving").and_then(|leaving| leaving.as_bool().ok()).copied().unwrap_or(false),
+        ruleset: text_of(item, "ruleset").unwrap_or_default(),
+    })
+}
+
+pub(crate) fn text_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}
+
+pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}

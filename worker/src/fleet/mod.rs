@@ -1,0 +1,4 @@
+//! One worker among others.
+
+pub mod coordinator;
+pub mod member;

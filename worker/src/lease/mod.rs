@@ -1,0 +1,8 @@
+//! Who may do what until when. The plan, the lineage and the checkpoint are pure.
+
+pub mod checkpoint;
+pub mod fleet;
+pub mod guard;
+pub mod lineage;
+pub mod plan;
+pub mod table;

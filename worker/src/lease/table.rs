@@ -1,0 +1,352 @@
+//! Leases and checkpoints in the control table.
+//!
+//! Every write of a holder is fenced by owner, epoch and counter. After each failed condition the item as it is
+//! (`ALL_OLD`) tells whether this very write was applied earlier, or another one of this holder, its answer lost: a
+//! lease that is still held is never given up for a lost reply.
+
+mod item;
+mod listing;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::{
+    AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
+};
+
+use crate::aws::clients::Fault;
+use crate::control::table::{ControlTable, SK, text_of};
+use crate::lease::checkpoint::SequenceNumber;
+use crate::lease::lineage::Listed;
+use crate::lease::plan::{Lease, Position, Subject};
+use crate::lease::table::item::{END, key, read_lease};
+use crate::lease::table::listing::{creation, subject_of};
+use crate::tasks::table::{names, number, text};
+
+const PARTITION: &str = "lease";
+const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";
+
+/// A fenced write that found another holder: stop the work, the lease is someone else's.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LeaseError {
+    /// Another worker holds it, or its item is gone.
+    #[error("the lease is no longer held")]
+    Lost,
+    /// The call gave no answer; the same call finds out.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// A lease in the hands of this process, with the fence of its next write.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// What it is for.
+    pub subject: Subject,
+    /// How far it was when it was taken, then as last written.
+    pub position: Position,
+    me: String,
+    epoch: i64,
+    counter: i64,
+}
+
+impl Held {
+    /// How often the lease has changed hands, this holder included.
+    pub fn epoch(&self) -> i64 {
+        self.epoch
+    }
+
+    /// The lease is still held, and an earlier write of this holder, whose answer was lost, has moved the fence.
+    fn is_behind(&self, seen: &Lease) -> bool {
+        seen.owner.as_ref() == Some(&self.me) && seen.epoch == self.epoch && seen.counter > self.counter
+    }
+}
+
+/// What stands in a lease's place and cannot be read, as it was seen.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Unreadable {
+    /// Its sort key.
+    pub key: String,
+    item: HashMap<String, AttributeValue>,
+}
+
+/// The leases of the control table.
+#[derive(Debug, Clone)]
+pub struct LeaseTable {
+    control: ControlTable,
+    me: String,
+}
+
+impl LeaseTable {
+    /// Leases for the worker `me`: a name that no other process, past or present, has.
+    pub fn new(control: ControlTable, me: &str) -> LeaseTable {
+        LeaseTable { control, me: me.to_owned() }
+    }
+
+    /// Every lease.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn list(&self) -> Result<Vec<Lease>, Fault> {
+        Ok(self.list_whole().await?.0)
+    }
+
+    /// Every lease, and what stands in a lease's place and cannot be read: somebody's edit.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Unreadable>), Fault> {
+        let (mut leases, mut unreadable) = (vec![], vec![]);
+        for item in self.control.query(PARTITION).await? {
+            match read_lease(&item) {
+                Some(lease) => leases.push(lease),
+                None => {
+                    unreadable.extend(text_of(&item, SK).map(|key| Unreadable { key, item }));
+                }
+            }
+        }
+        Ok((leases, unreadable))
+    }
+
+    /// Takes a lease as it was seen; fails when anyone wrote it since.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when another was faster.
+    pub async fn take(&self, seen: &Lease) -> Result<Held, LeaseError> {
+        let (epoch, counter) = (seen.epoch + 1, seen.counter + 1);
+        let held = Held {
+            subject: seen.subject.clone(),
+            position: seen.position.clone(),
+            me: self.me.clone(),
+            epoch,
+            counter,
+        };
+        let set = "SET #owner = :me, #epoch = :epoch, #counter = :counter REMOVE #target";
+        let condition = "#epoch = :seenEpoch AND #counter = :seenCounter";
+        let values = [
+            (":me", text(&self.me)),
+            (":epoch", number(epoch)),
+            (":counter", number(counter)),
+            (":seenEpoch", number(seen.epoch)),
+            (":seenCounter", number(seen.counter)),
+        ];
+        match self.update(&seen.subject, set, condition, values).await? {
+            Applied::Now => Ok(held),
+            Applied::Otherwise(Some(lease))
+                if lease.owner.as_ref() == Some(&self.me)
+                    && lease.epoch == epoch
+                    && lease.counter == counter =>
+            {
+                Ok(held)
+            }
+            Applied::Otherwise(_) => Err(LeaseError::Lost),
+        }
+    }
+
+    /// What the table, read consistently, shows in the hands of this worker.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a page is not answered.
+    pub async fn mine(&self) -> Result<Vec<Held>, Fault> {
+        let items = self.control.query_consistently(PARTITION).await?;
+        Ok(items.iter().filter_map(read_lease).filter_map(|lease| self.held(lease)).collect())
+    }
+
+    /// A lease as it was seen in the hands of this worker; none when it is another's. A look that was stale shows at
+    /// the first write.
+    pub fn held(&self, seen: Lease) -> Option<Held> {
+        let Lease { subject, owner, epoch, counter, position, .. } = seen;
+        let me = owner.filter(|owner| *owner == self.me)?;
+        Some(Held { subject, position, me, epoch, counter })
+    }
+
+    /// Stores how far a held lease has come.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    pub async fn checkpoint(&self, held: &mut Held, position: &SequenceNumber) -> Result<(), LeaseError> {
+        let set = "SET #position = :position, #counter = :next";
+        let extra = [(":position", text(&position.0))];
+        let position = Position::After(position.clone());
+        let me = held.me.clone();
+        let is_written = |seen: &Lease| seen.owner.as_ref() == Some(&me) && seen.position == position;
+        self.fenced(held, set, extra, is_written).await?;
+        held.position = position;
+        Ok(())
+    }
+
+    /// Gives a held lease up in writing, so that nobody has to wait for an expiry.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    pub async fn release(&self, held: &mut Held, target: Option<&str>) -> Result<(), LeaseError> {
+        let is_written = |seen: &Lease| seen.owner.is_none();
+        match target {
+            Some(target) => {
+                let set = "SET #target = :target, #counter = :next REMOVE #owner";
+                self.fenced(held, set, [(":target", text(target))], is_written).await
+            }
+            None => self.fenced(held, "SET #counter = :next REMOVE #owner", [], is_written).await,
+        }
+    }
+
+    /// Closes a shard that was read to its end: its tombstone and its children's leases in one transaction, so that
+    /// no crash can leave the end without the children.
+    ///
+    /// # Errors
+    ///
+    /// [`LeaseError::Lost`] when it is no longer held.
+    ///
+    /// # Panics
+    ///
+    /// When the lease is not a shard's: only shards end.
+    pub async fn end(&self, held: &mut Held, children: &[Listed]) -> Result<(), LeaseError> {
+        let Subject::Shard { stream, .. } = &held.subject else { panic!("only shards end") };
+        let set = "SET #position = :position, #counter = :next REMOVE #owner, #target";
+        let values = fence_values(held, [(":position", text(END))]);
+        let end = self.transact_update(&held.subject, set, Some(FENCE), values);
+        let create = children.iter().map(|child| {
+            let (set, values) = creation(child);
+            self.transact_update(&subject_of(stream, child), &set, None, values)
+        });
+        let writes: Vec<TransactWriteItem> = std::iter::once(end).chain(create).collect();
+        let answer = self.control.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        match answer {
+            Ok(_) => {}
+            Err(error) => match canceled_by_condition(&error) {
+                Some(Some(lease)) if lease.position == Position::End && lease.epoch == held.epoch => {}
+                Some(Some(lease)) if held.is_behind(&lease) => {
+                    held.counter = lease.counter;
+                    return Box::pin(self.end(held, children)).await;
+                }
+                Some(_) => return Err(LeaseError::Lost),
+                None => return Err(Fault::of("TransactWriteItems", &error).into()),
+            },
+        }
+        held.position = Position::End;
+        held.counter += 1;
+        Ok(())
+    }
+
+    /// Writes under the fence. `is_written` tells from the lease as it is whether this very write was applied.
+    async fn fenced<const N: usize>(
+        &self,
+        held: &mut Held,
+        set: &str,
+        extra: [(&'static str, AttributeValue); N],
+        is_written: impl Fn(&Lease) -> bool,
+    ) -> Result<(), LeaseError> {
+        loop {
+            let values = fence_values(held, extra.clone());
+            let next = held.counter + 1;
+            match self.update(&held.subject, set, FENCE, values).await? {
+                Applied::Now => {}
+                Applied::Otherwise(Some(lease))
+                    if lease.epoch == held.epoch && lease.counter == next && is_written(&lease) => {}
+                // Goes on from there. It ends: each turn needs another write of this holder to arrive late.
+                Applied::Otherwise(Some(lease)) if held.is_behind(&lease) => {
+                    held.counter = lease.counter;
+                    continue;
+                }
+                Applied::Otherwise(_) => return Err(LeaseError::Lost),
+            }
+            held.counter = next;
+            return Ok(());
+        }
+    }
+
+    fn transact_update(
+        &self,
+        subject: &Subject,
+        set: &str,
+        condition: Option<&str>,
+        values: Vec<(&'static str, AttributeValue)>,
+    ) -> TransactWriteItem {
+        let update = Update::builder()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .update_expression(set)
+            .set_condition_expression(condition.map(str::to_owned))
+            .set_expression_attribute_names(Some(names(&[set, condition.unwrap_or_default()])))
+            .set_expression_attribute_values(Some(to_map(values)))
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
+            .build()
+            .expect("table, key and expression are set");
+        TransactWriteItem::builder().update(update).build()
+    }
+
+    async fn update(
+        &self,
+        subject: &Subject,
+        set: &str,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<Applied, Fault> {
+        let values = to_map(values);
+        let request = self
+            .control
+            .client
+            .update_item()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .update_expression(set)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[set, condition])))
+            .set_expression_attribute_values((!values.is_empty()).then_some(values))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(Applied::Now),
+            Err(error) => match error.as_service_error() {
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
+                    Ok(Applied::Otherwise(failed.item().and_then(read_lease).map(Box::new)))
+                }
+                _ => Err(Fault::of("UpdateItem", &error)),
+            },
+        }
+    }
+}
+
+enum Applied {
+    Now,
+    /// The condition failed; the item as it is.
+    Otherwise(Option<Box<Lease>>),
+}
+
+fn fence_values<const N: usize>(
+    held: &Held,
+    extra: [(&'static str, AttributeValue); N],
+) -> Vec<(&'static str, AttributeValue)> {
+    let fence = [
+        (":me", text(&held.me)),
+        (":epoch", number(held.epoch)),
+        (":counter", number(held.counter)),
+        (":next", number(held.counter + 1)),
+    ];
+    fence.into_iter().chain(extra).collect()
+}
+
+fn to_map(
+    values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+) -> HashMap<String, AttributeValue> {
+    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
+
+/// The first item's state when the transaction failed on its condition; none when it failed otherwise.
+fn canceled_by_condition(error: &SdkError<TransactWriteItemsError>) -> Option<Option<Lease>> {
+    match error.as_service_error()? {
+        TransactWriteItemsError::TransactionCanceledException(canceled) => {
+            let first = canceled.cancellation_reasons().first()?;
+            (first.code() == Some("ConditionalCheckFailed")).then(|| first.item().and_then(read_lease))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,42 @@
+//! A lease as an item of the control table.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::PARTITION;
+use crate::control::table::{PK, SK, number_of, text_of};
+use crate::lease::checkpoint::SequenceNumber;
+use crate::lease::plan::{Lease, Position, Subject};
+use crate::tasks::table::text;
+
+/// The position before the first record.
+pub(super) const START: &str = "TRIM_HORIZON";
+/// The position of a shard that is read to its end.
+pub(super) const END: &str = "SHARD_END";
+
+/// The key of a lease's item.
+pub(super) fn key(subject: &Subject) -> HashMap<String, AttributeValue> {
+    HashMap::from([(PK.to_owned(), text(PARTITION)), (SK.to_owned(), text(&subject.key()))])
+}
+
+/// Reads a lease; none when it cannot be read.
+pub(super) fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease> {
+    let flag = |name| item.get(name).and_then(|flag| flag.as_bool().ok()).copied().unwrap_or(false);
+    Some(Lease {
+        subject: Subject::parse(&text_of(item, SK)?)?,
+        parent: text_of(item, "parent"),
+        owner: text_of(item, "owner"),
+        target: text_of(item, "target"),
+        epoch: number_of(item, "epoch")?,
+        counter: number_of(item, "counter")?,
+        position: match text_of(item, "position")?.as_str() {
+            START => Position::TrimHorizon,
+            END => Position::End,
+            sequence_number => Position::After(SequenceNumber(sequence_number.to_owned())),
+        },
+        parent_gone: flag("parentGone"),
+        parent_missing_since: number_of(item, "parentMissingSince"),
+        missing_since: number_of(item, "missingSince"),
+    })
+}

@@ -1,0 +1,147 @@
+//! What a listing changes: leases that are made, marked and forgotten, by the one worker that lists. Nobody holds them
+//! for it, so no fence is needed: each write has a condition of its own.
+
+use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
+use aws_sdk_dynamodb::types::AttributeValue;
+
+use super::item::{END, START, key};
+use super::{LeaseTable, Unreadable};
+use crate::aws::clients::Fault;
+use crate::lease::lineage::{Change, Listed};
+use crate::lease::plan::Subject;
+use crate::tasks::table::{names, number, text};
+
+/// An item without an epoch is no lease, whoever made it: it is completed.
+const ABSENT: &str = "attribute_not_exists(#epoch)";
+
+impl LeaseTable {
+    /// Applies what a listing changes.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be applied; the next listing finds out.
+    pub async fn apply(&self, stream: &str, change: &Change, now: i64) -> Result<(), Fault> {
+        let (subject, set, condition, values) = match change {
+            Change::Create { listed, parent_missing } => {
+                let (mut set, mut values) = creation(listed);
+                if *parent_missing {
+                    set.push_str(", #parentMissingSince = :now");
+                    values.push((":now", number(now)));
+                }
+                (subject_of(stream, listed), set, ABSENT, values)
+            }
+            Change::ParentMissing(subject) => {
+                let set = "SET #parentMissingSince = if_not_exists(#parentMissingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![(":now", number(now))])
+            }
+            Change::ParentFound(subject) => {
+                let set = "REMOVE #parentMissingSince".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", vec![])
+            }
+            Change::Orphan(subject) => {
+                let values = vec![(":yes", AttributeValue::Bool(true))];
+                (subject.clone(), "SET #parentGone = :yes".to_owned(), "attribute_exists(#pk)", values)
+            }
+            Change::Missing(subject) => {
+                let values = vec![(":now", number(now))];
+                let set = "SET #missingSince = if_not_exists(#missingSince, :now)".to_owned();
+                (subject.clone(), set, "attribute_exists(#pk)", values)
+            }
+            Change::Found(subject) => {
+                (subject.clone(), "REMOVE #missingSince".to_owned(), "attribute_exists(#pk)", vec![])
+            }
+            Change::Forget(subject) => return self.forget(subject).await,
+        };
+        self.update(&subject, &set, condition, values).await.map(drop)
+    }
+
+    /// Makes the lease of one bucket of the worklists, unless there is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be there.
+    pub async fn create_sweep(&self, bucket: u8) -> Result<(), Fault> {
+        let set = "SET #epoch = :epoch, #counter = :zero, #position = :start";
+        let values = [(":epoch", first_epoch()), (":zero", number(0)), (":start", text(START))];
+        self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
+    }
+
+    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs. One
+    /// without an epoch stays, to be completed. Only as it was seen: what another made of it meanwhile stays, also when
+    /// this very deletion arrives a second time.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be gone.
+    pub async fn remove(&self, subject: &Subject, seen: &Unreadable) -> Result<(), Fault> {
+        if !seen.item.contains_key("epoch") {
+            return Ok(());
+        }
+        let read = [("#epoch", ":epoch"), ("#counter", ":counter"), ("#position", ":position")];
+        let (mut conditions, mut values) = (vec![], vec![]);
+        for (name, placeholder) in read {
+            match seen.item.get(&name[1..]) {
+                Some(value) => {
+                    conditions.push(format!("{name} = {placeholder}"));
+                    values.push((placeholder, value.clone()));
+                }
+                None => conditions.push(format!("attribute_not_exists({name})")),
+            }
+        }
+        self.delete(subject, &conditions.join(" AND "), values).await
+    }
+
+    async fn forget(&self, subject: &Subject) -> Result<(), Fault> {
+        self.delete(subject, "#position = :end", [(":end", text(END))]).await
+    }
+
+    async fn delete(
+        &self,
+        subject: &Subject,
+        condition: &str,
+        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
+    ) -> Result<(), Fault> {
+        let mut request = self
+            .control
+            .client
+            .delete_item()
+            .table_name(&self.control.name)
+            .set_key(Some(key(subject)))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])));
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
+        }
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                // Gone already, by a repeat whose first answer was lost or by another who lists; or not of that kind.
+                Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(Fault::of("DeleteItem", &error)),
+            },
+        }
+    }
+}
+
+/// An upsert that changes nothing where the lease is there already.
+pub(super) fn creation(listed: &Listed) -> (String, Vec<(&'static str, AttributeValue)>) {
+    let mut set = "SET #epoch = if_not_exists(#epoch, :epoch), #counter = if_not_exists(#counter, :zero), \
+                   #position = if_not_exists(#position, :start)"
+        .to_owned();
+    let mut values = vec![(":epoch", first_epoch()), (":zero", number(0)), (":start", text(START))];
+    if let Some(parent) = &listed.parent {
+        set.push_str(", #parent = :parent");
+        values.push((":parent", text(parent)));
+    }
+    (set, values)
+}
+
+/// Where a new lease's epochs begin: anywhere, so that one that is deleted by hand and made again lets no late write of
+/// its former holder through the fence.
+fn first_epoch() -> AttributeValue {
+    number(i64::from(fastrand::u32(..)))
+}
+
+pub(super) fn subject_of(stream: &str, listed: &Listed) -> Subject {
+    Subject::Shard { stream: stream.to_owned(), shard: listed.shard.clone() }
+}

@@ -1,0 +1,100 @@
+//! A stored decision to Step Functions; its answer is a closed enum of what to do next.
+//!
+//! Only codes leave this file: a message of Step Functions may quote the request, and the request holds the token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_sfn::Client;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use statemachine::decision::{Decision, Outcome};
+use statemachine::token::TaskToken;
+
+use crate::aws::clients::{Class, Fault};
+
+/// What Step Functions made of a callback or a heartbeat.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answer {
+    /// 200: the token was open, and took it.
+    Accepted,
+    /// The token is closed: by this decision, by another, or by time. The answer never tells which, not even on what
+    /// looks like a first attempt.
+    Closed,
+    /// The token or the payload is wrong, and always will be.
+    Refused(Fault),
+    /// Nobody knows, or too fast: the same call again.
+    Again(Fault),
+    /// Not this decision's fault, but its workflow's or everybody's: keep what is stored, call for help.
+    Systemic(Fault),
+}
+
+/// Sends callbacks. The client's own retries must be off: a hidden one turns a success into a closed answer.
+#[derive(Debug, Clone)]
+pub struct Callback {
+    client: Client,
+    /// How many callbacks were accepted or found closed; clones share it.
+    answered: Arc<AtomicU64>,
+}
+
+impl Callback {
+    /// Callbacks through `client`.
+    pub fn new(client: Client) -> Callback {
+        Callback { client, answered: Arc::default() }
+    }
+
+    /// How many callbacks Step Functions has taken so far: it moves while it takes others' though not this one.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// **C**: one attempt to deliver a decision that was read back from the table.
+    pub async fn send(&self, token: &TaskToken, decision: &Decision) -> Answer {
+        let answer = match decision.outcome {
+            Outcome::Approved => answer(
+                "SendTaskSuccess",
+                self.client
+                    .send_task_success()
+                    .task_token(token.expose())
+                    .output(&decision.payload)
+                    .send()
+                    .await,
+            ),
+            Outcome::Rejected => answer(
+                "SendTaskFailure",
+                self.client
+                    .send_task_failure()
+                    .task_token(token.expose())
+                    .error(decision.failure_name())
+                    .cause(&decision.payload)
+                    .send()
+                    .await,
+            ),
+        };
+        if matches!(answer, Answer::Accepted | Answer::Closed) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        answer
+    }
+
+    /// Asks whether the token is still open, without closing it. It resets no timeout: the approval state has no
+    /// heartbeat clock.
+    pub async fn ask(&self, token: &TaskToken) -> Answer {
+        answer("SendTaskHeartbeat", self.client.send_task_heartbeat().task_token(token.expose()).send().await)
+    }
+}
+
+fn answer<T, E: ProvideErrorMetadata>(
+    operation: &'static str,
+    result: Result<T, SdkError<E, HttpResponse>>,
+) -> Answer {
+    let Err(error) = result else { return Answer::Accepted };
+    let fault = Fault::of(operation, &error);
+    match (fault.code.as_str(), fault.class) {
+        ("TaskTimedOut" | "TaskDoesNotExist", _) => Answer::Closed,
+        (_, Class::Refused) => Answer::Refused(fault),
+        (_, Class::Throttled | Class::Transient) => Answer::Again(fault),
+        (_, Class::Systemic) => Answer::Systemic(fault),
+    }
+}

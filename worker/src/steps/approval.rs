@@ -1,0 +1,241 @@
+//! A PENDING task to its answer: may a rule decide, what do the rules say, is it within the caps, and **D**.
+//!
+//! All of it is repeated with each attempt to store the answer. A pause, a new ruleset or a passed cap therefore holds
+//! from the next attempt on, however long the table made this one wait.
+
+use std::time::Duration;
+
+use rules::{Ruleset, Verdict};
+use statemachine::decision::{Decision, MAX_REASON_CHARS};
+use statemachine::task::{Escalation, Task};
+use tokio::time::{Instant, sleep};
+use tracing::info;
+
+use crate::control::gate::Permit;
+use crate::control::spend::{Receipt, Spent};
+use crate::lease::guard::Guard;
+use crate::metrics::{Cause, Handled, Service};
+use crate::steps::attempts::Attempts;
+use crate::steps::decision::{self, Answer, Shadowed};
+use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::table::{Notes, TableError, Written};
+
+/// How often held work looks whether it may go on.
+const HELD: Duration = Duration::from_millis(100);
+
+/// The texts that are stored beside an answer.
+#[derive(Debug, Default)]
+struct Kept {
+    evaluation: Option<String>,
+    shadow: Option<(Shadowed, String)>,
+}
+
+impl Kept {
+    fn notes(&self) -> Notes<'_> {
+        let shadow = self.shadow.as_ref().map(|(_, note)| note.as_str());
+        Notes { evaluation: self.evaluation.as_deref(), shadow }
+    }
+}
+
+/// What is the same at every attempt of one task.
+struct Mine {
+    /// The decision's id: an attempt whose answer was lost is known by it.
+    id: String,
+    /// What is paid of the caps.
+    receipt: Receipt,
+}
+
+/// One attempt's answer, before it is stored.
+enum Attempt {
+    Decide(Box<Decision>, Kept),
+    Escalate(Escalation, Cause, Kept),
+    /// The caps could not be asked.
+    Unknown(TableError),
+}
+
+impl Pipeline {
+    /// Takes a PENDING task to its answer, and a decision on to its workflow.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let mut attempts = Attempts::begin(self.tasks.answered());
+        let mut mine = Mine { id: self.clock.ulid(), receipt: Receipt::default() };
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            let ruleset = self.rules.pin();
+            let Some(attempt) = self.permitted(task, &ruleset, &mut mine).await else {
+                sleep(HELD).await;
+                continue;
+            };
+            let (error, service, next) = match attempt {
+                Attempt::Unknown(error) => {
+                    let next = attempts.shared_failed(&error);
+                    (error, Service::Control, next)
+                }
+                Attempt::Escalate(escalation, cause, kept) => {
+                    self.note_shadow(&kept);
+                    return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
+                }
+                // The caps took their time: what was permitted then may not be now.
+                Attempt::Decide(..)
+                    if self.gate.permit() != Permit::Automatic || !self.is_wanted(&ruleset) =>
+                {
+                    continue;
+                }
+                Attempt::Decide(decision, kept) => {
+                    self.recent.note(&task.id);
+                    match self.tasks.decide(&task.id, &decision, kept.notes(), self.clock.now()).await {
+                        Ok(written) => {
+                            self.note_shadow(&kept);
+                            return self.after_decision(task, &mine.id, written, guard).await;
+                        }
+                        Err(error) => {
+                            let next = attempts.item_failed(&error, self.tasks.answered());
+                            (error, Service::Table, next)
+                        }
+                    }
+                }
+            };
+            if error.is_final() {
+                let reason = format!("the decision could not be stored: {error}");
+                return self.escalate_for(task, guard, "decision-refused", &reason).await;
+            }
+            if !self.goes_on(task, service, &error, next).await {
+                let reason = format!("the decision could not be stored in {attempts}: {error}");
+                return self.escalate_for(task, guard, "decision-not-stored", &reason).await;
+            }
+        }
+    }
+
+    fn is_wanted(&self, ruleset: &Ruleset) -> bool {
+        !self.follows_published || self.gate.is_wanted(ruleset.sha256())
+    }
+
+    /// Counted once a task, however often its answer was attempted.
+    fn note_shadow(&self, kept: &Kept) {
+        if let Some((pair, _)) = kept.shadow {
+            self.metrics.shadowed(pair);
+        }
+    }
+
+    /// What the switch and the rules say now; none while nobody knows, or another ruleset is wanted.
+    async fn permitted(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Option<Attempt> {
+        let (code, reason, cause) = match self.gate.permit() {
+            Permit::Unknown => return None,
+            Permit::Paused(paused) => {
+                let reason = format!("automatic decisions are paused by {}: {}", paused.by, paused.reason);
+                ("automation-paused", reason, Cause::AutomationPaused)
+            }
+            Permit::Automatic if self.rules.is_stale() => {
+                let reason = "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
+                ("rules-stale", reason.to_owned(), Cause::RulesStale)
+            }
+            Permit::Automatic if !self.is_wanted(ruleset) => return None,
+            Permit::Automatic => return Some(self.attempt(task, ruleset, mine).await),
+        };
+        Some(Attempt::Escalate(self.escalation(code, &reason), cause, Kept::default()))
+    }
+
+    async fn attempt(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Attempt {
+        let started = Instant::now();
+        let evaluation = ruleset.evaluate(&decision::facts(task));
+        self.metrics.evaluated(started.elapsed());
+        let shadow = self.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, task, &evaluation));
+        let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
+        if matches!(evaluation.verdict, Verdict::Approve { .. }) {
+            let (budget, now) = (&ruleset.settings().budget, self.clock.now());
+            let receipt = &mut mine.receipt;
+            match self.spend.pay(&self.control, ruleset.name(), budget, task, now, receipt).await {
+                Ok(Spent::Within) => {}
+                Ok(Spent::Exhausted(cap)) => {
+                    let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
+                    let mut escalation = self.escalation("budget-exhausted", &reason);
+                    escalation.ruleset = Some(ruleset.sha256().to_owned());
+                    return Attempt::Escalate(escalation, Cause::BudgetExhausted, kept);
+                }
+                Err(fault) => return Attempt::Unknown(fault.into()),
+            }
+        }
+        match decision::answer(&evaluation, mine.id.clone(), self.clock.now_text()) {
+            Answer::Escalate(escalation) => {
+                Attempt::Escalate(escalation, Cause::of(&evaluation.verdict), kept)
+            }
+            Answer::Decide(draft) => Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.id)), kept),
+        }
+    }
+
+    async fn after_decision(
+        &self,
+        task: &Task,
+        id: &str,
+        written: Written,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
+        // One that was not written now may still be an earlier attempt's, whose answer was lost.
+        if let Some(decision) = stored.decision.as_ref().filter(|decision| decision.id == id) {
+            self.metrics.decided(decision);
+        }
+        self.finish_stored(&stored, guard).await
+    }
+
+    /// Leaves a task to a person because of a fault of the worker's own.
+    pub(crate) async fn escalate_for(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        code: &str,
+        reason: &str,
+    ) -> Result<Handled, Lost> {
+        self.escalate(task, guard, &self.escalation(code, reason), Cause::Worker, Notes::default()).await
+    }
+
+    fn escalation(&self, code: &str, reason: &str) -> Escalation {
+        Escalation {
+            code: code.to_owned(),
+            reason: reason.chars().take(MAX_REASON_CHARS).collect(),
+            rule: None,
+            ruleset: None,
+            at: self.clock.now_text(),
+        }
+    }
+
+    async fn escalate(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        escalation: &Escalation,
+        cause: Cause,
+        notes: Notes<'_>,
+    ) -> Result<Handled, Lost> {
+        let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
+        match self.repeat(task, guard, write).await? {
+            Ok(Written::Otherwise(stored))
+                if stored.escalation.as_ref() != Some(escalation) || stored.decision.is_some() =>
+            {
+                self.finish_stored(&stored, guard).await
+            }
+            // Now, or by an earlier attempt whose answer was lost.
+            Ok(Written::Now(_) | Written::Otherwise(_)) => {
+                self.metrics.escalated(cause);
+                info!(
+                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
+                    ruleset = escalation.ruleset, reason = escalation.reason,
+                    "task {}: escalated, {}", task.id, escalation.code
+                );
+                Ok(Handled::Escalated)
+            }
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => {
+                let Escalation { code, reason, .. } = escalation;
+                let cause = format!("cannot be left to a person for {code} ({reason}): {refused}");
+                self.keep_task(task, &cause, guard).await
+            }
+        }
+    }
+}

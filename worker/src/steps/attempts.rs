@@ -1,0 +1,137 @@
+//! The attempts at one call of a table: when to try again, when to hold, when the fault is the record's own.
+//!
+//! A call that fails while the table answers others of this process blames its record, which is given up after a
+//! bounded number of such failures and a bounded time. While the table answers nobody else, or says "too fast", the
+//! table is to blame: the work holds, nothing is given up, and the metric is the alarm.
+
+use std::fmt;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::aws::clients::Class;
+use crate::aws::retry;
+use crate::tasks::table::TableError;
+
+/// How long one record may fail by itself before the rest goes on without it: the stream keeps records for 24 hours,
+/// and the shard's position stands still for as long.
+pub(crate) const RECORD_AGE: Duration = Duration::from_secs(300);
+/// How often it must have failed by itself: a few failures may be its partition's bad minute.
+const OWN_FAILURES: u32 = 10;
+
+/// What follows a failed attempt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// The same call after a pause.
+    Again(Duration),
+    /// Everybody's trouble: the same call after the pause of a fault that hits every call alike.
+    Hold,
+    /// The record's own trouble, for too long.
+    GiveUp,
+}
+
+/// The attempts so far. Reads as "12 attempts over 305 s".
+#[derive(Debug)]
+pub(crate) struct Attempts {
+    delays: backon::ExponentialBackoff,
+    failures: u32,
+    own_failures: u32,
+    first_failure: Option<Instant>,
+    /// How many writes the table had answered when the last attempt failed.
+    answered: u64,
+}
+
+impl Attempts {
+    /// Before the first attempt; `answered` is [`crate::tasks::table::TaskTable::answered`].
+    pub(crate) fn begin(answered: u64) -> Attempts {
+        Attempts { delays: retry::table(), failures: 0, own_failures: 0, first_failure: None, answered }
+    }
+
+    /// A call on one item of the tasks table failed, and a repeat may help.
+    pub(crate) fn item_failed(&mut self, error: &TableError, answered: u64) -> Next {
+        let is_answering_others = std::mem::replace(&mut self.answered, answered) != answered;
+        let class = error.class();
+        self.next(class, class == Class::Transient && is_answering_others)
+    }
+
+    /// A call on an item that all records share failed, and a repeat may help: never one record's fault.
+    pub(crate) fn shared_failed(&mut self, error: &TableError) -> Next {
+        self.next(error.class(), false)
+    }
+
+    fn next(&mut self, class: Class, is_own: bool) -> Next {
+        self.failures = self.failures.saturating_add(1);
+        let age = self.first_failure.get_or_insert_with(Instant::now).elapsed();
+        if is_own {
+            self.own_failures += 1;
+            if self.own_failures >= OWN_FAILURES && age > RECORD_AGE {
+                return Next::GiveUp;
+            }
+        }
+        match (class, self.delays.next()) {
+            (Class::Systemic, _) => Next::Hold,
+            (Class::Throttled | Class::Transient | Class::Refused, Some(delay)) => Next::Again(delay),
+            (Class::Throttled | Class::Transient | Class::Refused, None) if is_own => {
+                Next::Again(retry::TABLE_CAP)
+            }
+            (Class::Throttled | Class::Transient | Class::Refused, None) => Next::Hold,
+        }
+    }
+}
+
+impl fmt::Display for Attempts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let age = self.first_failure.map_or(Duration::ZERO, |first| first.elapsed());
+        write!(f, "{} attempts over {} s", self.failures, age.as_secs())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::clients::Fault;
+
+    fn failed(class: Class) -> TableError {
+        Fault { operation: "UpdateItem", code: "told".to_owned(), class }.into()
+    }
+
+    /// Fails every five seconds for so long, while the table answers others as told; whether it was given up.
+    async fn is_given_up(within_s: u64, class: Class, answered: impl Fn(u64) -> u64) -> bool {
+        let mut attempts = Attempts::begin(answered(0));
+        for second in (5..within_s).step_by(5) {
+            tokio::time::advance(Duration::from_secs(5)).await;
+            if attempts.item_failed(&failed(class), answered(second)) == Next::GiveUp {
+                return true;
+            }
+        }
+        false
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_alone_is_given_up_after_its_age() {
+        assert!(!is_given_up(300, Class::Transient, |second| second).await);
+        assert!(is_given_up(320, Class::Transient, |second| second).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_fails_with_all_others_is_never_given_up() {
+        let hour = 3_600;
+        assert!(!is_given_up(hour, Class::Transient, |_| 7).await, "no answer for anyone");
+        assert!(!is_given_up(hour, Class::Transient, |second| second.min(40)).await, "none after the first");
+        assert!(!is_given_up(hour, Class::Throttled, |second| second).await, "too fast is no record's fault");
+        assert!(!is_given_up(hour, Class::Systemic, |second| second).await);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_trouble_of_all_holds_and_one_of_a_record_does_not() {
+        let (mut alone, mut together) = (Attempts::begin(0), Attempts::begin(0));
+        let (mut last_alone, mut last_together) = (Next::GiveUp, Next::GiveUp);
+        for attempt in 1..=11 {
+            last_alone = alone.item_failed(&failed(Class::Transient), attempt);
+            last_together = together.item_failed(&failed(Class::Transient), 0);
+        }
+        assert_eq!((last_alone, last_together), (Next::Again(retry::TABLE_CAP), Next::Hold));
+        assert_eq!(alone.shared_failed(&failed(Class::Throttled)), Next::Hold);
+        assert_eq!(alone.to_string(), "12 attempts over 0 s");
+    }
+}

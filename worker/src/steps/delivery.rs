@@ -1,0 +1,191 @@
+//! A stored decision to its workflow, and the answer to its record: the steps C and M.
+
+use std::time::Duration;
+
+use jiff::SignedDuration;
+use statemachine::decision::Decision;
+use statemachine::status::Status;
+use statemachine::task::Task;
+use statemachine::worklist::Worklist;
+use tokio::time::{Instant, sleep};
+use tracing::{error, info, warn};
+
+use crate::aws::retry;
+use crate::lease::guard::Guard;
+use crate::metrics::{Handled, Service};
+use crate::stepfunctions::callback::Answer;
+use crate::stepfunctions::executions::Proof;
+use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::table::{Settlement, Written};
+
+impl Pipeline {
+    /// Sends a stored decision until Step Functions gives an answer to record. A decision that outlives the retries
+    /// stays due in its worklist; so does one that is denied while others are taken: permissions and keys belong to a
+    /// state machine, and one workflow's must not hold up the others.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    ///
+    /// # Panics
+    ///
+    /// When `task` holds no decision: only stored decisions are delivered.
+    pub async fn deliver(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let decision = task.decision.as_ref().expect("only stored decisions are delivered");
+        let (mut delays, mut denied_at) = (retry::callback(), None);
+        loop {
+            self.send_budget.take().await;
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            let started = Instant::now();
+            let answer = self.callback.send(&task.token, decision).await;
+            self.metrics.called_back(&answer, started.elapsed());
+            match answer {
+                Answer::Accepted => return self.settle(task, decision, Settlement::Delivered, guard).await,
+                Answer::Closed => return self.found_closed(task, decision, guard).await,
+                Answer::Refused(fault) => {
+                    error!(
+                        task.id = %task.id, order.id = task.order_id, decision.id = decision.id, error = %fault,
+                        "task {}: the decision can never be delivered: {fault}", task.id
+                    );
+                    return self.settle(task, decision, Settlement::Undeliverable, guard).await;
+                }
+                Answer::Again(fault) => match delays.next() {
+                    Some(delay) => {
+                        warn!(task.id = %task.id, error = %fault, "task {}: {fault}; again", task.id);
+                        sleep(delay).await;
+                    }
+                    None => return self.put_off(task, Worklist::Due, guard).await,
+                },
+                Answer::Systemic(fault) => {
+                    let answered = self.callback.answered();
+                    if denied_at.replace(answered).is_some_and(|before| before != answered) {
+                        error!(task.id = %task.id, error = %fault, "task {}: {fault}, and others are taken", task.id);
+                        return self.put_off(task, Worklist::Due, guard).await;
+                    }
+                    self.systemic(task, Service::StepFunctions, &fault).await;
+                }
+            }
+        }
+    }
+
+    /// **M** for an answer that settles the decision.
+    async fn settle(
+        &self,
+        task: &Task,
+        decision: &Decision,
+        settlement: Settlement,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let write = || self.tasks.settle(&task.id, decision, settlement, self.clock.now());
+        match self.repeat(task, guard, write).await? {
+            Ok(Written::Now(settled)) => {
+                self.log_settled(&settled, decision);
+                Ok(match settlement {
+                    Settlement::Delivered => Handled::Delivered,
+                    Settlement::Undeliverable => Handled::Undeliverable,
+                    Settlement::ClosedElsewhere => Handled::ClosedElsewhere,
+                })
+            }
+            Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => self.keep_task(task, &format!("cannot be settled: {refused}"), guard).await,
+        }
+    }
+
+    /// The token is closed, and the answer never says by whom: record that, then ask the execution's history, if it is
+    /// this one's turn now. In a storm of closed answers new decisions must not wait behind old questions.
+    async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
+        let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
+        let write = || self.tasks.mark_unverified(&task.id, decision, next);
+        match self.repeat(task, guard, write).await? {
+            Ok(Written::Now(unverified)) => self.verify_now(&unverified, guard).await,
+            Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => self.keep_task(task, &format!("cannot be marked: {refused}"), guard).await,
+        }
+    }
+
+    /// As [`Pipeline::verify`] if the budget has a turn now; otherwise the task stays in its worklist as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn verify_now(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if !self.history_budget.try_take() {
+            return Ok(Handled::Unverified);
+        }
+        self.ask_history(task, guard).await
+    }
+
+    /// Asks the execution's history whose answer closed an UNVERIFIED task's token; without a positive event, later
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn verify(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        self.history_budget.take().await;
+        self.ask_history(task, guard).await
+    }
+
+    /// With the first page paid for.
+    async fn ask_history(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        let decision = task.decision.as_ref().expect("only decided tasks are unverified");
+        if !guard.is_live() {
+            return Err(Lost);
+        }
+        match self.executions.prove(task, decision, &self.history_budget).await {
+            Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
+            Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
+            Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),
+            Err(fault) => {
+                self.metrics.failed(Service::StepFunctions, fault.class);
+                warn!(task.id = %task.id, error = %fault, "task {}: not verified yet: {fault}", task.id);
+                self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified)
+            }
+        }
+    }
+
+    /// Leaves a task to its worklist, to be tried again after a growing delay.
+    async fn put_off(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
+        self.put_off_for(task, list, retry::put_off_seconds(task.attempts), guard).await
+    }
+
+    /// Leaves a task to its worklist, to be looked at again after so many seconds.
+    pub(crate) async fn put_off_for(
+        &self,
+        task: &Task,
+        list: Worklist,
+        seconds: i64,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
+        let next = self.clock.now() + SignedDuration::from_secs(seconds);
+        let write = || self.tasks.put_off(task, list, next);
+        match self.repeat(task, guard, write).await? {
+            // Whoever wrote it, the task stands in a worklist, at this attempt or an earlier one.
+            Ok(_) => Ok(Handled::PutOff),
+            Err(refused) => self.keep_task(task, &format!("cannot be put off: {refused}"), guard).await,
+        }
+    }
+
+    fn log_settled(&self, task: &Task, decision: &Decision) {
+        let waited = task
+            .received_at
+            .parse::<jiff::Timestamp>()
+            .map_or(SignedDuration::ZERO, |received| self.clock.now().duration_since(received));
+        if matches!(task.status, Status::Approved | Status::Rejected) {
+            self.metrics.answered_after(Duration::try_from(waited).unwrap_or_default());
+        }
+        let by: String = decision.decided_by.clone().into();
+        info!(
+            task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+            outcome = %decision.outcome, status = %task.status, delivery = task.delivery.map(|d| d.as_str()),
+            code = decision.code, reason = decision.reason, rule = decision.rule, ruleset = decision.ruleset,
+            decided_by = by, decision.id = decision.id,
+            latency_ms = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX),
+            "task {}: {} by {by}, {}", task.id, decision.outcome, task.status
+        );
+    }
+}

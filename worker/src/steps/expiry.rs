@@ -1,0 +1,91 @@
+//! The end of tasks that nobody decided: only by proof that the workflow waits no longer. A clock is never proof.
+
+use statemachine::task::Task;
+use tracing::{info, warn};
+
+use crate::aws::clients::Fault;
+use crate::lease::guard::Guard;
+use crate::metrics::{Handled, Service};
+use crate::stepfunctions::callback::Answer;
+use crate::stepfunctions::executions::Execution;
+use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::table::Written;
+
+/// Whether a workflow can still take an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Waits {
+    /// As far as Step Functions shows, yes.
+    Yes,
+    /// Proven not to. The text says how.
+    No(&'static str),
+}
+
+impl Pipeline {
+    /// Asks Step Functions whether a task's workflow still waits for it: the token first, then the execution.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the question got no answer; nothing is concluded.
+    pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
+        self.send_budget.take().await;
+        let is_open = match self.callback.ask(&task.token).await {
+            Answer::Closed => return Ok(Waits::No("the token is closed")),
+            Answer::Accepted => true,
+            // A token that Step Functions cannot read answers nothing; the execution may.
+            Answer::Refused(_) => false,
+            Answer::Again(fault) => return Err(fault),
+            Answer::Systemic(fault) => {
+                self.metrics.systemic_fault(Service::StepFunctions);
+                return Err(fault);
+            }
+        };
+        self.describe_budget.take().await;
+        let described = self.executions.describe(task).await;
+        match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
+            // The token is open, and the end is older than the task: since then the execution was redriven.
+            Execution::Ended { is_earlier: true, .. } if is_open => Ok(Waits::Yes),
+            Execution::Ended { status, .. } => Ok(Waits::No(status)),
+            Execution::Running | Execution::Unknown => Ok(Waits::Yes),
+        }
+    }
+
+    /// Asks about an undecided task whose deadline passed, and expires it on proof.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn expire_if_gone(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if !guard.is_live() {
+            return Err(Lost);
+        }
+        match self.ask(task).await {
+            Ok(Waits::No(proof)) => self.expire(task, proof, guard).await,
+            Ok(Waits::Yes) => Ok(Handled::PutOff),
+            Err(fault) => {
+                warn!(task.id = %task.id, error = %fault, "task {}: no answer whether it is awaited: {fault}", task.id);
+                Ok(Handled::PutOff)
+            }
+        }
+    }
+
+    /// Expires an undecided task, given the proof that its workflow waits no longer.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn expire(&self, task: &Task, proof: &str, guard: &Guard) -> Result<Handled, Lost> {
+        let write = || self.tasks.expire(&task.id, self.clock.now());
+        match self.repeat(task, guard, write).await? {
+            Ok(Written::Now(_)) => {
+                info!(
+                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+                    outcome = "expired", proof, "task {}: expired undecided, {proof}", task.id
+                );
+                Ok(Handled::Expired)
+            }
+            Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
+            Ok(Written::Gone) => Ok(gone(task)),
+            Err(refused) => self.keep_task(task, &format!("cannot be expired: {refused}"), guard).await,
+        }
+    }
+}

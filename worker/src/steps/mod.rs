@@ -1,0 +1,11 @@
+//! One task through decide, store, send and record.
+
+mod approval;
+mod attempts;
+pub mod decision;
+mod delivery;
+pub mod expiry;
+pub mod person;
+pub mod pipeline;
+mod poison;
+pub mod task;

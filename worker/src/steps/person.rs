@@ -1,0 +1,148 @@
+//! A person's decision, through the same steps as a rule's, with the question first: people are slow.
+
+use std::time::Duration;
+
+use statemachine::decision::{DecidedBy, Draft, Outcome};
+use statemachine::status::{Delivery, Status};
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+use tokio::time::{Instant, timeout};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::lease::guard::{Guard, Validity};
+use crate::steps::expiry::Waits;
+use crate::steps::pipeline::Pipeline;
+use crate::tasks::table::{Notes, TableError, Written};
+
+/// How long a person's request waits for the workflow's answer before it is told "stored, and still due".
+const PATIENCE: Duration = Duration::from_secs(8);
+
+/// What a person wants.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The task.
+    pub id: TaskId,
+    /// Approve or reject.
+    pub outcome: Outcome,
+    /// The words that the workflow receives.
+    pub reason: String,
+    /// The person's name.
+    pub by: String,
+    /// The revision the person saw, if the decision depends on it.
+    pub if_revision: Option<i64>,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Response {
+    /// The workflow has this decision.
+    Settled(Box<Task>),
+    /// The decision is stored, and its delivery goes on without the person.
+    Due(Box<Task>),
+    /// Another decision stands; the task names it.
+    Conflict(Box<Task>),
+    /// The workflow no longer waits.
+    Expired(Box<Task>),
+    /// The task changed since the person saw it.
+    Changed(Box<Task>),
+    /// There is no such task.
+    NotFound,
+    /// Nothing was stored: a service did not answer.
+    Unavailable(String),
+    /// The table did not say whether it stored the decision: it may still take effect.
+    Unknown,
+}
+
+impl Pipeline {
+    /// Decides a task for a person. Run it on its own task: once the decision is stored its delivery must not end
+    /// with the person's connection.
+    pub async fn decide_for_person(&self, request: Request) -> Response {
+        match self.try_decide(request).await {
+            Ok(response) => response,
+            Err(error) => Response::Unavailable(error.to_string()),
+        }
+    }
+
+    async fn try_decide(&self, request: Request) -> Result<Response, TableError> {
+        let Some(task) = self.tasks.get(&request.id).await? else { return Ok(Response::NotFound) };
+        if let Some(standing) = standing(&task, &request) {
+            return Ok(standing);
+        }
+        if request.if_revision.is_some_and(|revision| revision != task.revision) {
+            return Ok(Response::Changed(Box::new(task)));
+        }
+        match self.ask(&task).await {
+            Ok(Waits::Yes) => {}
+            Ok(Waits::No(_)) => return self.expire_for_person(&task, &request).await,
+            Err(fault) => return Ok(Response::Unavailable(fault.to_string())),
+        }
+        let draft = Draft {
+            id: self.clock.ulid(),
+            outcome: request.outcome,
+            code: "decided-by-person".to_owned(),
+            reason: request.reason.clone(),
+            rule: None,
+            ruleset: None,
+            decided_by: DecidedBy::Person(request.by.clone()),
+            decided_at: self.clock.now_text(),
+        };
+        let mine = draft.seal(&task.order_id, &task.id);
+        let stored = match self.tasks.decide(&task.id, &mine, Notes::default(), self.clock.now()).await {
+            Ok(Written::Now(stored)) => stored,
+            // The SDK repeats a write whose answer was lost: the one that stands may be this one.
+            Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
+            Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
+            Ok(Written::Gone) => return Ok(Response::NotFound),
+            // The SDK repeats a write that was not answered: a refusal of the last attempt says nothing of the first.
+            Err(error) => {
+                warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
+                return Ok(Response::Unknown);
+            }
+        };
+        self.metrics.decided(&mine);
+        Ok(self.deliver_for_person(stored, &request).await)
+    }
+
+    async fn deliver_for_person(&self, stored: Box<Task>, request: &Request) -> Response {
+        let guard = Guard::new(Validity::until(Instant::now() + PATIENCE), CancellationToken::new());
+        // Whether it ends, fails or takes too long: the table says what there is to tell.
+        let _ = timeout(PATIENCE, self.deliver(&stored, &guard)).await;
+        match self.tasks.get(&stored.id).await {
+            Ok(Some(task)) => standing(&task, request).unwrap_or(Response::Due(Box::new(task))),
+            Ok(None) | Err(_) => Response::Due(stored),
+        }
+    }
+
+    async fn expire_for_person(&self, task: &Task, request: &Request) -> Result<Response, TableError> {
+        Ok(match self.tasks.expire(&task.id, self.clock.now()).await? {
+            Written::Now(expired) => Response::Expired(expired),
+            Written::Otherwise(stored) => lost(stored, request),
+            Written::Gone => Response::NotFound,
+        })
+    }
+}
+
+/// The write met another: what stands now is the answer.
+fn lost(stored: Box<Task>, request: &Request) -> Response {
+    standing(&stored, request).unwrap_or(Response::Changed(stored))
+}
+
+/// The answer to a request for a task that is decided or ended already; none while it is open.
+fn standing(task: &Task, request: &Request) -> Option<Response> {
+    let task = Box::new(task.clone());
+    let Some(decision) = &task.decision else {
+        return (task.status == Status::Expired).then_some(Response::Expired(task));
+    };
+    if task.status == Status::Expired {
+        return Some(Response::Expired(task));
+    }
+    let same =
+        decision.outcome == request.outcome && decision.decided_by == DecidedBy::Person(request.by.clone());
+    Some(match task.delivery {
+        _ if !same => Response::Conflict(task),
+        Some(Delivery::Delivered) => Response::Settled(task),
+        Some(Delivery::Undeliverable) => Response::Conflict(task),
+        Some(Delivery::Due | Delivery::Unverified | Delivery::ClosedElsewhere) | None => Response::Due(task),
+    })
+}

@@ -1,0 +1,244 @@
+//! One task through its steps: decide, store, deliver, settle.
+//!
+//! The order is the argument. **D** stores the decision before **C** sends it, so whoever crashes leaves either an
+//! undecided task or a stored decision. C sends what the table answered, never the fresh evaluation, so two senders
+//! send the same bytes. **M** records the answer. Each step may be repeated by anyone at any time; the conditions in
+//! `task_table` make the repetition harmless.
+
+use std::collections::{HashSet, VecDeque};
+use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
+use std::time::Duration;
+
+use aws_sdk_dynamodbstreams::types::Record;
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
+use jiff::SignedDuration;
+use statemachine::status::Delivery;
+use statemachine::task::Task;
+use statemachine::token::TaskId;
+use tokio::time::sleep;
+use tracing::{error, warn};
+
+use crate::aws::budget::Budget;
+use crate::clock::Clock;
+use crate::control::active_rules::ActiveRules;
+use crate::control::gate::Gate;
+use crate::control::spend::Spend;
+use crate::control::table::ControlTable;
+use crate::lease::guard::Guard;
+use crate::metrics::{Handled, Metrics, Service};
+use crate::stepfunctions::callback::Callback;
+use crate::stepfunctions::executions::Executions;
+use crate::steps::attempts::{Attempts, Next};
+use crate::steps::task::{Work, work};
+use crate::tasks::table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
+
+/// How many decisions this process remembers having stored, to tell its own records in the stream from others'.
+const REMEMBERED: usize = 16_384;
+/// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
+/// reading stops, and the alarm is the metric.
+const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
+/// What the steps need.
+#[derive(Debug)]
+pub struct Pipeline {
+    /// The conditional writes.
+    pub tasks: TaskTable,
+    /// The callbacks.
+    pub callback: Callback,
+    /// The questions.
+    pub executions: Executions,
+    /// Where work is kept that can neither be done nor left to a person.
+    pub control: ControlTable,
+    /// The active ruleset, and the one that is tried beside it.
+    pub rules: ActiveRules,
+    /// Only the published set may decide.
+    pub follows_published: bool,
+    /// Whether rules decide at all.
+    pub gate: Gate,
+    /// What they may approve in an hour.
+    pub spend: Spend,
+    /// Calls a second for `SendTask*`.
+    pub send_budget: Budget,
+    /// Calls a second for `DescribeExecution`.
+    pub describe_budget: Budget,
+    /// Calls a second for `GetExecutionHistory`.
+    pub history_budget: Budget,
+    /// Worklist entries a second.
+    pub sweep_budget: Budget,
+    /// The counters.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
+    /// Tasks whose decision this process stored.
+    pub recent: Recent,
+}
+
+/// The lease was lost, or the work must end: nothing was concluded, the next holder repeats it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lost;
+
+impl Pipeline {
+    /// Takes one stream record to its outcome. Transient failures are repeated for as long as the lease is held.
+    pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
+        let handled = match work(record) {
+            Work::Skip(handled) => Ok(handled),
+            Work::Decide(task) => self.contained(&task, guard, self.decide(&task, guard).boxed()).await,
+            Work::Deliver(task) => {
+                self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
+            }
+            Work::Poison(malformed) => self.keep_record(record, &malformed, guard).await,
+        };
+        handled.unwrap_or(Handled::LeaseLost)
+    }
+
+    /// Runs the steps of one task so that a panic in them ends as an escalation of this task only; a second panic on
+    /// the way there, as a task that is kept.
+    pub(crate) async fn contained(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        steps: BoxFuture<'_, Result<Handled, Lost>>,
+    ) -> Result<Handled, Lost> {
+        if let Ok(handled) = AssertUnwindSafe(steps).catch_unwind().await {
+            return handled;
+        }
+        error!(task.id = %task.id, "task {}: a step panicked; it goes to a person", task.id);
+        let cause = "a step of the worker panicked";
+        let escalation = self.escalate_for(task, guard, "worker-panic", cause);
+        match AssertUnwindSafe(escalation).catch_unwind().await {
+            Ok(handled) => handled,
+            Err(_) => self.keep_task(task, cause, guard).await,
+        }
+    }
+
+    /// Finishes what a stored task still asks for, after someone else's write or an earlier one of ours.
+    ///
+    /// # Errors
+    ///
+    /// [`Lost`] when the lease ends first.
+    pub async fn finish_stored(&self, stored: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        match stored.delivery {
+            Some(Delivery::Due) => self.deliver(stored, guard).await,
+            Some(Delivery::Unverified) => Ok(Handled::Unverified),
+            Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) | None => {
+                Ok(Handled::AlreadySettled)
+            }
+        }
+    }
+
+    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery runs already; if another
+    /// did, it has its first attempt's time before anyone else starts one.
+    async fn deliver_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if self.recent.holds(&task.id) {
+            return Ok(Handled::OwnWrite);
+        }
+        let first = SignedDuration::from_secs(FIRST_ATTEMPT_SECONDS);
+        let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
+        let until =
+            decided.map_or(first, |at: jiff::Timestamp| (at + first).duration_since(self.clock.now()));
+        if let Ok(wait) = Duration::try_from(until.min(first)) {
+            sleep(wait).await;
+        }
+        match self.repeat(task, guard, || self.tasks.get(&task.id)).await? {
+            Ok(Some(stored)) => self.finish_stored(&stored, guard).await,
+            Ok(None) => Ok(gone(task)),
+            Err(error) if error.is_final() => self.keep_task(task, &error.to_string(), guard).await,
+            Err(error) => {
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; left to the sweeper", task.id);
+                Ok(Handled::PutOff)
+            }
+        }
+    }
+
+    /// Repeats a call on a task's item until it gives an answer: its own, an error that no repeat can help, or one
+    /// that is the record's own for too long. The task then stands in its worklist as it was.
+    pub(crate) async fn repeat<T, F: Future<Output = Result<T, TableError>>>(
+        &self,
+        task: &Task,
+        guard: &Guard,
+        call: impl Fn() -> F,
+    ) -> Result<Result<T, TableError>, Lost> {
+        let mut attempts = Attempts::begin(self.tasks.answered());
+        loop {
+            if !guard.is_live() {
+                return Err(Lost);
+            }
+            let error = match call().await {
+                Ok(answer) => return Ok(Ok(answer)),
+                Err(error) => error,
+            };
+            if error.is_final() {
+                return Ok(Err(error));
+            }
+            let next = attempts.item_failed(&error, self.tasks.answered());
+            if !self.goes_on(task, Service::Table, &error, next).await {
+                return Ok(Err(error));
+            }
+        }
+    }
+
+    /// Waits as long as a failed attempt asks for; false when there is no other.
+    pub(crate) async fn goes_on(
+        &self,
+        task: &Task,
+        service: Service,
+        error: &TableError,
+        next: Next,
+    ) -> bool {
+        match next {
+            Next::Again(delay) => {
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
+                sleep(delay).await;
+                true
+            }
+            Next::Hold => {
+                self.systemic(task, service, error).await;
+                true
+            }
+            Next::GiveUp => false,
+        }
+    }
+
+    pub(crate) async fn systemic(
+        &self,
+        task: &Task,
+        service: Service,
+        error: &(dyn std::fmt::Display + Sync),
+    ) {
+        self.metrics.systemic_fault(service);
+        error!(
+            task.id = %task.id, error = %error,
+            "task {}: {error}: not this task's fault; holding", task.id
+        );
+        sleep(SYSTEMIC_PAUSE).await;
+    }
+}
+
+pub(crate) fn gone(task: &Task) -> Handled {
+    warn!(task.id = %task.id, order.id = task.order_id, "task {}: no longer in the table", task.id);
+    Handled::Gone
+}
+
+/// The tasks whose decision this process stored last.
+#[derive(Debug, Default)]
+pub struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
+
+impl Recent {
+    pub(crate) fn note(&self, id: &TaskId) {
+        let mut recent = self.0.lock().expect("no holder of the memory panics");
+        let (known, order) = &mut *recent;
+        if known.insert(id.clone()) {
+            order.push_back(id.clone());
+        }
+        if order.len() > REMEMBERED
+            && let Some(oldest) = order.pop_front()
+        {
+            known.remove(&oldest);
+        }
+    }
+
+    fn holds(&self, id: &TaskId) -> bool {
+        self.0.lock().expect("no holder of the memory panics").0.contains(id)
+    }
+}

@@ -1,0 +1,50 @@
+//! A stream record to the work it asks for, or a counted reason to skip it.
+
+use aws_sdk_dynamodbstreams::types::{OperationType, Record};
+use statemachine::item::Malformed;
+use statemachine::status::{Delivery, State};
+use statemachine::task::Task;
+
+use crate::metrics::Handled;
+use crate::tasks::item;
+
+/// What a record asks for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Work {
+    /// A new task: evaluate the rules.
+    Decide(Box<Task>),
+    /// A decision that was just stored: deliver it, unless its maker already does.
+    Deliver(Box<Task>),
+    /// Nothing.
+    Skip(Handled),
+    /// The image is not a task.
+    Poison(Malformed),
+}
+
+/// Tells what a record asks for.
+///
+/// A decision whose first attempts were put off is the sweeper's: each put-off is a write and so a record, and must
+/// not bring the delivery back to the stream.
+pub fn work(record: &Record) -> Work {
+    let image = record.dynamodb().and_then(|change| change.new_image());
+    let image = match (record.event_name(), image) {
+        (Some(OperationType::Insert | OperationType::Modify), Some(image)) => item::from_stream(image),
+        (Some(OperationType::Remove), _) => return Work::Skip(Handled::Removal),
+        (Some(OperationType::Insert | OperationType::Modify), None) => {
+            return Work::Poison(Malformed::Missing("NewImage"));
+        }
+        (_, _) => return Work::Poison(Malformed::Not("eventName", "INSERT, MODIFY or REMOVE")),
+    };
+    let task = match Task::from_item(&image) {
+        Ok(task) => task,
+        Err(malformed) => return Work::Poison(malformed),
+    };
+    let is_new = record.event_name() == Some(&OperationType::Insert);
+    if is_new && task.state() == State::NEW {
+        Work::Decide(Box::new(task))
+    } else if task.delivery == Some(Delivery::Due) && task.attempts == 0 {
+        Work::Deliver(Box::new(task))
+    } else {
+        Work::Skip(Handled::OwnWrite)
+    }
+}

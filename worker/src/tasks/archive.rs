@@ -1,0 +1,142 @@
+//! Stored tasks as the rules saw them, for a backtest: the days' settled tasks, then the open ones.
+//!
+//! The `worklist` index names them by the day they settled, so that a month is read without the year before it; their
+//! orders come in batches. A task that settles meanwhile may come twice or not at all; its facts never change.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use jiff::civil::Date;
+use rules::backtest::StoredTask;
+use statemachine::task::{attribute, index};
+use statemachine::worklist::{self, BUCKETS, Worklist};
+use tokio::time::sleep;
+
+use crate::aws::clients::{Class, Fault};
+use crate::aws::retry;
+use crate::control::table::text_of;
+use crate::tasks::table::{names, text};
+
+/// How many tasks one call brings: the API's most.
+const BATCH: usize = 100;
+/// How many calls run at once.
+const AT_ONCE: usize = 16;
+/// What the rules saw, and the task's name.
+const FACTS: [&str; 6] = [
+    attribute::TASK_ID,
+    attribute::ORDER,
+    attribute::ORDER_ID,
+    attribute::START_TIME,
+    attribute::TRANSACTION_ID,
+    attribute::RECEIVED_AT,
+];
+
+type Item = HashMap<String, AttributeValue>;
+
+/// Reads the tasks table for a backtest.
+#[derive(Debug, Clone)]
+pub struct Archive {
+    client: Client,
+    table: String,
+}
+
+impl Archive {
+    /// The tasks of the table `name`.
+    pub fn new(client: Client, name: &str) -> Archive {
+        Archive { client, table: name.to_owned() }
+    }
+
+    /// Every task that settled from `since` to `until`, both included, and every open one.
+    ///
+    /// The order of a run is the order of the keys, then of time; two runs over the same table give the same tasks in
+    /// the same order.
+    pub fn tasks(&self, since: Date, until: Date) -> impl Stream<Item = Result<StoredTask, Fault>> + '_ {
+        let days = since.series(jiff::Span::new().days(1)).take_while(move |day| *day <= until);
+        let open = Worklist::ALL.map(|list| list.name().to_owned());
+        let lists = days.map(|day| day.to_string()).chain(open);
+        let keys = lists.flat_map(|list| (0..BUCKETS).map(move |bucket| worklist::key(&list, bucket)));
+        let ids = stream::iter(keys).map(|key| self.ids(key)).buffered(AT_ONCE);
+        let ids = ids.map_ok(|ids| stream::iter(ids.into_iter().map(Ok))).try_flatten();
+        let batches = ids.try_chunks(BATCH).map_err(|broken| broken.1);
+        let read = batches.map_ok(|ids| self.read(ids)).try_buffered(AT_ONCE);
+        read.map_ok(|tasks| stream::iter(tasks.into_iter().map(Ok))).try_flatten()
+    }
+
+    /// The tasks that stand under one key of the index.
+    async fn ids(&self, key: String) -> Result<Vec<String>, Fault> {
+        let (condition, projection) = ("#list = :list", "#taskId");
+        let mut ids = Vec::new();
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.table)
+                .index_name(index::WORKLIST)
+                .key_condition_expression(condition)
+                .projection_expression(projection)
+                .set_expression_attribute_names(Some(names(&[condition, projection])))
+                .expression_attribute_values(":list", text(&key))
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            ids.extend(answer.items().iter().filter_map(|item| text_of(item, attribute::TASK_ID)));
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// The facts of these tasks, in this order; one that left the table is left out.
+    async fn read(&self, ids: Vec<String>) -> Result<Vec<StoredTask>, Fault> {
+        let projection = FACTS.map(|name| format!("#{name}")).join(", ");
+        let mut missing: Vec<Item> =
+            ids.iter().map(|id| HashMap::from([(attribute::TASK_ID.to_owned(), text(id))])).collect();
+        let mut found: HashMap<String, StoredTask> = HashMap::new();
+        let mut delays = retry::table();
+        loop {
+            let keys = KeysAndAttributes::builder()
+                .set_keys(Some(missing))
+                .projection_expression(&projection)
+                .set_expression_attribute_names(Some(names(&[&projection])))
+                .build()
+                .expect("the keys are set");
+            let request = self.client.batch_get_item().request_items(&self.table, keys);
+            let mut answer = request.send().await.map_err(|error| Fault::of("BatchGetItem", &error))?;
+            let items = answer.responses.take().and_then(|mut tables| tables.remove(&self.table));
+            for task in items.unwrap_or_default().iter().filter_map(stored) {
+                found.insert(task.task_id.clone(), task);
+            }
+            missing = answer
+                .unprocessed_keys
+                .take()
+                .and_then(|mut tables| tables.remove(&self.table))
+                .map(|rest| rest.keys)
+                .unwrap_or_default();
+            if missing.is_empty() {
+                return Ok(ids.iter().filter_map(|id| found.remove(id)).collect());
+            }
+            // More than one answer holds, or too fast: the rest after a pause.
+            match delays.next() {
+                Some(delay) => sleep(delay).await,
+                None => {
+                    let code = format!("{} tasks stay unprocessed", missing.len());
+                    return Err(Fault { operation: "BatchGetItem", code, class: Class::Throttled });
+                }
+            }
+        }
+    }
+}
+
+fn stored(item: &Item) -> Option<StoredTask> {
+    Some(StoredTask {
+        task_id: text_of(item, attribute::TASK_ID)?,
+        order: text_of(item, attribute::ORDER),
+        order_id: text_of(item, attribute::ORDER_ID)?,
+        start_time: text_of(item, attribute::START_TIME)?,
+        transaction_id: text_of(item, attribute::TRANSACTION_ID)?,
+        received_at: text_of(item, attribute::RECEIVED_AT)?,
+    })
+}

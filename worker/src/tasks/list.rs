@@ -1,0 +1,254 @@
+//! The worklists, the days and the orders as pages: what people look at. Reads only, and never the token.
+//!
+//! Each list is spread over 16 keys of the `worklist` index; a page merges them by `listAt`. The index follows the
+//! table within a moment: a task that was just decided may still be listed where it was.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
+use aws_sdk_dynamodb::types::AttributeValue;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
+use statemachine::decision::Decision;
+use statemachine::item::{self as contract, Item, Malformed};
+use statemachine::status::{Delivery, Status};
+use statemachine::task::{Escalation, Task, attribute, index};
+use statemachine::token::TaskId;
+use statemachine::worklist::{self, BUCKETS, Worklist};
+use tracing::error;
+
+use crate::aws::clients::Fault;
+use crate::tasks::item;
+use crate::tasks::table::{names, text};
+
+mod cursor;
+mod merge;
+
+pub use cursor::InvalidCursor;
+use cursor::{Cursor, Position};
+
+/// The most tasks of one page.
+pub const MAX_PAGE: usize = 200;
+/// How many calls of one page run at once.
+const AT_ONCE: usize = 16;
+
+/// Which tasks a page shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Query {
+    /// Tasks of these open lists, the soonest first.
+    Open {
+        /// At least one.
+        lists: Vec<Worklist>,
+        /// Only those whose `listAt` is earlier, in epoch seconds.
+        before: Option<i64>,
+    },
+    /// Tasks that settled on a day, the newest first.
+    Settled {
+        /// In UTC, `2026-11-22`.
+        day: String,
+        /// Only those that ended so.
+        status: Option<Status>,
+    },
+    /// All tasks of an order, the newest first.
+    Order(String),
+}
+
+/// Some tasks of a query, and where the rest begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// In the query's order.
+    pub tasks: Vec<ListedTask>,
+    /// For the next page of the same query; none on the last one.
+    pub cursor: Option<String>,
+}
+
+/// What a list shows of a task: all but the token, the order and the evaluation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[expect(missing_docs, reason = "each field is the attribute of the same name")]
+pub struct ListedTask {
+    pub id: TaskId,
+    pub order_id: String,
+    pub start_time: String,
+    pub transaction_id: String,
+    pub status: Status,
+    pub received_at: String,
+    pub deadline: Option<i64>,
+    pub revision: i64,
+    pub decision: Option<Decision>,
+    pub delivery: Option<Delivery>,
+    pub escalation: Option<Escalation>,
+    pub list_at: Option<i64>,
+}
+
+/// A page that could not be read.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ListError {
+    /// The cursor is not one that this query gave.
+    #[error(transparent)]
+    Cursor(#[from] InvalidCursor),
+    /// A call failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+/// Pages of the tasks table.
+#[derive(Debug, Clone)]
+pub struct TaskList {
+    client: Client,
+    table: String,
+}
+
+impl TaskList {
+    /// Pages of the table `name`.
+    pub fn new(client: Client, name: &str) -> TaskList {
+        TaskList { client, table: name.to_owned() }
+    }
+
+    /// Reads one page of at most `limit` tasks, itself at most [`MAX_PAGE`].
+    ///
+    /// # Errors
+    ///
+    /// [`ListError`] for a cursor of another query, or when a call fails.
+    pub async fn page(&self, query: &Query, limit: usize, cursor: Option<&str>) -> Result<Page, ListError> {
+        let limit = limit.clamp(1, MAX_PAGE);
+        let cursor = cursor.map(Cursor::decode).transpose()?;
+        match query {
+            Query::Open { lists, .. } => {
+                let names: Vec<&str> = lists.iter().map(|list| list.name()).collect();
+                self.merged(query, &keys(&names), limit, cursor).await
+            }
+            Query::Settled { day, .. } => self.merged(query, &keys(&[day]), limit, cursor).await,
+            Query::Order(order_id) => self.order(order_id, limit, cursor).await,
+        }
+    }
+
+    async fn order(&self, order_id: &str, limit: usize, cursor: Option<Cursor>) -> Result<Page, ListError> {
+        let condition = "#orderId = :order";
+        let start = match cursor {
+            None => None,
+            Some(Cursor::Order { order_id: of, start_time, task_id }) if of == order_id => {
+                Some(HashMap::from([
+                    (attribute::ORDER_ID.to_owned(), text(&of)),
+                    (attribute::START_TIME.to_owned(), text(&start_time)),
+                    (attribute::TASK_ID.to_owned(), text(task_id.as_str())),
+                ]))
+            }
+            Some(Cursor::Order { .. } | Cursor::Lists(_)) => return Err(InvalidCursor.into()),
+        };
+        let answer = self
+            .query(index::BY_ORDER, condition, None)
+            .expression_attribute_values(":order", text(order_id))
+            .scan_index_forward(false)
+            .limit(i32::try_from(limit).unwrap_or(i32::MAX))
+            .set_exclusive_start_key(start)
+            .send()
+            .await
+            .map_err(|error| Fault::of("Query", &error))?;
+        let keys: Vec<AttributeValue> =
+            answer.items().iter().filter_map(|key| key.get(attribute::TASK_ID).cloned()).collect();
+        let found = stream::iter(keys).map(|id| self.get(id)).buffered(AT_ONCE);
+        let tasks: Vec<Option<ListedTask>> = found.try_collect().await?;
+        let cursor = answer.last_evaluated_key().map(item::from_table).and_then(|key| Cursor::of_order(&key));
+        Ok(Page {
+            tasks: tasks.into_iter().flatten().collect(),
+            cursor: cursor.map(|cursor| cursor.encode()),
+        })
+    }
+
+    /// What a list shows of one task; none if it left the table since the index named it.
+    async fn get(&self, id: AttributeValue) -> Result<Option<ListedTask>, Fault> {
+        let projection = LISTED.map(|name| format!("#{name}")).join(", ");
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.table)
+            .key(attribute::TASK_ID, id)
+            .set_expression_attribute_names(Some(names(&[&projection])))
+            .projection_expression(&projection)
+            .send()
+            .await
+            .map_err(|error| Fault::of("GetItem", &error))?;
+        Ok(answer.item().and_then(|item| ListedTask::read(&item::from_table(item))))
+    }
+
+    fn query(&self, index: &str, condition: &str, filter: Option<&str>) -> QueryFluentBuilder {
+        self.client
+            .query()
+            .table_name(&self.table)
+            .index_name(index)
+            .key_condition_expression(condition)
+            .set_filter_expression(filter.map(str::to_owned))
+            .set_expression_attribute_names(Some(names(&[condition, filter.unwrap_or_default()])))
+    }
+}
+
+/// The keys that some named lists are spread over.
+fn keys(lists: &[&str]) -> Vec<String> {
+    lists.iter().flat_map(|list| (0..BUCKETS).map(|bucket| worklist::key(list, bucket))).collect()
+}
+
+/// The attributes of a [`ListedTask`]. The `worklist` index projects them.
+const LISTED: [&str; 12] = [
+    attribute::TASK_ID,
+    attribute::ORDER_ID,
+    attribute::START_TIME,
+    attribute::TRANSACTION_ID,
+    attribute::STATUS,
+    attribute::RECEIVED_AT,
+    attribute::DEADLINE,
+    attribute::REVISION,
+    attribute::DECISION,
+    attribute::DELIVERY,
+    attribute::ESCALATION,
+    attribute::LIST_AT,
+];
+
+impl ListedTask {
+    /// Reads what an index or a projection gave. One unreadable item must not hide the others, so it is logged and
+    /// left out.
+    fn read(item: &Item) -> Option<ListedTask> {
+        let id = contract::optional_text(item, attribute::TASK_ID).ok().flatten().unwrap_or_default();
+        ListedTask::from_item(item)
+            .inspect_err(|malformed| {
+                error!(task.id = id, "task {id}: left out of a list: {malformed}; repair the item")
+            })
+            .ok()
+    }
+
+    fn from_item(item: &Item) -> Result<ListedTask, Malformed> {
+        Ok(ListedTask {
+            id: TaskId::parse(&contract::text(item, attribute::TASK_ID)?)
+                .map_err(|_| Malformed::Not(attribute::TASK_ID, "32 lowercase hex digits"))?,
+            order_id: contract::text(item, attribute::ORDER_ID)?,
+            start_time: contract::text(item, attribute::START_TIME)?,
+            transaction_id: contract::text(item, attribute::TRANSACTION_ID)?,
+            status: attribute::status(item)?,
+            received_at: contract::text(item, attribute::RECEIVED_AT)?,
+            deadline: contract::optional_number(item, attribute::DEADLINE)?,
+            revision: attribute::revision(item)?,
+            decision: attribute::decision(item)?,
+            delivery: attribute::delivery(item)?,
+            escalation: attribute::escalation(item)?,
+            list_at: contract::optional_number(item, attribute::LIST_AT)?,
+        })
+    }
+}
+
+impl From<Task> for ListedTask {
+    fn from(task: Task) -> ListedTask {
+        ListedTask {
+            id: task.id,
+            order_id: task.order_id,
+            start_time: task.start_time,
+            transaction_id: task.transaction_id,
+            status: task.status,
+            received_at: task.received_at,
+            deadline: task.deadline,
+            revision: task.revision,
+            decision: task.decision,
+            delivery: task.delivery,
+            escalation: task.escalation,
+            list_at: task.list_at,
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The tasks table: its conditional writes, reads and lists, and the archive that `tasks export` writes.
+
+pub mod archive;
+pub(crate) mod item;
+pub mod list;
+pub mod table;

@@ -1,0 +1,321 @@
+//! The conditional writes on a task: decide, escalate, settle, expire.
+//!
+//! One item, one write-once condition: this file is why no task is decided twice. Leases and checkpoints only say who
+//! does the work and how often. Every failed condition brings back the item as it is (`ALL_OLD`), so the loser sees
+//! who won without a second read, and a lost reply finds its own write.
+
+mod reads;
+mod update;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::{SignedDuration, Timestamp};
+use statemachine::decision::{DecidedBy, Decision};
+use statemachine::item::Malformed;
+use statemachine::status::{Delivery, Status};
+use statemachine::task::{Escalation, Task};
+use statemachine::token::TaskId;
+use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
+
+use crate::aws::clients::{Class, Fault};
+use crate::clock;
+use crate::tasks::item;
+
+pub use self::reads::Key;
+
+/// How long the one who stored a decision has for the first callback, in seconds. Until then nobody else starts one.
+pub const FIRST_ATTEMPT_SECONDS: i64 = 2;
+
+/// The tasks table.
+#[derive(Debug, Clone)]
+pub struct TaskTable {
+    client: Client,
+    name: String,
+    /// How long a settled task is kept.
+    retention: SignedDuration,
+    /// How many conditional writes were answered; clones share it.
+    answered: Arc<AtomicU64>,
+}
+
+/// How a conditional write ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Written {
+    /// Applied; the task as it is now.
+    Now(Box<Task>),
+    /// The condition failed; the task as another left it, or as an earlier attempt of this very write did.
+    Otherwise(Box<Task>),
+    /// There is no such task.
+    Gone,
+}
+
+/// A call on the table that gave no answer to act on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TableError {
+    /// The call failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// The stored item is not a task.
+    #[error("the stored task cannot be read: {0}")]
+    Malformed(#[from] Malformed),
+}
+
+impl TableError {
+    /// What the failure says of other calls.
+    pub fn class(&self) -> Class {
+        match self {
+            TableError::Fault(Fault { class, .. }) => *class,
+            TableError::Malformed(_) => Class::Refused,
+        }
+    }
+
+    /// No repeat of the same call helps.
+    pub fn is_final(&self) -> bool {
+        self.class() == Class::Refused
+    }
+}
+
+/// Where a stored decision goes from DUE or UNVERIFIED.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settlement {
+    /// The workflow has it: status becomes the decision's outcome.
+    Delivered,
+    /// Step Functions refuses it for good: FAILED.
+    Undeliverable,
+    /// The workflow ended another way: EXPIRED.
+    ClosedElsewhere,
+}
+
+/// What is kept beside an answer of the rules, for people and for repetition.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Notes<'a> {
+    /// What the rules saw and said, as JSON text.
+    pub evaluation: Option<&'a str>,
+    /// What the shadow ruleset would have said, as JSON text.
+    pub shadow: Option<&'a str>,
+}
+
+impl Notes<'_> {
+    fn add_to(self, set: &mut String, values: &mut Vec<(&'static str, AttributeValue)>) {
+        for (assignment, name, note) in [
+            (", #evaluation = :evaluation", ":evaluation", self.evaluation),
+            (", #shadow = :shadow", ":shadow", self.shadow),
+        ] {
+            if let Some(note) = note {
+                set.push_str(assignment);
+                values.push((name, text(note)));
+            }
+        }
+    }
+}
+
+impl TaskTable {
+    /// The table `name`; settled tasks are kept for `retention`.
+    pub fn new(client: Client, name: &str, retention: SignedDuration) -> TaskTable {
+        TaskTable { client, name: name.to_owned(), retention, answered: Arc::default() }
+    }
+
+    /// How many conditional writes the table answered so far, whether they were applied or not. While this moves, a
+    /// write that fails does so by itself.
+    pub fn answered(&self) -> u64 {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// **D**: stores a decision, once. A rule may decide a PENDING task, a person also an ESCALATED one.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; whether the decision is stored is then unknown, and the same call finds out.
+    pub async fn decide(
+        &self,
+        id: &TaskId,
+        decision: &Decision,
+        notes: Notes<'_>,
+        now: Timestamp,
+    ) -> Result<Written, TableError> {
+        let mut set =
+            "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none"
+                .to_owned();
+        let mut values = vec![
+            (":decision", item::to_map(&decision.to_item())),
+            (":due", text(Delivery::Due.as_str())),
+            (":list", text(&Worklist::Due.key_of(id))),
+            (":at", number(now.as_second() + FIRST_ATTEMPT_SECONDS)),
+            (":none", number(0)),
+            (":pending", text(Status::Pending.as_str())),
+        ];
+        notes.add_to(&mut set, &mut values);
+        let condition = match decision.decided_by {
+            DecidedBy::Rule => "attribute_not_exists(#decision) AND #status = :pending",
+            DecidedBy::Person(_) => {
+                values.push((":escalated", text(Status::Escalated.as_str())));
+                "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)"
+            }
+        };
+        self.update(id, &set, condition, values).await
+    }
+
+    /// Leaves a PENDING task to a person. Not a decision: the person's goes through [`TaskTable::decide`].
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the same call finds out whether it was applied.
+    pub async fn escalate(
+        &self,
+        task: &Task,
+        escalation: &Escalation,
+        notes: Notes<'_>,
+        now: Timestamp,
+    ) -> Result<Written, TableError> {
+        let mut set =
+            "SET #status = :escalated, #escalation = :escalation, #list = :list, #listAt = :at".to_owned();
+        let mut values = vec![
+            (":escalated", text(Status::Escalated.as_str())),
+            (":escalation", item::to_map(&escalation.to_item())),
+            (":list", text(&Worklist::Escalated.key_of(&task.id))),
+            (":at", number(task.deadline.unwrap_or(now.as_second() + ask_after_seconds(task, now)))),
+            (":pending", text(Status::Pending.as_str())),
+        ];
+        notes.add_to(&mut set, &mut values);
+        let condition = "attribute_not_exists(#decision) AND #status = :pending";
+        self.update(&task.id, &set, condition, values).await
+    }
+
+    /// **M**: records how a stored decision ended. Only this decision, and only while it is not settled.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the same call finds out whether it was applied.
+    pub async fn settle(
+        &self,
+        id: &TaskId,
+        decision: &Decision,
+        settlement: Settlement,
+        now: Timestamp,
+    ) -> Result<Written, TableError> {
+        let (status, delivery, from) = match settlement {
+            Settlement::Delivered => {
+                (decision.outcome.status(), Delivery::Delivered, "IN (:due, :unverified)")
+            }
+            Settlement::Undeliverable => (Status::Failed, Delivery::Undeliverable, "= :due"),
+            Settlement::ClosedElsewhere => (Status::Expired, Delivery::ClosedElsewhere, "= :unverified"),
+        };
+        let mut values = self.settled(id, status, now);
+        values.push((":delivery", text(delivery.as_str())));
+        values.push((":id", text(&decision.id)));
+        if from.contains(":due") {
+            values.push((":due", text(Delivery::Due.as_str())));
+        }
+        if from.contains(":unverified") {
+            values.push((":unverified", text(Delivery::Unverified.as_str())));
+        }
+        let set = format!("{SETTLE}, #delivery = :delivery");
+        self.update(id, &set, &format!("#decision.#id = :id AND #delivery {from}"), values).await
+    }
+
+    /// Records that the callback found the token closed; history is asked at `next`.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the same call finds out whether it was applied.
+    pub async fn mark_unverified(
+        &self,
+        id: &TaskId,
+        decision: &Decision,
+        next: Timestamp,
+    ) -> Result<Written, TableError> {
+        let set = "SET #delivery = :unverified, #list = :list, #listAt = :at, #attempts = :none";
+        let values = vec![
+            (":unverified", text(Delivery::Unverified.as_str())),
+            (":list", text(&Worklist::Verify.key_of(id))),
+            (":at", number(next.as_second())),
+            (":none", number(0)),
+            (":id", text(&decision.id)),
+            (":due", text(Delivery::Due.as_str())),
+        ];
+        self.update(id, set, "#decision.#id = :id AND #delivery = :due", values).await
+    }
+
+    /// Puts a task's next attempt off within the worklist it stands in.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; a lost write only means an earlier attempt.
+    pub async fn put_off(&self, task: &Task, list: Worklist, next: Timestamp) -> Result<Written, TableError> {
+        let values = vec![
+            (":at", number(next.as_second())),
+            (":attempts", number(task.attempts.saturating_add(1))),
+            (":list", text(&list.key_of(&task.id))),
+            (":revision", number(task.revision)),
+        ];
+        let set = "SET #listAt = :at, #attempts = :attempts";
+        self.update(&task.id, set, "#list = :list AND #revision = :revision", values).await
+    }
+
+    /// Expires a task that nobody decided, after proof that its workflow waits no longer. Never one with a decision:
+    /// a rejection makes its own execution FAILED, and that event must not overwrite it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the same call finds out whether it was applied.
+    pub async fn expire(&self, id: &TaskId, now: Timestamp) -> Result<Written, TableError> {
+        let mut values = self.settled(id, Status::Expired, now);
+        values.push((":pending", text(Status::Pending.as_str())));
+        values.push((":escalated", text(Status::Escalated.as_str())));
+        let condition = "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)";
+        self.update(id, SETTLE, condition, values).await
+    }
+
+    fn settled(&self, id: &TaskId, status: Status, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {
+        let kept_until = now.as_second().saturating_add(self.retention.as_secs());
+        vec![
+            (":status", text(status.as_str())),
+            (":list", text(&worklist::settled_key(&clock::day(now), id))),
+            (":at", number(now.as_second())),
+            (":until", number(kept_until)),
+        ]
+    }
+}
+
+const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";
+
+/// The names of `#attribute` placeholders: each stands for itself, since several are reserved words of DynamoDB.
+pub(crate) fn names(expressions: &[&str]) -> HashMap<String, String> {
+    let placeholders = expressions.iter().flat_map(|expression| expression.split('#').skip(1));
+    placeholders
+        .map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>())
+        .map(|name| (format!("#{name}"), name))
+        .collect()
+}
+
+pub(crate) fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+pub(crate) fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// How long after `now` an escalated task without a deadline is asked about first.
+fn ask_after_seconds(task: &Task, now: Timestamp) -> i64 {
+    let received = task.received_at.parse::<Timestamp>().unwrap_or(now);
+    let is_late = now.as_second() - received.as_second() > PENDING_GRACE_SECONDS;
+    if is_late { ASK_LATE_SECONDS } else { ASK_AFTER_SECONDS }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_placeholder_is_named_once() {
+        let names = names(&["SET #a = :a, #listAt = #listAt + :one", "#decision.#id = :id AND #a = :b"]);
+        let mut sorted: Vec<_> = names.into_iter().collect();
+        sorted.sort();
+        let expected = ["a", "decision", "id", "listAt"].map(|name| (format!("#{name}"), name.to_owned()));
+        assert_eq!(sorted, expected);
+    }
+}

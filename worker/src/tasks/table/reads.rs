@@ -1,0 +1,111 @@
+//! What is read of the tasks table: one task, a page of a worklist, an execution's tasks.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use statemachine::task::{Task, attribute, index};
+use statemachine::token::TaskId;
+
+use crate::aws::clients::Fault;
+use crate::tasks::item;
+use crate::tasks::table::{TableError, TaskTable, names, number, text};
+
+/// Where a query goes on.
+pub type Key = HashMap<String, AttributeValue>;
+
+/// How many tasks one page of a worklist brings.
+const DUE_PAGE: i32 = 100;
+
+/// A page of a worklist.
+#[derive(Debug)]
+pub struct Due {
+    /// Its tasks, the longest due first.
+    pub ids: Vec<TaskId>,
+    /// Since when the first of them is due, in epoch seconds.
+    pub since: Option<i64>,
+    /// Where the next page starts.
+    pub next: Option<Key>,
+}
+
+impl TaskTable {
+    /// Reads a task, consistently.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the call fails or the item is not a task.
+    pub async fn get(&self, id: &TaskId) -> Result<Option<Task>, TableError> {
+        let answer = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .key(attribute::TASK_ID, text(id.as_str()))
+            .consistent_read(true)
+            .send()
+            .await
+            .map_err(|error| Fault::of("GetItem", &error))?;
+        Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
+    }
+
+    /// One page of a worklist's tasks that are due by `until` (epoch seconds), and where the next page starts. The
+    /// index lags behind: read each task again before acting on it.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the call fails.
+    pub async fn due(&self, list: &str, until: i64, start: Option<Key>) -> Result<Due, TableError> {
+        let condition = "#list = :list AND #listAt <= :until";
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index::WORKLIST)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":list", text(list))
+            .expression_attribute_values(":until", number(until))
+            .limit(DUE_PAGE)
+            .set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+        Ok(Due {
+            ids: task_ids(answer.items()),
+            since: answer
+                .items()
+                .first()
+                .and_then(|item| item.get(attribute::LIST_AT)?.as_n().ok()?.parse().ok()),
+            next: answer.last_evaluated_key.filter(|key| !key.is_empty()),
+        })
+    }
+
+    /// The tasks of one execution, as far as the index shows them.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when the call fails.
+    pub async fn of_execution(&self, arn: &str) -> Result<Vec<TaskId>, TableError> {
+        let condition = "#transactionId = :arn";
+        let mut found = vec![];
+        let mut start = None;
+        loop {
+            let request = self
+                .client
+                .query()
+                .table_name(&self.name)
+                .index_name(index::BY_TRANSACTION)
+                .key_condition_expression(condition)
+                .set_expression_attribute_names(Some(names(&[condition])))
+                .expression_attribute_values(":arn", text(arn))
+                .set_exclusive_start_key(start);
+            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            found.extend(task_ids(answer.items()));
+            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
+            if start.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+fn task_ids(items: &[Key]) -> Vec<TaskId> {
+    let ids = items.iter().filter_map(|item| item.get(attribute::TASK_ID)?.as_s().ok());
+    ids.filter_map(|id| TaskId::parse(id).ok()).collect()
+}

@@ -1,0 +1,65 @@
+//! One conditional write: sent, answered, and read back, whether its condition held or not.
+
+use std::sync::atomic::Ordering;
+
+use aws_sdk_dynamodb::error::SdkError;
+use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
+use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use statemachine::task::{Task, attribute};
+use statemachine::token::TaskId;
+
+use crate::aws::clients::Fault;
+use crate::tasks::item;
+use crate::tasks::table::{TableError, TaskTable, Written, names, number, text};
+
+impl TaskTable {
+    pub(super) async fn update(
+        &self,
+        id: &TaskId,
+        set: &str,
+        condition: &str,
+        values: Vec<(&'static str, AttributeValue)>,
+    ) -> Result<Written, TableError> {
+        let set = format!("{set}, #revision = #revision + :one");
+        let mut request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(attribute::TASK_ID, text(id.as_str()))
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[&set, condition])))
+            .update_expression(&set)
+            .expression_attribute_values(":one", number(1))
+            .return_values(ReturnValue::AllNew)
+            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
+        for (name, value) in values {
+            request = request.expression_attribute_values(name, value);
+        }
+        let sent = request.send().await;
+        if sent.as_ref().err().is_none_or(|error| condition_failure(error).is_some()) {
+            self.answered.fetch_add(1, Ordering::Relaxed);
+        }
+        match sent {
+            Ok(answer) => {
+                let item =
+                    answer.attributes().ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))?;
+                Ok(Written::Now(Box::new(Task::from_item(&item::from_table(item))?)))
+            }
+            Err(error) => match condition_failure(&error) {
+                Some(failed) => match failed.item() {
+                    Some(item) => Ok(Written::Otherwise(Box::new(Task::from_item(&item::from_table(item))?))),
+                    None => Ok(Written::Gone),
+                },
+                None => Err(Fault::of("UpdateItem", &error).into()),
+            },
+        }
+    }
+}
+
+fn condition_failure(error: &SdkError<UpdateItemError>) -> Option<&ConditionalCheckFailedException> {
+    match error.as_service_error() {
+        Some(UpdateItemError::ConditionalCheckFailedException(failed)) => Some(failed),
+        _ => None,
+    }
+}
