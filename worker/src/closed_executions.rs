@@ -16,12 +16,13 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::lease::guard::{Guard, Validity};
+use crate::metrics::Service;
 use crate::metrics::trouble::Trouble;
-use crate::metrics::{Handled, Service};
 use crate::steps::expiry::Waits;
 use crate::steps::pipeline::{Lost, Pipeline};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::TableError;
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).

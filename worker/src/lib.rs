@@ -2,6 +2,9 @@
 //!
 //! Modules in the order in which they may import: each only from those above it.
 
+#[macro_use]
+mod named;
+
 pub mod clock;
 pub mod config;
 pub mod telemetry;

@@ -21,10 +21,11 @@ use tracing::{error, warn};
 
 use crate::aws::retry;
 use crate::lease::guard::Guard;
+use crate::metrics::Service;
 use crate::metrics::behind::{Behind, Since};
 use crate::metrics::trouble::Trouble;
-use crate::metrics::{Handled, Service};
 use crate::steps::pipeline::{Lost, Pipeline};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::TableError;
 
 /// Tasks of one bucket's list that are worked on side by side.
@@ -180,7 +181,7 @@ impl Sweeper {
 
     /// Reads a listed task again, consistently, and takes it through what it still asks for.
     async fn finish(&self, list: Worklist, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
-        self.pipeline.sweep_budget.take().await;
+        self.pipeline.sweep_rate.take().await;
         let task = match self.pipeline.tasks.get(id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),

@@ -9,7 +9,7 @@ use statemachine::token::TaskId;
 use tracing::error;
 
 use super::view::{TaskView, etag};
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::control::rule_store::StoreError;
 use crate::tasks::list::ListError;
 use crate::tasks::table::TableError;

@@ -1,5 +1,7 @@
 //! One call of AWS, and what its failure means for other calls.
 
-pub mod budget;
+pub(crate) mod attribute;
 pub mod clients;
+pub mod fault;
+pub mod rate_limit;
 pub(crate) mod retry;

@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::clock::Clock;
 use crate::control::rule_store::StoreError;
 

@@ -12,11 +12,12 @@ use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 use tracing::{info, warn};
 
-use crate::aws::clients::Fault;
-use crate::control::table::{ControlTable, PK, SK, number_of, text_of};
+use crate::aws::attribute::text;
+use crate::aws::attribute::{number_of, text_of};
+use crate::aws::fault::Fault;
+use crate::control::table::{ControlTable, PK, SK};
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
-use crate::tasks::table::text;
 
 /// How often the item is read.
 const READ_EVERY: Duration = Duration::from_millis(500);

@@ -12,10 +12,11 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use rules::{Files, Refused, Ruleset};
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{number, text};
+use crate::aws::attribute::{number_of, text_of};
+use crate::aws::fault::Fault;
 use crate::clock;
-use crate::control::table::{ControlTable, PK, SK, number_of, text_of};
-use crate::tasks::table::{number, text};
+use crate::control::table::{ControlTable, PK, SK};
 
 pub use self::change::{Event, Line};
 

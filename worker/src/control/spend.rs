@@ -14,11 +14,11 @@ use rules::settings::Budget;
 use rust_decimal::Decimal;
 use statemachine::task::Task;
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::table::{ControlTable, PK, SK};
 use crate::metrics::Cap;
-use crate::tasks::table::{names, number, text};
 
 /// A chunk is this part of the cap, at least what the task needs.
 const CHUNKS: u64 = 100;

@@ -6,9 +6,9 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, number, number_of, text, text_of};
+use crate::aws::fault::Fault;
 use crate::clock;
-use crate::tasks::table::{names, number, text};
 
 /// The table's partition key.
 pub const PK: &str = "pk";
@@ -199,12 +199,4 @@ fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
         leaving: item.get("leaving").and_then(|leaving| leaving.as_bool().ok()).copied().unwrap_or(false),
         ruleset: text_of(item, "ruleset").unwrap_or_default(),
     })
-}
-
-pub(crate) fn text_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
-    item.get(name)?.as_s().ok().cloned()
-}
-
-pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
-    item.get(name)?.as_n().ok()?.parse().ok()
 }

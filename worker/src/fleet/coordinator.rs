@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use self::work::Local;
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::lease::fleet::Fleet;
 use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
@@ -141,7 +141,7 @@ impl Coordinator {
         if !self.validity.is_valid() {
             // No heartbeat was seen to be written for too long: others may have taken everything.
             hands.work.values().for_each(|local| local.lost.cancel());
-            // The peers' new lister may be at work: the budget of the listings is for one.
+            // The peers' new lister may be at work: the rate of the listings is for one.
             self.list_streams(false);
             // Whoever looks knows better.
             self.parts.pipeline.metrics.unowned.set(0);
@@ -190,7 +190,7 @@ impl Coordinator {
             live = with_me(live, &self.me);
         }
         // Who leaves still works.
-        self.share_budgets(alive.len());
+        self.share_rates(alive.len());
         self.lead(hands, &live, now).await;
         self.seek_children(hands, leases);
         for (subject, local) in &hands.work {
@@ -273,13 +273,13 @@ impl Coordinator {
         self.is_discoverer.send_if_modified(|was_me| std::mem::replace(was_me, is_me) != is_me);
     }
 
-    fn share_budgets(&self, workers: usize) {
+    fn share_rates(&self, workers: usize) {
         let pipeline = &self.parts.pipeline;
         let describe_stream = &*self.parts.discovery.of_readers;
-        let [send, sweep] = [&pipeline.send_budget, &pipeline.sweep_budget];
-        let [describe, history] = [&pipeline.describe_budget, &pipeline.history_budget];
-        for budget in [send, sweep, describe, history, describe_stream] {
-            budget.share(workers);
+        let [send, sweep] = [&pipeline.send_rate, &pipeline.sweep_rate];
+        let [describe, history] = [&pipeline.describe_rate, &pipeline.history_rate];
+        for rate in [send, sweep, describe, history, describe_stream] {
+            rate.share(workers);
         }
     }
 }

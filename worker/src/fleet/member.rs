@@ -13,8 +13,8 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::budget::Budget;
 use crate::aws::clients::Clients;
+use crate::aws::rate_limit::RateLimit;
 use crate::clock::Clock;
 use crate::closed_executions::ClosedExecutions;
 use crate::config::{Config, RulesSource};
@@ -79,10 +79,10 @@ impl Member {
             follows_published: config.rules.source == RulesSource::Published,
             gate: Gate::default(),
             spend: Spend::default(),
-            send_budget: Budget::new(config.budgets.send_task),
-            describe_budget: Budget::new(config.budgets.describe_execution),
-            history_budget: Budget::new(config.budgets.execution_history),
-            sweep_budget: Budget::new(config.budgets.sweep),
+            send_rate: RateLimit::new(config.budgets.send_task),
+            describe_rate: RateLimit::new(config.budgets.describe_execution),
+            history_rate: RateLimit::new(config.budgets.execution_history),
+            sweep_rate: RateLimit::new(config.budgets.sweep),
             metrics,
             clock,
             recent: Recent::default(),

@@ -18,14 +18,15 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
 
-use crate::aws::clients::Fault;
-use crate::control::table::{ControlTable, SK, text_of};
+use crate::aws::attribute::text_of;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
+use crate::control::table::{ControlTable, SK};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::lineage::Listed;
 use crate::lease::plan::{Lease, Position, Subject};
 use crate::lease::table::item::{END, key, read_lease};
 use crate::lease::table::listing::{creation, subject_of};
-use crate::tasks::table::{names, number, text};
 
 const PARTITION: &str = "lease";
 const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";

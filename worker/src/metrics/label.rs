@@ -1,57 +1,6 @@
 //! The labels: closed enums, so that a metric's size is known before it runs.
 
-/// An enum whose variants are the values of one label, in snake case.
-macro_rules! label {
-    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-        pub enum $name { $($(#[$variant_doc])* $variant,)* }
-
-        impl $name {
-            /// Every value of the label.
-            pub const ALL: &'static [$name] = &[$($name::$variant,)*];
-
-            /// The label's text.
-            pub fn label(self) -> &'static str {
-                match self { $($name::$variant => $text,)* }
-            }
-        }
-    };
-}
-
-label! {
-    /// What became of one stream record or one worklist entry.
-    Handled {
-        /// The workflow has the answer.
-        Delivered = "delivered",
-        /// Left to a person.
-        Escalated = "escalated",
-        /// The workflow waited no longer, and nobody had decided.
-        Expired = "expired",
-        /// The token was closed; history will say by whom.
-        Unverified = "unverified",
-        /// Step Functions refuses it for good.
-        Undeliverable = "undeliverable",
-        /// The workflow ended another way than decided.
-        ClosedElsewhere = "closed_elsewhere",
-        /// Stored, and to be tried again from its worklist.
-        PutOff = "put_off",
-        /// Nothing was left to do.
-        AlreadySettled = "already_settled",
-        /// The task is no longer in the table.
-        Gone = "gone",
-        /// It can neither be worked on nor left to a person; kept in the control table.
-        Poison = "poison",
-        /// A deletion, by TTL or by hand.
-        Removal = "removal",
-        /// A change that asks for nothing.
-        OwnWrite = "own_write",
-        /// Left to the lease's next holder.
-        LeaseLost = "lease_lost",
-    }
-}
-
-label! {
+named! {
     /// Why a task went to a person.
     Cause {
         /// A rule asked for it.
@@ -95,7 +44,7 @@ impl Cause {
     }
 }
 
-label! {
+named! {
     /// Whose decision.
     By {
         /// The rules'.
@@ -105,7 +54,7 @@ label! {
     }
 }
 
-label! {
+named! {
     /// The answer to one callback attempt; see [`crate::stepfunctions::callback::Answer`].
     CallbackResult {
         /// 200.
@@ -121,7 +70,7 @@ label! {
     }
 }
 
-label! {
+named! {
     /// What a changed ruleset led to.
     Reload {
         /// It decides from now on.
@@ -131,7 +80,7 @@ label! {
     }
 }
 
-label! {
+named! {
     /// What a ruleset's hourly budget caps.
     Cap {
         /// Automatic approvals.
@@ -141,7 +90,7 @@ label! {
     }
 }
 
-label! {
+named! {
     /// Where a systemic fault showed.
     Service {
         /// The tasks table.
@@ -155,4 +104,13 @@ label! {
         /// The control table.
         Control = "control",
     }
+}
+
+/// A pair of outcomes on the same facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Shadowed {
+    /// The ruleset that decides.
+    pub active: rules::Outcome,
+    /// The one that looks on.
+    pub shadow: rules::Outcome,
 }

@@ -21,11 +21,11 @@ use prometheus_client::registry::Registry;
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::worklist::Worklist;
 
-pub use self::label::{By, CallbackResult, Cap, Cause, Handled, Reload, Service};
-use crate::aws::clients::Class;
+pub use self::label::{By, CallbackResult, Cap, Cause, Reload, Service, Shadowed};
+use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
 use crate::stepfunctions::callback::Answer;
-use crate::steps::decision::Shadowed;
+use crate::tasks::handled::Handled;
 
 type Caps = Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>;
 type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;

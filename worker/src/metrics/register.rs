@@ -7,7 +7,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-use super::{By, CallbackResult, Cause, Handled, Metrics, Reload, Service};
+use super::{By, CallbackResult, Cause, Metrics, Reload, Service};
+use crate::tasks::handled::Handled;
 
 /// From the workflow's start of waiting to its answer: 100 ms to a week, in seconds.
 const LATENCY_BUCKETS: [f64; 12] =

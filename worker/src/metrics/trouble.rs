@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::clients::Class;
+use crate::aws::fault::Class;
 use crate::metrics::{Metrics, Service};
 
 /// How long a trouble that may pass (throttling, no answer) lasts before it counts: longer than a roll or a failover.

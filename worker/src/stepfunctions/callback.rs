@@ -12,7 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use statemachine::decision::{Decision, Outcome};
 use statemachine::token::TaskToken;
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::fault::{Class, Fault};
 
 /// What Step Functions made of a callback or a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -10,8 +10,8 @@ use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::Decision;
 use statemachine::task::Task;
 
-use crate::aws::budget::Budget;
-use crate::aws::clients::{Class, Fault};
+use crate::aws::fault::{Class, Fault};
+use crate::aws::rate_limit::RateLimit;
 
 /// How many events one page of history brings: the API's most.
 const PAGE_EVENTS: i32 = 1_000;
@@ -90,17 +90,17 @@ impl Executions {
     }
 
     /// Looks in the execution's history for the answer that the task's state received. The first page is paid for; each
-    /// other one takes from `budget`.
+    /// other one takes from `rate`.
     ///
     /// # Errors
     ///
     /// [`Fault`] when Step Functions does not answer the question.
-    pub async fn prove(&self, task: &Task, decision: &Decision, budget: &Budget) -> Result<Proof, Fault> {
+    pub async fn prove(&self, task: &Task, decision: &Decision, rate: &RateLimit) -> Result<Proof, Fault> {
         let mut seen = Seen::default();
         let mut next_token = None;
         for page in 0..MAX_PAGES {
             if page > 0 {
-                budget.take().await;
+                rate.take().await;
             }
             let request = self
                 .client

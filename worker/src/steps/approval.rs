@@ -14,10 +14,12 @@ use tracing::info;
 use crate::control::gate::Permit;
 use crate::control::spend::{Receipt, Spent};
 use crate::lease::guard::Guard;
-use crate::metrics::{Cause, Handled, Service};
+use crate::metrics::Shadowed;
+use crate::metrics::{Cause, Service};
 use crate::steps::attempts::Attempts;
-use crate::steps::decision::{self, Answer, Shadowed};
+use crate::steps::decision::{self, Answer};
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, TableError, Written};
 
 /// How often held work looks whether it may go on.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::clients::Class;
+use crate::aws::fault::Class;
 use crate::aws::retry;
 use crate::tasks::table::TableError;
 
@@ -89,7 +89,7 @@ impl fmt::Display for Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::clients::Fault;
+    use crate::aws::fault::Fault;
 
     fn failed(class: Class) -> TableError {
         Fault { operation: "UpdateItem", code: "told".to_owned(), class }.into()

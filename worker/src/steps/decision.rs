@@ -4,6 +4,8 @@ use rules::{Evaluation, Ruleset, TaskFacts, Verdict};
 use statemachine::decision::{DecidedBy, Draft, MAX_REASON_CHARS, Outcome};
 use statemachine::task::{Escalation, Task};
 
+use crate::metrics::Shadowed;
+
 /// What the rules came to, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Answer {
@@ -36,15 +38,6 @@ pub fn shadow(ruleset: &Ruleset, task: &Task, active: &Evaluation) -> (Shadowed,
         "rule": evaluation.verdict.rule(),
     });
     (shadowed, note.to_string())
-}
-
-/// A pair of outcomes on the same facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Shadowed {
-    /// The ruleset that decides.
-    pub active: rules::Outcome,
-    /// The one that looks on.
-    pub shadow: rules::Outcome,
 }
 
 /// Turns an evaluation into an answer. A rule's failure is an escalation: no path leads from an error to an approval.

@@ -12,10 +12,11 @@ use tracing::{error, info, warn};
 
 use crate::aws::retry;
 use crate::lease::guard::Guard;
-use crate::metrics::{Handled, Service};
+use crate::metrics::Service;
 use crate::stepfunctions::callback::Answer;
 use crate::stepfunctions::executions::Proof;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::{Settlement, Written};
 
 impl Pipeline {
@@ -34,7 +35,7 @@ impl Pipeline {
         let decision = task.decision.as_ref().expect("only stored decisions are delivered");
         let (mut delays, mut denied_at) = (retry::callback(), None);
         loop {
-            self.send_budget.take().await;
+            self.send_rate.take().await;
             if !guard.is_live() {
                 return Err(Lost);
             }
@@ -113,7 +114,7 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn verify_now(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        if !self.history_budget.try_take() {
+        if !self.history_rate.try_take() {
             return Ok(Handled::Unverified);
         }
         self.ask_history(task, guard).await
@@ -126,7 +127,7 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn verify(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        self.history_budget.take().await;
+        self.history_rate.take().await;
         self.ask_history(task, guard).await
     }
 
@@ -136,7 +137,7 @@ impl Pipeline {
         if !guard.is_live() {
             return Err(Lost);
         }
-        match self.executions.prove(task, decision, &self.history_budget).await {
+        match self.executions.prove(task, decision, &self.history_rate).await {
             Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
             Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
             Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),

@@ -3,12 +3,13 @@
 use statemachine::task::Task;
 use tracing::{info, warn};
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
-use crate::metrics::{Handled, Service};
+use crate::metrics::Service;
 use crate::stepfunctions::callback::Answer;
 use crate::stepfunctions::executions::Execution;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::Written;
 
 /// Whether a workflow can still take an answer.
@@ -27,7 +28,7 @@ impl Pipeline {
     ///
     /// [`Fault`] when the question got no answer; nothing is concluded.
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
-        self.send_budget.take().await;
+        self.send_rate.take().await;
         let is_open = match self.callback.ask(&task.token).await {
             Answer::Closed => return Ok(Waits::No("the token is closed")),
             Answer::Accepted => true,
@@ -39,7 +40,7 @@ impl Pipeline {
                 return Err(fault);
             }
         };
-        self.describe_budget.take().await;
+        self.describe_rate.take().await;
         let described = self.executions.describe(task).await;
         match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
             // The token is open, and the end is older than the task: since then the execution was redriven.

@@ -20,18 +20,19 @@ use statemachine::token::TaskId;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
-use crate::aws::budget::Budget;
+use crate::aws::rate_limit::RateLimit;
 use crate::clock::Clock;
 use crate::control::active_rules::ActiveRules;
 use crate::control::gate::Gate;
 use crate::control::spend::Spend;
 use crate::control::table::ControlTable;
 use crate::lease::guard::Guard;
-use crate::metrics::{Handled, Metrics, Service};
+use crate::metrics::{Metrics, Service};
 use crate::stepfunctions::callback::Callback;
 use crate::stepfunctions::executions::Executions;
 use crate::steps::attempts::{Attempts, Next};
 use crate::steps::task::{Work, work};
+use crate::tasks::handled::Handled;
 use crate::tasks::table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
 
 /// How many decisions this process remembers having stored, to tell its own records in the stream from others'.
@@ -59,13 +60,13 @@ pub struct Pipeline {
     /// What they may approve in an hour.
     pub spend: Spend,
     /// Calls a second for `SendTask*`.
-    pub send_budget: Budget,
+    pub send_rate: RateLimit,
     /// Calls a second for `DescribeExecution`.
-    pub describe_budget: Budget,
+    pub describe_rate: RateLimit,
     /// Calls a second for `GetExecutionHistory`.
-    pub history_budget: Budget,
+    pub history_rate: RateLimit,
     /// Worklist entries a second.
-    pub sweep_budget: Budget,
+    pub sweep_rate: RateLimit,
     /// The counters.
     pub metrics: Metrics,
     /// The wall clock.

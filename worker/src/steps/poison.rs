@@ -12,9 +12,10 @@ use tracing::error;
 
 use crate::aws::retry;
 use crate::lease::guard::Guard;
+use crate::metrics::Service;
 use crate::metrics::trouble::Trouble;
-use crate::metrics::{Handled, Service};
 use crate::steps::pipeline::{Lost, Pipeline};
+use crate::tasks::handled::Handled;
 use crate::tasks::item;
 
 /// The longest image that is kept, in bytes: an item of DynamoDB ends at 400 KB, and an item of that size is longer

@@ -5,7 +5,7 @@ use statemachine::item::Malformed;
 use statemachine::status::{Delivery, State};
 use statemachine::task::Task;
 
-use crate::metrics::Handled;
+use crate::tasks::handled::Handled;
 use crate::tasks::item;
 
 /// What a record asks for.

@@ -10,7 +10,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::clock::Clock;
 use crate::control::table::ControlTable;
 use crate::lease::guard::Validity;

@@ -7,8 +7,8 @@ use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType, StreamStatus};
 
-use crate::aws::budget::Budget;
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
+use crate::aws::rate_limit::RateLimit;
 use crate::lease::lineage::Listed;
 
 /// Reads the shape of streams.
@@ -18,10 +18,10 @@ pub struct Discovery {
     streams: Client,
     table: String,
     /// Half of the calls of `DescribeStream`, for whole listings: one worker makes them.
-    listing: Arc<Budget>,
+    listing: Arc<RateLimit>,
     /// The other half, for what readers ask (the children of shards that end, shards that reads do not know): shared by
     /// all workers.
-    pub(crate) of_readers: Arc<Budget>,
+    pub(crate) of_readers: Arc<RateLimit>,
 }
 
 /// A listing of one stream.
@@ -57,7 +57,7 @@ impl Discovery {
     /// Of the streams of `table`, by at most `rate` calls of `DescribeStream` a second over the fleet.
     pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, rate: u32) -> Discovery {
         let half = (rate / 2).max(1);
-        let (listing, of_readers) = (Arc::new(Budget::new(half)), Arc::new(Budget::new(half)));
+        let (listing, of_readers) = (Arc::new(RateLimit::new(half)), Arc::new(RateLimit::new(half)));
         Discovery { dynamodb, streams, table: table.to_owned(), listing, of_readers }
     }
 
@@ -111,11 +111,11 @@ impl Discovery {
         Ok(by_id.into_values().collect())
     }
 
-    async fn pages(&self, stream: &str, filter: Option<ShardFilter>, budget: &Budget) -> Listing {
+    async fn pages(&self, stream: &str, filter: Option<ShardFilter>, rate: &RateLimit) -> Listing {
         let mut listing = Listing { shards: vec![], is_disabled: false, lacks: None };
         let mut start = None;
         loop {
-            budget.take().await;
+            rate.take().await;
             match self.page(stream, filter.clone(), start.clone(), &mut listing).await {
                 Ok(None) => return listing,
                 // A page that repeats its own key would go on for ever.

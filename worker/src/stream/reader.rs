@@ -22,13 +22,12 @@ use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::fault::{Class, Fault};
 use crate::control::table::ControlTable;
 use crate::lease::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::lease::guard::Guard;
 use crate::lease::plan::Subject;
 use crate::lease::table::{Held, LeaseTable};
-use crate::metrics::Handled;
 use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
@@ -39,6 +38,7 @@ use crate::stream::reader::pace::Pace;
 use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::writing::Writing;
 use crate::stream::service::service_of;
+use crate::tasks::handled::Handled;
 
 /// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Which service a failed call of this folder was made to.
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::metrics::Service;
 
 /// By the call's operation: streams are read, the tasks table is only asked for its stream, and all else is the control

@@ -4,7 +4,7 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use tokio::time::Instant;
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::fault::{Class, Fault};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::Position;
 

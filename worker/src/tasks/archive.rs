@@ -14,10 +14,10 @@ use statemachine::task::{attribute, index};
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tokio::time::sleep;
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::attribute::text_of;
+use crate::aws::attribute::{names, text};
+use crate::aws::fault::{Class, Fault};
 use crate::aws::retry;
-use crate::control::table::text_of;
-use crate::tasks::table::{names, text};
 
 /// How many tasks one call brings: the API's most.
 const BATCH: usize = 100;

@@ -17,9 +17,9 @@ use statemachine::token::TaskId;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tracing::error;
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, text};
+use crate::aws::fault::Fault;
 use crate::tasks::item;
-use crate::tasks::table::{names, text};
 
 mod cursor;
 mod merge;

@@ -1,6 +1,7 @@
 //! The tasks table: its conditional writes, reads and lists, and the archive that `tasks export` writes.
 
 pub mod archive;
+pub mod handled;
 pub(crate) mod item;
 pub mod list;
 pub mod table;

@@ -7,7 +7,6 @@
 mod reads;
 mod update;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -21,7 +20,8 @@ use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::attribute::{number, text};
+use crate::aws::fault::{Class, Fault};
 use crate::clock;
 use crate::tasks::item;
 
@@ -282,40 +282,9 @@ impl TaskTable {
 
 const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";
 
-/// The names of `#attribute` placeholders: each stands for itself, since several are reserved words of DynamoDB.
-pub(crate) fn names(expressions: &[&str]) -> HashMap<String, String> {
-    let placeholders = expressions.iter().flat_map(|expression| expression.split('#').skip(1));
-    placeholders
-        .map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>())
-        .map(|name| (format!("#{name}"), name))
-        .collect()
-}
-
-pub(crate) fn text(text: &str) -> AttributeValue {
-    AttributeValue::S(text.to_owned())
-}
-
-pub(crate) fn number(number: i64) -> AttributeValue {
-    AttributeValue::N(number.to_string())
-}
-
 /// How long after `now` an escalated task without a deadline is asked about first.
 fn ask_after_seconds(task: &Task, now: Timestamp) -> i64 {
     let received = task.received_at.parse::<Timestamp>().unwrap_or(now);
     let is_late = now.as_second() - received.as_second() > PENDING_GRACE_SECONDS;
     if is_late { ASK_LATE_SECONDS } else { ASK_AFTER_SECONDS }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn each_placeholder_is_named_once() {
-        let names = names(&["SET #a = :a, #listAt = #listAt + :one", "#decision.#id = :id AND #a = :b"]);
-        let mut sorted: Vec<_> = names.into_iter().collect();
-        sorted.sort();
-        let expected = ["a", "decision", "id", "listAt"].map(|name| (format!("#{name}"), name.to_owned()));
-        assert_eq!(sorted, expected);
-    }
 }

@@ -21,8 +21,8 @@ use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use worker::api::health::Readiness;
 use worker::api::{ApiState, router};
-use worker::aws::budget::Budget;
 use worker::aws::clients::Clients;
+use worker::aws::rate_limit::RateLimit;
 use worker::clock::Clock;
 use worker::control::active_rules::ActiveRules;
 use worker::control::gate::Gate;
@@ -85,10 +85,10 @@ impl Office {
             follows_published: false,
             gate: Gate::default(),
             spend: Spend::default(),
-            send_budget: Budget::new(1_000),
-            describe_budget: Budget::new(1_000),
-            sweep_budget: Budget::new(500),
-            history_budget: Budget::new(1_000),
+            send_rate: RateLimit::new(1_000),
+            describe_rate: RateLimit::new(1_000),
+            sweep_rate: RateLimit::new(500),
+            history_rate: RateLimit::new(1_000),
             metrics,
             clock: clock(&world),
             recent: Recent::default(),

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use worker::clock::Clock;
 use worker::control::gate::{self, Control};
 use worker::lease::guard::{Guard, Validity};
-use worker::metrics::Handled;
+use worker::tasks::handled::Handled;
 
 use crate::office::Office;
 

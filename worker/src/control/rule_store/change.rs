@@ -8,12 +8,13 @@ use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::text_of;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::gate::{Control, ITEM, Paused};
 use crate::control::rule_store::{Author, StoreError, item_key};
-use crate::control::table::{ControlTable, text_of};
-use crate::tasks::table::{names, number, text};
+use crate::control::table::ControlTable;
 
 const HISTORY: &str = "history";
 

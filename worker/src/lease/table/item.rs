@@ -5,10 +5,11 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::PARTITION;
-use crate::control::table::{PK, SK, number_of, text_of};
+use crate::aws::attribute::text;
+use crate::aws::attribute::{number_of, text_of};
+use crate::control::table::{PK, SK};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::{Lease, Position, Subject};
-use crate::tasks::table::text;
 
 /// The position before the first record.
 pub(super) const START: &str = "TRIM_HORIZON";

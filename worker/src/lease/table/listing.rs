@@ -6,10 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::item::{END, START, key};
 use super::{LeaseTable, Unreadable};
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
 use crate::lease::lineage::{Change, Listed};
 use crate::lease::plan::Subject;
-use crate::tasks::table::{names, number, text};
 
 /// An item without an epoch is no lease, whoever made it: it is completed.
 const ABSENT: &str = "attribute_not_exists(#epoch)";

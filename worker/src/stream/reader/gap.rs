@@ -2,40 +2,15 @@
 
 use tracing::error;
 
-use crate::aws::clients::{Class, Fault};
+use crate::aws::fault::{Class, Fault};
 use crate::lease::checkpoint::SequenceNumber;
-use crate::stream::reader::source::{Brought, Source};
+use crate::stream::reader::source::{Brought, Gap, GapCause, Source};
 use crate::stream::reader::{Next, Reader};
 use crate::stream::tail::Unreadable;
 
 /// How many reads must not know a shard, and none know it, before anybody asks whether it is gone: a minute's worth of
 /// failed polls. A question takes as long as many reads, and listings show the dead and lack the living.
 const UNKNOWN_READS: u32 = 18;
-
-/// Why a stretch cannot be read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Cause {
-    Trimmed,
-    ShardGone,
-    StreamGone,
-}
-
-impl Cause {
-    fn as_str(self) -> &'static str {
-        match self {
-            Cause::Trimmed => "trimmed",
-            Cause::ShardGone => "shard gone",
-            Cause::StreamGone => "stream gone",
-        }
-    }
-}
-
-/// A stretch that cannot be read.
-pub(super) struct Gap {
-    cause: Cause,
-    /// The last record before it.
-    after: String,
-}
 
 impl Source {
     /// A stretch of the shard cannot be read. Never silent: a gap record, then what is left.
@@ -45,13 +20,13 @@ impl Source {
         after: Option<SequenceNumber>,
     ) -> Result<Brought, Fault> {
         let cause = match what {
-            Unreadable::Trimmed => Cause::Trimmed,
+            Unreadable::Trimmed => GapCause::Trimmed,
             Unreadable::NotFound => match self.gone().await? {
                 Some(cause) => cause,
                 None => return Ok(Brought::Unknown),
             },
         };
-        if cause == Cause::Trimmed && self.is_at_horizon {
+        if cause == GapCause::Trimmed && self.is_at_horizon {
             // The oldest record is trimmed as well: the same gap, longer.
             return Err(passing(what));
         }
@@ -62,7 +37,7 @@ impl Source {
         let after = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
         let (control, now) = (&self.parts.control, self.parts.pipeline.clock.now());
         control.note_gap(&self.stream, &self.shard, &after, cause.as_str(), now).await?;
-        if cause == Cause::Trimmed {
+        if cause == GapCause::Trimmed {
             self.tail.restart_at_horizon();
             self.is_at_horizon = true;
         }
@@ -71,21 +46,21 @@ impl Source {
 
     /// Asks what became of a shard that reads do not know: they answer so right after a roll too, and for a stream that
     /// is just not seen. Says what is gone once that is proven, none while it may come back.
-    async fn gone(&mut self) -> Result<Option<Cause>, Fault> {
+    async fn gone(&mut self) -> Result<Option<GapCause>, Fault> {
         self.not_found += 1;
         if self.not_found < UNKNOWN_READS {
             return Ok(None);
         }
         let discovery = &self.parts.discovery;
         match discovery.list(&self.stream).await {
-            Ok(listing) if !listing.shards.is_empty() => Ok(Some(Cause::ShardGone)),
+            Ok(listing) if !listing.shards.is_empty() => Ok(Some(GapCause::ShardGone)),
             // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
             // while the table still calls it its own.
             Ok(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
-            Ok(_) => Ok(Some(Cause::ShardGone)),
+            Ok(_) => Ok(Some(GapCause::ShardGone)),
             Err(fault) if fault.code != "ResourceNotFoundException" => Err(fault),
             Err(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
-            Err(_) => Ok(Some(Cause::StreamGone)),
+            Err(_) => Ok(Some(GapCause::StreamGone)),
         }
     }
 }
@@ -112,8 +87,8 @@ impl Reader {
             "shard {shard}: records after {after} cannot be read ({cause_text}); the sweeper finds their tasks"
         );
         match cause {
-            Cause::Trimmed => Next::Poll,
-            Cause::ShardGone | Cause::StreamGone => Next::End,
+            GapCause::Trimmed => Next::Poll,
+            GapCause::ShardGone | GapCause::StreamGone => Next::End,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::clients::Class;
+use crate::aws::fault::Class;
 use crate::stream::limits::PAGE_RECORDS;
 
 /// While records come: four polls a second a shard, as AWS's own pollers do.

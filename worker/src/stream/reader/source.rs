@@ -4,12 +4,11 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::future::BoxFuture;
 use tokio::time::{Instant, sleep_until};
 
-use crate::aws::clients::Fault;
+use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
 use crate::lease::plan::Position;
 use crate::stream::limits::Share;
 use crate::stream::reader::Parts;
-use crate::stream::reader::gap::Gap;
 use crate::stream::tail::{Polled, Tail};
 
 /// The shard between two polls.
@@ -35,6 +34,31 @@ pub(super) enum Brought {
     Unknown,
     /// No answer that says anything of the shard.
     Failed(Fault),
+}
+
+/// Why a stretch cannot be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum GapCause {
+    Trimmed,
+    ShardGone,
+    StreamGone,
+}
+
+impl GapCause {
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            GapCause::Trimmed => "trimmed",
+            GapCause::ShardGone => "shard gone",
+            GapCause::StreamGone => "stream gone",
+        }
+    }
+}
+
+/// A stretch that cannot be read.
+pub(super) struct Gap {
+    pub(super) cause: GapCause,
+    /// The last record before it.
+    pub(super) after: String,
 }
 
 /// A poll under way, which hands the source back.

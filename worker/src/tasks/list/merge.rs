@@ -7,9 +7,9 @@ use futures::{TryStreamExt as _, stream};
 use statemachine::task::{attribute, index};
 
 use super::{AT_ONCE, Cursor, InvalidCursor, ListError, ListedTask, Page, Position, Query, TaskList};
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{number, text};
+use crate::aws::fault::Fault;
 use crate::tasks::item;
-use crate::tasks::table::{number, text};
 
 /// How many more tasks than its even share are read of a key at once: lists are spread by hash, never quite evenly.
 const SPARE: usize = 8;

@@ -6,9 +6,10 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use statemachine::task::{Task, attribute, index};
 use statemachine::token::TaskId;
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
 use crate::tasks::item;
-use crate::tasks::table::{TableError, TaskTable, names, number, text};
+use crate::tasks::table::{TableError, TaskTable};
 
 /// Where a query goes on.
 pub type Key = HashMap<String, AttributeValue>;

@@ -9,9 +9,10 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditi
 use statemachine::task::{Task, attribute};
 use statemachine::token::TaskId;
 
-use crate::aws::clients::Fault;
+use crate::aws::attribute::{names, number, text};
+use crate::aws::fault::Fault;
 use crate::tasks::item;
-use crate::tasks::table::{TableError, TaskTable, Written, names, number, text};
+use crate::tasks::table::{TableError, TaskTable, Written};
 
 impl TaskTable {
     pub(super) async fn update(

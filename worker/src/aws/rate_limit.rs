@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep_until};
 
 /// One API's bucket. Holds up to a second's worth of calls.
 #[derive(Debug)]
-pub struct Budget {
+pub struct RateLimit {
     fleet_rate: f64,
     /// Who waits stands here in order; only the first waits for time, so that whoever leaves leaves no gap.
     queue: sync::Mutex<()>,
@@ -25,10 +25,10 @@ struct State {
     next: Instant,
 }
 
-impl Budget {
+impl RateLimit {
     /// `fleet_rate` calls a second, over the whole fleet.
-    pub fn new(fleet_rate: u32) -> Budget {
-        Budget {
+    pub fn new(fleet_rate: u32) -> RateLimit {
+        RateLimit {
             fleet_rate: f64::from(fleet_rate),
             queue: sync::Mutex::default(),
             state: Mutex::new(State { workers: 1, next: Instant::now() }),
@@ -78,17 +78,17 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_rate_is_held_and_shared() {
-        let budget = Budget::new(10);
+        let rate = RateLimit::new(10);
         let start = Instant::now();
         for _ in 0..30 {
-            budget.take().await;
+            rate.take().await;
         }
         let alone = start.elapsed();
         assert!(alone >= Duration::from_millis(1_900) && alone <= Duration::from_millis(3_000), "{alone:?}");
-        budget.share(4);
+        rate.share(4);
         let start = Instant::now();
         for _ in 0..30 {
-            budget.take().await;
+            rate.take().await;
         }
         let shared = start.elapsed();
         assert!(
@@ -99,27 +99,27 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn who_leaves_the_queue_costs_the_others_nothing() {
-        let budget = Budget::new(1);
-        while budget.try_take() {}
-        let waiting = futures::future::join_all((0..100).map(|_| budget.take()));
+        let rate = RateLimit::new(1);
+        while rate.try_take() {}
+        let waiting = futures::future::join_all((0..100).map(|_| rate.take()));
         assert!(tokio::time::timeout(Duration::from_millis(10), waiting).await.is_err());
         let start = Instant::now();
-        budget.take().await;
+        rate.take().await;
         assert!(start.elapsed() <= Duration::from_secs(1), "{:?}", start.elapsed());
-        assert!(!budget.try_take(), "one call a second");
+        assert!(!rate.try_take(), "one call a second");
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_idle_bucket_holds_one_second() {
-        let budget = Budget::new(10);
+        let rate = RateLimit::new(10);
         tokio::time::sleep(Duration::from_secs(3_600)).await;
         let start = Instant::now();
         for _ in 0..11 {
-            budget.take().await;
+            rate.take().await;
         }
         assert!(start.elapsed() < Duration::from_millis(200), "{:?}", start.elapsed());
         for _ in 0..10 {
-            budget.take().await;
+            rate.take().await;
         }
         assert!(start.elapsed() >= Duration::from_millis(900), "{:?}", start.elapsed());
     }

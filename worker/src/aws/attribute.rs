@@ -1,0 +1,46 @@
+//! Attribute values of DynamoDB: to write, and as read.
+
+use std::collections::HashMap;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+
+/// The names of `#attribute` placeholders: each stands for itself, since several are reserved words of DynamoDB.
+pub(crate) fn names(expressions: &[&str]) -> HashMap<String, String> {
+    let placeholders = expressions.iter().flat_map(|expression| expression.split('#').skip(1));
+    placeholders
+        .map(|rest| rest.chars().take_while(char::is_ascii_alphanumeric).collect::<String>())
+        .map(|name| (format!("#{name}"), name))
+        .collect()
+}
+
+pub(crate) fn text(text: &str) -> AttributeValue {
+    AttributeValue::S(text.to_owned())
+}
+
+pub(crate) fn number(number: i64) -> AttributeValue {
+    AttributeValue::N(number.to_string())
+}
+
+/// A text attribute; none where the item has none, or another type.
+pub(crate) fn text_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<String> {
+    item.get(name)?.as_s().ok().cloned()
+}
+
+/// A whole number; none where the item has none, another type, or one beyond 64 bits.
+pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
+    item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_placeholder_is_named_once() {
+        let names = names(&["SET #a = :a, #listAt = #listAt + :one", "#decision.#id = :id AND #a = :b"]);
+        let mut sorted: Vec<_> = names.into_iter().collect();
+        sorted.sort();
+        let expected = ["a", "decision", "id", "listAt"].map(|name| (format!("#{name}"), name.to_owned()));
+        assert_eq!(sorted, expected);
+    }
+}
