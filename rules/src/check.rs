@@ -6,6 +6,7 @@ use crate::dates;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::files::Files;
 use crate::header::Mode;
+use crate::hollow;
 use crate::ruleset::Ruleset;
 
 /// How findings are written.
@@ -38,6 +39,7 @@ pub fn check(files: Files, now: &str) -> Checked {
     };
     let mut findings = ruleset.warnings.clone();
     findings.extend(advice::advise(&ruleset, dates::parse(now).unwrap_or(jiff::civil::Date::MIN)));
+    findings.extend(hollow::hollow(&ruleset));
     let report = cases::run(&ruleset);
     findings.extend(report.broken.iter().chain(&report.idle).cloned());
     findings.extend(report.failures().map(|failure| {

@@ -41,7 +41,10 @@ pub mod cases;
 pub mod check;
 pub mod definitions;
 pub mod explain;
+mod hollow;
+pub mod lock;
 mod masked;
+pub mod parts;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};

@@ -40,6 +40,7 @@ pub(super) fn around(ruleset: &Ruleset, name: &str, base: &Value) -> Vec<Case> {
         file: name.to_owned(),
         line: 0,
         name: format!("{path} = {value}"),
+        row: None,
         order: Some(order),
         task: serde_json::Map::new(),
         expect: Expect::default(),

@@ -22,6 +22,8 @@ pub(crate) struct Case {
     pub(crate) file: String,
     pub(crate) line: usize,
     pub(crate) name: String,
+    /// The table's name and the row's number, from 1, where it is one.
+    pub(crate) row: Option<(String, usize)>,
     /// None for the minimal message.
     pub(crate) order: Option<Value>,
     /// `task` facts that differ from the usual.
@@ -70,6 +72,15 @@ impl Tests {
             }
         }
         tests
+    }
+
+    /// The name of each test: its file and its own name; of a row its table's and its number, whatever it says.
+    pub(crate) fn names(&self) -> impl Iterator<Item = String> {
+        let cases = self.cases.iter().map(|case| match &case.row {
+            Some((table, row)) => format!("{}: {table}, row {row}", case.file),
+            None => format!("{}: {}", case.file, case.name),
+        });
+        cases.chain(self.nevers.iter().map(|never| format!("{}: {}", never.file, never.name)))
     }
 
     fn read(&mut self, file: &str, text: &str) {
@@ -169,7 +180,15 @@ impl Reader<'_> {
         }
         let name = required(table, "name")?;
         let order = has_order.then_some(order);
-        self.tests.cases.push(Case { file: self.file.to_owned(), line, name, order, task, expect });
+        self.tests.cases.push(Case {
+            file: self.file.to_owned(),
+            line,
+            name,
+            row: None,
+            order,
+            task,
+            expect,
+        });
         Ok(())
     }
 
@@ -189,7 +208,7 @@ impl Reader<'_> {
         let lines = self.document.entry_lines(table, "rows");
         for (n, row) in rows.into_iter().enumerate() {
             let line = lines.get(n).copied().unwrap_or(line);
-            match self.row(&name, &columns, base.clone(), row, line) {
+            match self.row((&name, n + 1), &columns, base.clone(), row, line) {
                 Ok(case) => self.tests.cases.push(case),
                 Err(message) => {
                     let error = Diagnostic::error(self.file, "test", format!("row {}: {message}", n + 1));
@@ -203,7 +222,7 @@ impl Reader<'_> {
     /// One row of a table, as a case at the row's own line.
     fn row(
         &self,
-        table: &str,
+        (table, number): (&str, usize),
         columns: &[String],
         mut order: Value,
         row: Value,
@@ -228,6 +247,7 @@ impl Reader<'_> {
             file: self.file.to_owned(),
             line,
             name: format!("{table}: {}", shown.join(", ")),
+            row: Some((table.to_owned(), number)),
             order: Some(order),
             task: Map::new(),
             expect,

@@ -79,3 +79,42 @@ fn editors_get_definitions() {
     let ruleset = Ruleset::load(Path::new("scripts")).expect("the sample compiles");
     insta::assert_snapshot!(rules::definitions::definitions(&ruleset));
 }
+
+/// What an edit that is half saved, or went wrong, leaves: each is refused.
+#[test]
+fn a_file_that_says_nothing_is_an_error() {
+    let whole = [
+        ("rules/a.rhai", "//! id: a\nif order.c in lists.l || order.x > p.most { reject(\"a\", \"a\"); }\n"),
+        ("lists/l.txt", "KP\n"),
+        ("params/p.toml", "most = 5\n"),
+        ("ruleset.toml", "[budget]\napprovals_per_hour = 5\n"),
+        ("schema/order.toml", "[fields]\nx = \"integer\"\nc = \"text\"\n"),
+        ("tests/t.toml", "[[case]]\nname = \"c\"\nset = { x = 5, c = \"KP\" }\nexpect = \"reject\"\n"),
+    ];
+    let check_with = |path: &str, text: &str| {
+        let mut files = crate::evaluate::files(&whole);
+        files.insert(path.to_owned(), text.as_bytes().to_vec());
+        check(files, TODAY)
+    };
+    assert!(check_with(whole[0].0, whole[0].1).is_ok());
+    for (path, text) in [
+        ("rules/b.rhai", ""),
+        ("rules/b.rhai", "//! id: b\n//! may: reject\n"),
+        ("rules/b.rhai", "// a comment\n"),
+        ("lists/l.txt", ""),
+        ("lists/l.txt", "# Export policy\n\n"),
+        ("params/q.toml", ""),
+        ("params/q.toml", "# numbers\n[tier]\n"),
+        ("ruleset.toml", ""),
+        ("ruleset.toml", "[budget]\n"),
+        ("schema/order.toml", "[fields]\n"),
+        ("tests/t.toml", ""),
+        ("tests/t.toml", "[base.usual]\n"),
+    ] {
+        let checked = check_with(path, text);
+        let is_told = checked.findings.iter().any(|finding| {
+            finding.severity == Severity::Error && finding.file == path && finding.code.starts_with("empty")
+        });
+        assert!(is_told || checked.ruleset.is_none(), "{path} as {text:?}: {:?}", checked.findings);
+    }
+}
