@@ -15,7 +15,7 @@ use crate::rule::{self, Names, Rule};
 use crate::ruleset::Ruleset;
 use crate::schema::Schema;
 use crate::settings::{self, Settings};
-use crate::{engine, lint, schema_file};
+use crate::{engine, json, lint, schema_file};
 
 /// The names every script is given; parameter files add theirs.
 const GIVEN: [&str; 3] = ["order", "task", "lists"];
@@ -155,8 +155,9 @@ fn params(path: &str, name: &str, text: &str) -> Result<Fact, Box<Diagnostic>> {
     let mut fields = Vec::new();
     for (key, _) in document.table().iter() {
         let value = document.value(document.table(), key)?;
+        let value = json::of(value)
+            .map_err(|problem| document.error(document.table(), key, "number", problem.to_string()))?;
         let fact = facts::from_json(&Arc::from(format!("{name}.{key}")), value, Watch::Nothing);
-        let fact = fact.map_err(|message| document.error(document.table(), key, "number", message))?;
         fields.push(Field::unwatched(key.to_owned(), fact));
     }
     Ok(Fact::Record(Record::new(name.into(), fields)))

@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhai::{Dynamic, EvalAltResult, ImmutableString};
 use rust_decimal::Decimal;
-use serde_json::Value;
 
 use crate::evaluation::{FactRead, shorten};
-use crate::number;
+use crate::json::Json;
 use crate::suggest;
 
 /// The most facts, and the longest value of one, that an evaluation keeps.
@@ -82,7 +81,7 @@ impl Field {
 }
 
 impl Record {
-    /// A record; of two fields with one name the last stays.
+    /// A record of fields with different names.
     pub(crate) fn new(path: Arc<str>, mut fields: Vec<Field>) -> Record {
         fields.sort_by(|a, b| a.name.cmp(&b.name));
         Record(Arc::new(RecordData { path, absent: None, fields }))
@@ -256,41 +255,33 @@ pub(crate) enum Watch {
     Nothing,
 }
 
-/// A JSON value as facts, with every number a decimal. Err names the first number that cannot be kept exactly.
-pub(crate) fn from_json(path: &Arc<str>, value: Value, watch: Watch) -> Result<Fact, String> {
-    Ok(match value {
-        Value::Null => Fact::Nothing,
-        Value::Bool(value) => Fact::Bool(value),
-        Value::Number(number) => Fact::Decimal(exact(path, number.as_str())?),
-        Value::String(text) => Fact::Text(text.into()),
-        Value::Array(values) => {
+/// A JSON value as facts, with every number a decimal.
+pub(crate) fn from_json(path: &Arc<str>, value: Json<'_>, watch: Watch) -> Fact {
+    match value {
+        Json::Null => Fact::Nothing,
+        Json::Bool(value) => Fact::Bool(value),
+        Json::Number(number) => Fact::Decimal(number),
+        Json::Text(text) => Fact::Text(text.as_ref().into()),
+        Json::List(values) => {
             let path = Arc::from(format!("{path}[]"));
-            let values = values.into_iter().map(|value| from_json(&path, value, watch));
-            Fact::List(List(Arc::new(values.collect::<Result<_, _>>()?)))
+            Fact::List(List(Arc::new(
+                values.into_iter().map(|value| from_json(&path, value, watch)).collect(),
+            )))
         }
-        Value::Object(map) => {
-            let mut fields = Vec::with_capacity(map.len());
-            for (name, value) in map {
-                let needs_path = matches!(value, Value::Number(_) | Value::Array(_) | Value::Object(_));
+        Json::Record(values) => {
+            let mut fields = Vec::with_capacity(values.len());
+            for (name, value) in values {
+                let needs_path = matches!(value, Json::List(_) | Json::Record(_));
                 let path = if needs_path { Arc::from(format!("{path}.{name}")) } else { path.clone() };
-                let value = from_json(&path, value, watch)?;
+                let value = from_json(&path, value, watch);
                 fields.push(match watch {
-                    Watch::Reads => Field::watched(name, value),
-                    Watch::Nothing => Field::unwatched(name, value),
+                    Watch::Reads => Field::watched(name.into_owned(), value),
+                    Watch::Nothing => Field::unwatched(name.into_owned(), value),
                 });
             }
             Fact::Record(Record::new(path.clone(), fields))
         }
-    })
-}
-
-/// The decimal of a number's text.
-pub(crate) fn exact(path: &str, text: &str) -> Result<Decimal, String> {
-    number::parse(text).ok_or_else(|| {
-        let mut text = text.to_owned();
-        shorten(&mut text, 40);
-        format!("{path}: {text} has more digits than can be kept exactly (28)")
-    })
+    }
 }
 
 #[cfg(test)]
@@ -298,7 +289,7 @@ mod tests {
     use super::*;
 
     fn order(json: &str) -> Record {
-        match from_json(&"order".into(), serde_json::from_str(json).unwrap(), Watch::Reads).unwrap() {
+        match from_json(&"order".into(), crate::json::parse(json).unwrap(), Watch::Reads) {
             Fact::Record(record) => record,
             other => panic!("{other:?}"),
         }
@@ -333,12 +324,5 @@ mod tests {
         let expected = expected.map(|(path, value)| (path.to_owned(), value.map(str::to_owned)));
         assert_eq!(reads, expected);
         assert_eq!(order.take_reads(), []);
-    }
-
-    #[test]
-    fn a_number_that_cannot_be_exact_is_named() {
-        let json = serde_json::from_str(r#"{"a":{"b":[1e30]}}"#).unwrap();
-        let error = from_json(&"order".into(), json, Watch::Reads).unwrap_err();
-        assert_eq!(error, "order.a.b[]: 1e+30 has more digits than can be kept exactly (28)");
     }
 }

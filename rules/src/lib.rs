@@ -6,6 +6,7 @@ pub mod diagnostic;
 
 mod dates;
 mod document;
+mod json;
 mod number;
 mod suggest;
 

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
-use serde_json::Value;
 
-use crate::facts::{self, Fact, Field, List, Record};
+use crate::facts::{Fact, Field, List, Record};
+use crate::json::Json;
 use crate::{dates, number};
 
 /// The most problems of one order that are told.
@@ -76,7 +76,7 @@ impl Type {
 
 impl Schema {
     /// The facts of an order that fits; otherwise every way in which it does not.
-    pub(crate) fn facts(&self, order: Value) -> Result<Record, Vec<String>> {
+    pub(crate) fn facts(&self, order: Json<'_>) -> Result<Record, Vec<String>> {
         let mut reader = Reader { problems: Vec::new() };
         let record = reader.record(&Arc::from("order"), &self.fields, order);
         match record {
@@ -104,15 +104,23 @@ impl Reader {
         None
     }
 
-    fn record(&mut self, path: &Arc<str>, shapes: &BTreeMap<String, Shape>, value: Value) -> Option<Record> {
-        let Value::Object(mut map) = value else {
-            self.problem(format!("{path} is {}, not a record", kind(&value)));
+    fn record(
+        &mut self,
+        path: &Arc<str>,
+        shapes: &BTreeMap<String, Shape>,
+        value: Json<'_>,
+    ) -> Option<Record> {
+        let Json::Record(values) = value else {
+            self.problem(format!("{path} is {}, not a record", value.kind()));
             return None;
         };
+        let mut values = values.into_iter().peekable();
         let mut fields = Vec::with_capacity(shapes.len());
+        // Both are sorted by name.
         for (name, shape) in shapes {
-            let value = match map.remove(name) {
-                None | Some(Value::Null) if shape.optional => Some(Fact::Nothing),
+            while values.next_if(|(other, _)| other.as_ref() < name.as_str()).is_some() {}
+            let value = match values.next_if(|(other, _)| other == name).map(|(_, value)| value) {
+                None | Some(Json::Null) if shape.optional => Some(Fact::Nothing),
                 None => self.problem(format!("{path}.{name} is missing")),
                 Some(value) => self.fact(path, Some(name), shape, value),
             };
@@ -125,19 +133,21 @@ impl Reader {
 
     /// The value of field `name` of what stands at `path`, or of what stands at `path` itself. Paths in full are only
     /// put together where they are kept.
-    fn fact(&mut self, path: &Arc<str>, name: Option<&str>, shape: &Shape, value: Value) -> Option<Fact> {
+    fn fact(&mut self, path: &Arc<str>, name: Option<&str>, shape: &Shape, value: Json<'_>) -> Option<Fact> {
         let full = || name.map_or_else(|| path.clone(), |name| Arc::from(format!("{path}.{name}")));
         let fact = match (&shape.kind, value) {
             (Type::Record(shapes), value) => return self.record(&full(), shapes, value).map(Fact::Record),
-            (Type::List(shape), Value::Array(values)) => return self.list(&full(), shape, values),
-            (Type::Boolean, Value::Bool(value)) => Ok(Fact::Bool(value)),
-            (Type::Text { choices }, Value::String(text)) => text_fact(choices, text),
-            (Type::Date, Value::String(text)) => dates::parse(&text).map(|_| Fact::Text(text.into())),
-            (Type::Integer, Value::Number(number)) => integer(number.as_str()),
-            (Type::Decimal, Value::Number(number)) => decimal(number.as_str()).map(Fact::Decimal),
-            (Type::Money { scale }, Value::Number(number)) => money(*scale, number.as_str()),
-            (Type::Money { scale }, Value::String(text)) => money(*scale, &text),
-            (kind, value) => Err(format!("{}, not {}", self::kind(&value), kind.name())),
+            (Type::List(shape), Json::List(values)) => return self.list(&full(), shape, values),
+            (Type::Boolean, Json::Bool(value)) => Ok(Fact::Bool(value)),
+            (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &text),
+            (Type::Date, Json::Text(text)) => dates::parse(&text).map(|_| Fact::Text(text.as_ref().into())),
+            (Type::Integer, Json::Number(number)) => integer(number),
+            (Type::Decimal, Json::Number(number)) => Ok(Fact::Decimal(number)),
+            (Type::Money { scale }, Json::Number(number)) => money(*scale, number),
+            (Type::Money { scale }, Json::Text(text)) => {
+                amount(&text).and_then(|number| money(*scale, number))
+            }
+            (kind, value) => Err(format!("{}, not {}", value.kind(), kind.name())),
         };
         fact.map_err(|problem| {
             let problem = if shape.masked { format!("not {}", shape.kind.name()) } else { problem };
@@ -146,7 +156,7 @@ impl Reader {
         .ok()
     }
 
-    fn list(&mut self, path: &Arc<str>, shape: &Shape, values: Vec<Value>) -> Option<Fact> {
+    fn list(&mut self, path: &Arc<str>, shape: &Shape, values: Vec<Json<'_>>) -> Option<Fact> {
         let path = Arc::from(format!("{path}[]"));
         let facts: Vec<Fact> =
             values.into_iter().filter_map(|value| self.fact(&path, None, shape, value)).collect();
@@ -154,32 +164,25 @@ impl Reader {
     }
 }
 
-fn text_fact(choices: &[String], text: String) -> Result<Fact, String> {
-    if choices.is_empty() || choices.contains(&text) {
+fn text_fact(choices: &[String], text: &str) -> Result<Fact, String> {
+    if choices.is_empty() || choices.iter().any(|choice| choice == text) {
         return Ok(Fact::Text(text.into()));
     }
-    let mut shown = text;
-    crate::evaluation::shorten(&mut shown, 40);
-    Err(format!("'{shown}', not one of {}", choices.join(", ")))
+    Err(format!("'{}', not one of {}", short(text), choices.join(", ")))
 }
 
-fn decimal(text: &str) -> Result<Decimal, String> {
-    facts::exact("", text).map_err(|_| "a number with more digits than can be kept exactly (28)".to_owned())
-}
-
-fn integer(text: &str) -> Result<Fact, String> {
-    let number = decimal(text)?;
+fn integer(number: Decimal) -> Result<Fact, String> {
     let whole = if number.fract().is_zero() { i64::try_from(number.trunc()).ok() } else { None };
     whole.map(Fact::Integer).ok_or_else(|| format!("{number}, not a whole number"))
 }
 
+fn amount(text: &str) -> Result<Decimal, String> {
+    number::parse(text)
+        .ok_or_else(|| format!("'{}', which is no amount that can be kept exactly", short(text)))
+}
+
 /// An amount always has exactly `scale` decimal places, however it was spelt.
-fn money(scale: u32, text: &str) -> Result<Fact, String> {
-    let Some(mut number) = number::parse(text) else {
-        let mut shown = text.to_owned();
-        crate::evaluation::shorten(&mut shown, 40);
-        return Err(format!("'{shown}', which is no amount that can be kept exactly"));
-    };
+fn money(scale: u32, mut number: Decimal) -> Result<Fact, String> {
     if number.scale() > scale {
         return Err(format!("{number}, with more than {scale} decimal places"));
     }
@@ -190,15 +193,11 @@ fn money(scale: u32, text: &str) -> Result<Fact, String> {
     Ok(Fact::Decimal(number))
 }
 
-fn kind(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "true or false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "text",
-        Value::Array(_) => "a list",
-        Value::Object(_) => "a record",
-    }
+/// A value in a message.
+fn short(text: &str) -> String {
+    let mut text = text.to_owned();
+    crate::evaluation::shorten(&mut text, 40);
+    text
 }
 
 #[cfg(test)]
@@ -216,7 +215,7 @@ mod tests {
             tags = { type = "list", of = "text", optional = true }
         "#;
         let schema = schema_file::parse("schema/order.toml", text).unwrap();
-        match schema.facts(serde_json::from_str(order).unwrap()) {
+        match schema.facts(crate::json::parse(order).unwrap()) {
             Ok(record) => {
                 let amount = record.find("amount").and_then(|fact| fact.text()).unwrap();
                 format!("ok {amount}")

@@ -2,12 +2,11 @@
 
 use rhai::{Dynamic, Scope};
 use rust_decimal::Decimal;
-use serde_json::Value;
 
 use crate::evaluation::FactRead;
 use crate::facts::{self, Fact, Field, Record, Watch};
 use crate::ruleset::{Ruleset, TaskFacts};
-use crate::{dates, number, script};
+use crate::{dates, json, number, script};
 
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
@@ -98,12 +97,10 @@ pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, Strin
             _ => Ok(Fact::Record(Record::absent("order", NO_ORDER))),
         };
     };
-    let json: Value = serde_json::from_str(text).map_err(|error| {
-        format!("the order is not JSON: error at line {}, column {}", error.line(), error.column())
-    })?;
+    let order = json::parse(text).map_err(|problem| problem.describe("order", text))?;
     match &ruleset.schema {
-        Some(schema) => schema.facts(json).map(Fact::Record).map_err(|problems| problems.join("; ")),
-        None => facts::from_json(&"order".into(), json, Watch::Reads),
+        Some(schema) => schema.facts(order).map(Fact::Record).map_err(|problems| problems.join("; ")),
+        None => Ok(facts::from_json(&"order".into(), order, Watch::Reads)),
     }
 }
 

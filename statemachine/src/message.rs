@@ -3,7 +3,9 @@
 //! Errors name fields and places, never values: the body holds the token, and a misplaced token must not reach a log.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 use crate::token::TaskToken;
@@ -52,6 +54,9 @@ pub enum Invalid {
     /// A field that must be there.
     #[error("field {0} is missing")]
     Missing(&'static str),
+    /// Two fields of one name: readers disagree which of them counts.
+    #[error("field {0} is there twice")]
+    Twice(&'static str),
     /// A field of another type or outside its range.
     #[error("field {0} is not {1}")]
     Not(&'static str, String),
@@ -64,7 +69,7 @@ impl Message {
     ///
     /// [`Invalid`] says which field is wrong and what was expected, without its value.
     pub fn parse(body: &str) -> Result<Message, Invalid> {
-        let mut fields = Fields(parse_object(body)?);
+        let mut fields = parse_object(body)?;
         let message = Message {
             transaction_id: fields.key("transactionId", 2_048)?,
             task_token: fields.token()?,
@@ -78,10 +83,45 @@ impl Message {
     }
 }
 
-fn parse_object(body: &str) -> Result<BTreeMap<String, Box<RawValue>>, Invalid> {
-    match serde_json::from_str::<&RawValue>(body) {
-        Err(error) => Err(Invalid::NotJson { line: error.line(), column: error.column() }),
-        Ok(_) => serde_json::from_str(body).map_err(|_| Invalid::NotAnObject),
+const FIELDS: [&str; 6] = ["transactionId", "taskToken", "startTime", "orderId", "order", "timeoutSeconds"];
+
+fn parse_object(body: &str) -> Result<Fields, Invalid> {
+    let pairs = match serde_json::from_str::<&RawValue>(body) {
+        Err(error) => return Err(Invalid::NotJson { line: error.line(), column: error.column() }),
+        Ok(_) => serde_json::from_str::<Pairs>(body).map_err(|_| Invalid::NotAnObject)?,
+    };
+    let mut fields = BTreeMap::new();
+    for (name, raw) in pairs.0 {
+        let known = FIELDS.into_iter().find(|known| *known == name);
+        if let (Some(_), Some(known)) = (fields.insert(name, raw), known) {
+            return Err(Invalid::Twice(known));
+        }
+    }
+    Ok(Fields(fields))
+}
+
+/// An object's fields in the order they stand, equal names and all.
+struct Pairs(Vec<(String, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Pairs {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Pairs, D::Error> {
+        struct Fields;
+        impl<'de> Visitor<'de> for Fields {
+            type Value = Pairs;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
+                let mut pairs = Vec::new();
+                while let Some(pair) = map.next_entry()? {
+                    pairs.push(pair);
+                }
+                Ok(Pairs(pairs))
+            }
+        }
+        deserializer.deserialize_map(Fields)
     }
 }
 
@@ -95,11 +135,11 @@ impl Fields {
 
     fn key(&mut self, name: &'static str, max_bytes: usize) -> Result<String, Invalid> {
         let raw = self.take(name).ok_or(Invalid::Missing(name))?;
-        let text = match serde_json::from_str::<serde_json::Value>(&raw) {
-            Ok(serde_json::Value::String(text)) => text,
+        let text = match raw.as_bytes().first() {
             // Workflows number their orders; the text of the number is as good a key.
-            Ok(serde_json::Value::Number(number)) => number.to_string(),
-            _ => return Err(Invalid::Not(name, "a string or a number".to_owned())),
+            Some(b'-' | b'0'..=b'9') => raw,
+            _ => serde_json::from_str::<String>(&raw)
+                .map_err(|_| Invalid::Not(name, "a string or a number".to_owned()))?,
         };
         if text.is_empty() || text.len() > max_bytes {
             return Err(Invalid::Not(name, format!("1 to {max_bytes} bytes long")));
@@ -160,6 +200,36 @@ mod tests {
     fn a_numeric_order_id_keeps_its_digits() {
         let message = Message::parse(&MINIMAL.replace("\"o-1\"", "12345678901234567890123")).unwrap();
         assert_eq!(message.order_id, "12345678901234567890123");
+    }
+
+    #[test]
+    fn a_key_of_a_library_is_a_plain_key() {
+        let number = MINIMAL.replace("\"o-1\"", r#"{"$serde_json::private::Number":"5"}"#);
+        let error = Message::parse(&number).unwrap_err();
+        assert_eq!(error.to_string(), "field orderId is not a string or a number");
+        for order in
+            [r#"{"$serde_json::private::RawValue":"1"}"#, r#"{"a":{"$serde_json::private::Number":"5"}}"#]
+        {
+            let message = Message::parse(&MINIMAL.replace('}', &format!(",\"order\":{order}}}"))).unwrap();
+            assert_eq!(message.order.as_deref(), Some(order));
+        }
+    }
+
+    #[test]
+    fn a_field_that_is_there_twice_is_refused() {
+        for (twice, name) in [
+            (r#","order":{"amount":9000},"order":{"amount":40}}"#, "order"),
+            (r#","\u006frderId":"o-2"}"#, "orderId"),
+            (r#","timeoutSeconds":null,"timeoutSeconds":5}"#, "timeoutSeconds"),
+        ] {
+            let error = Message::parse(&MINIMAL.replace('}', twice)).unwrap_err();
+            assert_eq!(error.to_string(), format!("field {name} is there twice"));
+        }
+        // Of others nothing is read; and what an order says twice is for its rules to judge.
+        let other = MINIMAL.replace('}', r#","x":1,"x":2,"order":{"a":1,"a":2}}"#);
+        let message = Message::parse(&other).unwrap();
+        assert_eq!(message.order.as_deref(), Some(r#"{"a":1,"a":2}"#));
+        assert_eq!(message.unknown_fields, ["x"]);
     }
 
     #[test]

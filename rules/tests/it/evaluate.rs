@@ -41,7 +41,7 @@ fn money_is_decimal() {
     assert_eq!(ask(text, large), "escalate sum 12345678901234567890.13");
     assert_eq!(
         ask("approve(\"x\");", r#"{"a":1e40}"#),
-        "escalate invalid-task order.a: 1e+40 has more digits than can be kept exactly (28)"
+        "escalate invalid-task order.a has more digits than can be kept exactly (28)"
     );
 }
 
@@ -284,6 +284,47 @@ fn derived_facts_are_computed_once_and_a_failure_escalates() {
     assert_eq!(
         evaluate(&rules, Some(r#"{"items":[]}"#)).verdict.text(),
         "order.ten cannot be derived: cannot divide 10 by 0"
+    );
+}
+
+#[test]
+fn an_order_is_what_its_text_says() {
+    let schema = "[fields]\namount = \"money\"\n";
+    let rules = [("r.rhai", "if order.amount <= 50 { approve(\"small\"); }"), ("schema/order.toml", schema)];
+    for (order, expected) in [
+        (r#"{"amount":40}"#, "small "),
+        (
+            r#"{"amount":{"$serde_json::private::Number":"40"}}"#,
+            "invalid-task order.amount is a record, not an amount",
+        ),
+        (
+            r#"{"amount":{"$serde_json::private::RawValue":"40"}}"#,
+            "invalid-task order.amount is a record, not an amount",
+        ),
+        (r#"{"$serde_json::private::RawValue":"{\"amount\":40}"}"#, "invalid-task order.amount is missing"),
+        (r#"{"amount":9000,"amount":40}"#, "invalid-task order.amount is there twice"),
+        (r#"{"amount":40,"a\u006dount":9000}"#, "invalid-task order.amount is there twice"),
+        (r#"{"amount":40,"x":[{"y":1,"y":1}]}"#, "invalid-task order.x[].y is there twice"),
+        // No schema speaks of it; a person sees it.
+        (
+            r#"{"amount":40,"note":{"n":1e40}}"#,
+            "invalid-task order.note.n has more digits than can be kept exactly (28)",
+        ),
+        (
+            r#"{"amount":40,"n":0.12345678901234567890123456789}"#,
+            "invalid-task order.n has more digits than can be kept exactly (28)",
+        ),
+    ] {
+        let verdict = evaluate(&rules, Some(order)).verdict;
+        assert_eq!(format!("{} {}", verdict.code(), verdict.text()), expected, "{order}");
+    }
+    // Without a schema too, and no number of it is told: it may be one that a schema would mask.
+    let script = "if order.amount.x == \"40\" { approve(\"plain\"); }";
+    assert_eq!(ask(script, r#"{"amount":{"x":"40"}}"#), "approve plain ");
+    let key = r#"{"amount":{"$serde_json::private::Number":"40"}}"#;
+    assert_eq!(
+        ask("if order.amount[\"$serde_json::private::Number\"] == \"40\" { approve(\"plain\"); }", key),
+        "approve plain "
     );
 }
 

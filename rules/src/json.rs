@@ -1,0 +1,337 @@
+//! An order's JSON text, read as it stands: every number exact, every key once, no key with a meaning of its own.
+//!
+//! Not `serde_json::Value`: its maps keep the last of two equal keys without a word, and with `arbitrary_precision` and
+//! `raw_value` they take an object for a number, or for other JSON, when its key is one that the library uses for
+//! itself.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use rust_decimal::Decimal;
+
+use crate::number;
+
+/// The deepest nesting that is read: that of `serde_json`, and far from the end of a thread's stack.
+const MAX_DEPTH: usize = 128;
+
+/// A JSON value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Json<'a> {
+    Null,
+    Bool(bool),
+    Number(Decimal),
+    Text(Cow<'a, str>),
+    List(Vec<Json<'a>>),
+    /// Sorted by key, each key once.
+    Record(Vec<(Cow<'a, str>, Json<'a>)>),
+}
+
+/// Why a text cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Problem {
+    /// It is not JSON, from this byte on.
+    Syntax(usize),
+    /// It is nested too deeply.
+    Depth,
+    /// Two fields of one record have this path.
+    Twice(String),
+    /// The number at this path needs more digits than a decimal keeps. Not told which: it may be masked.
+    Inexact(String),
+}
+
+impl Json<'_> {
+    /// What messages call its type.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Json::Null => "null",
+            Json::Bool(_) => "true or false",
+            Json::Number(_) => "a number",
+            Json::Text(_) => "text",
+            Json::List(_) => "a list",
+            Json::Record(_) => "a record",
+        }
+    }
+}
+
+impl Problem {
+    /// Puts the name of what the problem is inside of in front of its path.
+    fn inside(self, name: &str) -> Problem {
+        let under = |path: String| match path.as_str() {
+            "" => name.to_owned(),
+            path if path.starts_with('[') => format!("{name}{path}"),
+            path => format!("{name}.{path}"),
+        };
+        match self {
+            Problem::Twice(path) => Problem::Twice(under(path)),
+            Problem::Inexact(path) => Problem::Inexact(under(path)),
+            other @ (Problem::Syntax(_) | Problem::Depth) => other,
+        }
+    }
+
+    /// In words, about `what`, whose text this is.
+    pub(crate) fn describe(self, what: &str, text: &str) -> String {
+        match self {
+            Problem::Syntax(offset) => {
+                let (line, column) = crate::document::line_and_column(text, offset);
+                format!("the {what} is not JSON: error at line {line}, column {column}")
+            }
+            Problem::Depth => format!("the {what} is nested more than {MAX_DEPTH} levels deep"),
+            problem @ (Problem::Twice(_) | Problem::Inexact(_)) => problem.inside(what).to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Problem::Syntax(offset) => write!(f, "not JSON from byte {offset} on"),
+            Problem::Depth => write!(f, "more than {MAX_DEPTH} levels deep"),
+            Problem::Twice(path) => write!(f, "{path} is there twice"),
+            Problem::Inexact(path) => write!(f, "{path} has more digits than can be kept exactly (28)"),
+        }
+    }
+}
+
+/// Reads a text that is one JSON value.
+pub(crate) fn parse(text: &str) -> Result<Json<'_>, Problem> {
+    let mut parser = Parser { text, at: 0, depth: 0 };
+    let value = parser.value()?;
+    parser.skip_blanks();
+    if parser.at < text.len() { Err(Problem::Syntax(parser.at)) } else { Ok(value) }
+}
+
+/// A value that another reader made, such as a parameter.
+pub(crate) fn of(value: serde_json::Value) -> Result<Json<'static>, Problem> {
+    use serde_json::Value;
+    Ok(match value {
+        Value::Null => Json::Null,
+        Value::Bool(value) => Json::Bool(value),
+        Value::Number(number) => {
+            Json::Number(number::parse(number.as_str()).ok_or(Problem::Inexact(String::new()))?)
+        }
+        Value::String(text) => Json::Text(text.into()),
+        Value::Array(values) => {
+            let values = values.into_iter().map(|value| of(value).map_err(|problem| problem.inside("[]")));
+            Json::List(values.collect::<Result<_, _>>()?)
+        }
+        Value::Object(map) => {
+            let fields = map.into_iter().map(|(name, value)| {
+                let value = of(value).map_err(|problem| problem.inside(&name))?;
+                Ok((Cow::Owned(name), value))
+            });
+            record(fields.collect::<Result<_, Problem>>()?)?
+        }
+    })
+}
+
+fn record<'a>(mut fields: Vec<(Cow<'a, str>, Json<'a>)>) -> Result<Json<'a>, Problem> {
+    fields.sort_by(|a, b| a.0.cmp(&b.0));
+    match fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) => Err(Problem::Twice(pair[0].0.clone().into_owned())),
+        None => Ok(Json::Record(fields)),
+    }
+}
+
+struct Parser<'a> {
+    text: &'a str,
+    at: usize,
+    depth: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn peek(&self) -> Option<u8> {
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
+            self.at += 1;
+        }
+    }
+
+    fn syntax<T>(&self) -> Result<T, Problem> {
+        Err(Problem::Syntax(self.at))
+    }
+
+    /// Takes `expected` if it comes next.
+    fn takes(&mut self, expected: u8) -> bool {
+        let found = self.peek() == Some(expected);
+        self.at += usize::from(found);
+        found
+    }
+
+    fn expect(&mut self, expected: u8) -> Result<(), Problem> {
+        if self.takes(expected) { Ok(()) } else { self.syntax() }
+    }
+
+    fn value(&mut self) -> Result<Json<'a>, Problem> {
+        self.skip_blanks();
+        match self.peek() {
+            Some(b'{') => self.nested(Parser::record),
+            Some(b'[') => self.nested(Parser::list),
+            Some(b'"') => Ok(Json::Text(self.string()?)),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b't') => self.word("true", Json::Bool(true)),
+            Some(b'f') => self.word("false", Json::Bool(false)),
+            Some(b'n') => self.word("null", Json::Null),
+            _ => self.syntax(),
+        }
+    }
+
+    fn word(&mut self, word: &str, value: Json<'a>) -> Result<Json<'a>, Problem> {
+        if !self.text[self.at..].starts_with(word) {
+            return self.syntax();
+        }
+        self.at += word.len();
+        Ok(value)
+    }
+
+    /// Reads what stands between brackets.
+    fn nested(
+        &mut self,
+        read: impl FnOnce(&mut Self) -> Result<Json<'a>, Problem>,
+    ) -> Result<Json<'a>, Problem> {
+        self.depth += 1;
+        if self.depth > MAX_DEPTH {
+            return Err(Problem::Depth);
+        }
+        self.at += 1;
+        self.skip_blanks();
+        let value = read(self)?;
+        self.depth -= 1;
+        Ok(value)
+    }
+
+    fn list(&mut self) -> Result<Json<'a>, Problem> {
+        let mut values = Vec::new();
+        if self.takes(b']') {
+            return Ok(Json::List(values));
+        }
+        loop {
+            values.push(self.value().map_err(|problem| problem.inside("[]"))?);
+            self.skip_blanks();
+            if self.takes(b']') {
+                return Ok(Json::List(values));
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn record(&mut self) -> Result<Json<'a>, Problem> {
+        let mut fields = Vec::new();
+        if self.takes(b'}') {
+            return Ok(Json::Record(fields));
+        }
+        loop {
+            self.skip_blanks();
+            let name = self.string()?;
+            self.skip_blanks();
+            self.expect(b':')?;
+            let value = self.value().map_err(|problem| problem.inside(&name))?;
+            fields.push((name, value));
+            self.skip_blanks();
+            if self.takes(b'}') {
+                return record(fields);
+            }
+            self.expect(b',')?;
+        }
+    }
+
+    fn digits(&mut self) -> Result<(), Problem> {
+        let start = self.at;
+        while matches!(self.peek(), Some(b'0'..=b'9')) {
+            self.at += 1;
+        }
+        if self.at == start { self.syntax() } else { Ok(()) }
+    }
+
+    fn number(&mut self) -> Result<Json<'a>, Problem> {
+        let start = self.at;
+        self.takes(b'-');
+        if !self.takes(b'0') {
+            self.digits()?;
+        }
+        if self.takes(b'.') {
+            self.digits()?;
+        }
+        if matches!(self.peek(), Some(b'e' | b'E')) {
+            self.at += 1;
+            if !self.takes(b'+') {
+                self.takes(b'-');
+            }
+            self.digits()?;
+        }
+        let number = number::parse(&self.text[start..self.at]);
+        number.map(Json::Number).ok_or(Problem::Inexact(String::new()))
+    }
+
+    fn string(&mut self) -> Result<Cow<'a, str>, Problem> {
+        self.expect(b'"')?;
+        let mut unescaped = String::new();
+        let mut start = self.at;
+        loop {
+            match self.peek() {
+                Some(b'"') => {
+                    let rest = &self.text[start..self.at];
+                    self.at += 1;
+                    return Ok(if unescaped.is_empty() { rest.into() } else { (unescaped + rest).into() });
+                }
+                Some(b'\\') => {
+                    unescaped.push_str(&self.text[start..self.at]);
+                    self.at += 1;
+                    unescaped.push(self.escape()?);
+                    start = self.at;
+                }
+                Some(b' '..) => self.at += 1,
+                _ => return self.syntax(),
+            }
+        }
+    }
+
+    fn escape(&mut self) -> Result<char, Problem> {
+        let escape = self.peek();
+        self.at += 1;
+        Ok(match escape {
+            Some(b'"') => '"',
+            Some(b'\\') => '\\',
+            Some(b'/') => '/',
+            Some(b'b') => '\u{8}',
+            Some(b'f') => '\u{c}',
+            Some(b'n') => '\n',
+            Some(b'r') => '\r',
+            Some(b't') => '\t',
+            Some(b'u') => return self.unicode(),
+            _ => {
+                self.at -= 1;
+                return self.syntax();
+            }
+        })
+    }
+
+    /// One character, from one unit of UTF-16 or from two.
+    fn unicode(&mut self) -> Result<char, Problem> {
+        let first = self.unit()?;
+        if !(0xD800..0xDC00).contains(&first) {
+            return char::from_u32(first).ok_or(Problem::Syntax(self.at));
+        }
+        self.expect(b'\\')?;
+        self.expect(b'u')?;
+        let second = self.unit()?;
+        if !(0xDC00..0xE000).contains(&second) {
+            return self.syntax();
+        }
+        char::from_u32(0x1_0000 + ((first - 0xD800) << 10) + (second - 0xDC00))
+            .ok_or(Problem::Syntax(self.at))
+    }
+
+    fn unit(&mut self) -> Result<u32, Problem> {
+        let digits = self.text.get(self.at..self.at + 4).filter(|text| !text.starts_with('+'));
+        let unit = digits.and_then(|digits| u32::from_str_radix(digits, 16).ok());
+        let unit = unit.ok_or(Problem::Syntax(self.at))?;
+        self.at += 4;
+        Ok(unit)
+    }
+}
+
+#[cfg(test)]
+mod tests;
