@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::budget;
+use crate::compile;
 use crate::diagnostic::Diagnostic;
 use crate::ending;
 use crate::header::Mode;
@@ -253,7 +254,7 @@ fn unused(ruleset: &Ruleset, warnings: &mut Vec<Diagnostic>) {
         });
     }
     for path in ruleset.files.keys() {
-        let stem = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
+        let stem = compile::stem(path);
         if (path.starts_with("lists/") || path.starts_with("params/")) && !named.contains(stem) {
             warnings.push(Diagnostic::error(path, "unused", "no rule uses this file"));
         }

@@ -91,7 +91,12 @@ impl Checked {
                 let errors = plural(self.count(Severity::Error), "error");
                 let warnings = plural(self.count(Severity::Warning), "warning");
                 let label = self.ruleset.as_ref().map_or_else(|| "refused".to_owned(), Ruleset::label);
-                text.push_str(&format!("{label}: {errors}, {warnings}\n"));
+                text.push_str(&format!("{label}: {errors}, {warnings}"));
+                match self.ruleset.as_ref().map(|ruleset| ruleset.unread.as_slice()) {
+                    None | Some([]) => {}
+                    Some(unread) => text.push_str(&format!("; not read: {}", unread.join(", "))),
+                }
+                text.push('\n');
                 text
             }
             Format::Json => {

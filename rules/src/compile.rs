@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine};
+use rhai::{AST, Dynamic, Engine, Scope};
 
 use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::document::Document;
 use crate::facts::{self, Fact, Field, Names as ListNames, Record, Watch};
 use crate::fields::Fields;
-use crate::files::{self, Files, Kind};
+use crate::files::{self, Files, Kind, Sorted};
 use crate::rule::{self, Names, Rule};
 use crate::ruleset::Ruleset;
 use crate::schema::Schema;
 use crate::settings::{self, Settings};
-use crate::{engine, json, lint, schema_file};
+use crate::{engine, folder, json, lint, lists, schema_file, texts};
 
 /// The names every script is given; parameter files add theirs.
 const GIVEN: [&str; 3] = ["order", "task", "lists"];
@@ -36,28 +36,34 @@ impl Ruleset {
     ///
     /// [`Refused`], with every error of every file.
     pub fn load(dir: &Path) -> Result<Ruleset, Refused> {
-        Ruleset::from_files(files::snapshot(dir)?)
+        Ruleset::from_files(folder::snapshot(dir)?)
     }
 
-    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content. Other files are left out.
+    /// Compiles a ruleset from its files: path inside the folder, with `/`, to content. Each file that is no part of a
+    /// ruleset is named in a finding.
     ///
     /// # Errors
     ///
     /// [`Refused`], with every error of every file.
     pub fn from_files(files: Files) -> Result<Ruleset, Refused> {
-        compile(files::canonical(files)?)
+        compile(files::sort_out(files)?)
     }
 }
 
-/// Compiles canonical files.
-fn compile(files: Files) -> Result<Ruleset, Refused> {
+/// Compiles the files of a folder.
+fn compile(sorted: Sorted) -> Result<Ruleset, Refused> {
+    let Sorted { files, mut findings, unread } = sorted;
     let sha256 = files::sha256(&files);
-    let texts = match texts(&files) {
+    let texts = match texts::of(&files) {
         Ok(texts) => texts,
-        Err(diagnostics) => return Err(Refused { diagnostics, sha256: Some(sha256) }),
+        Err(errors) => {
+            findings.extend(errors);
+            findings.sort_by(|a, b| (a.severity, &a.file, a.line).cmp(&(b.severity, &b.file, b.line)));
+            return Err(Refused { diagnostics: findings, sha256: Some(sha256) });
+        }
     };
-    let mut parts = parts(&texts);
     let mut engine = engine::new();
+    let mut parts = parts(&engine, &texts, findings);
     let names = Names {
         functions: engine::functions(&engine),
         globals: GIVEN
@@ -84,6 +90,7 @@ fn compile(files: Files) -> Result<Ruleset, Refused> {
         settings: parts.settings,
         sha256,
         files,
+        unread,
         warnings: parts.findings,
         engine,
         functions: names.functions,
@@ -94,27 +101,11 @@ fn compile(files: Files) -> Result<Ruleset, Refused> {
     })
 }
 
-fn texts(files: &Files) -> Result<BTreeMap<&str, &str>, Vec<Diagnostic>> {
-    let mut texts = BTreeMap::new();
-    let mut errors = Vec::new();
-    for (path, content) in files {
-        match std::str::from_utf8(content) {
-            Ok(text) => drop(texts.insert(path.as_str(), text)),
-            Err(error) => {
-                let line = content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;
-                errors.push(Diagnostic::error(path, "encoding", "the file is not UTF-8").at("", line, 0));
-            }
-        }
-    }
-    if errors.is_empty() { Ok(texts) } else { Err(errors) }
-}
-
-fn parts(texts: &BTreeMap<&str, &str>) -> Parts {
-    let mut parts =
-        Parts { settings: Settings::default(), schema: None, shared: Vec::new(), findings: Vec::new() };
+fn parts(engine: &Engine, texts: &BTreeMap<&str, &str>, findings: Vec<Diagnostic>) -> Parts {
+    let mut parts = Parts { settings: Settings::default(), schema: None, shared: Vec::new(), findings };
     let mut lists = Vec::new();
     for (path, text) in texts {
-        let name = path.rsplit('/').next().unwrap_or(path).split('.').next().unwrap_or_default();
+        let name = stem(path);
         match Kind::of(path) {
             Some(Kind::Settings) => {
                 let (settings, findings) = settings::parse(path, text);
@@ -126,11 +117,14 @@ fn parts(texts: &BTreeMap<&str, &str>) -> Parts {
                 Err(errors) => parts.findings.extend(errors),
             },
             Some(Kind::List) => {
-                parts.findings.extend(check_name(path, name));
-                lists.push(Field::unwatched(name.to_owned(), Fact::Names(list(text))));
+                parts.findings.extend(check_name(engine, path, name));
+                let (entries, findings) = lists::parse(path, text);
+                parts.findings.extend(findings);
+                let names = Fact::Names(ListNames(Arc::new(entries)));
+                lists.push(Field::unwatched(name.to_owned(), names));
             }
             Some(Kind::Params) => {
-                parts.findings.extend(check_name(path, name));
+                parts.findings.extend(check_name(engine, path, name));
                 match params(path, name, text) {
                     Ok(fact) => parts.shared.push((name.to_owned(), fact.to_dynamic())),
                     Err(error) => parts.findings.push(*error),
@@ -143,11 +137,10 @@ fn parts(texts: &BTreeMap<&str, &str>) -> Parts {
     parts
 }
 
-/// One entry a line; blank lines and what follows `#` do not count.
-fn list(text: &str) -> ListNames {
-    let entries = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    let entries: BTreeSet<&str> = entries.filter(|entry| !entry.is_empty()).collect();
-    ListNames(Arc::new(entries.into_iter().map(str::to_owned).collect()))
+/// What scripts call a file: its name without the suffix. All of the name counts, so that no two files share one.
+pub(crate) fn stem(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.rsplit_once('.').map_or(name, |(stem, _)| stem)
 }
 
 fn params(path: &str, name: &str, text: &str) -> Result<Fact, Box<Diagnostic>> {
@@ -163,7 +156,14 @@ fn params(path: &str, name: &str, text: &str) -> Result<Fact, Box<Diagnostic>> {
     Ok(Fact::Record(Record::new(name.into(), fields)))
 }
 
-fn check_name(path: &str, name: &str) -> Option<Diagnostic> {
+/// The language lets a script use it as a name.
+fn is_word(engine: &Engine, name: &str) -> bool {
+    let mut scope = Scope::new();
+    scope.push(name, ());
+    engine.compile_expression_with_scope(&scope, format!("{name}.{name}")).is_ok()
+}
+
+fn check_name(engine: &Engine, path: &str, name: &str) -> Option<Diagnostic> {
     let mut chars = name.chars();
     let is_name = chars.next().is_some_and(|first| first.is_ascii_lowercase())
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
@@ -171,6 +171,8 @@ fn check_name(path: &str, name: &str) -> Option<Diagnostic> {
         format!("'{name}' is given to every rule: name the file otherwise")
     } else if !is_name {
         format!("scripts cannot say '{name}': file names are lower-case letters, digits and '_'")
+    } else if !is_word(engine, name) {
+        format!("scripts cannot say '{name}', which is a word of the language: name the file otherwise")
     } else {
         return None;
     };

@@ -2,6 +2,7 @@
 
 use jiff::civil::Date;
 
+use crate::comments::comments;
 use crate::diagnostic::Diagnostic;
 use crate::suggest;
 use crate::verdict::Outcome;
@@ -53,43 +54,45 @@ pub(crate) struct When {
 /// Reads the header; `id` is the file's stem unless the header names another.
 pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
     let stem = file.rsplit('/').next().unwrap_or(file).trim_end_matches(".rhai");
-    let mut header = Header {
-        id: stem.to_owned(),
-        title: String::new(),
-        owner: String::new(),
-        why: String::new(),
-        tags: Vec::new(),
-        priority: DEFAULT_PRIORITY,
-        may: Outcome::ALL.to_vec(),
-        when: None,
-        mode: Mode::Active,
-        from: None,
-        until: None,
-    };
+    let mut header = Header { id: stem.to_owned(), ..Header::default() };
     let mut errors = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
-    for (index, line) in text.lines().enumerate() {
-        let Some(entry) = line.strip_prefix("//!") else {
-            if line.trim().is_empty() || line.starts_with("//") { continue } else { break }
+    for comment in comments(text) {
+        // Of a header's line the key, behind `//! `.
+        let column = comment.column + if comment.text.starts_with("//!") { 4 } else { 0 };
+        let mut problem = |message: String, help: &str| {
+            let error = Diagnostic::error(file, "header", message).at(text, comment.line, column);
+            errors.push(if help.is_empty() { error } else { error.help(help) });
         };
-        let mut problem = |message: String| {
-            errors.push(Diagnostic::error(file, "header", message).at(text, index + 1, 5));
+        let Some(entry) = comment.text.strip_prefix("//!") else {
+            if let Some(meant) = meant_for_header(comment.text) {
+                let help = format!("write '//! {meant}', or word the comment otherwise");
+                problem(format!("'{meant}' stands in a comment and does not count"), &help);
+            }
+            continue;
         };
         if entry.trim().is_empty() {
             continue;
         }
+        if comment.is_late {
+            problem(
+                "a header line stands above the first statement".to_owned(),
+                "move it to the top of the file",
+            );
+            continue;
+        }
         let Some((key, value)) = entry.split_once(':') else {
-            problem(format!("'{}' is not 'key: value'", entry.trim()));
+            problem(format!("'{}' is not 'key: value'", entry.trim()), "");
             continue;
         };
         let key = key.trim();
         if seen.contains(&key) {
-            problem(format!("'{key}' stands twice"));
+            problem(format!("'{key}' stands twice"), "");
         }
         seen.push(key);
-        let column = line.chars().count() - value.trim_start().chars().count() + 1;
-        if let Err(message) = header.set(key, value.trim(), index + 1, column) {
-            problem(message);
+        let column = comment.column + comment.text.chars().count() - value.trim_start().chars().count();
+        if let Err(message) = header.set(key, value.trim(), comment.line, column) {
+            problem(message, "");
         }
     }
     if let (Some(from), Some(until)) = (header.from, header.until)
@@ -98,6 +101,39 @@ pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
         errors.push(Diagnostic::error(file, "header", format!("from {from} is after until {until}")));
     }
     (header, errors)
+}
+
+/// A header's line in a comment that is none: `/// mode: off`, `/* until: 2026-12-24 */`. Words that only begin like one
+/// are not.
+fn meant_for_header(comment: &str) -> Option<&str> {
+    let lines = comment.lines().map(|line| line.trim().trim_start_matches(['/', '*', '!', '#', ' ', '\t']));
+    lines.map(|line| line.trim_end_matches(['*', '/']).trim()).find(|line| {
+        let Some((key, value)) = line.split_once(':') else { return false };
+        let (key, value) = (key.trim(), value.trim());
+        match key {
+            "mode" | "may" | "from" | "until" | "priority" => Header::default().set(key, value, 0, 0).is_ok(),
+            "when" => value.contains("order.") || value.contains("task."),
+            _ => false,
+        }
+    })
+}
+
+impl Default for Header {
+    fn default() -> Header {
+        Header {
+            id: String::new(),
+            title: String::new(),
+            owner: String::new(),
+            why: String::new(),
+            tags: Vec::new(),
+            priority: DEFAULT_PRIORITY,
+            may: Outcome::ALL.to_vec(),
+            when: None,
+            mode: Mode::Active,
+            from: None,
+            until: None,
+        }
+    }
 }
 
 impl Header {
@@ -153,8 +189,12 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
+/// A day and nothing else: what stands behind it would be dropped in silence.
 fn date(value: &str) -> Result<Date, String> {
-    value.parse().map_err(|_| format!("'{value}' is not a date such as 2026-11-22"))
+    let date = if value.len() == "2026-11-22".len() { value.parse().ok() } else { None };
+    date.ok_or_else(|| {
+        format!("'{value}' is not a day such as 2026-11-22; a rule runs for whole days of UTC, both included")
+    })
 }
 
 #[cfg(test)]
@@ -163,15 +203,15 @@ mod tests {
 
     #[test]
     fn a_header_says_all_or_nothing() {
-        let text = "//! id: tier-limit\n//! priority: 30\n//! may: approve, escalate\n//! when: order.amount > 5\n\
-                    //! from: 2026-01-01\n\nlet x = 1;\n//! id: late\n";
+        let text = "/* Copyright */\n\n  //! id: tier-limit\n//! priority: 30\n//! may: approve, escalate\n//! when: order.amount > 5\n\
+                    //! from: 2026-01-01\n\nlet x = `\n//! id: late`;\n";
         let (header, errors) = parse("rules/a.rhai", text);
         assert_eq!(errors, []);
         assert_eq!((header.id.as_str(), header.priority), ("tier-limit", 30));
         assert_eq!(header.may, [Outcome::Approve, Outcome::Escalate]);
         assert_eq!(
             header.when,
-            Some(When { expression: "order.amount > 5".to_owned(), line: 4, column: 11 })
+            Some(When { expression: "order.amount > 5".to_owned(), line: 6, column: 11 })
         );
         assert!(header.is_in_season("2026-01-01".parse().unwrap()));
         assert!(!header.is_in_season("2025-12-31".parse().unwrap()));
@@ -181,7 +221,7 @@ mod tests {
 
     #[test]
     fn header_mistakes_have_a_place() {
-        let text = "//! priorty: 3\n//! may: aprove\n//! hello\n//! mode: on\n//! id: A b\n//! id: b\n//! until: soon\n";
+        let text = "//! priorty: 3\n//! may: aprove\n//! hello\n//! mode: on\n//! id: A b\n//! id: b\n//! until: soon\n//! from: 2026-12-01T10:00\n/// mode: off\n// when it is late: go\nlet x = 1; //! mode: off\n";
         let (_, errors) = parse("a.rhai", text);
         let lines: Vec<String> = errors.iter().map(Diagnostic::one_line).collect();
         let expected = [
@@ -191,7 +231,10 @@ mod tests {
             "a.rhai:4:5: error[header]: 'on' is no mode (active, shadow, audit and off are)",
             "a.rhai:5:5: error[header]: the id 'A b' is not lower-case words joined by '-'",
             "a.rhai:6:5: error[header]: 'id' stands twice",
-            "a.rhai:7:5: error[header]: 'soon' is not a date such as 2026-11-22",
+            "a.rhai:7:5: error[header]: 'soon' is not a day such as 2026-11-22; a rule runs for whole days of UTC, both included",
+            "a.rhai:8:5: error[header]: '2026-12-01T10:00' is not a day such as 2026-11-22; a rule runs for whole days of UTC, both included",
+            "a.rhai:9:1: error[header]: 'mode: off' stands in a comment and does not count (write '//! mode: off', or word the comment otherwise)",
+            "a.rhai:11:16: error[header]: a header line stands above the first statement (move it to the top of the file)",
         ];
         assert_eq!(lines, expected);
     }

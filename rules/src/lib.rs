@@ -8,11 +8,16 @@ mod dates;
 mod document;
 mod json;
 mod number;
+mod strangers;
 mod suggest;
+mod texts;
 
+mod comments;
 mod facts;
 mod files;
+mod folder;
 mod header;
+mod lists;
 mod schema;
 mod schema_file;
 pub mod settings;
@@ -49,6 +54,7 @@ pub mod parts;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
-pub use files::{Files, content_hash, snapshot};
+pub use files::Files;
+pub use folder::{content_hash, snapshot};
 pub use ruleset::{Ruleset, TaskFacts};
 pub use verdict::{Cause, Outcome, Verdict};

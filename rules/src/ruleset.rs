@@ -33,6 +33,8 @@ pub struct Ruleset {
     pub(crate) sha256: String,
     pub(crate) fingerprint: String,
     pub(crate) files: Files,
+    /// Notes and the like in its folder.
+    pub(crate) unread: Vec<String>,
     pub(crate) warnings: Vec<Diagnostic>,
     pub(crate) engine: Engine,
     /// What scripts may call, with the numbers of arguments.

@@ -8,6 +8,7 @@ mod evaluate;
 mod explain;
 mod handbook;
 mod properties;
+mod relatives;
 mod ruleset;
 mod sample;
 mod traps;

@@ -1,0 +1,190 @@
+//! `lists/NAME.txt`: one entry a line, and what of it its author hardly means.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+use crate::diagnostic::Diagnostic;
+
+const QUOTES: [char; 11] = [
+    '"', '\'', '`', '\u{201c}', '\u{201d}', '\u{201e}', '\u{2018}', '\u{2019}', '\u{201a}', '\u{ab}',
+    '\u{bb}',
+];
+/// What other formats put between or before entries.
+const SEPARATORS: [char; 4] = [',', ';', '|', '\t'];
+/// What begins a comment elsewhere, and an item of a list in prose.
+const OTHER_MARKS: [&str; 7] = ["//", "--", "/*", "<!--", "- ", "* ", "\u{2022}"];
+
+/// The entries, sorted, and what their author should look at.
+pub(crate) fn parse(path: &str, text: &str) -> (Vec<String>, Vec<Diagnostic>) {
+    let mut list = List { path, text, findings: Vec::new(), seen: BTreeMap::new() };
+    let mut entries = BTreeSet::new();
+    for (index, line) in text.lines().enumerate() {
+        let entry = without_comment(line).trim();
+        if !entry.is_empty() {
+            list.look(index + 1, entry);
+            entries.insert(entry.to_owned());
+        }
+    }
+    (entries.into_iter().collect(), list.findings)
+}
+
+/// A `#` begins a comment at the start of a line and after a blank; inside a word it belongs to the entry.
+fn without_comment(line: &str) -> &str {
+    let mut before = ' ';
+    for (index, c) in line.char_indices() {
+        if c == '#' && before.is_whitespace() {
+            return &line[..index];
+        }
+        before = c;
+    }
+    line
+}
+
+struct List<'a> {
+    path: &'a str,
+    text: &'a str,
+    findings: Vec<Diagnostic>,
+    /// The entries and their lines, by how they look to a reader in a hurry.
+    seen: BTreeMap<String, (String, usize)>,
+}
+
+impl List<'_> {
+    fn find(&mut self, line: usize, code: &str, message: String, help: &str) {
+        let error = self.at(line, code, message).help(help);
+        self.findings.push(error);
+    }
+
+    fn at(&self, line: usize, code: &str, message: String) -> Diagnostic {
+        Diagnostic::error(self.path, code, message).at(self.text, line, 0)
+    }
+
+    fn warn(&mut self, line: usize, code: &str, message: String, help: &str) {
+        let warning = self.at(line, code, message).help(help).into_warning();
+        self.findings.push(warning);
+    }
+
+    fn look(&mut self, line: usize, entry: &str) {
+        let chars: Vec<char> = entry.chars().collect();
+        let ends = [chars[0], chars[chars.len() - 1]];
+        if ends.iter().all(|c| QUOTES.contains(c)) {
+            let message = format!("the quotes are part of the entry {entry}");
+            self.find(line, "quoted-entry", message, "write the entry without quotes");
+        } else if ends.iter().any(|c| SEPARATORS.contains(c)) {
+            let message = format!("the separator at its end is part of the entry '{entry}'");
+            self.find(line, "joined-entries", message, "write one entry a line, and nothing else");
+        } else if entry.contains(SEPARATORS) || is_row_of_codes(entry) {
+            let message = format!("'{entry}' is one entry and looks like several");
+            self.warn(line, "joined-entries", message, "write one entry a line");
+        } else if ends.iter().any(|c| QUOTES.contains(c)) || entry.starts_with(['[', ']', '{', '}']) {
+            let message = format!("'{entry}' looks like a piece of another format");
+            self.warn(line, "quoted-entry", message, "write one entry a line, and nothing else");
+        } else if OTHER_MARKS.iter().any(|mark| entry.starts_with(mark)) || entry.contains(" //") {
+            let message = format!("'{entry}' is an entry as a whole");
+            self.warn(line, "marked-entry", message, "begin a comment with #, and an entry with itself");
+        }
+        self.look_closely(line, entry);
+    }
+
+    /// What the eye takes for the same, or for something else.
+    fn look_closely(&mut self, line: usize, entry: &str) {
+        if let Some(odd) = entry.chars().find(|c| *c != ' ' && *c != '\t' && is_blank(*c)) {
+            let message =
+                format!("'{entry}' holds U+{:04X}, which looks like a space or nothing", u32::from(odd));
+            self.find(line, "invisible-character", message, "write a usual space, or delete it");
+        }
+        if let Some(other) = entry.chars().find(|c| is_look_alike(*c))
+            && self.text.bytes().any(|byte| byte.is_ascii_alphabetic())
+        {
+            let message =
+                format!("'{entry}' holds '{other}' (U+{:04X}), which is no Latin letter", u32::from(other));
+            self.warn(line, "look-alike", message, "write the entry anew, with Latin letters");
+        }
+        let looks = entry.nfkc().collect::<String>().to_lowercase();
+        match self.seen.get(&looks) {
+            Some((other, first)) if other != entry => {
+                let message =
+                    format!("'{entry}' differs from '{other}' in line {first} by case or Unicode form only");
+                self.warn(
+                    line,
+                    "near-duplicate",
+                    message,
+                    "entries count as they are written: keep what orders hold",
+                );
+            }
+            Some(_) => {}
+            None => {
+                if !entry.nfc().eq(entry.chars()) {
+                    let message = format!("the accents of '{entry}' are characters of their own");
+                    let help = "write it in the usual form (NFC): texts that look equal are not";
+                    self.warn(line, "unicode-form", message, help);
+                }
+                self.seen.insert(looks, (entry.to_owned(), line));
+            }
+        }
+    }
+}
+
+/// Two or more words of two or three capitals: `KP SY`.
+fn is_row_of_codes(entry: &str) -> bool {
+    let is_code =
+        |word: &str| matches!(word.len(), 2 | 3) && word.bytes().all(|byte| byte.is_ascii_uppercase());
+    entry.split_whitespace().count() > 1 && entry.split_whitespace().all(is_code)
+}
+
+/// Spaces that are not the usual one, and joiners.
+fn is_blank(c: char) -> bool {
+    c.is_whitespace()
+        || matches!(c, '\u{200c}' | '\u{200d}' | '\u{2800}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}')
+}
+
+/// Greek, Cyrillic and full-width letters, as they slip into Latin codes.
+fn is_look_alike(c: char) -> bool {
+    matches!(c, '\u{370}'..='\u{52f}' | '\u{ff10}'..='\u{ff5a}') && c.is_alphanumeric()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_its_whole_line() {
+        let text = "# title\n KP \nA#12\nNew York # the state\n\t# note\nO'Brien\n";
+        let (entries, findings) = parse("lists/x.txt", text);
+        assert_eq!(entries, ["A#12", "KP", "New York", "O'Brien"]);
+        assert_eq!(findings, []);
+    }
+
+    #[test]
+    fn an_entry_that_its_author_hardly_means_is_told() {
+        let cases = [
+            ("\"KP\"", "error quoted-entry"),
+            ("\u{201c}KP\u{201d}", "error quoted-entry"),
+            ("KP,", "error joined-entries"),
+            ("\"KP\",", "error joined-entries"),
+            ("KP, SY", "warning joined-entries"),
+            ("KP;SY", "warning joined-entries"),
+            ("KP\tNorth Korea", "warning joined-entries"),
+            ("KP SY", "warning joined-entries"),
+            ("- KP", "warning marked-entry"),
+            ("// KP", "warning marked-entry"),
+            ("KP // North Korea", "warning marked-entry"),
+            ("[KP]", "warning quoted-entry"),
+            ("New\u{a0}York", "error invisible-character"),
+            ("KP\u{fe0f}", "error invisible-character"),
+            ("\u{41a}\u{420}\nSY", "warning look-alike"),
+            ("\u{ff2b}\u{ff30}\nSY", "warning look-alike"),
+            ("KP\nkp", "warning near-duplicate"),
+            ("S\u{e3}o\nSa\u{303}o", "warning near-duplicate"),
+            ("Sa\u{303}o", "warning unicode-form"),
+        ];
+        for (text, expected) in cases {
+            let (_, findings) = parse("lists/x.txt", text);
+            let told: Vec<String> = findings
+                .iter()
+                .map(|finding| format!("{} {}", finding.severity.as_str(), finding.code))
+                .collect();
+            assert_eq!(told, [expected], "{text:?}");
+        }
+    }
+}
