@@ -1,5 +1,44 @@
 //! The labels: closed enums, so that a metric's size is known before it runs.
 
+use statemachine::decision;
+use statemachine::worklist::Worklist;
+
+use crate::tasks::handled::Handled;
+
+/// A closed enum whose values are a label's.
+pub(super) trait Label: Copy + 'static {
+    /// Every value.
+    const VALUES: &'static [Self];
+
+    /// The value as exported.
+    fn text(self) -> &'static str;
+}
+
+macro_rules! labels {
+    ($($values:ty: $text:ident;)+) => {$(
+        impl Label for $values {
+            const VALUES: &'static [$values] = &<$values>::ALL;
+
+            fn text(self) -> &'static str {
+                self.$text()
+            }
+        }
+    )+};
+}
+
+labels! {
+    By: label;
+    CallbackResult: label;
+    Cap: label;
+    Cause: label;
+    Handled: label;
+    Reload: label;
+    Service: label;
+    Worklist: name;
+    decision::Outcome: as_str;
+    rules::Outcome: as_str;
+}
+
 named! {
     /// Why a task went to a person.
     Cause {

@@ -1,12 +1,15 @@
-//! Every metric of the worker: name, unit, labels, help. A documented contract.
+//! Every metric of the worker, each declared in one row: name, kind, labels, help. A documented contract.
 //!
 //! Labels come only from closed enums, so that a metric's size is known before it runs. Call sites are one verb.
 
 pub mod behind;
+mod declare;
 mod label;
-mod register;
+#[cfg(test)]
+mod tests;
 pub(crate) mod trouble;
 
+use std::ops::Deref;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Duration;
@@ -16,19 +19,32 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 
-use statemachine::decision::{DecidedBy, Decision};
+use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::worklist::Worklist;
 
+use self::declare::declare;
+use self::label::Label;
 pub use self::label::{By, CallbackResult, Cap, Cause, Reload, Service, Shadowed};
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
 use crate::stepfunctions::callback::Answer;
 use crate::tasks::handled::Handled;
 
-type Caps = Family<[(&'static str, &'static str); 1], Gauge<f64, AtomicU64>>;
-type Counters<const N: usize> = Family<[(&'static str, &'static str); N], Counter>;
+/// A gauge with a fraction.
+type Decimal = Gauge<f64, AtomicU64>;
+/// By labels that are no closed enum: the router's patterns are not known here.
+type Requests = Family<Answered, Counter>;
+
+/// From the workflow's start of waiting to its answer: 100 ms to a week, in seconds.
+const LATENCY_BUCKETS: [f64; 12] =
+    [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 600.0, 3_600.0, 86_400.0, 604_800.0];
+/// One call of AWS or one HTTP request, in seconds.
+const CALL_BUCKETS: [f64; 9] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
+/// One evaluation: 10 µs to a second, in seconds.
+const EVALUATION_BUCKETS: [f64; 8] = [0.000_01, 0.000_025, 0.000_05, 0.000_1, 0.001, 0.01, 0.1, 1.0];
 
 /// The labels of an answered request.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -39,50 +55,85 @@ struct Answered {
     status: u16,
 }
 
-/// The worker's metrics. Cheap to clone; one set per process.
-#[derive(Debug, Clone)]
-pub struct Metrics {
-    records: Counters<1>,
-    swept: Counters<1>,
-    decisions: Counters<2>,
-    escalations: Counters<1>,
-    shadowed: Counters<2>,
-    callbacks: Counters<1>,
-    callback_duration: Histogram,
-    decision_latency: Histogram,
-    evaluation_duration: Histogram,
-    reloads: Counters<1>,
-    faults: Counters<1>,
-    requests: Family<Answered, Counter>,
-    request_duration: Histogram,
-    cap_limit: Caps,
-    cap_reserved: Caps,
-    /// Records read and not yet settled.
-    pub in_flight: Gauge,
-    /// Bytes of those records.
-    pub in_flight_bytes: Gauge,
-    /// Leases held by this process.
-    pub leases: Gauge,
-    /// Leases whose work is ready and that nobody alive holds, as this process last saw them.
-    pub unowned: Gauge,
-    lag_seconds: Gauge,
-    unsettled_seconds: Gauge,
-    overdue_seconds: Family<[(&'static str, &'static str); 1], Gauge>,
-    /// Times a stretch of the stream could not be read.
-    pub gaps: Counter,
-    /// 1 while automatic decisions are held or paused.
-    pub automation_held: Gauge,
+declare! {
+    /// Stream records by outcome. A record left to the lease's next holder (`lease_lost`) is counted there again.
+    records: Counter = "stream_records_total" by result: Handled;
+    /// Worklist entries, and tasks of closed executions, by outcome.
+    swept_tasks: Counter = "swept_tasks_total" by result: Handled;
+    /// Decisions that this process stored.
+    decisions: Counter = "decisions_total" by outcome: Outcome, by: By;
+    /// Tasks that this process left to a person, by cause.
+    escalations: Counter = "escalations_total" by cause: Cause;
+    /// Evaluations by the outcome of the active ruleset and of the shadow one.
+    shadow_evaluations: Counter = "shadow_evaluations_total" by active: rules::Outcome, shadow: rules::Outcome;
+    /// Attempts to answer a workflow, by result. `refused` is final: a person must end that workflow.
+    callbacks: Counter = "callbacks_total" by result: CallbackResult;
+    /// Duration of one attempt to answer a workflow.
+    callback_duration: Histogram(CALL_BUCKETS) = "callback_duration_seconds";
+    /// Time from a task's receipt to its workflow's answer, waiting for people included.
+    decision_latency: Histogram(LATENCY_BUCKETS) = "decision_latency_seconds";
+    /// Duration of one evaluation of the rules.
+    evaluation_duration: Histogram(EVALUATION_BUCKETS) = "rule_evaluation_duration_seconds";
+    /// Changes of the ruleset by result. After `refused` the last good one goes on deciding; `countersign status` says
+    /// what is wrong with the new one.
+    reloads: Counter = "ruleset_reloads_total" by result: Reload;
+    /// Failures that are not specific to one task, by service. Work is held, and goes on by itself once the cause is
+    /// gone.
+    faults: Counter = "systemic_faults_total" by service: Service;
+    /// Stream records that are read and not yet settled.
+    pub in_flight: Gauge = "in_flight_records";
+    /// Size of the stream records that are read and not yet settled.
+    pub in_flight_bytes: Gauge = "in_flight_bytes";
+    /// Leases that no live worker holds although their work is ready, as this process last saw them. Above 0 for more
+    /// than two minutes, too few workers live, or the control table rejects writes.
+    pub unowned: Gauge = "leases_unowned";
+    /// Leases that this process holds: of shards, and of the worklists' 16 buckets.
+    pub leases: Gauge = "leases_held";
+    /// Age of the newest record read, of the shard that is furthest behind. It grows while a shard does not answer, and
+    /// while reading waits for the records in flight.
+    lag: Gauge = "stream_lag_seconds";
+    /// Age of the oldest record that is read and not yet settled; 0 with none in flight. It grows while records cannot
+    /// be finished.
+    unsettled: Gauge = "stream_unsettled_seconds";
+    /// How long the most overdue entry of a worklist has waited past its time, of the bucket that is furthest behind.
+    /// With no entry overdue it is the time since the last walk (up to `worker.sweep_ms`). It grows while the sweeper
+    /// is too slow or gets no answer.
+    overdue: Gauge = "worklist_overdue_seconds" by list: Worklist;
+    /// Stretches of the stream that could not be read. The sweeper finds their tasks in the worklists.
+    pub gaps: Counter = "stream_gaps_total";
+    /// HTTP requests by route, method and status.
+    requests: Requests = "http_requests_total";
+    /// Duration of one HTTP request.
+    request_duration: Histogram(CALL_BUCKETS) = "http_request_duration_seconds";
+    /// 1 while no automatic decision starts: somebody paused them, or the control item could not be read for two
+    /// seconds. `countersign automation show` tells which.
+    pub automation_held: Gauge = "automation_held";
+    /// What the active ruleset may approve in an hour: a number of approvals or an amount. Absent without a cap.
+    cap_limit: Decimal = "cap_limit" by cap: Cap;
+    /// What the fleet has reserved of the cap in this hour, as this process last saw it. Alert on the greatest of all
+    /// workers.
+    cap_reserved: Decimal = "cap_reserved" by cap: Cap;
 }
 
 impl Metrics {
+    /// Registers every metric in `registry`.
+    pub fn register(registry: &mut Registry) -> Metrics {
+        let metrics = Metrics::declared();
+        metrics.start_at_zero();
+        // A ruleset has no cap until it says so.
+        metrics.capped(&[]);
+        metrics.add_to(registry);
+        metrics
+    }
+
     /// Counts a stream record's outcome.
     pub fn record(&self, handled: Handled) {
-        self.records.get_or_create(&[("result", handled.label())]).inc();
+        self.records(handled).inc();
     }
 
     /// Counts a worklist entry's outcome.
     pub fn swept(&self, handled: Handled) {
-        self.swept.get_or_create(&[("result", handled.label())]).inc();
+        self.swept_tasks(handled).inc();
     }
 
     /// Counts a decision that this process stored.
@@ -91,18 +142,17 @@ impl Metrics {
             DecidedBy::Rule => By::Rule,
             DecidedBy::Person(_) => By::Person,
         };
-        self.decisions.get_or_create(&[("outcome", decision.outcome.as_str()), ("by", by.label())]).inc();
+        self.decisions(decision.outcome, by).inc();
     }
 
     /// Counts a task that this process left to a person.
     pub fn escalated(&self, cause: Cause) {
-        self.escalations.get_or_create(&[("cause", cause.label())]).inc();
+        self.escalations(cause).inc();
     }
 
     /// Counts a pair of outcomes of the active ruleset and the one that is tried beside it.
     pub fn shadowed(&self, pair: Shadowed) {
-        let labels = [("active", pair.active.as_str()), ("shadow", pair.shadow.as_str())];
-        self.shadowed.get_or_create(&labels).inc();
+        self.shadow_evaluations(pair.active, pair.shadow).inc();
     }
 
     /// Counts one callback attempt.
@@ -114,7 +164,7 @@ impl Metrics {
             Answer::Again(_) => CallbackResult::Again,
             Answer::Systemic(_) => CallbackResult::Systemic,
         };
-        self.callbacks.get_or_create(&[("result", result.label())]).inc();
+        self.callbacks(result).inc();
         self.callback_duration.observe(took.as_secs_f64());
     }
 
@@ -130,7 +180,7 @@ impl Metrics {
 
     /// Counts a changed ruleset.
     pub fn reloaded(&self, result: Reload) {
-        self.reloads.get_or_create(&[("result", result.label())]).inc();
+        self.reloads(result).inc();
     }
 
     /// Counts an answered request. `route` is the router's pattern, never the path.
@@ -141,14 +191,14 @@ impl Metrics {
 
     /// Shows the hourly caps of the active ruleset and no others: the limit of each, and what is reserved of it.
     pub fn capped(&self, caps: &[(Cap, f64, f64)]) {
-        for cap in Cap::ALL {
-            let labels = [("cap", cap.label())];
-            match caps.iter().find(|(shown, ..)| shown == cap) {
+        for &cap in Cap::ALL {
+            match caps.iter().find(|(shown, ..)| *shown == cap) {
                 Some((_, limit, reserved)) => {
-                    self.cap_limit.get_or_create(&labels).set(*limit);
-                    self.cap_reserved.get_or_create(&labels).set(*reserved);
+                    self.cap_limit(cap).set(*limit);
+                    self.cap_reserved(cap).set(*reserved);
                 }
                 None => {
+                    let labels = [("cap", cap.text())];
                     self.cap_limit.remove(&labels);
                     self.cap_reserved.remove(&labels);
                 }
@@ -161,11 +211,11 @@ impl Metrics {
         let most = |since: &dyn Fn(&'a Behind) -> &'a Since| {
             work.clone().map(|behind| since(behind).age(now)).max().unwrap_or(0)
         };
-        self.lag_seconds.set(most(&|behind| &behind.reading));
-        self.unsettled_seconds.set(most(&|behind| &behind.settling));
+        self.lag.set(most(&|behind| &behind.reading));
+        self.unsettled.set(most(&|behind| &behind.settling));
         for list in Worklist::ALL {
             let overdue = most(&|behind| behind.list(list));
-            self.overdue_seconds.get_or_create(&[("list", list.name())]).set(overdue);
+            self.overdue(list).set(overdue);
         }
     }
 
@@ -178,13 +228,16 @@ impl Metrics {
 
     /// Counts a failure that hits every call alike.
     pub fn systemic_fault(&self, service: Service) {
-        self.faults.get_or_create(&[("service", service.label())]).inc();
+        self.faults(service).inc();
     }
 }
 
-/// A registry with the project's prefix.
+/// A registry with the project's prefix, and the build's information.
 pub fn registry() -> Registry {
-    Registry::with_prefix("countersign")
+    let mut registry = Registry::with_prefix("countersign");
+    let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+    registry.register("build", "Build information: the version of this program", version);
+    registry
 }
 
 /// Every metric as text, in the OpenMetrics format.
@@ -200,66 +253,3 @@ pub fn text(registry: &Registry) -> Result<String, std::fmt::Error> {
 
 /// What the server of `/metrics` holds.
 pub type Shared = Arc<Registry>;
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeSet;
-
-    use super::*;
-
-    /// The README's chapter of metrics.
-    fn chapter() -> &'static str {
-        include_str!("../../README.md")
-            .split("# Metrics")
-            .nth(1)
-            .expect("the README has a chapter of metrics")
-    }
-
-    /// The names in the first column of its table; a counter's ends in `_total`.
-    fn documented() -> BTreeSet<String> {
-        let first_columns =
-            chapter().lines().filter_map(|line| line.strip_prefix("| `")?.split(" | ").next());
-        let names = first_columns.flat_map(|column| column.split(", "));
-        names.map(|name| format!("countersign_{}", name.trim_matches(['`', ' ']))).collect()
-    }
-
-    #[test]
-    fn every_metric_is_documented_and_every_documented_one_exists() {
-        let mut registry = registry();
-        let metrics = Metrics::register(&mut registry);
-        metrics.answered_request("/livez", "GET", 200, Duration::ZERO);
-        metrics.capped(&[(Cap::Approvals, 1.0, 0.0)]);
-        let shown = text(&registry).unwrap();
-        let exported: BTreeSet<String> = shown
-            .lines()
-            .filter_map(|line| line.strip_prefix("# TYPE "))
-            .map(|line| match line.split_once(' ').unwrap() {
-                (name, "counter") => format!("{name}_total"),
-                (name, "info") => format!("{name}_info"),
-                (name, _) => name.to_owned(),
-            })
-            .collect();
-        assert_eq!(exported, documented());
-    }
-
-    #[test]
-    fn every_value_of_a_label_is_documented() {
-        let mut registry = registry();
-        let metrics = Metrics::register(&mut registry);
-        metrics.capped(&[(Cap::Approvals, 1.0, 0.0), (Cap::Amount, 1.0, 0.0)]);
-        let shown = text(&registry).unwrap();
-        let labels = shown
-            .lines()
-            .filter_map(|line| line.split_once('{')?.1.split_once('}'))
-            .flat_map(|(labels, _)| labels.split(','));
-        let values: BTreeSet<&str> = labels
-            .filter_map(|label| label.split_once('='))
-            .filter(|(name, _)| !["le", "version"].contains(name))
-            .map(|(_, value)| value.trim_matches('"'))
-            .collect();
-        assert!(values.contains("delivered") && values.contains("step_functions"), "{values:?}");
-        let missing: Vec<&&str> =
-            values.iter().filter(|value| !chapter().contains(&format!("`{value}`"))).collect();
-        assert!(missing.is_empty(), "{missing:?}");
-    }
-}

@@ -1,0 +1,86 @@
+//! The `declare!` macro: from one row a metric's field, its help, its place in the registry and its row in the README.
+
+use prometheus_client::registry::{Metric, Registry, Unit};
+
+/// Declares [`super::Metrics`], a row a metric:
+///
+/// ```text
+/// /// The help, and the README's text.
+/// visibility field: Kind(buckets of a histogram) = "name as exported, without the prefix" by label: ClosedEnum;
+/// ```
+///
+/// The name's end says the rest: a counter's is `_total`, and a unit is `_seconds` or `_bytes`. With labels, a method of
+/// the field's name gives the metric of one set of values; each set is there from the start, at zero, so that an alert
+/// on a rate sees the first event.
+macro_rules! declare {
+    ($(
+        $(#[doc = $help:literal])+
+        $vis:vis $field:ident: $kind:ident $(($buckets:expr))? = $name:literal $(by $($label:ident: $values:ty),+)?;
+    )+) => {
+        /// The worker's metrics. Cheap to clone; one set per process.
+        #[derive(Debug, Clone)]
+        pub struct Metrics {
+            $($(#[doc = $help])+ $vis $field: declare!(@type $kind $($($label)+)?),)+
+        }
+
+        impl Metrics {
+            /// Every name as declared.
+            #[cfg(test)]
+            const NAMES: &[&str] = &[$($name),+];
+
+            fn declared() -> Metrics {
+                Metrics { $($field: declare!(@new $kind $(($buckets))? $($($label)+)?),)+ }
+            }
+
+            fn add_to(&self, registry: &mut Registry) {
+                $(declare::register(registry, $name, concat!($($help),+), self.$field.clone());)+
+            }
+
+            /// Makes the metric of each set of labels.
+            fn start_at_zero(&self) {
+                $(declare!(@start self $field $($($label: $values),+)?);)+
+            }
+
+            $(declare!(@of $vis $field $kind $($($label: $values),+)?);)+
+        }
+    };
+
+    (@type $kind:ident) => { $kind };
+    (@type $kind:ident $($label:ident)+) => {
+        Family<[(&'static str, &'static str); [$(stringify!($label)),+].len()], $kind>
+    };
+
+    (@new $kind:ident ($buckets:expr)) => { $kind::new($buckets) };
+    (@new $kind:ident $($label:ident)*) => { Default::default() };
+
+    (@of $vis:vis $field:ident $kind:ident) => {};
+    (@of $vis:vis $field:ident $kind:ident $($label:ident: $values:ty),+) => {
+        $vis fn $field(&self, $($label: $values),+) -> impl Deref<Target = $kind> {
+            self.$field.get_or_create(&[$((stringify!($label), $label.text())),+])
+        }
+    };
+
+    (@start $self:ident $field:ident) => {};
+    (@start $self:ident $field:ident $($label:ident: $values:ty),+) => {
+        declare!(@each ($($label: $values),+) drop($self.$field($($label),+)))
+    };
+    (@each () $body:expr) => { $body };
+    (@each ($label:ident: $values:ty $(, $rest:ident: $rest_values:ty)*) $body:expr) => {
+        for &$label in <$values as Label>::VALUES {
+            declare!(@each ($($rest: $rest_values),*) $body);
+        }
+    };
+}
+pub(super) use declare;
+
+/// Puts one metric into the registry, which adds a counter's `_total` and the unit to the name again.
+pub(super) fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
+    let help = help.trim().trim_end_matches('.');
+    let name = name.strip_suffix("_total").unwrap_or(name);
+    for (suffix, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
+        if let Some(name) = name.strip_suffix(suffix) {
+            return registry.register_with_unit(name, help, unit, metric);
+        }
+    }
+    registry.register(name, help, metric);
+}
