@@ -18,6 +18,9 @@ const BACKSTOP: Duration = Duration::from_secs(5);
 /// The clock is read once in so many steps.
 const CLOCK_EVERY: u64 = 1_024;
 
+/// Nested arrays count in full at each change: more than this is quadratic time.
+pub(crate) const MAX_ARRAY_SIZE: usize = 500;
+
 thread_local! {
     static STEPS: Cell<u64> = const { Cell::new(0) };
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };

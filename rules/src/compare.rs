@@ -7,10 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 
-use rhai::{Dynamic, Engine, ImmutableString};
+use rhai::{Dynamic, Engine, FnPtr, ImmutableString, Map};
 use rust_decimal::Decimal;
 
-use crate::facts::{Failure, List, Names, Record};
+use crate::arithmetic::number;
+use crate::dates::{self, Moment};
+use crate::facts::{Failure, List, Record};
+use crate::names::Names;
 use crate::number;
 
 const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
@@ -29,7 +32,7 @@ pub(crate) fn noting(run: impl FnOnce()) -> Vec<(Decimal, Decimal)> {
     COMPARED.take()
 }
 
-/// Replaces rhai's comparisons, and its integer division.
+/// Replaces rhai's comparisons.
 pub(crate) fn register(engine: &mut Engine) {
     for operator in OPERATORS {
         let compare = move |a: Decimal, b: Decimal| {
@@ -47,11 +50,14 @@ pub(crate) fn register(engine: &mut Engine) {
         });
         engine.register_fn(operator, move |a: Dynamic, b: Dynamic| compare_others(operator, &a, &b));
     }
-    // Of money, 10 / 4 is 2.5.
-    engine.register_fn("/", |a: i64, b: i64| divide(a, b));
-    engine.register_fn("/=", |_: &mut i64, _: i64| -> Result<(), Failure> {
-        Err("write x = x / y: dividing whole numbers gives a decimal".into())
-    });
+}
+
+/// Whether two values are equal, as `==` asks.
+pub(crate) fn equal(a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
+    match (number(a), number(b)) {
+        (Some(a), Some(b)) => Ok(a == b),
+        _ => compare_others("==", a, b),
+    }
 }
 
 fn holds(operator: &str, ordering: Ordering) -> bool {
@@ -69,17 +75,20 @@ fn is_equality(operator: &str) -> bool {
     matches!(operator, "==" | "!=")
 }
 
-fn divide(a: i64, b: i64) -> Result<Decimal, Failure> {
-    let quotient = Decimal::from(a).checked_div(Decimal::from(b));
-    quotient.map(|quotient| quotient.normalize()).ok_or_else(|| format!("cannot divide {a} by {b}").into())
-}
-
 fn compare_texts(operator: &str, a: &str, b: &str) -> Result<bool, Failure> {
-    if !is_equality(operator) && (number::parse(a).is_some() || number::parse(b).is_some()) {
-        // "900" > "1000" is true of texts, and never meant.
-        return Err(
-            format!("cannot order numbers given as text with {operator}: use decimal(...) first").into()
-        );
+    if !is_equality(operator) {
+        // "900" > "1000" is true of texts, and never meant; so is 18:00-08:00 before 20:00Z.
+        if number::parse(a).is_some() || number::parse(b).is_some() {
+            return Err(format!(
+                "cannot order numbers given as text with {operator}: use decimal(...) first"
+            )
+            .into());
+        }
+        if dates::is_date(a) || dates::is_date(b) {
+            return Err(
+                format!("cannot order dates given as text with {operator}: use date(...) first").into()
+            );
+        }
     }
     Ok(holds(operator, a.cmp(b)))
 }
@@ -88,13 +97,28 @@ fn compare_others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<bool, Fail
     if let (true, Ok(a), Ok(b)) = (is_equality(operator), a.as_bool(), b.as_bool()) {
         return Ok(holds(operator, a.cmp(&b)));
     }
-    if (a.is_char() || a.is_string()) && (b.is_char() || b.is_string()) {
+    let is_text = |value: &Dynamic| value.is_char() || value.is_string();
+    if is_text(a) && is_text(b) {
         return compare_texts(operator, &a.to_string(), &b.to_string());
+    }
+    if let (Some(a), Some(b)) = (moment(a, b)?, moment(b, a)?) {
+        return Ok(holds(operator, a.at().cmp(&b.at())));
     }
     // Not even `==`: a country that is missing is not a country that is allowed.
     let remedy =
         if a.is_unit() || b.is_unit() { ": ask has(\"…\") first, or give a default with ??" } else { "" };
     Err(format!("cannot compare {} with {} using {operator}{remedy}", kind(a), kind(b)).into())
+}
+
+/// A moment, or a text beside one.
+fn moment(value: &Dynamic, other: &Dynamic) -> Result<Option<Moment>, Failure> {
+    if let Some(moment) = value.read_lock::<Moment>() {
+        return Ok(Some(moment.clone()));
+    }
+    if value.is_string() && other.is::<Moment>() {
+        return Moment::parse(&value.to_string()).map(Some).map_err(Failure::from);
+    }
+    Ok(None)
 }
 
 /// What messages call a value's type.
@@ -107,10 +131,14 @@ pub(crate) fn kind(value: &Dynamic) -> &'static str {
         "a number"
     } else if value.is_string() || value.is_char() {
         "text"
-    } else if value.is::<Record>() || value.is_map() {
+    } else if value.is::<Moment>() {
+        "a date"
+    } else if value.is::<Record>() || value.is::<Map>() {
         "a record"
     } else if value.is::<List>() || value.is::<Names>() || value.is_array() {
         "a list"
+    } else if value.is::<FnPtr>() {
+        "a function"
     } else {
         "a value of another kind"
     }

@@ -4,13 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::sync::Arc;
 
-use rhai::{AST, Dynamic, Engine, Scope};
+use rhai::{Dynamic, Engine, Scope};
 
+use crate::compiled::Compiled;
 use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::document::Document;
-use crate::facts::{self, Fact, Field, Names as ListNames, Record, Watch};
+use crate::facts::{self, Fact, Field, Record, Watch};
 use crate::fields::Fields;
 use crate::files::{self, Files, Kind, Sorted};
+use crate::names::Names as ListNames;
 use crate::rule::{self, Names, Rule};
 use crate::ruleset::Ruleset;
 use crate::schema::Schema;
@@ -20,6 +22,7 @@ use crate::{engine, folder, json, lint, lists, schema_file, texts};
 /// The names every script is given; parameter files add theirs.
 const GIVEN: [&str; 3] = ["order", "task", "lists"];
 pub(crate) const SCHEMA_FILE: &str = "schema/order.toml";
+const SETTINGS_FILE: &str = "ruleset.toml";
 
 /// The parts of a ruleset before its rules are known.
 struct Parts {
@@ -120,8 +123,7 @@ fn parts(engine: &Engine, texts: &BTreeMap<&str, &str>, findings: Vec<Diagnostic
                 parts.findings.extend(check_name(engine, path, name));
                 let (entries, findings) = lists::parse(path, text);
                 parts.findings.extend(findings);
-                let names = Fact::Names(ListNames(Arc::new(entries)));
-                lists.push(Field::unwatched(name.to_owned(), names));
+                lists.push((name.to_owned(), entries));
             }
             Some(Kind::Params) => {
                 parts.findings.extend(check_name(engine, path, name));
@@ -133,8 +135,31 @@ fn parts(engine: &Engine, texts: &BTreeMap<&str, &str>, findings: Vec<Diagnostic
             Some(Kind::Rule | Kind::Tests) | None => {}
         }
     }
-    parts.shared.push(("lists".to_owned(), Fact::Record(Record::new("lists".into(), lists)).to_dynamic()));
+    parts.findings.extend(unknown_lists(texts, &parts.settings, &lists));
+    let fold = |name: &str| parts.settings.lists.get(name).copied().unwrap_or_default();
+    let lists = lists.into_iter().map(|(name, entries)| {
+        let names = ListNames::new(entries, fold(&name));
+        Field::unwatched(name, Fact::Names(names))
+    });
+    let lists = Fact::Record(Record::new("lists".into(), lists.collect()));
+    parts.shared.push(("lists".to_owned(), lists.to_dynamic()));
     parts
+}
+
+/// Settings of lists that are not there.
+fn unknown_lists(
+    texts: &BTreeMap<&str, &str>,
+    settings: &Settings,
+    lists: &[(String, Vec<String>)],
+) -> Vec<Diagnostic> {
+    let unknown = settings.lists.keys().filter(|name| lists.iter().all(|(list, _)| list != *name));
+    let text = texts.get(SETTINGS_FILE).copied().unwrap_or_default();
+    let error = |name: &String| {
+        let message = format!("there is no lists/{name}.txt");
+        let line = text.lines().position(|line| line.contains(name.as_str())).map_or(0, |line| line + 1);
+        Diagnostic::error(SETTINGS_FILE, "unknown-list", message).at(text, line, 0)
+    };
+    unknown.map(error).collect()
 }
 
 /// What scripts call a file: its name without the suffix. All of the name counts, so that no two files share one.
@@ -184,7 +209,7 @@ fn scripts(
     names: &Names,
     texts: &BTreeMap<&str, &str>,
     parts: &mut Parts,
-) -> (Vec<Rule>, Vec<AST>) {
+) -> (Vec<Rule>, Vec<Compiled>) {
     let mut rules: Vec<Rule> = Vec::new();
     let fields = Fields::new(parts.schema.as_ref(), &parts.shared);
     let rule_texts = texts.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Rule));
@@ -213,6 +238,7 @@ fn scripts(
     for fact in parts.schema.iter().flat_map(|schema| &schema.derived) {
         match engine.compile_expression_with_scope(&names.scope(), &fact.expression) {
             Ok(ast) => {
+                let ast = Compiled::new(ast);
                 for misreading in fields.check(&ast) {
                     let error = Diagnostic::error(SCHEMA_FILE, misreading.code, misreading.message);
                     let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();

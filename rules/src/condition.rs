@@ -1,14 +1,15 @@
 //! An expression about a task, such as the `when` of a test's `[[never]]`.
 
-use rhai::{AST, Scope};
+use rhai::Scope;
 
+use crate::compiled::Compiled;
 use crate::ruleset::Ruleset;
 use crate::script;
 use crate::task_facts::Facts;
 
 /// The expression, compiled.
 #[derive(Debug)]
-pub(crate) struct Condition(AST);
+pub(crate) struct Condition(Compiled);
 
 impl Condition {
     /// Compiles it. Err says what is wrong.
@@ -19,7 +20,7 @@ impl Condition {
             scope.push(name.to_owned(), ());
         }
         let ast = ruleset.engine.compile_expression_with_scope(&scope, expression);
-        ast.map(Condition).map_err(|error| format!("when: {error}"))
+        ast.map(|ast| Condition(Compiled::new(ast))).map_err(|error| format!("when: {error}"))
     }
 
     /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.

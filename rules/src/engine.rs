@@ -2,22 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::packages::{
-    ArithmeticPackage, BasicArrayPackage, BasicIteratorPackage, BasicMapPackage, BasicMathPackage,
-    BasicStringPackage, LogicPackage, MoreStringPackage, Package,
-};
 use rhai::{Engine, OptimizationLevel};
 
-use crate::facts::{Fact, List, Names, Record};
-use crate::{budget, compare, ending, files, helpers};
+use crate::dates::Moment;
+use crate::facts::{Fact, List, Record};
+use crate::names::Names;
+use crate::{arithmetic, budget, compare, compiled, ending, files, functions};
 
 /// Also the version in the workspace's `Cargo.toml`; a test compares them.
 const RHAI: &str = "1.27.0";
 /// Raised by hand when an answer can change although nothing that [`fingerprint`] sees does.
-const MEANING: u32 = 1;
+const MEANING: u32 = 2;
 
-/// Nested arrays count in full at each change: more than this is quadratic time.
-const MAX_ARRAY_SIZE: usize = 500;
 const MAX_MAP_SIZE: usize = 200;
 const MAX_CALL_LEVELS: usize = 16;
 /// Explicit: rhai's own differ between debug and release builds.
@@ -53,62 +49,9 @@ pub(crate) const FORBIDDEN: [(&str, &str); 24] = [
     (">>", "divide instead"),
 ];
 
-/// What scripts have of rhai's own functions. Not among them: those that swallow an error (`sort` by a function, `dedup`),
-/// change a text in place and return nothing (`trim`), or round (`parse_float`).
-pub(crate) const FROM_RHAI: [&str; 36] = [
-    "abs",
-    "all",
-    "ceiling",
-    "contains",
-    "ends_with",
-    "filter",
-    "find",
-    "floor",
-    "for_each",
-    "fraction",
-    "get",
-    "index_of",
-    "int",
-    "is_empty",
-    "keys",
-    "len",
-    "map",
-    "max",
-    "min",
-    "parse_int",
-    "pop",
-    "push",
-    "range",
-    "reduce",
-    "round",
-    "round_down",
-    "round_half_down",
-    "round_half_up",
-    "round_up",
-    "some",
-    "split",
-    "starts_with",
-    "sub_string",
-    "to_lower",
-    "to_string",
-    "to_upper",
-];
-
 /// An engine without the getters that scripts need; see [`register_properties`].
 pub(crate) fn new() -> Engine {
     let mut engine = Engine::new_raw();
-    for package in [
-        ArithmeticPackage::new().as_shared_module(),
-        LogicPackage::new().as_shared_module(),
-        BasicMathPackage::new().as_shared_module(),
-        BasicStringPackage::new().as_shared_module(),
-        MoreStringPackage::new().as_shared_module(),
-        BasicArrayPackage::new().as_shared_module(),
-        BasicMapPackage::new().as_shared_module(),
-        BasicIteratorPackage::new().as_shared_module(),
-    ] {
-        engine.register_global_module(package);
-    }
     engine
         .set_max_operations(budget::MAX_STEPS)
         .set_max_expr_depths(MAX_EXPR_DEPTHS.0, MAX_EXPR_DEPTHS.1)
@@ -116,7 +59,7 @@ pub(crate) fn new() -> Engine {
         .set_max_variables(MAX_VARIABLES)
         .set_max_functions(MAX_FUNCTIONS)
         .set_max_string_size(budget::MAX_STRING_BYTES)
-        .set_max_array_size(MAX_ARRAY_SIZE)
+        .set_max_array_size(budget::MAX_ARRAY_SIZE)
         .set_max_map_size(MAX_MAP_SIZE)
         // The interner is one lock for all threads.
         .set_max_strings_interned(0);
@@ -132,10 +75,13 @@ pub(crate) fn new() -> Engine {
     engine.register_type_with_name::<Record>("record");
     engine.register_type_with_name::<List>("list");
     engine.register_type_with_name::<Names>("list of names");
+    engine.register_type_with_name::<Moment>("date");
     budget::install(&mut engine);
+    compiled::register(&mut engine);
+    arithmetic::register(&mut engine);
     compare::register(&mut engine);
     ending::register(&mut engine);
-    helpers::register(&mut engine);
+    functions::register(&mut engine);
     engine
 }
 
@@ -147,19 +93,15 @@ pub(crate) fn register_properties(engine: &mut Engine, names: &BTreeSet<String>)
     }
 }
 
-/// Every function a script may call, with the numbers of arguments it takes: ours, and those of rhai that return their
-/// answer and pass on every error. Operators and getters are left out.
+/// Every function a script may call, with the numbers of arguments it takes; operators and getters are left out.
 pub(crate) fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
     let mut functions: BTreeMap<String, BTreeSet<usize>> = BTreeMap::new();
     let name_and_arity =
         |info: rhai::FuncInfo<'_>| Some((info.metadata.name.to_string(), info.metadata.num_params));
-    let ours = engine.collect_fn_metadata(None, name_and_arity, false).into_iter();
-    let ours =
-        ours.filter(|(name, _)| name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$'));
-    let all = engine.collect_fn_metadata(None, name_and_arity, true).into_iter();
-    let allowed = all.filter(|(name, _)| FROM_RHAI.contains(&name.as_str()));
-    for (name, arity) in ours.chain(allowed) {
-        functions.entry(name).or_default().insert(arity);
+    for (name, arity) in engine.collect_fn_metadata(None, name_and_arity, false) {
+        if name.starts_with(|c: char| c.is_ascii_alphabetic()) && !name.contains('$') {
+            functions.entry(name).or_default().insert(arity);
+        }
     }
     functions
 }
@@ -169,7 +111,7 @@ pub(crate) fn fingerprint(functions: &BTreeMap<String, BTreeSet<usize>>) -> Stri
     let limits = (
         budget::MAX_STEPS,
         budget::MAX_STRING_BYTES,
-        MAX_ARRAY_SIZE,
+        budget::MAX_ARRAY_SIZE,
         MAX_MAP_SIZE,
         MAX_CALL_LEVELS,
         MAX_EXPR_DEPTHS,

@@ -6,8 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rhai::{Dynamic, EvalAltResult, ImmutableString};
 use rust_decimal::Decimal;
 
+use crate::dates::Moment;
 use crate::evaluation::{FactRead, shorten};
 use crate::json::Json;
+use crate::names::Names;
 use crate::suggest;
 
 /// The most facts, and the longest value of one, that an evaluation keeps.
@@ -22,6 +24,7 @@ pub(crate) enum Fact {
     Integer(i64),
     Decimal(Decimal),
     Text(ImmutableString),
+    Moment(Moment),
     Record(Record),
     List(List),
     Names(Names),
@@ -54,10 +57,6 @@ pub(crate) struct Field {
 /// Values in an order.
 #[derive(Debug, Clone)]
 pub(crate) struct List(pub(crate) Arc<Vec<Fact>>);
-
-/// A file of `lists/`: one entry a line, sorted here.
-#[derive(Debug, Clone)]
-pub(crate) struct Names(pub(crate) Arc<Vec<String>>);
 
 /// A rhai error, as host functions return it.
 pub(crate) type Failure = Box<EvalAltResult>;
@@ -166,7 +165,7 @@ impl Record {
                     }
                 }),
                 Fact::Nothing | Fact::Bool(_) | Fact::Integer(_) => {}
-                Fact::Decimal(_) | Fact::Text(_) | Fact::Names(_) => {}
+                Fact::Decimal(_) | Fact::Text(_) | Fact::Moment(_) | Fact::Names(_) => {}
             }
         }
     }
@@ -181,13 +180,14 @@ impl Fact {
             Fact::Integer(value) => (*value).into(),
             Fact::Decimal(value) => (*value).into(),
             Fact::Text(value) => value.clone().into(),
+            Fact::Moment(value) => Dynamic::from(value.clone()),
             Fact::Record(value) => Dynamic::from(value.clone()),
             Fact::List(value) => Dynamic::from(value.clone()),
             Fact::Names(value) => Dynamic::from(value.clone()),
         }
     }
 
-    /// Reads back what a derived fact's expression gave.
+    /// Reads back a value that a script gave, if it is one that facts can hold.
     pub(crate) fn from_dynamic(value: Dynamic) -> Option<Fact> {
         let value = match value.try_cast_result::<Decimal>() {
             Ok(number) => return Some(Fact::Decimal(number.normalize())),
@@ -202,8 +202,12 @@ impl Fact {
         } else if value.is_string() {
             value.into_immutable_string().ok().map(Fact::Text)
         } else {
-            match value.try_cast_result::<List>() {
-                Ok(list) => Some(Fact::List(list)),
+            let value = match value.try_cast_result::<List>() {
+                Ok(list) => return Some(Fact::List(list)),
+                Err(value) => value,
+            };
+            match value.try_cast_result::<Moment>() {
+                Ok(moment) => Some(Fact::Moment(moment)),
                 Err(value) => value.try_cast::<Record>().map(Fact::Record),
             }
         }
@@ -216,6 +220,7 @@ impl Fact {
             Fact::Bool(_) => "a boolean",
             Fact::Integer(_) | Fact::Decimal(_) => "a number",
             Fact::Text(_) => "text",
+            Fact::Moment(_) => "a date",
             Fact::Record(_) => "a record",
             Fact::List(_) | Fact::Names(_) => "a list",
         }
@@ -229,6 +234,7 @@ impl Fact {
             Fact::Integer(value) => Some(value.to_string()),
             Fact::Decimal(value) => Some(value.to_string()),
             Fact::Text(value) => Some(value.to_string()),
+            Fact::Moment(value) => Some(value.text().to_string()),
             Fact::Record(_) | Fact::List(_) | Fact::Names(_) => None,
         }
     }

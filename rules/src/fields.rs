@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTFlags, ASTNode, Dynamic, Expr, FnCallExpr, Position, Stmt};
 
+use crate::compiled;
 use crate::facts::{Fact, Record};
 use crate::schema::{Schema, Type};
 use crate::suggest;
@@ -78,6 +79,15 @@ impl<'a> Fields<'a> {
 fn changing_names(ast: &AST) -> BTreeSet<String> {
     let parameters = ast.iter_functions().flat_map(|function| function.params);
     let mut names: BTreeSet<String> = parameters.map(str::to_owned).collect();
+    // What a function without a name uses is a parameter to the engine, and nobody changes it.
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(Expr::FnCall(call, _))) = path.last()
+            && call.name == compiled::CAPTURE
+        {
+            names.retain(|name| !compiled::captured(call).any(|captured| captured == *name));
+        }
+        true
+    });
     ast.walk(&mut |path| {
         if let Some(ASTNode::Stmt(Stmt::Assignment(parts))) = path.last()
             && let Expr::Variable(variable, ..) = &parts.1.lhs
@@ -281,6 +291,16 @@ impl<'a> Reader<'a> {
         let [left, right] = call.args.as_slice() else { return };
         if call.name == "contains" {
             // `value in [..]` is contains([..], value).
+            if self.infer(left).kind() == Some("text") {
+                let message = "in asks lists, not texts".to_owned();
+                let help = "write lists.NAME or [\"a\", \"b\"]; for a part of a text, text.contains(\"…\")";
+                self.findings.push(Misreading {
+                    position,
+                    code: "in-text",
+                    message,
+                    help: Some(help.to_owned()),
+                });
+            }
             if let Expr::Array(values, _) = left {
                 let value = self.infer(right);
                 for literal in values {

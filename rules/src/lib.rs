@@ -22,11 +22,15 @@ mod schema;
 mod schema_file;
 pub mod settings;
 
+mod arithmetic;
 mod budget;
 mod compare;
+mod compiled;
 mod ending;
 mod engine;
-mod helpers;
+mod exact;
+mod functions;
+mod names;
 
 mod compile;
 mod fields;
@@ -40,6 +44,7 @@ pub mod evaluation;
 mod script;
 mod task_facts;
 pub mod verdict;
+mod words;
 
 mod advice;
 pub mod backtest;

@@ -5,12 +5,12 @@ use std::collections::BTreeSet;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::diagnostic::Diagnostic;
-use crate::ending;
 use crate::engine::FORBIDDEN;
 use crate::fields::Fields;
 use crate::rule::{Names, Rule, place};
 use crate::suggest;
 use crate::verdict::Outcome;
+use crate::{compiled, ending};
 
 /// The names read with a dot anywhere in a script.
 pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
@@ -28,7 +28,7 @@ pub(crate) fn check(rule: &Rule, names: &Names, fields: &Fields<'_>) -> Vec<Diag
     lint.redefinitions();
     lint.walk(&rule.ast);
     lint.reads(&rule.ast, fields);
-    lint.blind_functions();
+    lint.changed_captures();
     lint.lost_value();
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
         lint.origin = Some((when.line, when.column));
@@ -97,24 +97,12 @@ impl Lint<'_> {
         }
     }
 
-    /// A function sees its parameters only; rhai would say so when it runs.
-    fn blind_functions(&mut self) {
-        let functions = self.rule.ast.clone_functions_only();
-        let parameters: BTreeSet<&str> =
-            functions.iter_functions().flat_map(|function| function.params).collect();
-        let mut blind = Vec::new();
-        functions.walk(&mut |path| {
-            if let Some(ASTNode::Expr(Expr::Variable(variable, _, position))) = path.last()
-                && self.names.globals.iter().any(|global| *global == *variable.1)
-                && !parameters.contains(variable.1.as_str())
-            {
-                blind.push((variable.1.to_string(), *position));
-            }
-            true
-        });
-        for (name, position) in blind {
-            let message = format!("a function sees only its parameters, not '{name}'");
-            self.find(position, "blind-function", message).help = Some(format!("pass {name} to it"));
+    /// A function without a name works on the values that its variables have where it is made.
+    fn changed_captures(&mut self) {
+        for (name, position) in self.rule.ast.changed_captures() {
+            let message = format!("'{name}' is used by a function without a name and cannot be changed");
+            self.find(position, "changed-capture", message).help =
+                Some("use sum, reduce or a for loop, or give the changed value another name".to_owned());
         }
     }
 
@@ -163,7 +151,7 @@ impl Lint<'_> {
     }
 
     fn call(&mut self, call: &FnCallExpr, receivers: usize, position: Position) {
-        if call.is_operator_call() {
+        if call.is_operator_call() || call.name == compiled::CAPTURE {
             return;
         }
         let name = call.name.as_str();

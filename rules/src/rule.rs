@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, Engine, LexError, ParseError, ParseErrorType, Position, Scope};
+use rhai::{Engine, LexError, ParseError, ParseErrorType, Position, Scope};
 
+use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::engine::FORBIDDEN;
 use crate::header::{self, Header};
@@ -17,8 +18,8 @@ pub(crate) struct Rule {
     pub(crate) text: String,
     /// The first eight hexadecimal digits of the file's SHA-256.
     pub(crate) hash: String,
-    pub(crate) ast: AST,
-    pub(crate) when: Option<AST>,
+    pub(crate) ast: Compiled,
+    pub(crate) when: Option<Compiled>,
 }
 
 /// What every script of a ruleset can name.
@@ -48,10 +49,11 @@ pub(crate) fn parse(engine: &Engine, names: &Names, file: &str, text: &str) -> R
     let when = header.when.as_ref().map(|when| {
         let expression = engine.compile_expression_with_scope(&scope, &when.expression);
         expression
+            .map(Compiled::new)
             .map_err(|error| vec![parse_error(names, file, text, &error, Some((when.line, when.column)))])
     });
     let script = engine.compile_with_scope(&scope, text);
-    let script = script.map_err(|error| parse_error(names, file, text, &error, None));
+    let script = script.map(Compiled::new).map_err(|error| parse_error(names, file, text, &error, None));
     match (script, when.transpose()) {
         (Ok(mut ast), Ok(when)) if errors.is_empty() => {
             ast.set_source(file);

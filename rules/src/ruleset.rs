@@ -2,8 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{AST, Dynamic, Engine};
+use rhai::{Dynamic, Engine};
 
+use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
 use crate::rule::Rule;
@@ -41,7 +42,7 @@ pub struct Ruleset {
     pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
     pub(crate) schema: Option<Schema>,
     /// The schema's derived facts, compiled, in its order.
-    pub(crate) derived: Vec<AST>,
+    pub(crate) derived: Vec<Compiled>,
     /// `lists` and the parameter files, by name.
     pub(crate) shared: Vec<(String, Dynamic)>,
     /// In the order they run.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
+use crate::dates::Moment;
 use crate::facts::{Fact, Field, List, Record};
 use crate::json::Json;
-use crate::{dates, number};
+use crate::number;
 
 /// The most problems of one order that are told.
 const MAX_PROBLEMS: usize = 10;
@@ -140,7 +141,7 @@ impl Reader {
             (Type::List(shape), Json::List(values)) => return self.list(&full(), shape, values),
             (Type::Boolean, Json::Bool(value)) => Ok(Fact::Bool(value)),
             (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &text),
-            (Type::Date, Json::Text(text)) => dates::parse(&text).map(|_| Fact::Text(text.as_ref().into())),
+            (Type::Date, Json::Text(text)) => Moment::parse(&text).map(Fact::Moment),
             (Type::Integer, Json::Number(number)) => integer(number),
             (Type::Decimal, Json::Number(number)) => Ok(Fact::Decimal(number)),
             (Type::Money { scale }, Json::Number(number)) => money(*scale, number),

@@ -2,14 +2,17 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use rhai::{AST, Dynamic, EvalAltResult, Position, Scope};
+use rhai::{Dynamic, EvalAltResult, Position, Scope};
 
 use crate::budget;
+use crate::compiled::Compiled;
 use crate::ending::{self, Ending};
 use crate::evaluation::Ended;
+use crate::functions;
 use crate::rule::{self, Rule};
 use crate::ruleset::Ruleset;
 use crate::verdict::Cause;
+use crate::words;
 
 /// Why a script did not end in a value.
 pub(crate) enum Stop {
@@ -19,12 +22,18 @@ pub(crate) enum Stop {
 }
 
 /// Runs one script under a fresh budget.
-pub(crate) fn run(ruleset: &Ruleset, ast: &AST, scope: &mut Scope<'static>) -> Result<Dynamic, Stop> {
+pub(crate) fn run(ruleset: &Ruleset, script: &Compiled, scope: &mut Scope<'static>) -> Result<Dynamic, Stop> {
     let given = scope.len();
     budget::start();
-    let evaluate = || ruleset.engine.eval_ast_with_scope::<Dynamic>(scope, ast);
-    let result = catch_unwind(AssertUnwindSafe(evaluate));
+    functions::take_fault();
+    let result = script.while_running(scope, |scope| {
+        let evaluate = || ruleset.engine.eval_ast_with_scope::<Dynamic>(scope, script);
+        catch_unwind(AssertUnwindSafe(evaluate))
+    });
     scope.rewind(given);
+    if let (Ok(_), Some(fault)) = (&result, functions::take_fault()) {
+        return Err(Stop::Error(*fault));
+    }
     match result {
         // At the top of a script rhai itself turns Exit into a value; only our own functions make an Ending.
         Ok(Ok(value)) => match value.try_cast_result::<Ending>() {
@@ -75,17 +84,7 @@ impl Stop {
             Stop::Error(error) if is_deadline(error) => {
                 format!("it took more than {} steps", budget::MAX_STEPS)
             }
-            Stop::Error(error) => match innermost(error).0 {
-                EvalAltResult::ErrorRuntime(message, _) => message.to_string(),
-                other => {
-                    let mut bare = other.to_string();
-                    // The place is told once, in front.
-                    if let Some(end) = bare.rfind(" (line ") {
-                        bare.truncate(end);
-                    }
-                    bare
-                }
-            },
+            Stop::Error(error) => words::of(innermost(error).0),
         }
     }
 }

@@ -1,12 +1,15 @@
 //! `ruleset.toml`: what holds for all rules of a set.
 
+use std::collections::BTreeMap;
+
 use rust_decimal::Decimal;
 use toml_edit::Item;
 
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
+use crate::names::Fold;
 
-const KEYS: [&str; 6] = ["name", "combine", "default", "max_staleness_seconds", "amounts", "budget"];
+const KEYS: [&str; 7] = ["name", "combine", "default", "max_staleness_seconds", "amounts", "budget", "lists"];
 
 /// How the rules' verdicts become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,6 +53,8 @@ pub struct Settings {
     pub amounts: Vec<String>,
     /// What may be approved in an hour; without limits if empty.
     pub budget: Budget,
+    /// When a text is an entry of a list, by the list's name, where it is not the usual.
+    pub(crate) lists: BTreeMap<String, Fold>,
 }
 
 impl std::default::Default for Settings {
@@ -61,6 +66,7 @@ impl std::default::Default for Settings {
             max_staleness_seconds: None,
             amounts: Vec::new(),
             budget: Budget::default(),
+            lists: BTreeMap::new(),
         }
     }
 }
@@ -122,6 +128,7 @@ impl Settings {
                 self.amounts = paths.into_iter().map(amount).collect::<Result<_, _>>()?;
             }
             "budget" => self.budget = budget(item)?,
+            "lists" => self.lists = lists(item)?,
             _ => {}
         }
         Ok(())
@@ -157,6 +164,23 @@ fn budget(item: &Item) -> Result<Budget, String> {
     Ok(budget)
 }
 
+fn lists(item: &Item) -> Result<BTreeMap<String, Fold>, String> {
+    let table = item.as_table_like().ok_or("lists is not a table")?;
+    let mut folds = BTreeMap::new();
+    for (name, item) in table.iter() {
+        let settings = item.as_table_like().ok_or_else(|| format!("lists.{name} is not a table"))?;
+        for (key, item) in settings.iter() {
+            let fold = match (key, item.as_str()) {
+                ("fold", Some("case")) => Fold::Case,
+                ("fold", _) => return Err(format!("fold of lists.{name} is not \"case\"")),
+                (other, _) => return Err(format!("lists.{name} has no '{other}' (it has fold)")),
+            };
+            folds.insert(name.to_owned(), fold);
+        }
+    }
+    Ok(folds)
+}
+
 fn amount(path: &str) -> Result<String, String> {
     let is_path = path.strip_prefix("order.").is_some_and(|rest| !rest.is_empty() && !rest.contains('['));
     if is_path { Ok(path.to_owned()) } else { Err(format!("'{path}' is not a fact such as order.amount")) }
@@ -181,6 +205,15 @@ mod tests {
         assert_eq!(settings.combine, Combine::FirstMatch);
         let cap = ("order.amount".to_owned(), Decimal::new(100_050, 2));
         assert_eq!(settings.budget, Budget { approvals_per_hour: Some(5), amount_per_hour: Some(cap) });
+        let (settings, findings) = parse("ruleset.toml", "[lists.vip]\nfold = \"case\"\n");
+        assert_eq!((settings.lists["vip"], findings), (Fold::Case, Vec::new()));
+        for (text, message) in [
+            ("lists = 5", "lists is not a table"),
+            ("[lists.vip]\nfold = \"none\"", "fold of lists.vip is not \"case\""),
+            ("[lists.vip]\nflod = \"case\"", "lists.vip has no 'flod' (it has fold)"),
+        ] {
+            assert_eq!(parse("ruleset.toml", text).1[0].message, message);
+        }
     }
 
     #[test]
@@ -189,7 +222,7 @@ mod tests {
         let (_, findings) = parse("ruleset.toml", text);
         let lines: Vec<String> = findings.iter().map(Diagnostic::one_line).collect();
         let expected = [
-            "ruleset.toml:4:1: error[unknown-key]: there is no setting 'extra' (the settings here are name, combine, default, max_staleness_seconds, amounts, budget)",
+            "ruleset.toml:4:1: error[unknown-key]: there is no setting 'extra' (the settings here are name, combine, default, max_staleness_seconds, amounts, budget, lists)",
             "ruleset.toml:1:1: error[settings]: the name 'My Rules' is not lower-case words joined by '-'",
             "ruleset.toml:2:1: error[settings]: combine is 'all', not reject-overrides or first-match",
             "ruleset.toml:5:1: error[settings]: amount and amount_per_hour go together",

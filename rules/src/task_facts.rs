@@ -3,10 +3,11 @@
 use rhai::{Dynamic, Scope};
 use rust_decimal::Decimal;
 
+use crate::dates::Moment;
 use crate::evaluation::FactRead;
 use crate::facts::{self, Fact, Field, Record, Watch};
 use crate::ruleset::{Ruleset, TaskFacts};
-use crate::{dates, json, number, script};
+use crate::{json, number, script};
 
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
@@ -21,8 +22,8 @@ pub(crate) struct Facts {
 
 impl Facts {
     pub(crate) fn new(ruleset: &Ruleset, task: &TaskFacts<'_>, order: Fact) -> Result<Facts, String> {
-        let today = dates::parse(task.received_at).map_err(|error| format!("task.now: {error}"))?;
-        let mut facts = Facts { order, task: task_record(task), today };
+        let now = Moment::parse(task.received_at).map_err(|error| format!("task.now: {error}"))?;
+        let mut facts = Facts { order, today: now.utc_day(), task: task_record(task, now) };
         if let Fact::Record(record) = &facts.order
             && task.order.is_some()
             && !ruleset.derived.is_empty()
@@ -81,6 +82,7 @@ impl Facts {
             Fact::Integer(number) => Some(Decimal::from(*number)),
             Fact::Decimal(number) => Some(*number),
             Fact::Text(text) => number::parse(text),
+            Fact::Moment(_) => None,
             Fact::Nothing | Fact::Bool(_) | Fact::Record(_) | Fact::List(_) | Fact::Names(_) => None,
         }
     }
@@ -104,7 +106,7 @@ pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, Strin
     }
 }
 
-fn task_record(task: &TaskFacts<'_>) -> Record {
+fn task_record(task: &TaskFacts<'_>, now: Moment) -> Record {
     // arn:aws:states:region:account:execution:workflow:name
     let workflow = task.transaction_id.split(':').nth(6).unwrap_or_default();
     let text = |name: &str, value: &str| Field::watched(name.to_owned(), Fact::Text(value.into()));
@@ -113,7 +115,7 @@ fn task_record(task: &TaskFacts<'_>) -> Record {
         text("startTime", task.start_time),
         text("transactionId", task.transaction_id),
         text("workflow", workflow),
-        text("now", task.received_at),
+        Field::watched("now".to_owned(), Fact::Moment(now)),
         Field::watched("hasOrder".to_owned(), Fact::Bool(task.order.is_some())),
     ];
     Record::new("task".into(), fields)

@@ -62,7 +62,7 @@ fn comparing_unequal_types_is_an_error() {
         ("order.amount + 1", r#"{"amount":900}"#),
         ("order.customer.tier == \"gold\"", r#"{"customer":null}"#),
         ("#{}.x > 5", "{}"),
-        ("[1, 2].get(9) < 5", "{}"),
+        ("[1, 2][9] < 5", "{}"),
     ] {
         for approving in
             ["{ } else { approve(\"x\"); }", "{ approve(\"x\"); }", "{ pass(); } approve(\"x\");"]
@@ -132,7 +132,7 @@ fn a_verdict_ends_its_rule_from_anywhere() {
     for script in [
         "if true { reject(\"no\", \"why\"); } approve(\"x\");",
         "fn f() { reject(\"no\", \"why\"); } f(); approve(\"x\");",
-        "let a = [1, 2]; a.for_each(|| reject(\"no\", \"why\")); approve(\"x\");",
+        "let a = [1, 2]; a.for_each(|x| reject(\"no\", \"why\")); approve(\"x\");",
         "let a = [2, 1]; let b = a.filter(|x| reject(\"no\", \"why\")); approve(\"x\");",
         "for i in 0..5 { reject(\"no\", \"why\"); } approve(\"x\");",
         "order.l.some(|x| reject(\"no\", \"why\")); approve(\"x\");",
@@ -282,7 +282,7 @@ fn derived_facts_are_computed_once_and_a_failure_escalates() {
     assert_eq!(evaluate(&rules, Some(r#"{"items":[{"price":1},{"price":2}]}"#)).verdict.code(), "yes");
     assert_eq!(
         evaluate(&rules, Some(r#"{"items":[]}"#)).verdict.text(),
-        "order.ten cannot be derived: cannot divide 10 by 0"
+        "order.ten cannot be derived: cannot divide by 0"
     );
 }
 

@@ -11,4 +11,5 @@ mod properties;
 mod relatives;
 mod ruleset;
 mod sample;
+mod strict;
 mod traps;
