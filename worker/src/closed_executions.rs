@@ -18,12 +18,12 @@ use tracing::{error, info, warn};
 
 use crate::aws::fault::Fault;
 use crate::lease::guard::{Guard, Validity};
-use crate::metrics::Service;
 use crate::metrics::trouble::Trouble;
+use crate::metrics::{Metrics, Service};
 use crate::steps::expiry::Waits;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::TableError;
+use crate::tasks::table::{TableError, TaskTable};
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;
@@ -48,6 +48,10 @@ struct Closed {
 pub struct ClosedExecutions {
     /// The steps.
     pub pipeline: Arc<Pipeline>,
+    /// The tasks table.
+    pub tasks: TaskTable,
+    /// The metrics.
+    pub metrics: Metrics,
     /// The queue's client.
     pub sqs: Client,
     /// The queue.
@@ -70,7 +74,7 @@ impl ClosedExecutions {
                     futures::future::join_all(messages.iter().map(|message| self.take(message))).await;
                 }
                 Err(fault) => {
-                    trouble.failed(fault.class, &self.pipeline.metrics, Service::Queue);
+                    trouble.failed(fault.class, &self.metrics, Service::Queue);
                     warn!(error = %fault, "the queue of closed executions: {fault}");
                     let _ = timeout(PAUSE, stop.cancelled()).await;
                 }
@@ -133,15 +137,10 @@ impl ClosedExecutions {
     /// explains the end, and no task is left undecided. Without one each task may be an earlier attempt's, or an earlier
     /// state's that was approved: the last one's may still be on its way.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
-        let ids = self
-            .pipeline
-            .tasks
-            .of_execution(&event.execution_arn)
-            .await
-            .map_err(|error| self.failed(&error))?;
+        let ids = self.tasks.of_execution(&event.execution_arn).await.map_err(|error| self.failed(&error))?;
         let (mut is_explained, mut is_left_open) = (false, false);
         for id in &ids {
-            let Some(task) = self.pipeline.tasks.get(id).await.map_err(|error| self.failed(&error))? else {
+            let Some(task) = self.tasks.get(id).await.map_err(|error| self.failed(&error))? else {
                 continue;
             };
             if task.status.is_final() && task.decision.is_none() {
@@ -166,7 +165,7 @@ impl ClosedExecutions {
                 Ok(handled) => {
                     is_explained |= is_rejection && handled == Handled::Delivered;
                     is_left_open |= matches!(handled, Handled::PutOff | Handled::Poison);
-                    self.pipeline.metrics.swept(handled);
+                    self.metrics.swept(handled);
                 }
                 Err(Lost) => return Err("no time left".to_owned()),
             }
@@ -175,7 +174,7 @@ impl ClosedExecutions {
     }
 
     fn failed(&self, error: &TableError) -> String {
-        self.pipeline.metrics.failed(Service::Table, error.class());
+        self.metrics.failed(Service::Table, error.class());
         error.to_string()
     }
 

@@ -20,6 +20,7 @@ use crate::config::{Config, RulesSource};
 use crate::control::active_rules::{self, ActiveRules};
 use crate::control::table::ControlTable;
 use crate::fleet::member::Member;
+use crate::fleet::parts::Parts;
 use crate::metrics::{Metrics, registry};
 use crate::tasks::list::TaskList;
 
@@ -46,7 +47,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
 
     let mut registry = registry();
     let metrics = Metrics::register(&mut registry);
-    let member = Member::new(&config, clients.clone(), Clock::system(), rules.clone(), metrics.clone());
+    let parts = Parts::new(&config, clients.clone(), Clock::system(), rules.clone(), metrics.clone());
 
     let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
     let tasks = TaskTracker::new();
@@ -54,13 +55,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         tasks.spawn(active_rules::follow(config.rules.dir.clone(), rules, metrics, stop.clone()));
     }
     let readiness = Readiness::starting("the first look at the tables");
-    let state = ApiState {
-        task_list: TaskList::new(clients.dynamodb.clone(), &config.tables.tasks),
-        pipeline: Arc::clone(&member.pipeline),
-        registry: Arc::new(registry),
-        readiness: readiness.clone(),
-        tracker: tasks.clone(),
-    };
+    let task_list = TaskList::new(clients.dynamodb, &config.tables.tasks);
+    let state = ApiState::new(&parts, task_list, Arc::new(registry), readiness.clone(), tasks.clone());
+    let member = Member::new(&config, parts);
     let mut api = tasks.spawn(serve(listener, state, stop.clone()));
     tasks.spawn(become_ready(member.ready.clone(), readiness.clone(), stop.clone()));
     let mut work = tasks.spawn({
@@ -100,7 +97,7 @@ async fn first_ruleset(config: &Config, clients: &Clients) -> anyhow::Result<Rul
         }
         RulesSource::Published => {
             let table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
-            let active = table.control().await.context("the control table")?.active;
+            let active = table.read_control_item().await.context("the control table")?.active;
             let active =
                 active.context("no ruleset is published yet: run `countersign rules publish DIR` first")?;
             table.load_ruleset(&active).await.with_context(|| format!("the published ruleset {active}"))

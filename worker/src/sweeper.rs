@@ -19,14 +19,16 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
+use crate::aws::rate_limit::RateLimits;
 use crate::aws::retry;
+use crate::clock::Clock;
 use crate::lease::guard::Guard;
-use crate::metrics::Service;
 use crate::metrics::behind::{Behind, Since};
 use crate::metrics::trouble::Trouble;
+use crate::metrics::{Metrics, Service};
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::TableError;
+use crate::tasks::table::{TableError, TaskTable};
 
 /// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -36,6 +38,14 @@ const SIDE_BY_SIDE: usize = 8;
 pub struct Sweeper {
     /// The steps.
     pub pipeline: Arc<Pipeline>,
+    /// The tasks table.
+    pub tasks: TaskTable,
+    /// How many entries a second.
+    pub rates: Arc<RateLimits>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
     /// Between two walks of a bucket.
     pub every: Duration,
 }
@@ -79,12 +89,12 @@ impl Sweeper {
     ) -> Result<(), Lost> {
         let mut hands = Hands::default();
         let mut trouble = Trouble::default();
-        behind.set(Some(self.pipeline.clock.now().as_second()));
+        behind.set(Some(self.clock.now().as_second()));
         while !drain.is_cancelled() {
             match self.walk(list, bucket, guard, drain, behind, &mut hands).await? {
                 Ok(()) => trouble.answered(),
                 Err(error) => {
-                    trouble.failed(error.class(), &self.pipeline.metrics, Service::Table);
+                    trouble.failed(error.class(), &self.metrics, Service::Table);
                     let list = list.key(bucket);
                     warn!(list, error = %error, "worklist {list}: {error}; walked again later");
                 }
@@ -116,9 +126,9 @@ impl Sweeper {
             if drain.is_cancelled() {
                 return Ok(Ok(()));
             }
-            let now = self.pipeline.clock.now().as_second();
+            let now = self.clock.now().as_second();
             let is_first = start.is_none();
-            let mut page = pin!(self.pipeline.tasks.due(&key, now, start));
+            let mut page = pin!(self.tasks.due(&key, now, start));
             let page = loop {
                 // What is in work goes on meanwhile: one of it may stand first in a budget's queue.
                 tokio::select! {
@@ -174,15 +184,15 @@ impl Sweeper {
     async fn finish_one(&self, hands: &mut Hands) -> Result<(), Lost> {
         if let Some((id, handled)) = hands.work.next().await {
             hands.ids.remove(&id);
-            self.pipeline.metrics.swept(handled?);
+            self.metrics.swept(handled?);
         }
         Ok(())
     }
 
     /// Reads a listed task again, consistently, and takes it through what it still asks for.
     async fn finish(&self, list: Worklist, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
-        self.pipeline.sweep_rate.take().await;
-        let task = match self.pipeline.tasks.get(id).await {
+        self.rates.sweep.take().await;
+        let task = match self.tasks.get(id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),
             Err(error) if error.is_final() => {
@@ -190,7 +200,7 @@ impl Sweeper {
                 return Ok(Handled::Poison);
             }
             Err(error) => {
-                self.pipeline.metrics.failed(Service::Table, error.class());
+                self.metrics.failed(Service::Table, error.class());
                 warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
                 return Ok(Handled::PutOff);
             }
@@ -209,7 +219,7 @@ impl Sweeper {
     }
 
     async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        let now = self.pipeline.clock.now().as_second();
+        let now = self.clock.now().as_second();
         // An expired state answers nobody: ask before a decision is stored that no one can receive.
         if task.deadline.is_some_and(|deadline| deadline < now) {
             let asked = self.pipeline.expire_if_gone(task, guard).await?;

@@ -9,7 +9,7 @@ use statemachine::decision::MAX_REASON_CHARS;
 use super::ApiState;
 use super::error::Failure;
 use super::tasks::{bad_body, person};
-use crate::control::gate::{Control, Paused};
+use crate::control::gate::{ControlItem, Paused};
 use crate::control::rule_store::{Author, Event, StoreError};
 
 /// How often a change is tried that others came before.
@@ -38,7 +38,7 @@ pub struct SwitchBody {
 
 /// `GET /v1/automation`: as the table has it, not as this worker last saw it.
 pub(super) async fn get(State(state): State<ApiState>) -> Result<Json<Automation>, Failure> {
-    Ok(Json(state.pipeline.control.control().await?.into()))
+    Ok(Json(state.control_table.read_control_item().await?.into()))
 }
 
 /// `POST /v1/automation/pause`.
@@ -66,8 +66,8 @@ async fn switch(
     let author = author(body.map_err(bad_body)?.0)?;
     let mut raced = Failure::Raced;
     for _ in 0..TRIES {
-        let now = state.pipeline.clock.now();
-        match state.pipeline.control.change(event, None, &author, now).await {
+        let now = state.clock.now();
+        match state.control_table.change(event, None, &author, now).await {
             Ok(control) => return Ok(Json(control.into())),
             Err(error @ StoreError::Raced) => raced = error.into(),
             Err(error) => return Err(error.into()),
@@ -84,8 +84,8 @@ fn author(body: SwitchBody) -> Result<Author, Failure> {
     Ok(Author { by: person(body.by.as_deref())?, message })
 }
 
-impl From<Control> for Automation {
-    fn from(control: Control) -> Automation {
+impl From<ControlItem> for Automation {
+    fn from(control: ControlItem) -> Automation {
         Automation { running: control.paused.is_none(), paused: control.paused }
     }
 }

@@ -9,30 +9,29 @@ use tokio::time::Instant;
 
 use super::ApiState;
 use super::error::Failure;
-use crate::control::spend::Limit;
+use crate::control::caps::Limit;
 use crate::metrics::{self, Metrics};
-use crate::steps::pipeline::Pipeline;
 
 const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// `GET /metrics`.
 pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoResponse, Failure> {
-    show_caps(&state.pipeline);
+    show_caps(&state);
     let text = metrics::text(&state.registry)
         .map_err(|_| Failure::Internal("the metrics cannot be written as text".to_owned()))?;
     Ok(([(header::CONTENT_TYPE, CONTENT_TYPE)], text))
 }
 
 /// Sets the gauges of the hourly caps: they depend on the active ruleset and on the hour, and no call is made for them.
-fn show_caps(pipeline: &Pipeline) {
-    let active = pipeline.rules.pin();
-    let limits = Limit::all(active.name(), &active.settings().budget, pipeline.clock.now());
+fn show_caps(state: &ApiState) {
+    let active = state.automation.rules.pin();
+    let limits = Limit::all(active.name(), &active.settings().budget, state.clock.now());
     let shown = limits.iter().map(|limit| {
-        let reserved = pipeline.spend.seen(limit);
+        let reserved = state.automation.caps.seen(limit);
         // A gauge is a float; the API tells the decimals.
         (limit.cap, limit.most.to_f64().unwrap_or(f64::NAN), reserved.to_f64().unwrap_or(f64::NAN))
     });
-    pipeline.metrics.capped(&shown.collect::<Vec<_>>());
+    state.metrics.capped(&shown.collect::<Vec<_>>());
 }
 
 /// Counts each request by its route, never by its path: a path has no end of values.

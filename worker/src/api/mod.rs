@@ -27,9 +27,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::metrics::Shared;
+use crate::clock::Clock;
+use crate::control::automation::Automation;
+use crate::control::table::ControlTable;
+use crate::fleet::parts::Parts;
+use crate::metrics::{Metrics, Shared};
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
+use crate::tasks::table::TaskTable;
 
 use self::error::Failure;
 use self::health::Readiness;
@@ -44,14 +49,49 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct ApiState {
     /// Decides for people.
     pub pipeline: Arc<Pipeline>,
+    /// Reads single tasks.
+    pub tasks: TaskTable,
     /// Lists tasks.
     pub task_list: TaskList,
+    /// What the fleet obeys, as stored.
+    pub control_table: ControlTable,
+    /// What the fleet obeys, as this process has it.
+    pub automation: Automation,
+    /// Of the requests, and what `/v1/status` tells of the work.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
     /// Everything that `/metrics` shows.
     pub registry: Shared,
     /// What `/readyz` says.
     pub readiness: Readiness,
     /// Owns the decisions that run on when their caller leaves.
     pub tracker: TaskTracker,
+}
+
+impl ApiState {
+    /// What the handlers may see of a worker's parts.
+    pub fn new(
+        parts: &Parts,
+        task_list: TaskList,
+        registry: Shared,
+        readiness: Readiness,
+        tracker: TaskTracker,
+    ) -> ApiState {
+        let Parts { tasks, control_table, automation, metrics, clock, pipeline, .. } = parts.clone();
+        ApiState {
+            pipeline,
+            tasks,
+            task_list,
+            control_table,
+            automation,
+            metrics,
+            clock,
+            registry,
+            readiness,
+            tracker,
+        }
+    }
 }
 
 /// Serves until `stop`, then finishes the requests in hand.
@@ -68,7 +108,7 @@ pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationTok
 
 /// Every route, behind the checks that each request passes.
 pub fn router(state: ApiState) -> Router {
-    let counted = from_fn_with_state(state.pipeline.metrics.clone(), metrics::count);
+    let counted = from_fn_with_state(state.metrics.clone(), metrics::count);
     Router::new()
         .route("/livez", get(health::livez))
         .route("/readyz", get(health::readyz))

@@ -36,8 +36,8 @@ pub struct RulesetView {
 
 /// `GET /v1/rulesets`.
 pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Rulesets>, Failure> {
-    let control = state.pipeline.control.control().await?;
-    let mut history = state.pipeline.control.history().await?;
+    let control = state.control_table.read_control_item().await?;
+    let mut history = state.control_table.history().await?;
     history.reverse();
     Ok(Json(Rulesets { active: control.active, shadow: control.shadow, history }))
 }
@@ -47,7 +47,7 @@ pub(super) async fn get(
     State(state): State<ApiState>,
     Path(prefix): Path<String>,
 ) -> Result<Json<RulesetView>, Failure> {
-    let table = &state.pipeline.control;
+    let table = &state.control_table;
     let sha256 = table.find_ruleset(&prefix).await?;
     let ruleset = table.load_ruleset(&sha256).await?;
     let text = |content: &Vec<u8>| String::from_utf8_lossy(content).into_owned();

@@ -6,10 +6,9 @@ use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
+use crate::control::caps::Limit;
 use crate::control::gate::{Paused, Permit};
-use crate::control::spend::Limit;
 use crate::control::table::Heartbeat;
-use crate::steps::pipeline::Pipeline;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,22 +84,22 @@ pub struct RefusedRuleset {
 
 /// `GET /v1/status`.
 pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
-    let active = state.pipeline.rules.pin();
-    let refused = state.pipeline.rules.refused();
-    let metrics = &state.pipeline.metrics;
-    let (automation, paused) = match state.pipeline.gate.permit() {
+    let active = state.automation.rules.pin();
+    let refused = state.automation.rules.refused();
+    let metrics = &state.metrics;
+    let (automation, paused) = match state.automation.gate.permit() {
         Permit::Automatic => ("running", None),
         Permit::Paused(paused) => ("paused", Some(paused)),
         Permit::Unknown => ("held", None),
     };
     // Who asks for the status may do so because the table does not answer.
-    let heartbeats = state.pipeline.control.heartbeats().await.ok();
-    let caps = caps(&state.pipeline, &active).await;
+    let heartbeats = state.control_table.heartbeats().await.ok();
+    let caps = caps(&state, &active).await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: state.readiness.phase().as_str().to_owned(),
         ruleset: ActiveRuleset::of(&active),
-        shadow: state.pipeline.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
+        shadow: state.automation.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
         caps,
         automation: automation.to_owned(),
         paused,
@@ -113,11 +112,11 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
 }
 
 /// The caps of a ruleset, each with one consistent read of its counter.
-async fn caps(pipeline: &Pipeline, ruleset: &Ruleset) -> Vec<CapView> {
-    let limits = Limit::all(ruleset.name(), &ruleset.settings().budget, pipeline.clock.now());
+async fn caps(state: &ApiState, ruleset: &Ruleset) -> Vec<CapView> {
+    let limits = Limit::all(ruleset.name(), &ruleset.settings().budget, state.clock.now());
     let mut caps = Vec::new();
     for limit in limits {
-        let reserved = pipeline.control.reserved(&limit).await.ok();
+        let reserved = state.control_table.reserved(&limit).await.ok();
         caps.push(CapView {
             cap: limit.cap.label().to_owned(),
             fact: limit.fact,

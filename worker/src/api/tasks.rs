@@ -16,7 +16,7 @@ use tracing::{Instrument as _, info_span};
 use super::ApiState;
 use super::error::Failure;
 use super::view::{TaskView, etag};
-use crate::steps::person::{self, Request};
+use crate::steps::person::{PersonDecision, PersonOutcome};
 use crate::tasks::list::{self, MAX_PAGE};
 
 /// How many tasks a page has unless the caller says.
@@ -93,7 +93,7 @@ pub(super) async fn list(
 /// `GET /v1/tasks/{id}`.
 pub(super) async fn get(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Response, Failure> {
     let id = task_id(&id)?;
-    let task = state.pipeline.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+    let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
     Ok(shown(StatusCode::OK, task))
 }
 
@@ -115,14 +115,14 @@ pub(super) async fn decide(
     let response =
         decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
     match response {
-        person::Response::Settled(task) => Ok(shown(StatusCode::OK, *task)),
-        person::Response::Due(task) => Ok(shown(StatusCode::ACCEPTED, *task)),
-        person::Response::Conflict(task) => Err(Failure::Conflict(task)),
-        person::Response::Expired(task) => Err(Failure::Expired(task)),
-        person::Response::Changed(task) => Err(Failure::Changed(task)),
-        person::Response::NotFound => Err(Failure::NoSuchTask(id)),
-        person::Response::Unavailable(why) => Err(Failure::Unavailable(why)),
-        person::Response::Unknown => Err(Failure::TooSlow),
+        PersonOutcome::Settled(task) => Ok(shown(StatusCode::OK, *task)),
+        PersonOutcome::Due(task) => Ok(shown(StatusCode::ACCEPTED, *task)),
+        PersonOutcome::Conflict(task) => Err(Failure::Conflict(task)),
+        PersonOutcome::Expired(task) => Err(Failure::Expired(task)),
+        PersonOutcome::Changed(task) => Err(Failure::Changed(task)),
+        PersonOutcome::NotFound => Err(Failure::NoSuchTask(id)),
+        PersonOutcome::Unavailable(why) => Err(Failure::Unavailable(why)),
+        PersonOutcome::Unknown => Err(Failure::TooSlow),
     }
 }
 
@@ -159,7 +159,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     }
 }
 
-fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<Request, Failure> {
+fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<PersonDecision, Failure> {
     let DecisionBody { outcome, reason, by } = body;
     let reason = reason.trim().to_owned();
     if outcome == Outcome::Rejected && reason.is_empty() {
@@ -168,7 +168,7 @@ fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<R
     if reason.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
     }
-    Ok(Request { id, outcome, reason, by: person(by.as_deref())?, if_revision })
+    Ok(PersonDecision { id, outcome, reason, by: person(by.as_deref())?, if_revision })
 }
 
 /// The name of a person who acts.

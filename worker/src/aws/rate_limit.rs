@@ -8,6 +8,8 @@ use std::time::Duration;
 use tokio::sync;
 use tokio::time::{Instant, sleep_until};
 
+use crate::config::Budgets;
+
 /// One API's bucket. Holds up to a second's worth of calls.
 #[derive(Debug)]
 pub struct RateLimit {
@@ -69,6 +71,39 @@ impl RateLimit {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no holder of a bucket panics")
+    }
+}
+
+/// The limits that this worker's calls keep, each its share of the fleet's.
+#[derive(Debug)]
+pub struct RateLimits {
+    /// `SendTaskSuccess`, `SendTaskFailure` and `SendTaskHeartbeat`.
+    pub send_task: RateLimit,
+    /// `DescribeExecution`.
+    pub describe_execution: RateLimit,
+    /// `GetExecutionHistory`.
+    pub execution_history: RateLimit,
+    /// Worklist entries that the sweeper takes up.
+    pub sweep: RateLimit,
+}
+
+impl RateLimits {
+    /// The configured rates.
+    pub fn new(config: &Budgets) -> RateLimits {
+        RateLimits {
+            send_task: RateLimit::new(config.send_task),
+            describe_execution: RateLimit::new(config.describe_execution),
+            execution_history: RateLimit::new(config.execution_history),
+            sweep: RateLimit::new(config.sweep),
+        }
+    }
+
+    /// Shares every rate with this many workers, this one included.
+    pub fn share(&self, workers: usize) {
+        let RateLimits { send_task, describe_execution, execution_history, sweep } = self;
+        for limit in [send_task, describe_execution, execution_history, sweep] {
+            limit.share(workers);
+        }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
             (Event::Resume, "resumed: rules decide again, on every worker within two seconds\n", change)
         }
         Command::Show(Show { store }) => {
-            let control = store.open().await?.control.control().await?;
+            let control = store.open().await?.control_table.read_control_item().await?;
             return Ok(match control.paused {
                 None => "automatic decisions run\n".to_owned(),
                 Some(paused) => {
@@ -65,7 +65,7 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
             });
         }
     };
-    let table = store.open().await?.control;
+    let table = store.open().await?.control_table;
     table.change(event, None, &signed.into(), clock().now()).await?;
     Ok(done.to_owned())
 }

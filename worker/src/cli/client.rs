@@ -61,7 +61,7 @@ impl Api {
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
-    ) -> Result<Answer<T>, Failed> {
+    ) -> Result<Reply<T>, Failed> {
         let response = request.send().await.map_err(|error| self.unreachable(error))?;
         let status = response.status();
         if status.is_success() {
@@ -69,7 +69,7 @@ impl Api {
                 response.text().await.with_context(|| format!("{}: the answer broke off", self.base))?;
             let body = serde_json::from_str(&text)
                 .with_context(|| format!("{}: the answer is not a Countersign worker's", self.base))?;
-            return Ok(Answer { status, body });
+            return Ok(Reply { status, body });
         }
         Err(self.problem(status, response).await)
     }
@@ -98,7 +98,7 @@ impl Api {
 
 /// What the API answered.
 #[derive(Debug)]
-pub(super) struct Answer<T> {
+pub(super) struct Reply<T> {
     /// 200, or 202 for a decision that is stored and still due.
     pub(super) status: StatusCode,
     /// The answer itself.

@@ -30,7 +30,7 @@ pub(super) struct Signed {
 /// What the settings name.
 #[derive(Debug)]
 pub(super) struct Opened {
-    pub(super) control: ControlTable,
+    pub(super) control_table: ControlTable,
     pub(super) clients: Clients,
     pub(super) config: Config,
 }
@@ -40,8 +40,8 @@ impl Store {
     pub(super) async fn open(&self) -> Result<Opened, Failed> {
         let config = Config::load(self.config.as_deref(), &[]).map_err(anyhow::Error::from)?;
         let clients = Clients::connect(&config.aws).await;
-        let control = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
-        Ok(Opened { control, clients, config })
+        let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
+        Ok(Opened { control_table, clients, config })
     }
 }
 

@@ -5,7 +5,7 @@ use reqwest::{StatusCode, header};
 use statemachine::decision::Outcome;
 use statemachine::token::TaskId;
 
-use super::client::{Answer, Api, Server};
+use super::client::{Api, Reply, Server};
 use super::render::json;
 use super::{EXIT_CODES, Failed, Format, Printed, export, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
@@ -172,7 +172,7 @@ async fn decide(
     if let Some(revision) = person.if_revision {
         request = request.header(header::IF_MATCH, format!("\"{revision}\""));
     }
-    let Answer { status, body: task } = api.send::<TaskView>(request).await?;
+    let Reply { status, body: task } = api.send::<TaskView>(request).await?;
     match format {
         Format::Json => Ok(json(&task)?),
         Format::Table if status == StatusCode::ACCEPTED => Ok(format!(

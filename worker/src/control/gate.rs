@@ -30,7 +30,7 @@ pub(crate) const ITEM: &str = "control";
 /// The control item.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Control {
+pub struct ControlItem {
     /// +1 each write; every change is conditioned on it.
     pub revision: i64,
     /// The published ruleset that decides, by SHA-256; none before the first publication.
@@ -69,7 +69,7 @@ pub struct Gate(Arc<Mutex<Option<Seen>>>);
 
 #[derive(Debug, Clone)]
 struct Seen {
-    control: Control,
+    control: ControlItem,
     /// From before the read was sent.
     at: Instant,
 }
@@ -87,7 +87,7 @@ impl Gate {
     }
 
     /// The item as last read, however old.
-    pub fn control(&self) -> Option<Control> {
+    pub fn last_seen(&self) -> Option<ControlItem> {
         self.lock().as_ref().map(|seen| seen.control.clone())
     }
 
@@ -97,7 +97,7 @@ impl Gate {
         self.lock().as_ref().is_some_and(|seen| seen.control.active.as_deref() == Some(sha256))
     }
 
-    fn see(&self, control: Control, at: Instant) {
+    fn see(&self, control: ControlItem, at: Instant) {
         *self.lock() = Some(Seen { control, at });
     }
 
@@ -111,7 +111,7 @@ pub async fn follow(
     table: ControlTable,
     gate: Gate,
     metrics: Metrics,
-    changed: tokio::sync::watch::Sender<Control>,
+    changed: tokio::sync::watch::Sender<ControlItem>,
 ) {
     let mut reads = interval(READ_EVERY);
     let mut trouble = Trouble::default();
@@ -119,10 +119,10 @@ pub async fn follow(
     loop {
         reads.tick().await;
         let sent = Instant::now();
-        match table.control().await {
+        match table.read_control_item().await {
             Ok(control) => {
                 trouble.answered();
-                let before = gate.control();
+                let before = gate.last_seen();
                 gate.see(control.clone(), sent);
                 if before.as_ref().map(|before| &before.paused) != Some(&control.paused) {
                     tell(&control);
@@ -143,7 +143,7 @@ pub async fn follow(
     }
 }
 
-fn tell(control: &Control) {
+fn tell(control: &ControlItem) {
     match &control.paused {
         Some(paused) => warn!(
             reason = paused.reason,
@@ -162,7 +162,7 @@ impl ControlTable {
     /// # Errors
     ///
     /// [`Fault`] when the table does not answer.
-    pub async fn control(&self) -> Result<Control, Fault> {
+    pub async fn read_control_item(&self) -> Result<ControlItem, Fault> {
         let request = self
             .client
             .get_item()
@@ -171,19 +171,19 @@ impl ControlTable {
             .key(SK, text(ITEM))
             .consistent_read(true);
         let answer = request.send().await.map_err(|error| Fault::of("GetItem", &error))?;
-        answer.item().map_or(Ok(Control::default()), read)
+        answer.item().map_or(Ok(ControlItem::default()), read)
     }
 }
 
 /// An item that cannot be read must not look like the default: that would undo a pause.
-fn read(item: &HashMap<String, AttributeValue>) -> Result<Control, Fault> {
+fn read(item: &HashMap<String, AttributeValue>) -> Result<ControlItem, Fault> {
     let paused = match text_of(item, "paused") {
         None => None,
         Some(json) => {
             Some(serde_json::from_str(&json).map_err(|_| Fault::unreadable("GetItem", "a readable pause"))?)
         }
     };
-    Ok(Control {
+    Ok(ControlItem {
         revision: number_of(item, "revision").ok_or_else(|| Fault::unreadable("GetItem", "a revision"))?,
         active: text_of(item, "active"),
         shadow: text_of(item, "shadow"),

@@ -1,7 +1,8 @@
 //! What the whole fleet obeys: the control table, the automation switch, the rulesets and the hourly caps.
 
 pub mod active_rules;
+pub mod automation;
+pub mod caps;
 pub mod gate;
 pub mod rule_store;
-pub mod spend;
 pub mod table;

@@ -17,13 +17,14 @@ use tracing::{error, info, warn};
 
 use self::work::Local;
 use crate::aws::fault::Fault;
+use crate::aws::rate_limit::RateLimits;
 use crate::lease::fleet::Fleet;
 use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
 use crate::lease::plan::{Action, Lease, Subject, View, plan};
 use crate::metrics::Service;
 use crate::metrics::trouble::Trouble;
-use crate::stream::reader::{Ended, Parts};
+use crate::stream::reader::{Ended, ReaderParts};
 use crate::sweeper::Sweeper;
 
 /// How often the table is compared with what runs here: the longest a release waits to be taken up.
@@ -37,9 +38,11 @@ const DEAD_LEASES: u32 = 10;
 #[derive(Debug)]
 pub struct Coordinator {
     /// For readers.
-    pub parts: Parts,
+    pub parts: ReaderParts,
     /// For the worklists' buckets.
     pub sweeper: Sweeper,
+    /// Shared out by the number of workers.
+    pub rates: Arc<RateLimits>,
     /// This worker's name.
     pub me: String,
     /// How long a lease outlives its holder's last heartbeat.
@@ -123,13 +126,13 @@ impl Coordinator {
 
     /// What runs here, whether or not this worker may act.
     fn show(&self, hands: &Hands) {
-        let metrics = &self.parts.pipeline.metrics;
+        let metrics = &self.parts.metrics;
         metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
         metrics.in_flight.set(i64::try_from(self.parts.limits.records_in_hand()).unwrap_or(i64::MAX));
         metrics
             .in_flight_bytes
             .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
-        let now = self.parts.pipeline.clock.now().as_second();
+        let now = self.parts.clock.now().as_second();
         metrics.behind(now, hands.work.values().map(|local| &*local.behind));
     }
 
@@ -144,7 +147,7 @@ impl Coordinator {
             // The peers' new lister may be at work: the rate of the listings is for one.
             self.list_streams(false);
             // Whoever looks knows better.
-            self.parts.pipeline.metrics.unowned.set(0);
+            self.parts.metrics.unowned.set(0);
             // All is given up, so nothing is stuck: the heart may beat again.
             self.looked();
             return;
@@ -157,7 +160,7 @@ impl Coordinator {
                 self.ready.cancel();
             }
             Err(fault) => {
-                hands.trouble.failed(fault.class, &self.parts.pipeline.metrics, Service::Control);
+                hands.trouble.failed(fault.class, &self.parts.metrics, Service::Control);
                 error!(error = %fault, "the control table does not answer: {fault}");
             }
         }
@@ -173,7 +176,7 @@ impl Coordinator {
         // In this order: whoever holds a lease that is seen here beat before, and is found among the workers below.
         let leases = self.parts.leases.list().await?;
         let asked = Instant::now();
-        let beats = self.parts.control.heartbeats().await?;
+        let beats = self.parts.control_table.heartbeats().await?;
         // A beat that is seen was written before the answer came, and one that is not seen may have been written at any
         // time after the question was sent: it moves at the answer, and is as old as at the question. Both err towards
         // waiting longer, and a slow answer makes nobody look dead.
@@ -206,7 +209,7 @@ impl Coordinator {
         let ready = ready(leases);
         let is_unowned = |lease: &&&Lease| !lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
         let unowned = ready.iter().filter(is_unowned).count();
-        self.parts.pipeline.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));
+        self.parts.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
         let (mut takes, mut idle) = (vec![], vec![]);
         for action in plan(view) {
@@ -248,7 +251,7 @@ impl Coordinator {
         self.list_streams(is_me);
         if is_me {
             for worker in hands.fleet.dead(self.lease * DEAD_LEASES, now) {
-                if let Err(fault) = self.parts.control.remove_heartbeat(&worker).await {
+                if let Err(fault) = self.parts.control_table.remove_heartbeat(&worker).await {
                     warn!(error = %fault, "the heartbeat of {worker} is not removed: {fault}");
                 }
             }
@@ -274,13 +277,8 @@ impl Coordinator {
     }
 
     fn share_rates(&self, workers: usize) {
-        let pipeline = &self.parts.pipeline;
-        let describe_stream = &*self.parts.discovery.of_readers;
-        let [send, sweep] = [&pipeline.send_rate, &pipeline.sweep_rate];
-        let [describe, history] = [&pipeline.describe_rate, &pipeline.history_rate];
-        for rate in [send, sweep, describe, history, describe_stream] {
-            rate.share(workers);
-        }
+        self.rates.share(workers);
+        self.parts.discovery.of_readers.share(workers);
     }
 }
 

@@ -1,4 +1,6 @@
 //! One worker among others.
 
 pub mod coordinator;
+mod heart;
 pub mod member;
+pub mod parts;

@@ -77,14 +77,14 @@ pub struct Unreadable {
 /// The leases of the control table.
 #[derive(Debug, Clone)]
 pub struct LeaseTable {
-    control: ControlTable,
+    control_table: ControlTable,
     me: String,
 }
 
 impl LeaseTable {
     /// Leases for the worker `me`: a name that no other process, past or present, has.
-    pub fn new(control: ControlTable, me: &str) -> LeaseTable {
-        LeaseTable { control, me: me.to_owned() }
+    pub fn new(control_table: ControlTable, me: &str) -> LeaseTable {
+        LeaseTable { control_table, me: me.to_owned() }
     }
 
     /// Every lease.
@@ -103,7 +103,7 @@ impl LeaseTable {
     /// [`Fault`] when a page is not answered.
     pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Unreadable>), Fault> {
         let (mut leases, mut unreadable) = (vec![], vec![]);
-        for item in self.control.query(PARTITION).await? {
+        for item in self.control_table.query(PARTITION).await? {
             match read_lease(&item) {
                 Some(lease) => leases.push(lease),
                 None => {
@@ -156,7 +156,7 @@ impl LeaseTable {
     ///
     /// [`Fault`] when a page is not answered.
     pub async fn mine(&self) -> Result<Vec<Held>, Fault> {
-        let items = self.control.query_consistently(PARTITION).await?;
+        let items = self.control_table.query_consistently(PARTITION).await?;
         Ok(items.iter().filter_map(read_lease).filter_map(|lease| self.held(lease)).collect())
     }
 
@@ -220,7 +220,8 @@ impl LeaseTable {
             self.transact_update(&subject_of(stream, child), &set, None, values)
         });
         let writes: Vec<TransactWriteItem> = std::iter::once(end).chain(create).collect();
-        let answer = self.control.client.transact_write_items().set_transact_items(Some(writes)).send().await;
+        let answer =
+            self.control_table.client.transact_write_items().set_transact_items(Some(writes)).send().await;
         match answer {
             Ok(_) => {}
             Err(error) => match canceled_by_condition(&error) {
@@ -273,7 +274,7 @@ impl LeaseTable {
         values: Vec<(&'static str, AttributeValue)>,
     ) -> TransactWriteItem {
         let update = Update::builder()
-            .table_name(&self.control.name)
+            .table_name(&self.control_table.name)
             .set_key(Some(key(subject)))
             .update_expression(set)
             .set_condition_expression(condition.map(str::to_owned))
@@ -294,10 +295,10 @@ impl LeaseTable {
     ) -> Result<Applied, Fault> {
         let values = to_map(values);
         let request = self
-            .control
+            .control_table
             .client
             .update_item()
-            .table_name(&self.control.name)
+            .table_name(&self.control_table.name)
             .set_key(Some(key(subject)))
             .update_expression(set)
             .condition_expression(condition)

@@ -30,7 +30,7 @@ labels! {
     By: label;
     CallbackResult: label;
     Cap: label;
-    Cause: label;
+    EscalationCause: label;
     Handled: label;
     Reload: label;
     Service: label;
@@ -41,7 +41,7 @@ labels! {
 
 named! {
     /// Why a task went to a person.
-    Cause {
+    EscalationCause {
         /// A rule asked for it.
         Rule = "rule",
         /// No rule spoke of it.
@@ -65,20 +65,20 @@ named! {
     }
 }
 
-impl Cause {
+impl EscalationCause {
     /// The cause of a verdict to escalate; a rule's own for any other.
-    pub fn of(verdict: &rules::Verdict) -> Cause {
+    pub fn of(verdict: &rules::Verdict) -> EscalationCause {
         match verdict {
             rules::Verdict::Escalate { cause: Some(cause), .. } => match cause {
-                rules::Cause::NoRuleApproved => Cause::NoRuleApproved,
-                rules::Cause::RuleError => Cause::RuleError,
-                rules::Cause::RuleDeadline => Cause::RuleDeadline,
-                rules::Cause::RulePanic => Cause::RulePanic,
-                rules::Cause::InvalidTask => Cause::InvalidTask,
+                rules::Cause::NoRuleApproved => EscalationCause::NoRuleApproved,
+                rules::Cause::RuleError => EscalationCause::RuleError,
+                rules::Cause::RuleDeadline => EscalationCause::RuleDeadline,
+                rules::Cause::RulePanic => EscalationCause::RulePanic,
+                rules::Cause::InvalidTask => EscalationCause::InvalidTask,
             },
             rules::Verdict::Escalate { cause: None, .. }
             | rules::Verdict::Approve { .. }
-            | rules::Verdict::Reject { .. } => Cause::Rule,
+            | rules::Verdict::Reject { .. } => EscalationCause::Rule,
         }
     }
 }
@@ -94,7 +94,7 @@ named! {
 }
 
 named! {
-    /// The answer to one callback attempt; see [`crate::stepfunctions::callback::Answer`].
+    /// The answer to one callback attempt; see [`crate::stepfunctions::callback::CallbackAnswer`].
     CallbackResult {
         /// 200.
         Accepted = "accepted",

@@ -27,10 +27,10 @@ use statemachine::worklist::Worklist;
 
 use self::declare::declare;
 use self::label::Label;
-pub use self::label::{By, CallbackResult, Cap, Cause, Reload, Service, Shadowed};
+pub use self::label::{By, CallbackResult, Cap, EscalationCause, Reload, Service, Shadowed};
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
-use crate::stepfunctions::callback::Answer;
+use crate::stepfunctions::callback::CallbackAnswer;
 use crate::tasks::handled::Handled;
 
 /// A gauge with a fraction.
@@ -63,7 +63,7 @@ declare! {
     /// Decisions that this process stored.
     decisions: Counter = "decisions_total" by outcome: Outcome, by: By;
     /// Tasks that this process left to a person, by cause.
-    escalations: Counter = "escalations_total" by cause: Cause;
+    escalations: Counter = "escalations_total" by cause: EscalationCause;
     /// Evaluations by the outcome of the active ruleset and of the shadow one.
     shadow_evaluations: Counter = "shadow_evaluations_total" by active: rules::Outcome, shadow: rules::Outcome;
     /// Attempts to answer a workflow, by result. `refused` is final: a person must end that workflow.
@@ -146,7 +146,7 @@ impl Metrics {
     }
 
     /// Counts a task that this process left to a person.
-    pub fn escalated(&self, cause: Cause) {
+    pub fn escalated(&self, cause: EscalationCause) {
         self.escalations(cause).inc();
     }
 
@@ -156,13 +156,13 @@ impl Metrics {
     }
 
     /// Counts one callback attempt.
-    pub fn called_back(&self, answer: &Answer, took: Duration) {
+    pub fn called_back(&self, answer: &CallbackAnswer, took: Duration) {
         let result = match answer {
-            Answer::Accepted => CallbackResult::Accepted,
-            Answer::Closed => CallbackResult::Closed,
-            Answer::Refused(_) => CallbackResult::Refused,
-            Answer::Again(_) => CallbackResult::Again,
-            Answer::Systemic(_) => CallbackResult::Systemic,
+            CallbackAnswer::Accepted => CallbackResult::Accepted,
+            CallbackAnswer::Closed => CallbackResult::Closed,
+            CallbackAnswer::Refused(_) => CallbackResult::Refused,
+            CallbackAnswer::Again(_) => CallbackResult::Again,
+            CallbackAnswer::Systemic(_) => CallbackResult::Systemic,
         };
         self.callbacks(result).inc();
         self.callback_duration.observe(took.as_secs_f64());

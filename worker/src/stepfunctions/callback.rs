@@ -16,7 +16,7 @@ use crate::aws::fault::{Class, Fault};
 
 /// What Step Functions made of a callback or a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum CallbackAnswer {
     /// 200: the token was open, and took it.
     Accepted,
     /// The token is closed: by this decision, by another, or by time. The answer never tells which, not even on what
@@ -50,7 +50,7 @@ impl Callback {
     }
 
     /// **C**: one attempt to deliver a decision that was read back from the table.
-    pub async fn send(&self, token: &TaskToken, decision: &Decision) -> Answer {
+    pub async fn send(&self, token: &TaskToken, decision: &Decision) -> CallbackAnswer {
         let answer = match decision.outcome {
             Outcome::Approved => answer(
                 "SendTaskSuccess",
@@ -72,7 +72,7 @@ impl Callback {
                     .await,
             ),
         };
-        if matches!(answer, Answer::Accepted | Answer::Closed) {
+        if matches!(answer, CallbackAnswer::Accepted | CallbackAnswer::Closed) {
             self.answered.fetch_add(1, Ordering::Relaxed);
         }
         answer
@@ -80,7 +80,7 @@ impl Callback {
 
     /// Asks whether the token is still open, without closing it. It resets no timeout: the approval state has no
     /// heartbeat clock.
-    pub async fn ask(&self, token: &TaskToken) -> Answer {
+    pub async fn ask(&self, token: &TaskToken) -> CallbackAnswer {
         answer("SendTaskHeartbeat", self.client.send_task_heartbeat().task_token(token.expose()).send().await)
     }
 }
@@ -88,13 +88,13 @@ impl Callback {
 fn answer<T, E: ProvideErrorMetadata>(
     operation: &'static str,
     result: Result<T, SdkError<E, HttpResponse>>,
-) -> Answer {
-    let Err(error) = result else { return Answer::Accepted };
+) -> CallbackAnswer {
+    let Err(error) = result else { return CallbackAnswer::Accepted };
     let fault = Fault::of(operation, &error);
     match (fault.code.as_str(), fault.class) {
-        ("TaskTimedOut" | "TaskDoesNotExist", _) => Answer::Closed,
-        (_, Class::Refused) => Answer::Refused(fault),
-        (_, Class::Throttled | Class::Transient) => Answer::Again(fault),
-        (_, Class::Systemic) => Answer::Systemic(fault),
+        ("TaskTimedOut" | "TaskDoesNotExist", _) => CallbackAnswer::Closed,
+        (_, Class::Refused) => CallbackAnswer::Refused(fault),
+        (_, Class::Throttled | Class::Transient) => CallbackAnswer::Again(fault),
+        (_, Class::Systemic) => CallbackAnswer::Systemic(fault),
     }
 }

@@ -11,13 +11,13 @@ use statemachine::task::{Escalation, Task};
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
+use crate::control::caps::{Receipt, Spent};
 use crate::control::gate::Permit;
-use crate::control::spend::{Receipt, Spent};
 use crate::lease::guard::Guard;
 use crate::metrics::Shadowed;
-use crate::metrics::{Cause, Service};
+use crate::metrics::{EscalationCause, Service};
 use crate::steps::attempts::Attempts;
-use crate::steps::decision::{self, Answer};
+use crate::steps::decision::{self, RuleAnswer};
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, TableError, Written};
@@ -50,7 +50,7 @@ struct Mine {
 /// One attempt's answer, before it is stored.
 enum Attempt {
     Decide(Box<Decision>, Kept),
-    Escalate(Escalation, Cause, Kept),
+    Escalate(Escalation, EscalationCause, Kept),
     /// The caps could not be asked.
     Unknown(TableError),
 }
@@ -68,7 +68,7 @@ impl Pipeline {
             if !guard.is_live() {
                 return Err(Lost);
             }
-            let ruleset = self.rules.pin();
+            let ruleset = self.automation.rules.pin();
             let Some(attempt) = self.permitted(task, &ruleset, &mut mine).await else {
                 sleep(HELD).await;
                 continue;
@@ -84,7 +84,8 @@ impl Pipeline {
                 }
                 // The caps took their time: what was permitted then may not be now.
                 Attempt::Decide(..)
-                    if self.gate.permit() != Permit::Automatic || !self.is_wanted(&ruleset) =>
+                    if self.automation.gate.permit() != Permit::Automatic
+                        || !self.automation.is_wanted(ruleset.sha256()) =>
                 {
                     continue;
                 }
@@ -113,10 +114,6 @@ impl Pipeline {
         }
     }
 
-    fn is_wanted(&self, ruleset: &Ruleset) -> bool {
-        !self.follows_published || self.gate.is_wanted(ruleset.sha256())
-    }
-
     /// Counted once a task, however often its answer was attempted.
     fn note_shadow(&self, kept: &Kept) {
         if let Some((pair, _)) = kept.shadow {
@@ -126,17 +123,17 @@ impl Pipeline {
 
     /// What the switch and the rules say now; none while nobody knows, or another ruleset is wanted.
     async fn permitted(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Option<Attempt> {
-        let (code, reason, cause) = match self.gate.permit() {
+        let (code, reason, cause) = match self.automation.gate.permit() {
             Permit::Unknown => return None,
             Permit::Paused(paused) => {
                 let reason = format!("automatic decisions are paused by {}: {}", paused.by, paused.reason);
-                ("automation-paused", reason, Cause::AutomationPaused)
+                ("automation-paused", reason, EscalationCause::AutomationPaused)
             }
-            Permit::Automatic if self.rules.is_stale() => {
+            Permit::Automatic if self.automation.rules.is_stale() => {
                 let reason = "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
-                ("rules-stale", reason.to_owned(), Cause::RulesStale)
+                ("rules-stale", reason.to_owned(), EscalationCause::RulesStale)
             }
-            Permit::Automatic if !self.is_wanted(ruleset) => return None,
+            Permit::Automatic if !self.automation.is_wanted(ruleset.sha256()) => return None,
             Permit::Automatic => return Some(self.attempt(task, ruleset, mine).await),
         };
         Some(Attempt::Escalate(self.escalation(code, &reason), cause, Kept::default()))
@@ -146,27 +143,35 @@ impl Pipeline {
         let started = Instant::now();
         let evaluation = ruleset.evaluate(&decision::facts(task));
         self.metrics.evaluated(started.elapsed());
-        let shadow = self.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, task, &evaluation));
+        let shadow =
+            self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, task, &evaluation));
         let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
         if matches!(evaluation.verdict, Verdict::Approve { .. }) {
             let (budget, now) = (&ruleset.settings().budget, self.clock.now());
             let receipt = &mut mine.receipt;
-            match self.spend.pay(&self.control, ruleset.name(), budget, task, now, receipt).await {
+            match self
+                .automation
+                .caps
+                .pay(&self.control_table, ruleset.name(), budget, task, now, receipt)
+                .await
+            {
                 Ok(Spent::Within) => {}
                 Ok(Spent::Exhausted(cap)) => {
                     let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
                     let mut escalation = self.escalation("budget-exhausted", &reason);
                     escalation.ruleset = Some(ruleset.sha256().to_owned());
-                    return Attempt::Escalate(escalation, Cause::BudgetExhausted, kept);
+                    return Attempt::Escalate(escalation, EscalationCause::BudgetExhausted, kept);
                 }
                 Err(fault) => return Attempt::Unknown(fault.into()),
             }
         }
         match decision::answer(&evaluation, mine.id.clone(), self.clock.now_text()) {
-            Answer::Escalate(escalation) => {
-                Attempt::Escalate(escalation, Cause::of(&evaluation.verdict), kept)
+            RuleAnswer::Escalate(escalation) => {
+                Attempt::Escalate(escalation, EscalationCause::of(&evaluation.verdict), kept)
             }
-            Answer::Decide(draft) => Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.id)), kept),
+            RuleAnswer::Decide(draft) => {
+                Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.id)), kept)
+            }
         }
     }
 
@@ -193,7 +198,8 @@ impl Pipeline {
         code: &str,
         reason: &str,
     ) -> Result<Handled, Lost> {
-        self.escalate(task, guard, &self.escalation(code, reason), Cause::Worker, Notes::default()).await
+        self.escalate(task, guard, &self.escalation(code, reason), EscalationCause::Worker, Notes::default())
+            .await
     }
 
     fn escalation(&self, code: &str, reason: &str) -> Escalation {
@@ -211,7 +217,7 @@ impl Pipeline {
         task: &Task,
         guard: &Guard,
         escalation: &Escalation,
-        cause: Cause,
+        cause: EscalationCause,
         notes: Notes<'_>,
     ) -> Result<Handled, Lost> {
         let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());

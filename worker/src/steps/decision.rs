@@ -8,7 +8,7 @@ use crate::metrics::Shadowed;
 
 /// What the rules came to, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Answer {
+pub enum RuleAnswer {
     /// Write it, then tell the workflow.
     Decide(Draft),
     /// Write it, and leave the task to a person.
@@ -43,9 +43,9 @@ pub fn shadow(ruleset: &Ruleset, task: &Task, active: &Evaluation) -> (Shadowed,
 /// Turns an evaluation into an answer. A rule's failure is an escalation: no path leads from an error to an approval.
 ///
 /// `id` is the decision's ULID and `now` its RFC 3339 time; both only label the answer.
-pub fn answer(evaluation: &Evaluation, id: String, now: String) -> Answer {
+pub fn answer(evaluation: &Evaluation, id: String, now: String) -> RuleAnswer {
     let draft = |outcome, code: &str, text: &str, rule: Option<&str>| {
-        Answer::Decide(Draft {
+        RuleAnswer::Decide(Draft {
             id,
             outcome,
             code: code.to_owned(),
@@ -59,7 +59,7 @@ pub fn answer(evaluation: &Evaluation, id: String, now: String) -> Answer {
     match &evaluation.verdict {
         Verdict::Approve { code, text, rule } => draft(Outcome::Approved, code, text, rule.as_deref()),
         Verdict::Reject { code, text, rule } => draft(Outcome::Rejected, code, text, Some(rule)),
-        Verdict::Escalate { code, text, rule, cause: _ } => Answer::Escalate(Escalation {
+        Verdict::Escalate { code, text, rule, cause: _ } => RuleAnswer::Escalate(Escalation {
             code: code.clone(),
             reason: text.chars().take(MAX_REASON_CHARS).collect(),
             rule: rule.clone(),

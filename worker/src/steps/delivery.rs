@@ -13,7 +13,7 @@ use tracing::{error, info, warn};
 use crate::aws::retry;
 use crate::lease::guard::Guard;
 use crate::metrics::Service;
-use crate::stepfunctions::callback::Answer;
+use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::Proof;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
@@ -35,7 +35,7 @@ impl Pipeline {
         let decision = task.decision.as_ref().expect("only stored decisions are delivered");
         let (mut delays, mut denied_at) = (retry::callback(), None);
         loop {
-            self.send_rate.take().await;
+            self.rates.send_task.take().await;
             if !guard.is_live() {
                 return Err(Lost);
             }
@@ -43,23 +43,25 @@ impl Pipeline {
             let answer = self.callback.send(&task.token, decision).await;
             self.metrics.called_back(&answer, started.elapsed());
             match answer {
-                Answer::Accepted => return self.settle(task, decision, Settlement::Delivered, guard).await,
-                Answer::Closed => return self.found_closed(task, decision, guard).await,
-                Answer::Refused(fault) => {
+                CallbackAnswer::Accepted => {
+                    return self.settle(task, decision, Settlement::Delivered, guard).await;
+                }
+                CallbackAnswer::Closed => return self.found_closed(task, decision, guard).await,
+                CallbackAnswer::Refused(fault) => {
                     error!(
                         task.id = %task.id, order.id = task.order_id, decision.id = decision.id, error = %fault,
                         "task {}: the decision can never be delivered: {fault}", task.id
                     );
                     return self.settle(task, decision, Settlement::Undeliverable, guard).await;
                 }
-                Answer::Again(fault) => match delays.next() {
+                CallbackAnswer::Again(fault) => match delays.next() {
                     Some(delay) => {
                         warn!(task.id = %task.id, error = %fault, "task {}: {fault}; again", task.id);
                         sleep(delay).await;
                     }
                     None => return self.put_off(task, Worklist::Due, guard).await,
                 },
-                Answer::Systemic(fault) => {
+                CallbackAnswer::Systemic(fault) => {
                     let answered = self.callback.answered();
                     if denied_at.replace(answered).is_some_and(|before| before != answered) {
                         error!(task.id = %task.id, error = %fault, "task {}: {fault}, and others are taken", task.id);
@@ -114,7 +116,7 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn verify_now(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        if !self.history_rate.try_take() {
+        if !self.rates.execution_history.try_take() {
             return Ok(Handled::Unverified);
         }
         self.ask_history(task, guard).await
@@ -127,7 +129,7 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn verify(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        self.history_rate.take().await;
+        self.rates.execution_history.take().await;
         self.ask_history(task, guard).await
     }
 
@@ -137,7 +139,7 @@ impl Pipeline {
         if !guard.is_live() {
             return Err(Lost);
         }
-        match self.executions.prove(task, decision, &self.history_rate).await {
+        match self.executions.prove(task, decision, &self.rates.execution_history).await {
             Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
             Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
             Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),

@@ -6,7 +6,7 @@ use tracing::{info, warn};
 use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
 use crate::metrics::Service;
-use crate::stepfunctions::callback::Answer;
+use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::Execution;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
@@ -28,19 +28,19 @@ impl Pipeline {
     ///
     /// [`Fault`] when the question got no answer; nothing is concluded.
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
-        self.send_rate.take().await;
+        self.rates.send_task.take().await;
         let is_open = match self.callback.ask(&task.token).await {
-            Answer::Closed => return Ok(Waits::No("the token is closed")),
-            Answer::Accepted => true,
+            CallbackAnswer::Closed => return Ok(Waits::No("the token is closed")),
+            CallbackAnswer::Accepted => true,
             // A token that Step Functions cannot read answers nothing; the execution may.
-            Answer::Refused(_) => false,
-            Answer::Again(fault) => return Err(fault),
-            Answer::Systemic(fault) => {
+            CallbackAnswer::Refused(_) => false,
+            CallbackAnswer::Again(fault) => return Err(fault),
+            CallbackAnswer::Systemic(fault) => {
                 self.metrics.systemic_fault(Service::StepFunctions);
                 return Err(fault);
             }
         };
-        self.describe_rate.take().await;
+        self.rates.describe_execution.take().await;
         let described = self.executions.describe(task).await;
         match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
             // The token is open, and the end is older than the task: since then the execution was redriven.

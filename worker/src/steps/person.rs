@@ -20,7 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(8);
 
 /// What a person wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Request {
+pub struct PersonDecision {
     /// The task.
     pub id: TaskId,
     /// Approve or reject.
@@ -35,7 +35,7 @@ pub struct Request {
 
 /// What came of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Response {
+pub enum PersonOutcome {
     /// The workflow has this decision.
     Settled(Box<Task>),
     /// The decision is stored, and its delivery goes on without the person.
@@ -57,25 +57,25 @@ pub enum Response {
 impl Pipeline {
     /// Decides a task for a person. Run it on its own task: once the decision is stored its delivery must not end
     /// with the person's connection.
-    pub async fn decide_for_person(&self, request: Request) -> Response {
+    pub async fn decide_for_person(&self, request: PersonDecision) -> PersonOutcome {
         match self.try_decide(request).await {
             Ok(response) => response,
-            Err(error) => Response::Unavailable(error.to_string()),
+            Err(error) => PersonOutcome::Unavailable(error.to_string()),
         }
     }
 
-    async fn try_decide(&self, request: Request) -> Result<Response, TableError> {
-        let Some(task) = self.tasks.get(&request.id).await? else { return Ok(Response::NotFound) };
+    async fn try_decide(&self, request: PersonDecision) -> Result<PersonOutcome, TableError> {
+        let Some(task) = self.tasks.get(&request.id).await? else { return Ok(PersonOutcome::NotFound) };
         if let Some(standing) = standing(&task, &request) {
             return Ok(standing);
         }
         if request.if_revision.is_some_and(|revision| revision != task.revision) {
-            return Ok(Response::Changed(Box::new(task)));
+            return Ok(PersonOutcome::Changed(Box::new(task)));
         }
         match self.ask(&task).await {
             Ok(Waits::Yes) => {}
             Ok(Waits::No(_)) => return self.expire_for_person(&task, &request).await,
-            Err(fault) => return Ok(Response::Unavailable(fault.to_string())),
+            Err(fault) => return Ok(PersonOutcome::Unavailable(fault.to_string())),
         }
         let draft = Draft {
             id: self.clock.ulid(),
@@ -93,56 +93,62 @@ impl Pipeline {
             // The SDK repeats a write whose answer was lost: the one that stands may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
             Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
-            Ok(Written::Gone) => return Ok(Response::NotFound),
+            Ok(Written::Gone) => return Ok(PersonOutcome::NotFound),
             // The SDK repeats a write that was not answered: a refusal of the last attempt says nothing of the first.
             Err(error) => {
                 warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
-                return Ok(Response::Unknown);
+                return Ok(PersonOutcome::Unknown);
             }
         };
         self.metrics.decided(&mine);
         Ok(self.deliver_for_person(stored, &request).await)
     }
 
-    async fn deliver_for_person(&self, stored: Box<Task>, request: &Request) -> Response {
+    async fn deliver_for_person(&self, stored: Box<Task>, request: &PersonDecision) -> PersonOutcome {
         let guard = Guard::new(Validity::until(Instant::now() + PATIENCE), CancellationToken::new());
         // Whether it ends, fails or takes too long: the table says what there is to tell.
         let _ = timeout(PATIENCE, self.deliver(&stored, &guard)).await;
         match self.tasks.get(&stored.id).await {
-            Ok(Some(task)) => standing(&task, request).unwrap_or(Response::Due(Box::new(task))),
-            Ok(None) | Err(_) => Response::Due(stored),
+            Ok(Some(task)) => standing(&task, request).unwrap_or(PersonOutcome::Due(Box::new(task))),
+            Ok(None) | Err(_) => PersonOutcome::Due(stored),
         }
     }
 
-    async fn expire_for_person(&self, task: &Task, request: &Request) -> Result<Response, TableError> {
+    async fn expire_for_person(
+        &self,
+        task: &Task,
+        request: &PersonDecision,
+    ) -> Result<PersonOutcome, TableError> {
         Ok(match self.tasks.expire(&task.id, self.clock.now()).await? {
-            Written::Now(expired) => Response::Expired(expired),
+            Written::Now(expired) => PersonOutcome::Expired(expired),
             Written::Otherwise(stored) => lost(stored, request),
-            Written::Gone => Response::NotFound,
+            Written::Gone => PersonOutcome::NotFound,
         })
     }
 }
 
 /// The write met another: what stands now is the answer.
-fn lost(stored: Box<Task>, request: &Request) -> Response {
-    standing(&stored, request).unwrap_or(Response::Changed(stored))
+fn lost(stored: Box<Task>, request: &PersonDecision) -> PersonOutcome {
+    standing(&stored, request).unwrap_or(PersonOutcome::Changed(stored))
 }
 
 /// The answer to a request for a task that is decided or ended already; none while it is open.
-fn standing(task: &Task, request: &Request) -> Option<Response> {
+fn standing(task: &Task, request: &PersonDecision) -> Option<PersonOutcome> {
     let task = Box::new(task.clone());
     let Some(decision) = &task.decision else {
-        return (task.status == Status::Expired).then_some(Response::Expired(task));
+        return (task.status == Status::Expired).then_some(PersonOutcome::Expired(task));
     };
     if task.status == Status::Expired {
-        return Some(Response::Expired(task));
+        return Some(PersonOutcome::Expired(task));
     }
     let same =
         decision.outcome == request.outcome && decision.decided_by == DecidedBy::Person(request.by.clone());
     Some(match task.delivery {
-        _ if !same => Response::Conflict(task),
-        Some(Delivery::Delivered) => Response::Settled(task),
-        Some(Delivery::Undeliverable) => Response::Conflict(task),
-        Some(Delivery::Due | Delivery::Unverified | Delivery::ClosedElsewhere) | None => Response::Due(task),
+        _ if !same => PersonOutcome::Conflict(task),
+        Some(Delivery::Delivered) => PersonOutcome::Settled(task),
+        Some(Delivery::Undeliverable) => PersonOutcome::Conflict(task),
+        Some(Delivery::Due | Delivery::Unverified | Delivery::ClosedElsewhere) | None => {
+            PersonOutcome::Due(task)
+        }
     })
 }

@@ -7,10 +7,11 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::panic::AssertUnwindSafe;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::Record;
+use aws_sdk_sfn::Client;
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use jiff::SignedDuration;
@@ -20,11 +21,9 @@ use statemachine::token::TaskId;
 use tokio::time::sleep;
 use tracing::{error, warn};
 
-use crate::aws::rate_limit::RateLimit;
+use crate::aws::rate_limit::RateLimits;
 use crate::clock::Clock;
-use crate::control::active_rules::ActiveRules;
-use crate::control::gate::Gate;
-use crate::control::spend::Spend;
+use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::lease::guard::Guard;
 use crate::metrics::{Metrics, Service};
@@ -40,39 +39,21 @@ const REMEMBERED: usize = 16_384;
 /// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
 /// reading stops, and the alarm is the metric.
 const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
-/// What the steps need.
+
+/// The steps of a task, and what they need.
 #[derive(Debug)]
 pub struct Pipeline {
-    /// The conditional writes.
-    pub tasks: TaskTable,
-    /// The callbacks.
-    pub callback: Callback,
-    /// The questions.
-    pub executions: Executions,
-    /// Where work is kept that can neither be done nor left to a person.
-    pub control: ControlTable,
-    /// The active ruleset, and the one that is tried beside it.
-    pub rules: ActiveRules,
-    /// Only the published set may decide.
-    pub follows_published: bool,
-    /// Whether rules decide at all.
-    pub gate: Gate,
-    /// What they may approve in an hour.
-    pub spend: Spend,
-    /// Calls a second for `SendTask*`.
-    pub send_rate: RateLimit,
-    /// Calls a second for `DescribeExecution`.
-    pub describe_rate: RateLimit,
-    /// Calls a second for `GetExecutionHistory`.
-    pub history_rate: RateLimit,
-    /// Worklist entries a second.
-    pub sweep_rate: RateLimit,
-    /// The counters.
-    pub metrics: Metrics,
-    /// The wall clock.
-    pub clock: Clock,
+    pub(super) tasks: TaskTable,
+    /// For what can neither be worked on nor left to a person.
+    pub(super) control_table: ControlTable,
+    pub(super) callback: Callback,
+    pub(super) executions: Executions,
+    pub(super) automation: Automation,
+    pub(super) rates: Arc<RateLimits>,
+    pub(super) metrics: Metrics,
+    pub(super) clock: Clock,
     /// Tasks whose decision this process stored.
-    pub recent: Recent,
+    pub(super) recent: Recent,
 }
 
 /// The lease was lost, or the work must end: nothing was concluded, the next holder repeats it.
@@ -80,6 +61,29 @@ pub struct Pipeline {
 pub struct Lost;
 
 impl Pipeline {
+    /// The steps over these tables, through `sfn`: a client without retries of its own.
+    pub fn new(
+        tasks: TaskTable,
+        control_table: ControlTable,
+        sfn: Client,
+        automation: Automation,
+        rates: Arc<RateLimits>,
+        metrics: Metrics,
+        clock: Clock,
+    ) -> Pipeline {
+        Pipeline {
+            tasks,
+            control_table,
+            callback: Callback::new(sfn.clone()),
+            executions: Executions::new(sfn),
+            automation,
+            rates,
+            metrics,
+            clock,
+            recent: Recent::default(),
+        }
+    }
+
     /// Takes one stream record to its outcome. Transient failures are repeated for as long as the lease is held.
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
         let handled = match work(record) {
@@ -223,7 +227,7 @@ pub(crate) fn gone(task: &Task) -> Handled {
 
 /// The tasks whose decision this process stored last.
 #[derive(Debug, Default)]
-pub struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
+pub(super) struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
 
 impl Recent {
     pub(crate) fn note(&self, id: &TaskId) {

@@ -45,8 +45,8 @@ impl Pipeline {
         image.truncate(image.floor_char_boundary(IMAGE_BYTES));
         let (mut delays, mut trouble) = (retry::table(), Trouble::default());
         while guard.is_live() {
-            let ruleset = self.rules.pin().label();
-            match self.control.note_poison(key, &image, cause, &ruleset, self.clock.now()).await {
+            let ruleset = self.automation.rules.pin().label();
+            match self.control_table.note_poison(key, &image, cause, &ruleset, self.clock.now()).await {
                 Ok(()) => {
                     error!(poison = key, "{cause}; kept in the control table, someone must look");
                     return Ok(Handled::Poison);

@@ -49,7 +49,7 @@ pub struct Discoverer {
     /// The leases.
     pub leases: LeaseTable,
     /// Gap records.
-    pub control: ControlTable,
+    pub control_table: ControlTable,
     /// The wall clock, for tombstones.
     pub clock: Clock,
     /// For listings that fail.
@@ -159,7 +159,7 @@ impl Discoverer {
         if noted.as_deref() == Some(latest) {
             return Ok(());
         }
-        self.control.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
+        self.control_table.note_gap(latest, "all", former, "stream replaced", self.clock.now()).await?;
         *noted = Some(latest.to_owned());
         self.metrics.gaps.inc();
         error!(

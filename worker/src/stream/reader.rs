@@ -23,11 +23,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::aws::fault::{Class, Fault};
+use crate::clock::Clock;
 use crate::control::table::ControlTable;
 use crate::lease::checkpoint::{Checkpoint, SequenceNumber, Ticket};
 use crate::lease::guard::Guard;
 use crate::lease::plan::Subject;
 use crate::lease::table::{Held, LeaseTable};
+use crate::metrics::Metrics;
 use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
@@ -47,9 +49,13 @@ const CHECKPOINT_RECORDS: u64 = 500;
 
 /// Everything a reader works with; one per process.
 #[derive(Debug, Clone)]
-pub struct Parts {
+pub struct ReaderParts {
     /// The steps of a record.
     pub pipeline: Arc<Pipeline>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
     /// The stream.
     pub streams: Client,
     /// Its shape.
@@ -57,7 +63,7 @@ pub struct Parts {
     /// The leases.
     pub leases: LeaseTable,
     /// Gap and poison records.
-    pub control: ControlTable,
+    pub control_table: ControlTable,
     /// The process's limits.
     pub limits: Limits,
 }
@@ -75,7 +81,7 @@ pub enum Ended {
 
 /// Reads one shard until it ends, or `drain` asks to stop, or the lease is lost.
 pub struct Reader {
-    parts: Parts,
+    parts: ReaderParts,
     held: Held,
     guard: Guard,
     drain: CancellationToken,
@@ -105,14 +111,14 @@ impl Reader {
     ///
     /// When the lease is not a shard's.
     pub fn new(
-        parts: Parts,
+        parts: ReaderParts,
         held: Held,
         guard: Guard,
         drain: CancellationToken,
         behind: Arc<Behind>,
     ) -> Reader {
         let Subject::Shard { stream, shard } = held.subject.clone() else { panic!("a reader reads a shard") };
-        let now = parts.pipeline.clock.now().as_second();
+        let now = parts.clock.now().as_second();
         Reader {
             parts,
             held,
@@ -143,7 +149,7 @@ impl Reader {
         };
         // Empty unless the lease was lost: what is in work is dropped here, for the next holder to repeat.
         for _ in &self.in_work {
-            self.parts.pipeline.metrics.record(Handled::LeaseLost);
+            self.parts.metrics.record(Handled::LeaseLost);
         }
         info!(
             shard,
@@ -176,7 +182,7 @@ impl Reader {
                 biased;
                 () = drain.cancelled(), if fetch.is_some() => fetch = None,
                 Some((ticket, handled)) = self.in_work.next() => {
-                    self.parts.pipeline.metrics.record(handled);
+                    self.parts.metrics.record(handled);
                     if handled == Handled::LeaseLost {
                         // The record is not settled, so the position can never pass it: the next holder repeats it.
                         return Ended::Lost;
@@ -229,13 +235,13 @@ impl Reader {
             }
         };
         self.trouble.answered();
-        let now = self.parts.pipeline.clock.now().as_second();
+        let now = self.parts.clock.now().as_second();
         let newest = records.iter().filter_map(made_at).max();
         pace.got(records.len(), granted, self.lag.read(newest, now));
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record without a sequence number", self.shard);
-                self.parts.pipeline.metrics.record(Handled::Poison);
+                self.parts.metrics.record(Handled::Poison);
                 continue;
             };
             let sequence_number = SequenceNumber(sequence_number.to_owned());
@@ -255,7 +261,7 @@ impl Reader {
 
     fn failed(&mut self, fault: &Fault) {
         let shard = &self.shard;
-        if self.trouble.failed(fault.class, &self.parts.pipeline.metrics, service_of(fault)) {
+        if self.trouble.failed(fault.class, &self.parts.metrics, service_of(fault)) {
             error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
         } else {
             warn!(shard, error = %fault, "shard {shard}: {fault}; again");

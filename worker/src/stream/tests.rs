@@ -25,6 +25,7 @@ use crate::config::Config;
 use crate::control::active_rules::ActiveRules;
 use crate::control::table::ControlTable;
 use crate::fleet::member::Member;
+use crate::fleet::parts::Parts;
 use crate::lease::plan::{Lease, Position, Subject};
 use crate::lease::table::LeaseTable;
 use crate::metrics::{Metrics, registry};
@@ -72,7 +73,8 @@ fn start_counted(world: &World, node: &str, metrics: Metrics) -> (JoinSet<()>, C
     let mut config = Config::load(None, &[]).unwrap();
     config.worker.id = Some(node.to_owned());
     let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
-    let member = Member::new(&config, Clients::new(&shared), clock(world), rules, metrics);
+    let parts = Parts::new(&config, Clients::new(&shared), clock(world), rules, metrics);
+    let member = Member::new(&config, parts);
     let leave = CancellationToken::new();
     let (mut run, left) = (JoinSet::new(), leave.clone());
     run.spawn(async move { member.run(left).await });

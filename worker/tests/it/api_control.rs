@@ -6,8 +6,8 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rules::{Files, Ruleset};
+use worker::control::caps::{Receipt, Spent};
 use worker::control::rule_store::{Author, Event};
-use worker::control::spend::{Receipt, Spent};
 
 use crate::office::Office;
 
@@ -45,7 +45,7 @@ async fn a_pause_that_meets_another_change_is_made_again() {
     let other = async {
         hold.reached().await;
         let author = Author { by: "Bob".to_owned(), message: "at the same moment".to_owned() };
-        let control = &office.state.pipeline.control;
+        let control = &office.state.control_table;
         control.change(Event::Unshadow, None, &author, office.now()).await.expect("the first to write");
         hold.release();
     };
@@ -61,7 +61,7 @@ async fn a_published_ruleset_is_shown_with_its_files() {
     let files = Files::from([("rules/a.rhai".to_owned(), b"approve(\"all\");\n".to_vec())]);
     let ruleset = Ruleset::from_files(files).unwrap();
     let author = Author { by: "Ada".to_owned(), message: "first".to_owned() };
-    let control = &office.state.pipeline.control;
+    let control = &office.state.control_table;
     control.store_ruleset(&ruleset, &author, office.now()).await.unwrap();
     control.change(Event::Publish, Some(ruleset.sha256()), &author, office.now()).await.unwrap();
 
@@ -106,12 +106,12 @@ async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
         "approvals_per_hour = 200\namount = \"order.amount\"\namount_per_hour = \"30.10\"\n",
     ));
     let (_, task) = office.receive("o-1", None).await;
-    let pipeline = &office.state.pipeline;
-    pipeline.rules.activate(Arc::clone(&ruleset));
+    let state = &office.state;
+    state.automation.rules.activate(Arc::clone(&ruleset));
     let pay = async || {
         let budget = &ruleset.settings().budget;
         let (name, now, receipt) = (ruleset.name(), office.now(), &mut Receipt::default());
-        pipeline.spend.pay(&pipeline.control, name, budget, &task, now, receipt).await.unwrap()
+        state.automation.caps.pay(&state.control_table, name, budget, &task, now, receipt).await.unwrap()
     };
     // 12.50 each: the third would pass the cap. Approvals are reserved two at a time.
     assert_eq!((pay().await, pay().await), (Spent::Within, Spent::Within));
@@ -137,7 +137,7 @@ async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
 
     // An hour later nothing is reserved yet, and another ruleset has other caps.
     tokio::time::advance(Duration::from_secs(3_600)).await;
-    pipeline.rules.activate(capped("approvals_per_hour = 7\n"));
+    state.automation.rules.activate(capped("approvals_per_hour = 7\n"));
     let metrics = office.get("/metrics").await.text;
     assert!(metrics.contains("countersign_cap_reserved{cap=\"approvals\"} 0.0"), "{metrics}");
     assert!(metrics.contains("countersign_cap_limit{cap=\"approvals\"} 7.0"), "{metrics}");

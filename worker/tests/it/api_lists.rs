@@ -79,8 +79,7 @@ async fn a_page_can_go_on_after_its_last_task_moved_away() {
     let first = office.get("/v1/tasks?status=ESCALATED&limit=10").await.json();
     let shown = ids(first["tasks"].as_array().unwrap());
     for id in &shown {
-        let task =
-            office.state.pipeline.tasks.get(&TaskId::parse(id).unwrap()).await.unwrap().expect("stored");
+        let task = office.state.tasks.get(&TaskId::parse(id).unwrap()).await.unwrap().expect("stored");
         assert_eq!(office.decide(&task, r#"{"outcome":"approved"}"#).await.status, StatusCode::OK);
     }
     let cursor = first["cursor"].as_str().expect("more");

@@ -7,7 +7,7 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use ops::model::{
     IndexSchema, KeySchema, Kind, Options, Projection, Start, Started, TableSchema, World, credentials,
 };
@@ -22,18 +22,13 @@ use tower::ServiceExt as _;
 use worker::api::health::Readiness;
 use worker::api::{ApiState, router};
 use worker::aws::clients::Clients;
-use worker::aws::rate_limit::RateLimit;
 use worker::clock::Clock;
+use worker::config::Config;
 use worker::control::active_rules::ActiveRules;
-use worker::control::gate::Gate;
-use worker::control::spend::Spend;
-use worker::control::table::ControlTable;
+use worker::fleet::parts::Parts;
 use worker::metrics::{Metrics, registry};
-use worker::stepfunctions::callback::Callback;
-use worker::stepfunctions::executions::Executions;
-use worker::steps::pipeline::{Pipeline, Recent};
 use worker::tasks::list::TaskList;
-use worker::tasks::table::{Notes, TaskTable};
+use worker::tasks::table::Notes;
 
 const TABLE: &str = "tasks";
 /// Every token of the model begins with it.
@@ -54,7 +49,13 @@ pub(crate) struct Answer {
 
 impl Office {
     pub(crate) fn open() -> Office {
+        Office::open_with(|clock| clock)
+    }
+
+    /// An office whose worker looks at another clock.
+    pub(crate) fn open_with(clock_of: impl FnOnce(Clock) -> Clock) -> Office {
         let world = World::new(7, Options::default());
+        let clock = clock_of(clock(&world));
         world.create_table(schema());
         world.create_table(TableSchema {
             name: "control".to_owned(),
@@ -76,30 +77,14 @@ impl Office {
         let metrics = Metrics::register(&mut registry);
         let files = Files::from([("rules/none.rhai".to_owned(), b"pass();".to_vec())]);
         let ruleset = Ruleset::from_files(files).expect("a ruleset");
-        let pipeline = Arc::new(Pipeline {
-            tasks: TaskTable::new(clients.dynamodb.clone(), TABLE, SignedDuration::from_hours(24)),
-            callback: Callback::new(clients.sfn.clone()),
-            executions: Executions::new(clients.sfn.clone()),
-            control: ControlTable::new(clients.dynamodb.clone(), "control"),
-            rules: ActiveRules::new(ruleset),
-            follows_published: false,
-            gate: Gate::default(),
-            spend: Spend::default(),
-            send_rate: RateLimit::new(1_000),
-            describe_rate: RateLimit::new(1_000),
-            sweep_rate: RateLimit::new(500),
-            history_rate: RateLimit::new(1_000),
-            metrics,
-            clock: clock(&world),
-            recent: Recent::default(),
-        });
-        let state = ApiState {
-            task_list: TaskList::new(clients.dynamodb, TABLE),
-            pipeline,
-            registry: Arc::new(registry),
-            readiness: Readiness::starting("the test"),
-            tracker: TaskTracker::new(),
-        };
+        let mut config = Config::load(None, &[]).expect("the defaults");
+        (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), "control".to_owned());
+        (config.budgets.send_task, config.budgets.describe_execution) = (1_000, 1_000);
+        config.budgets.execution_history = 1_000;
+        let task_list = TaskList::new(clients.dynamodb.clone(), TABLE);
+        let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
+        let readiness = Readiness::starting("the test");
+        let state = ApiState::new(&parts, task_list, Arc::new(registry), readiness, TaskTracker::new());
         Office { world, state }
     }
 
@@ -131,7 +116,6 @@ impl Office {
             at: worker::clock::text(self.now()),
         };
         self.state
-            .pipeline
             .tasks
             .escalate(&task, &escalation, Notes::default(), self.now())
             .await

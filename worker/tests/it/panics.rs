@@ -1,6 +1,5 @@
 //! A panic in one task's steps is that task's alone: it goes to a person, or is kept if it cannot.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -13,7 +12,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use worker::clock::Clock;
-use worker::control::gate::{self, Control};
+use worker::control::gate::{self, ControlItem};
 use worker::lease::guard::{Guard, Validity};
 use worker::tasks::handled::Handled;
 
@@ -21,19 +20,21 @@ use crate::office::Office;
 
 /// An office whose rules approve all, and whose clock fails the next so many times that it is asked.
 fn with_a_broken_clock(failures: u32) -> Office {
-    let mut office = Office::open();
-    let files = Files::from([("rules/all.rhai".to_owned(), b"approve(\"all\");".to_vec())]);
-    office.state.pipeline.rules.activate(Ruleset::from_files(files).expect("a ruleset"));
-    let pipeline = Arc::get_mut(&mut office.state.pipeline).expect("nobody else has it yet");
-    let (right, left) = (pipeline.clock.clone(), AtomicU32::new(failures));
-    pipeline.clock = Clock::from_fn(move || {
-        let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
-        assert!(fails.is_err(), "the clock is broken");
-        right.now()
+    let office = Office::open_with(|right| {
+        let left = AtomicU32::new(failures);
+        Clock::from_fn(move || {
+            let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
+            assert!(fails.is_err(), "the clock is broken");
+            right.now()
+        })
     });
-    let (gate, metrics) = (pipeline.gate.clone(), pipeline.metrics.clone());
-    let followed = watch::Sender::new(Control::default());
-    office.state.tracker.spawn(gate::follow(pipeline.control.clone(), gate, metrics, followed));
+    let files = Files::from([("rules/all.rhai".to_owned(), b"approve(\"all\");".to_vec())]);
+    let state = &office.state;
+    state.automation.rules.activate(Ruleset::from_files(files).expect("a ruleset"));
+    let followed = watch::Sender::new(ControlItem::default());
+    let (table, gate, metrics) =
+        (state.control_table.clone(), state.automation.gate.clone(), state.metrics.clone());
+    state.tracker.spawn(gate::follow(table, gate, metrics, followed));
     office
 }
 
@@ -72,9 +73,8 @@ async fn handle(office: &Office, order_id: &str) -> (Handled, Task) {
     let record = records.iter().find(is_of_task).expect("the write left a record");
     let guard =
         Guard::new(Validity::until(Instant::now() + Duration::from_secs(60)), CancellationToken::new());
-    let pipeline = &office.state.pipeline;
-    let handled = pipeline.handle(record, &guard).await;
-    let stored = pipeline.tasks.get(&task.id).await.expect("the model answers").expect("it is stored");
+    let handled = office.state.pipeline.handle(record, &guard).await;
+    let stored = office.state.tasks.get(&task.id).await.expect("the model answers").expect("it is stored");
     (handled, stored)
 }
 
@@ -100,5 +100,5 @@ async fn a_second_panic_on_the_way_to_a_person_keeps_the_task() {
     let kept = kept.send().await.unwrap().items.unwrap_or_default();
     assert_eq!(kept.len(), 1);
     assert_eq!(kept[0]["sk"].as_s().unwrap(), task.id.as_str());
-    assert_eq!(*kept[0]["ruleset"].as_s().unwrap(), office.state.pipeline.rules.pin().label());
+    assert_eq!(*kept[0]["ruleset"].as_s().unwrap(), office.state.automation.rules.pin().label());
 }

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use worker::control::active_rules;
-use worker::control::gate::{self, Control};
+use worker::control::gate::{self, ControlItem};
 use worker::lease::guard::{Guard, Validity};
 use worker::tasks::handled::Handled;
 
@@ -20,9 +20,8 @@ async fn decided(office: &Office, order_id: &str) -> (Handled, Option<String>) {
     let (_, task) = office.receive(order_id, None).await;
     let validity = Validity::until(Instant::now() + Duration::from_secs(60));
     let guard = Guard::new(validity, CancellationToken::new());
-    let pipeline = &office.state.pipeline;
-    let handled = pipeline.decide(&task, &guard).await.expect("the guard is live");
-    let stored = pipeline.tasks.get(&task.id).await.expect("the model answers").expect("it is stored");
+    let handled = office.state.pipeline.decide(&task, &guard).await.expect("the guard is live");
+    let stored = office.state.tasks.get(&task.id).await.expect("the model answers").expect("it is stored");
     (handled, stored.escalation.map(|escalation| escalation.code))
 }
 
@@ -34,12 +33,13 @@ async fn the_last_good_set_decides_no_longer_than_it_allows() {
     fs::write(dir.path().join(RULE), "approve(\"all\");\n").unwrap();
 
     let office = Office::open();
-    let pipeline = &office.state.pipeline;
-    let (rules, metrics) = (pipeline.rules.clone(), pipeline.metrics.clone());
+    let state = &office.state;
+    let (rules, metrics) = (state.automation.rules.clone(), state.metrics.clone());
     rules.activate(Ruleset::load(dir.path()).unwrap());
     let stop = CancellationToken::new();
-    let followed = watch::Sender::new(Control::default());
-    let gate = gate::follow(pipeline.control.clone(), pipeline.gate.clone(), metrics.clone(), followed);
+    let followed = watch::Sender::new(ControlItem::default());
+    let gate =
+        gate::follow(state.control_table.clone(), state.automation.gate.clone(), metrics.clone(), followed);
     office.state.tracker.spawn(gate);
     let folder = active_rules::follow(dir.path().to_owned(), rules, metrics, stop.clone());
     office.state.tracker.spawn(folder);

@@ -7,7 +7,7 @@ use statemachine::decision::Outcome;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use tokio::time::timeout;
-use worker::steps::person::Request;
+use worker::steps::person::PersonDecision;
 
 use crate::run::Sim;
 use crate::scene::TASKS;
@@ -39,7 +39,7 @@ fn expires(call: &Call) -> bool {
 /// False when the two did not meet.
 pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Task) -> bool {
     let (decision, expiry) = (hold_write(&sim.world, task, decides), hold_write(&sim.world, task, expires));
-    let request = Request {
+    let request = PersonDecision {
         id: task.id.clone(),
         outcome: Outcome::Rejected,
         reason: "seen".to_owned(),

@@ -18,7 +18,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use ops::model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
-use worker::steps::person::{Request, Response};
+use worker::steps::person::{PersonDecision, PersonOutcome};
 
 use self::ends::Ends;
 use self::hands::Hands;
@@ -122,7 +122,7 @@ impl Watch {
     }
 
     /// A person is told what came of it.
-    pub(crate) fn told(&self, request: &Request, response: &Response) {
+    pub(crate) fn told(&self, request: &PersonDecision, response: &PersonOutcome) {
         let mut state = self.state();
         let (now_ms, mut wrong) = (state.world.now_ms(), vec![]);
         state.people.check(request, response, &state.tasks, &mut wrong);

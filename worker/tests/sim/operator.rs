@@ -16,7 +16,7 @@ use statemachine::status::Status;
 use statemachine::task::Task;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use worker::steps::person::{Request, Response};
+use worker::steps::person::{PersonDecision, PersonOutcome};
 
 use crate::expiry;
 use crate::run::Sim;
@@ -150,7 +150,7 @@ impl<'s> Operator<'s> {
         let sim = &mut *self.sim;
         for process in sim.fleet.values_mut() {
             for answer in process.answers() {
-                if matches!(answer, Response::Expired(_)) {
+                if matches!(answer, PersonOutcome::Expired(_)) {
                     sim.watch.state().windows.hit(15);
                 }
             }
@@ -261,7 +261,7 @@ impl<'s> Operator<'s> {
             let by = format!("person-{}", self.sim.rng.random_range(0..3));
             let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
             let request =
-                Request { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
+                PersonDecision { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
             self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
             self.sim.fleet.get_mut(&node).expect("it runs").ask(request, &self.sim.watch);
             asked = true;

@@ -19,8 +19,9 @@ use worker::clock::Clock;
 use worker::config::Config;
 use worker::control::active_rules::ActiveRules;
 use worker::fleet::member::Member;
+use worker::fleet::parts::Parts;
 use worker::metrics::{Metrics, registry};
-use worker::steps::person::{Request, Response};
+use worker::steps::person::{PersonDecision, PersonOutcome};
 use worker::steps::pipeline::Pipeline;
 
 use crate::invariants::Watch;
@@ -40,7 +41,7 @@ pub(crate) struct Process {
     pub(crate) leave: CancellationToken,
     registry: Registry,
     run: JoinSet<()>,
-    people: JoinSet<Response>,
+    people: JoinSet<PersonOutcome>,
 }
 
 impl Process {
@@ -62,8 +63,9 @@ impl Process {
         };
         let mut registry = registry();
         let (rules, metrics) = (ActiveRules::new(ruleset), Metrics::register(&mut registry));
-        let member = Member::new(&config, clients(world, node), clock, rules.clone(), metrics.clone());
-        let pipeline = Arc::clone(&member.pipeline);
+        let parts = Parts::new(&config, clients(world, node), clock, rules.clone(), metrics.clone());
+        let pipeline = Arc::clone(&parts.pipeline);
+        let member = Member::new(&config, parts);
         let leave = CancellationToken::new();
         let mut run = JoinSet::new();
         run.spawn({
@@ -84,7 +86,7 @@ impl Process {
     }
 
     /// A person's request, on its own task as the API has it; what the person is told must be true.
-    pub(crate) fn ask(&mut self, request: Request, watch: &Watch) {
+    pub(crate) fn ask(&mut self, request: PersonDecision, watch: &Watch) {
         let (pipeline, watch) = (Arc::clone(&self.pipeline), watch.clone());
         watch.state().people.note_asked(&request);
         self.people.spawn(async move {
@@ -109,7 +111,7 @@ impl Process {
     }
 
     /// The answers that people got since the last time.
-    pub(crate) fn answers(&mut self) -> Vec<Response> {
+    pub(crate) fn answers(&mut self) -> Vec<PersonOutcome> {
         std::iter::from_fn(|| self.people.try_join_next()).filter_map(Result::ok).collect()
     }
 

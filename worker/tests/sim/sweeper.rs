@@ -7,7 +7,7 @@ use ops::model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::decision::{DecidedBy, Outcome};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
-use worker::steps::person::{Request, Response};
+use worker::steps::person::{PersonDecision, PersonOutcome};
 
 use crate::run::Sim;
 use crate::stage::{Stage, replay};
@@ -86,7 +86,7 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
     let rule = stage.sim.world.inject(Rule::new(answers(), throttled));
     let task = tasks(&stage.sim, |task| task.status == Status::Escalated).remove(0);
     let (by, reason) = ("ada".to_owned(), "seen".to_owned());
-    let request = Request {
+    let request = PersonDecision {
         id: task.id.clone(),
         outcome: Outcome::Approved,
         reason,
@@ -99,7 +99,7 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
     process.ask(request, &sim.watch);
     sim.pass(15_000).await?;
     let told = sim.fleet.get_mut(node).expect("it runs").answers();
-    assert!(matches!(told[..], [Response::Due(_)]), "{told:?}");
+    assert!(matches!(told[..], [PersonOutcome::Due(_)]), "{told:?}");
     sim.world.end(rule);
     let is_approved = |sim: &Sim| {
         tasks(sim, |task| task.status == Status::Approved).iter().any(|approved| {

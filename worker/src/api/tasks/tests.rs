@@ -52,7 +52,7 @@ fn parameters_that_contradict_are_refused_with_a_remedy() {
     }
 }
 
-fn body(outcome: Outcome, reason: &str, by: Option<&str>) -> Result<Request, Failure> {
+fn body(outcome: Outcome, reason: &str, by: Option<&str>) -> Result<PersonDecision, Failure> {
     let id = TaskId::parse("7a7816bf8f01cfea414140de5dae2223").unwrap();
     request(id, None, DecisionBody { outcome, reason: reason.to_owned(), by: by.map(str::to_owned) })
 }

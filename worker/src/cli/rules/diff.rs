@@ -50,9 +50,9 @@ async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
 
 /// The published set that a name stands for: `active`, or the beginning of its SHA-256.
 pub(super) async fn published(name: &str, opened: &Opened) -> Result<rules::Ruleset, Failed> {
-    let table = &opened.control;
+    let table = &opened.control_table;
     let sha256 = if name == "active" {
-        let active = table.control().await?.active;
+        let active = table.read_control_item().await?.active;
         active.ok_or_else(|| anyhow::anyhow!("no ruleset is published yet; name a folder"))?
     } else {
         table.find_ruleset(name).await?

@@ -80,7 +80,7 @@ async fn ruleset(args: &Explain, sha256: &str) -> Result<Ruleset, Failed> {
     {
         return Ok(ruleset);
     }
-    let table = args.store.open().await?.control;
+    let table = args.store.open().await?.control_table;
     let short = sha256.get(..8).unwrap_or(sha256);
     Ok(table.load_ruleset(sha256).await.with_context(|| {
         format!("ruleset {short} decided; {} holds another one, and the published sets", args.dir.display())

@@ -77,7 +77,7 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
         let text = format!("{}not published\n", checked.render(check::Format::Text));
         return Ok(Printed { text, code: 1 });
     };
-    let table = args.store.open().await?.control;
+    let table = args.store.open().await?.control_table;
     let author: Author = args.signed.into();
     let event = if args.shadow { Event::Shadow } else { Event::Publish };
     let now = clock().now();
@@ -92,7 +92,7 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
 }
 
 pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
-    let table = args.store.open().await?.control;
+    let table = args.store.open().await?.control_table;
     let sha256 = match &args.sha256 {
         Some(prefix) => table.find_ruleset(prefix).await?,
         None => table.earlier_ruleset().await?,
@@ -105,15 +105,15 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
 }
 
 pub(super) async fn unshadow(args: Unshadow) -> Result<Printed, Failed> {
-    let table = args.store.open().await?.control;
+    let table = args.store.open().await?.control_table;
     let author: Author = args.signed.into();
     table.change(Event::Unshadow, None, &author, clock().now()).await?;
     Ok("no ruleset is tried beside the active one any more\n".to_owned().into())
 }
 
 pub(super) async fn history(args: History) -> Result<Printed, Failed> {
-    let table = args.store.open().await?.control;
-    let control = table.control().await?;
+    let table = args.store.open().await?.control_table;
+    let control = table.read_control_item().await?;
     let mut lines = table.history().await?;
     lines.reverse();
     let text = match args.format {

@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::{error, info, warn};
 
 use super::{ActiveRules, LOOK_EVERY};
-use crate::control::gate::Control;
+use crate::control::gate::ControlItem;
 use crate::control::rule_store::StoreError;
 use crate::control::table::ControlTable;
 use crate::metrics::trouble::Trouble;
@@ -24,7 +24,7 @@ pub async fn follow_published(
     table: ControlTable,
     rules: ActiveRules,
     metrics: Metrics,
-    mut control: watch::Receiver<Control>,
+    mut control: watch::Receiver<ControlItem>,
     published: bool,
 ) {
     let trouble = Trouble::default();
@@ -179,7 +179,7 @@ mod tests {
         let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
-        let (wanted, control) = watch::channel(Control::default());
+        let (wanted, control) = watch::channel(ControlItem::default());
         let mut followed = JoinSet::new();
         followed.spawn(follow_published(table, rules, metrics, control, true));
         let counted = |line: &str| {

@@ -12,7 +12,7 @@ use crate::aws::attribute::text_of;
 use crate::aws::attribute::{names, number, text};
 use crate::aws::fault::Fault;
 use crate::clock;
-use crate::control::gate::{Control, ITEM, Paused};
+use crate::control::gate::{ControlItem, ITEM, Paused};
 use crate::control::rule_store::{Author, StoreError, item_key};
 use crate::control::table::ControlTable;
 
@@ -74,7 +74,7 @@ impl ControlTable {
     ///
     /// [`StoreError::NoEarlier`] when there was none.
     pub async fn earlier_ruleset(&self) -> Result<String, StoreError> {
-        let active = self.control().await?.active;
+        let active = self.read_control_item().await?.active;
         let lines = self.history().await?;
         let decided =
             lines.iter().rev().filter(|line| matches!(line.event, Event::Publish | Event::Rollback));
@@ -95,8 +95,8 @@ impl ControlTable {
         ruleset: Option<&str>,
         author: &Author,
         now: Timestamp,
-    ) -> Result<Control, StoreError> {
-        let before = self.control().await?;
+    ) -> Result<ControlItem, StoreError> {
+        let before = self.read_control_item().await?;
         let mut after = before.clone();
         after.revision += 1;
         let at = clock::text(now);
@@ -122,7 +122,12 @@ impl ControlTable {
         Ok(after)
     }
 
-    async fn write_change(&self, before: &Control, after: &Control, line: &Line) -> Result<(), StoreError> {
+    async fn write_change(
+        &self,
+        before: &ControlItem,
+        after: &ControlItem,
+        line: &Line,
+    ) -> Result<(), StoreError> {
         let (set, mut values) = control_update(after);
         let condition = if before.revision == 0 {
             "attribute_not_exists(#pk)"
@@ -163,7 +168,7 @@ impl ControlTable {
     }
 }
 
-fn control_update(after: &Control) -> (String, HashMap<String, AttributeValue>) {
+fn control_update(after: &ControlItem) -> (String, HashMap<String, AttributeValue>) {
     let mut set = vec!["#revision = :revision".to_owned()];
     let mut remove = vec![];
     let mut values = HashMap::from([(":revision".to_owned(), number(after.revision))]);
@@ -191,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_control_item_sets_what_is_there_and_removes_what_is_not() {
-        let control = Control { revision: 4, active: Some("aa".to_owned()), shadow: None, paused: None };
+        let control = ControlItem { revision: 4, active: Some("aa".to_owned()), shadow: None, paused: None };
         let (expression, values) = control_update(&control);
         assert_eq!(expression, "SET #revision = :revision, #active = :active REMOVE #shadow, #paused");
         assert_eq!(values.len(), 2);

@@ -75,7 +75,7 @@ impl Coordinator {
                 // Another worker was faster; the next round shows it.
                 Err(LeaseError::Lost) => {}
                 Err(LeaseError::Fault(fault)) => {
-                    self.parts.pipeline.metrics.failed(Service::Control, fault.class);
+                    self.parts.metrics.failed(Service::Control, fault.class);
                     warn!(error = %fault, "a lease is not taken: {fault}");
                 }
             }
@@ -144,7 +144,7 @@ impl Coordinator {
                 }
                 Err(LeaseError::Lost) => return,
                 Err(LeaseError::Fault(fault)) => {
-                    self.parts.pipeline.metrics.failed(Service::Control, fault.class);
+                    self.parts.metrics.failed(Service::Control, fault.class);
                     warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
                 }
             }

@@ -102,10 +102,10 @@ impl LeaseTable {
         values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
     ) -> Result<(), Fault> {
         let mut request = self
-            .control
+            .control_table
             .client
             .delete_item()
-            .table_name(&self.control.name)
+            .table_name(&self.control_table.name)
             .set_key(Some(key(subject)))
             .condition_expression(condition)
             .set_expression_attribute_names(Some(names(&[condition])));

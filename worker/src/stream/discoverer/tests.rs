@@ -24,7 +24,7 @@ fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
     Discoverer {
         discovery: Discovery::new(client.dynamodb(), client.streams(), TASKS, 100),
         leases: LeaseTable::new(control.clone(), "a"),
-        control,
+        control_table: control,
         clock: Clock::from_fn(move || Timestamp::from_second(now.load(Ordering::Relaxed)).unwrap()),
         metrics: Metrics::register(&mut registry()),
         is_me,

@@ -35,7 +35,7 @@ impl Source {
             return Err(passing(what));
         }
         let after = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
-        let (control, now) = (&self.parts.control, self.parts.pipeline.clock.now());
+        let (control, now) = (&self.parts.control_table, self.parts.clock.now());
         control.note_gap(&self.stream, &self.shard, &after, cause.as_str(), now).await?;
         if cause == GapCause::Trimmed {
             self.tail.restart_at_horizon();
@@ -77,7 +77,7 @@ fn passing(what: Unreadable) -> Fault {
 impl Reader {
     /// Tells of a gap that is noted; says whether anything is left to read.
     pub(super) fn tell(&self, Gap { cause, after }: &Gap) -> Next {
-        self.parts.pipeline.metrics.gaps.inc();
+        self.parts.metrics.gaps.inc();
         let (shard, cause_text) = (&self.shard, cause.as_str());
         error!(
             shard,

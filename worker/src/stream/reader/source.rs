@@ -8,13 +8,13 @@ use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
 use crate::lease::plan::Position;
 use crate::stream::limits::Share;
-use crate::stream::reader::Parts;
+use crate::stream::reader::ReaderParts;
 use crate::stream::tail::{Polled, Tail};
 
 /// The shard between two polls.
 pub(super) struct Source {
     pub(super) tail: Tail,
-    pub(super) parts: Parts,
+    pub(super) parts: ReaderParts,
     pub(super) guard: Guard,
     pub(super) stream: String,
     pub(super) shard: String,
@@ -65,7 +65,13 @@ pub(super) struct Gap {
 pub(super) type Fetch = BoxFuture<'static, (Source, Brought)>;
 
 impl Source {
-    pub(super) fn new(parts: Parts, guard: Guard, stream: &str, shard: &str, position: &Position) -> Source {
+    pub(super) fn new(
+        parts: ReaderParts,
+        guard: Guard,
+        stream: &str,
+        shard: &str,
+        position: &Position,
+    ) -> Source {
         Source {
             tail: Tail::new(parts.streams.clone(), stream, shard, position),
             parts,

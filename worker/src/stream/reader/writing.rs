@@ -38,7 +38,7 @@ impl Reader {
             }
             Err(LeaseError::Lost) => false,
             Err(LeaseError::Fault(fault)) => {
-                self.parts.pipeline.metrics.failed(Service::Control, fault.class);
+                self.parts.metrics.failed(Service::Control, fault.class);
                 warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed: {fault}", self.shard);
                 true
             }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
-use worker::steps::person::{Request, Response};
+use worker::steps::person::{PersonDecision, PersonOutcome};
 
 use crate::invariants::tasks::Tasks;
 
@@ -12,20 +12,20 @@ use crate::invariants::tasks::Tasks;
 #[derive(Debug, Default)]
 pub(crate) struct People(BTreeMap<(String, String), u32>);
 
-fn key(request: &Request) -> (String, String) {
+fn key(request: &PersonDecision) -> (String, String) {
     (request.id.as_str().to_owned(), request.by.clone())
 }
 
 impl People {
-    pub(crate) fn note_asked(&mut self, request: &Request) {
+    pub(crate) fn note_asked(&mut self, request: &PersonDecision) {
         *self.0.entry(key(request)).or_default() += 1;
     }
 
     /// A person is told what came of a request.
     pub(crate) fn check(
         &self,
-        request: &Request,
-        response: &Response,
+        request: &PersonDecision,
+        response: &PersonOutcome,
         tasks: &Tasks,
         wrong: &mut Vec<String>,
     ) {
@@ -37,23 +37,23 @@ impl People {
         let is_theirs =
             task.decision.as_ref().is_some_and(|stored| is_by(stored) && stored.outcome == request.outcome);
         let is_true = match response {
-            Response::Settled(_) => {
+            PersonOutcome::Settled(_) => {
                 let payload = task.decision.as_ref().map(|stored| &stored.payload);
                 is_theirs && payload.is_some_and(|payload| seen.accepted.contains(payload))
             }
-            Response::Due(told) => is_theirs && told.decision == task.decision,
-            Response::Conflict(told) => {
+            PersonOutcome::Due(told) => is_theirs && told.decision == task.decision,
+            PersonOutcome::Conflict(told) => {
                 let is_other = !is_theirs || task.delivery == Some(Delivery::Undeliverable);
                 is_other && told.decision.is_some() && told.decision == task.decision
             }
-            Response::Expired(_) => task.status == Status::Expired,
-            Response::Changed(_) => request.if_revision.is_none_or(|revision| revision != task.revision),
-            Response::NotFound => false,
+            PersonOutcome::Expired(_) => task.status == Status::Expired,
+            PersonOutcome::Changed(_) => request.if_revision.is_none_or(|revision| revision != task.revision),
+            PersonOutcome::NotFound => false,
             // An earlier request of the same person may have stored it.
-            Response::Unavailable(_) => {
+            PersonOutcome::Unavailable(_) => {
                 !task.decision.as_ref().is_some_and(is_by) || self.0.get(&key(request)) != Some(&1)
             }
-            Response::Unknown => true,
+            PersonOutcome::Unknown => true,
         };
         if !is_true {
             let (state, stored) = (task.state(), task.decision.as_ref().map(|stored| &stored.decided_by));
@@ -63,15 +63,15 @@ impl People {
     }
 }
 
-fn name(response: &Response) -> &'static str {
+fn name(response: &PersonOutcome) -> &'static str {
     match response {
-        Response::Settled(_) => "that it is settled",
-        Response::Due(_) => "that it is stored",
-        Response::Conflict(_) => "that another decided",
-        Response::Expired(_) => "that it is too late",
-        Response::Changed(_) => "that it changed",
-        Response::NotFound => "that there is none",
-        Response::Unavailable(_) => "that nothing is stored",
-        Response::Unknown => "that nobody knows",
+        PersonOutcome::Settled(_) => "that it is settled",
+        PersonOutcome::Due(_) => "that it is stored",
+        PersonOutcome::Conflict(_) => "that another decided",
+        PersonOutcome::Expired(_) => "that it is too late",
+        PersonOutcome::Changed(_) => "that it changed",
+        PersonOutcome::NotFound => "that there is none",
+        PersonOutcome::Unavailable(_) => "that nothing is stored",
+        PersonOutcome::Unknown => "that nobody knows",
     }
 }

@@ -5,7 +5,7 @@
 //! the counter is not written for each task, and no crash can spend twice.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
@@ -82,10 +82,10 @@ pub struct Receipt {
     paid: Option<(String, String)>,
 }
 
-/// This process's reserved chunks, by counter.
-#[derive(Debug, Default)]
-pub struct Spend {
-    counters: Mutex<BTreeMap<String, Counter>>,
+/// This process's reserved chunks, by counter. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct HourlyCaps {
+    counters: Arc<Mutex<BTreeMap<String, Counter>>>,
 }
 
 /// One counter as this process knows it.
@@ -105,7 +105,7 @@ enum Reserved {
     No(Decimal),
 }
 
-impl Spend {
+impl HourlyCaps {
     /// Pays for one approval by the ruleset `name`, unless its receipt shows that it did.
     ///
     /// # Errors
@@ -328,7 +328,7 @@ mod tests {
         let (world, table) = control();
         let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
         let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
-        let (spend, now) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let (spend, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
         let pay =
             async |task: &Task| spend.pay(&table, "rules", &budget, task, now, &mut Receipt::default()).await;
         let large = order(200);
@@ -355,7 +355,7 @@ mod tests {
     async fn what_is_given_back_late_leaves_the_next_hours_reserve() {
         let (_world, table) = control();
         let budget = Budget { approvals_per_hour: Some(1_000), amount_per_hour: None };
-        let (spend, before) = (Spend::default(), Timestamp::UNIX_EPOCH);
+        let (spend, before) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
         let after = before + jiff::SignedDuration::from_hours(1);
         let task = order(1);
         let mut receipt = Receipt::default();

@@ -1,0 +1,73 @@
+//! One worker's parts, put together once by its configuration: each of its tasks is handed those that it needs.
+
+use std::sync::Arc;
+
+use jiff::SignedDuration;
+
+use crate::aws::clients::Clients;
+use crate::aws::rate_limit::RateLimits;
+use crate::clock::Clock;
+use crate::config::{Config, RulesSource};
+use crate::control::active_rules::ActiveRules;
+use crate::control::automation::Automation;
+use crate::control::table::ControlTable;
+use crate::metrics::Metrics;
+use crate::steps::pipeline::Pipeline;
+use crate::tasks::table::TaskTable;
+
+/// One worker's parts. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// The AWS clients.
+    pub clients: Clients,
+    /// The tasks table.
+    pub tasks: TaskTable,
+    /// The control table.
+    pub control_table: ControlTable,
+    /// The rules, their switch and their caps.
+    pub automation: Automation,
+    /// How many calls a second.
+    pub rates: Arc<RateLimits>,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The steps of a task.
+    pub pipeline: Arc<Pipeline>,
+}
+
+impl Parts {
+    /// Puts a worker's parts together.
+    pub fn new(
+        config: &Config,
+        clients: Clients,
+        clock: Clock,
+        rules: ActiveRules,
+        metrics: Metrics,
+    ) -> Parts {
+        let retention = SignedDuration::from_hours(i64::from(config.tables.retention_days) * 24);
+        let tasks = TaskTable::new(clients.dynamodb.clone(), &config.tables.tasks, retention);
+        let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
+        let automation = Automation::new(rules, config.rules.source == RulesSource::Published);
+        let rates = Arc::new(RateLimits::new(&config.budgets));
+        let pipeline = Pipeline::new(
+            tasks.clone(),
+            control_table.clone(),
+            clients.sfn.clone(),
+            automation.clone(),
+            Arc::clone(&rates),
+            metrics.clone(),
+            clock.clone(),
+        );
+        Parts {
+            clients,
+            tasks,
+            control_table,
+            automation,
+            rates,
+            metrics,
+            clock,
+            pipeline: Arc::new(pipeline),
+        }
+    }
+}
