@@ -47,6 +47,7 @@ pub mod verdict;
 mod words;
 
 mod advice;
+pub mod agreement;
 pub mod backtest;
 pub mod cases;
 pub mod check;

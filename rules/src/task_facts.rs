@@ -34,6 +34,11 @@ impl Facts {
         Ok(facts)
     }
 
+    /// The order, with derived facts.
+    pub(crate) fn order(&self) -> &Fact {
+        &self.order
+    }
+
     /// The names every script is given.
     pub(crate) fn scope(&self, ruleset: &Ruleset) -> Scope<'static> {
         let mut scope = Scope::new();

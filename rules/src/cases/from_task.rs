@@ -70,6 +70,11 @@ pub fn from_task(ruleset: &Ruleset, task: &StoredTask) -> Result<String, String>
     Ok(text)
 }
 
+/// An order as a test may show it: what the schema names of it, with stand-ins for what it masks.
+pub(crate) fn shown(ruleset: &Ruleset, order: &str) -> Option<Value> {
+    Some(Kept::default().order(ruleset, serde_json::from_str(order).ok()?))
+}
+
 fn answer(verdict: &Verdict) -> (&str, &str, Option<&str>) {
     (verdict.outcome().as_str(), verdict.code(), verdict.rule())
 }
@@ -185,7 +190,7 @@ fn stand_in(shape: &Shape, value: &Value) -> Value {
 }
 
 /// A value in TOML, on one line unless it is a list of records.
-fn toml(value: &Value, depth: usize) -> Result<String, String> {
+pub(crate) fn toml(value: &Value, depth: usize) -> Result<String, String> {
     Ok(match value {
         Value::Null => {
             return Err("a list in the order holds null, which a test file has no word for".to_owned());
@@ -221,7 +226,7 @@ fn toml_number(text: &str) -> Result<String, String> {
 }
 
 /// A text as TOML's basic string, on one line.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
     for c in text.chars() {
         match c {
@@ -237,7 +242,7 @@ fn quoted(text: &str) -> String {
     quoted + "\""
 }
 
-fn bare_or_quoted(key: &str) -> String {
+pub(crate) fn bare_or_quoted(key: &str) -> String {
     let is_bare = !key.is_empty() && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_'));
     if is_bare { key.to_owned() } else { quoted(key) }
 }

@@ -4,7 +4,7 @@ pub mod coverage;
 pub mod edges;
 mod failure;
 pub(crate) mod file;
-mod from_task;
+pub(crate) mod from_task;
 mod junit;
 mod never;
 

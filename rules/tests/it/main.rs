@@ -1,5 +1,6 @@
 //! Journeys through the crate's public doors.
 
+mod agreement;
 mod backtest;
 mod cases;
 mod check;
