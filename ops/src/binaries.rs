@@ -3,7 +3,7 @@
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Context as _, Result, ensure};
 use serde::Deserialize;
@@ -21,13 +21,27 @@ pub struct Binaries {
     pub countersign: PathBuf,
 }
 
-/// The workspace's root.
+/// The root of the checkout that this program runs in: where cargo runs it, or else the first one above this program or
+/// the current directory. Never the place where it was compiled, since a checkout may be copied or moved with its
+/// `target` folder.
 ///
 /// # Panics
 ///
-/// Never: this crate is a folder of the workspace.
+/// When there is none; `main` checks [`checkout`] first.
 pub fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("this crate is a folder of the workspace")
+    checkout().expect("this program runs in a checkout of Countersign")
+}
+
+/// As [`root`]; none outside of every checkout.
+pub fn checkout() -> Option<&'static Path> {
+    static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
+        let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+        let places = [by_cargo, std::env::current_exe().ok(), std::env::current_dir().ok()];
+        places.into_iter().flatten().find_map(|place| {
+            place.ancestors().find(|dir| dir.join("ops/template.yaml").is_file()).map(Path::to_owned)
+        })
+    });
+    FOUND.as_deref()
 }
 
 /// Cargo, as it runs us, or the one in the path.

@@ -27,6 +27,10 @@ enum Command {
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
+    if ops::binaries::checkout().is_none() {
+        eprintln!("error: no checkout of Countersign here: change to its folder and run `cargo ops`");
+        return ExitCode::FAILURE;
+    }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {

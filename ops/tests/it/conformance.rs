@@ -11,11 +11,11 @@ mod streams;
 mod target;
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use ops::binaries::root;
 use ops::clients::Clients;
 use ops::emulator::Emulator;
 use ops::model::{Options, Rate, World};
@@ -107,8 +107,7 @@ async fn the_model_answers_as_aws_does() {
 
 #[tokio::test]
 async fn the_emulator_answers_as_aws_does_but_for_the_known_differences() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let environment = root.join("target/local/python");
+    let environment = root().join("target/local/python");
     let python =
         tokio::task::spawn_blocking(move || python::environment(&environment)).await.unwrap().unwrap();
     let dir = tempfile::tempdir().unwrap();

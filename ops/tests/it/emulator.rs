@@ -1,14 +1,13 @@
 //! Two emulators that want the same port: one has it, the other says so.
 
-use std::path::Path;
-
+use ops::binaries::root;
 use ops::emulator::{Emulator, free_port};
 use ops::processes::Watchdog;
 use ops::python;
 
 #[tokio::test]
 async fn of_two_emulators_on_one_port_only_its_owner_is_ready() {
-    let environment = Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/local/python");
+    let environment = root().join("target/local/python");
     let python =
         tokio::task::spawn_blocking(move || python::environment(&environment)).await.unwrap().unwrap();
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
