@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use super::fail;
-use crate::config::Config;
+use crate::config::{Config, Setting};
 use crate::telemetry;
 
 /// What a shell gives a process that SIGINT or SIGTERM ended: 128 and the signal's number.
@@ -47,12 +47,15 @@ pub(super) struct Args {
 
 pub(super) async fn run(args: Args) -> ExitCode {
     let flags = [
-        ("api.listen", args.listen),
-        ("rules.dir", args.rules),
-        ("worker.id", args.id),
-        ("log.format", args.log_format),
+        ("--listen", "api.listen", args.listen),
+        ("--rules", "rules.dir", args.rules),
+        ("--id", "worker.id", args.id),
+        ("--log-format", "log.format", args.log_format),
     ];
-    let flags: Vec<_> = flags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect();
+    let flags = flags.into_iter().filter_map(|(place, key, text)| {
+        Some(Setting { place: place.to_owned(), key: key.to_owned(), text: text? })
+    });
+    let flags: Vec<Setting> = flags.collect();
     let started = start(args.config, &flags);
     let (config, interrupt, terminate) = match started {
         Ok(started) => started,
@@ -61,7 +64,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
     supervise(config, interrupt, terminate).await
 }
 
-fn start(file: Option<PathBuf>, flags: &[(&str, String)]) -> anyhow::Result<(Config, Signal, Signal)> {
+fn start(file: Option<PathBuf>, flags: &[Setting]) -> anyhow::Result<(Config, Signal, Signal)> {
     let config = Config::load(file.as_deref(), flags)?;
     telemetry::start(&config.log)?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;

@@ -1,0 +1,85 @@
+//! Why a configuration cannot be used: what is wrong, where it stands, and what to write instead.
+
+use std::path::PathBuf;
+
+use figment::Metadata;
+use figment::error::{Kind, OneOf};
+
+use super::setting;
+
+/// A configuration that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A file that is not there is a mistake, not a default.
+    #[error("configuration file {}: not found; omit --config to run with the defaults", .0.display())]
+    NoFile(PathBuf),
+    /// A key or a value that is not a setting's.
+    #[error("configuration: {0}; `countersign config --defaults` lists every key")]
+    Invalid(String),
+    /// A value out of its range.
+    #[error("configuration: {key} = {value}{place}: {remedy}")]
+    OutOfRange {
+        /// The key, dotted.
+        key: &'static str,
+        /// What was given.
+        value: String,
+        /// Where, in brackets; empty for a default.
+        place: String,
+        /// What to write instead.
+        remedy: String,
+    },
+}
+
+impl ConfigError {
+    /// Every mistake that was found, each once. The error itself is not kept as a source, or it would be printed twice.
+    pub(super) fn of(error: &figment::Error) -> ConfigError {
+        let errors: Vec<String> = error.clone().into_iter().map(|error| one(&error)).collect();
+        ConfigError::Invalid(errors.join("; "))
+    }
+}
+
+fn one(error: &figment::Error) -> String {
+    let mut key = error.path.join(".");
+    let what = match &error.kind {
+        Kind::UnknownField(field, known) => {
+            if !key.ends_with(field.as_str()) {
+                key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
+            }
+            format!("unknown key{}; known are {}", meant(&key), OneOf(known))
+        }
+        Kind::UnknownVariant(found, known) => format!("found {found:?}, expected {}", OneOf(known)),
+        Kind::InvalidType(found, expected) if expected.starts_with(['u', 'i']) => {
+            format!("found {found}, expected a whole number")
+        }
+        Kind::InvalidType(found, expected) if expected.starts_with("struct") => {
+            format!("found {found}, expected a table of keys")
+        }
+        other => other.to_string(),
+    };
+    let place = place(error.metadata.as_ref());
+    if key.is_empty() { format!("{what}{place}") } else { format!("{key}{place}: {what}") }
+}
+
+/// The variable that was probably meant by one whose underscores are not in the right places.
+fn meant(key: &str) -> String {
+    let defaults: toml::Table = super::DEFAULTS.parse().expect("the defaults are TOML");
+    let keys = defaults.iter().flat_map(|(table, keys)| {
+        let keys = keys.as_table().into_iter().flatten();
+        keys.map(move |(key, _)| format!("{table}.{key}"))
+    });
+    let plain = |key: &str| key.replace(['.', '_'], "");
+    let found = keys.into_iter().find(|known| plain(known) == plain(key));
+    found.map(|known| format!(", probably {known} ({})", setting::variable(&known))).unwrap_or_default()
+}
+
+/// Where a value stands, in brackets; nothing for a default.
+pub(super) fn place(of: Option<&Metadata>) -> String {
+    match of {
+        Some(Metadata { source: Some(source), .. }) => match source.file_path() {
+            Some(path) => format!(" ({})", path.display()),
+            None => String::new(),
+        },
+        Some(Metadata { name, .. }) if !name.starts_with("TOML") => format!(" ({name})"),
+        _ => String::new(),
+    }
+}

@@ -1,0 +1,118 @@
+//! The values that a setting may have, where its type allows more.
+
+use std::ops::RangeInclusive;
+
+use reqwest::Url;
+
+use super::{Config, ConfigError};
+
+/// The longest `worker.id`: it is a part of keys in the control table.
+const MAX_ID_CHARS: usize = 100;
+
+impl Config {
+    /// Every number with its range; README and `config.default.toml` name each.
+    pub(super) fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>); 11] {
+        let (worker, budgets) = (&self.worker, &self.budgets);
+        [
+            ("tables.retention_days", self.tables.retention_days.into(), 1..=3_650),
+            ("worker.lease_ms", worker.lease_ms, 1_000..=600_000),
+            ("worker.in_flight_records", worker.in_flight_records.into(), 1..=100_000),
+            ("worker.in_flight_mib", worker.in_flight_mib.into(), 1..=4_096),
+            ("worker.sweep_ms", worker.sweep_ms, 100..=3_600_000),
+            // Below, leases are not handed over in time; above, the unit's TimeoutStopSec ends the worker first.
+            ("worker.drain_ms", worker.drain_ms, 15_000..=35_000),
+            ("budgets.send_task", budgets.send_task.into(), 1..=100_000),
+            ("budgets.describe_execution", budgets.describe_execution.into(), 1..=100_000),
+            ("budgets.execution_history", budgets.execution_history.into(), 1..=100_000),
+            // Half for listings, half for the children of shards.
+            ("budgets.describe_stream", budgets.describe_stream.into(), 2..=100_000),
+            ("budgets.sweep", budgets.sweep.into(), 1..=100_000),
+        ]
+    }
+
+    /// `place` tells where a key's value stands.
+    pub(super) fn check(&self, place: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
+        let refuse = |key, value: String, remedy: String| {
+            Err(ConfigError::OutOfRange { key, value, place: place(key), remedy })
+        };
+        for (key, value, range) in self.numbers() {
+            if !range.contains(&value) {
+                return refuse(key, value.to_string(), format!("use {} to {}", range.start(), range.end()));
+            }
+        }
+        for (key, value, is_right, remedy) in self.texts() {
+            if !is_right {
+                return refuse(key, format!("{value:?}"), remedy.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Every text that cannot be any text, whether it is right, and what it must be.
+    fn texts(&self) -> [(&'static str, String, bool, &'static str); 8] {
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        let absent_or = |text: &Option<String>, is: fn(&str) -> bool| text.as_deref().is_none_or(is);
+        let table = "use the name or the ARN of a table";
+        [
+            (
+                "aws.endpoint_url",
+                text(&self.aws.endpoint_url),
+                absent_or(&self.aws.endpoint_url, is_url),
+                "use a URL with scheme and host, such as http://127.0.0.1:4566, or nothing for AWS itself",
+            ),
+            (
+                "aws.region",
+                text(&self.aws.region),
+                absent_or(&self.aws.region, is_region),
+                "use the code of a region, such as eu-central-1, or nothing for the environment's",
+            ),
+            ("tables.tasks", self.tables.tasks.clone(), is_table(&self.tables.tasks), table),
+            ("tables.control", self.tables.control.clone(), is_table(&self.tables.control), table),
+            (
+                "queues.closed_executions",
+                text(&self.queues.closed_executions),
+                absent_or(&self.queues.closed_executions, is_url),
+                "use the queue's URL, such as https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or nothing",
+            ),
+            (
+                "rules.dir",
+                self.rules.dir.display().to_string(),
+                !self.rules.dir.as_os_str().is_empty(),
+                "use the path of a folder",
+            ),
+            (
+                "worker.id",
+                text(&self.worker.id),
+                absent_or(&self.worker.id, is_id),
+                "use 1 to 100 letters, digits and any of . _ - : or nothing for the host's name",
+            ),
+            (
+                "api.listen",
+                self.api.listen.to_string(),
+                self.api.listen.ip().is_loopback(),
+                "there is no authentication yet, so use a loopback address, such as 127.0.0.1:8420",
+            ),
+        ]
+    }
+}
+
+/// Whether the text is a URL that a client can call. The SDK sends its own variables' values unchecked.
+pub(crate) fn is_url(text: &str) -> bool {
+    Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
+}
+
+/// Letters, digits and hyphens: a region is a part of each endpoint's host name.
+pub(crate) fn is_region(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// DynamoDB takes names of 3 to 255 letters, digits and `_ - .`, and ARNs.
+fn is_table(text: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+    text.starts_with("arn:") || ((3..=255).contains(&text.len()) && text.bytes().all(is_name))
+}
+
+fn is_id(text: &str) -> bool {
+    text.len() <= MAX_ID_CHARS
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-:".contains(&byte))
+}
