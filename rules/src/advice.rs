@@ -8,6 +8,7 @@ use crate::budget;
 use crate::compile;
 use crate::diagnostic::Diagnostic;
 use crate::ending;
+use crate::flow::ends_the_rule;
 use crate::header::Mode;
 use crate::masked;
 use crate::rule::{Rule, place};
@@ -109,21 +110,6 @@ fn after_the_end(rule: &Rule, statements: &[Stmt], warnings: &mut Vec<Diagnostic
             "unreachable",
             "this line can never run: the rule has ended",
         ));
-    }
-}
-
-fn ends_the_rule(statement: &Stmt) -> bool {
-    let is_verdict = |call: &FnCallExpr| ending::NAMES.contains(&call.name.as_str());
-    match statement {
-        Stmt::FnCall(call, _) => is_verdict(call),
-        Stmt::Expr(expr) => matches!(&**expr, Expr::FnCall(call, _) if is_verdict(call)),
-        Stmt::Return(..) => true,
-        Stmt::Block(block) => block.statements().iter().any(ends_the_rule),
-        Stmt::If(parts, _) => {
-            let ends = |statements: &[Stmt]| statements.iter().any(ends_the_rule);
-            ends(parts.body.statements()) && ends(parts.branch.statements())
-        }
-        _ => false,
     }
 }
 

@@ -6,23 +6,21 @@ use std::sync::Arc;
 
 use rhai::{Dynamic, Engine, Scope};
 
-use crate::compiled::Compiled;
 use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::document::Document;
 use crate::facts::{self, Fact, Field, Record, Watch};
-use crate::fields::Fields;
-use crate::files::{self, Files, Kind, Sorted};
+use crate::files::{self, Files, Kind, SETTINGS_FILE, Sorted};
 use crate::names::Names as ListNames;
-use crate::rule::{self, Names, Rule};
+use crate::rule::Names;
 use crate::ruleset::Ruleset;
 use crate::schema::Schema;
+use crate::scripts::{self, Scripts};
 use crate::settings::{self, Settings};
+use crate::typing::{self, Fields};
 use crate::{engine, folder, json, lint, lists, schema_file, texts};
 
 /// The names every script is given; parameter files add theirs.
 const GIVEN: [&str; 3] = ["order", "task", "lists"];
-pub(crate) const SCHEMA_FILE: &str = "schema/order.toml";
-const SETTINGS_FILE: &str = "ruleset.toml";
 
 /// The parts of a ruleset before its rules are known.
 struct Parts {
@@ -77,9 +75,16 @@ fn compile(sorted: Sorted) -> Result<Ruleset, Refused> {
             .into_iter()
             .collect(),
     };
-    let (mut rules, derived) = scripts(&engine, &names, &texts, &mut parts);
+    let Scripts { mut rules, derived, findings } = {
+        let fields = Fields::new(parts.schema.as_ref(), &parts.shared);
+        scripts::read(&engine, &names, &texts, &parts.settings, fields, parts.schema.as_ref())
+    };
+    parts.findings.extend(findings);
     parts.findings.sort_by(|a, b| (a.severity, &a.file, a.line).cmp(&(b.severity, &b.file, b.line)));
-    if parts.findings.iter().any(|finding| finding.severity == Severity::Error) {
+    let refuses = |finding: &Diagnostic| {
+        finding.severity == Severity::Error && !typing::DOUBTS.contains(&finding.code.as_str())
+    };
+    if parts.findings.iter().any(refuses) {
         return Err(Refused { diagnostics: parts.findings, sha256: Some(sha256) });
     }
     let mut properties = BTreeSet::new();
@@ -202,56 +207,4 @@ fn check_name(engine: &Engine, path: &str, name: &str) -> Option<Diagnostic> {
         return None;
     };
     Some(Diagnostic::error(path, "file-name", message))
-}
-
-fn scripts(
-    engine: &Engine,
-    names: &Names,
-    texts: &BTreeMap<&str, &str>,
-    parts: &mut Parts,
-) -> (Vec<Rule>, Vec<Compiled>) {
-    let mut rules: Vec<Rule> = Vec::new();
-    let fields = Fields::new(parts.schema.as_ref(), &parts.shared);
-    let rule_texts = texts.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Rule));
-    let mut found_any = false;
-    for (path, text) in rule_texts {
-        found_any = true;
-        match rule::parse(engine, names, path, text) {
-            Err(errors) => parts.findings.extend(errors),
-            Ok(rule) => {
-                parts.findings.extend(lint::check(&rule, names, &fields));
-                if let Some(first) = rules.iter().find(|other| other.header.id == rule.header.id) {
-                    let message = format!("the id '{}' is taken by {}", rule.header.id, first.file);
-                    let line = text.lines().position(|line| line.starts_with("//! id:"));
-                    let error = Diagnostic::error(path, "duplicate-id", message);
-                    parts.findings.push(error.at(text, line.map_or(0, |line| line + 1), 0));
-                }
-                rules.push(rule);
-            }
-        }
-    }
-    if !found_any {
-        let error = Diagnostic::error("", "no-rules", "the folder holds no rule (rules/*.rhai or *.rhai)");
-        parts.findings.push(error);
-    }
-    let mut derived = Vec::new();
-    for fact in parts.schema.iter().flat_map(|schema| &schema.derived) {
-        match engine.compile_expression_with_scope(&names.scope(), &fact.expression) {
-            Ok(ast) => {
-                let ast = Compiled::new(ast);
-                for misreading in fields.check(&ast) {
-                    let error = Diagnostic::error(SCHEMA_FILE, misreading.code, misreading.message);
-                    let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();
-                    parts.findings.push(Diagnostic { help: misreading.help, ..error.at(text, fact.line, 0) });
-                }
-                derived.push(ast);
-            }
-            Err(error) => {
-                let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();
-                let error = rule::parse_error(names, SCHEMA_FILE, text, &error, Some((fact.line, 1)));
-                parts.findings.push(Diagnostic { column: 0, ..error });
-            }
-        }
-    }
-    (rules, derived)
 }

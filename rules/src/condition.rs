@@ -23,6 +23,11 @@ impl Condition {
         ast.map(|ast| Condition(Compiled::new(ast))).map_err(|error| format!("when: {error}"))
     }
 
+    /// Its syntax tree, to look at.
+    pub(crate) fn script(&self) -> &Compiled {
+        &self.0
+    }
+
     /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.
     pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
         let mut scope = facts.scope(ruleset);

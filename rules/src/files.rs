@@ -16,6 +16,10 @@ pub(crate) const MAX_FILES: usize = 1_000;
 /// What some editors put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
+/// Where the schema stands, and the settings.
+pub(crate) const SCHEMA_FILE: &str = "schema/order.toml";
+pub(crate) const SETTINGS_FILE: &str = "ruleset.toml";
+
 /// What a file is to a ruleset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -36,7 +40,7 @@ impl Kind {
             return None;
         }
         match (parts.as_slice(), name) {
-            ([], "ruleset.toml") => Some(Kind::Settings),
+            ([], SETTINGS_FILE) => Some(Kind::Settings),
             (["schema"], "order.toml") => Some(Kind::Schema),
             (_, name) if is_definitions(name) => None,
             ([] | ["rules"], name) if name.ends_with(".rhai") => Some(Kind::Rule),

@@ -149,6 +149,7 @@ impl Header {
                 self.priority =
                     value.parse().map_err(|_| format!("the priority '{value}' is not a whole number"))?;
             }
+            "may" if value.is_empty() => return Err("may names no outcome".to_owned()),
             "may" => {
                 self.may = words(value)
                     .map(|word| {

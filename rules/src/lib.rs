@@ -4,6 +4,7 @@
 
 pub mod diagnostic;
 
+mod aliases;
 mod dates;
 mod document;
 mod json;
@@ -33,10 +34,13 @@ mod functions;
 mod names;
 
 mod compile;
-mod fields;
+mod flow;
 mod lint;
+mod parse_error;
 mod rule;
 pub mod ruleset;
+mod scripts;
+mod typing;
 
 mod condition;
 mod evaluate;

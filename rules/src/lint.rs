@@ -4,11 +4,13 @@ use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use crate::diagnostic::Diagnostic;
+use crate::aliases;
+use crate::compiled::Compiled;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::engine::FORBIDDEN;
-use crate::fields::Fields;
 use crate::rule::{Names, Rule, place};
 use crate::suggest;
+use crate::typing::{self, Fields, Misreading};
 use crate::verdict::Outcome;
 use crate::{compiled, ending};
 
@@ -22,20 +24,57 @@ pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
     });
 }
 
-/// The errors of one rule's script and of its `when`.
-pub(crate) fn check(rule: &Rule, names: &Names, fields: &Fields<'_>) -> Vec<Diagnostic> {
-    let mut lint = Lint { rule, names, own: own_functions(&rule.ast), origin: None, findings: Vec::new() };
+/// A script, and where it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Source<'a> {
+    pub(crate) file: &'a str,
+    pub(crate) text: &'a str,
+    pub(crate) ast: &'a AST,
+    /// The line and column at which an expression stands in its file.
+    pub(crate) origin: Option<(usize, usize)>,
+}
+
+/// What the scripts of a ruleset are held against.
+#[derive(Debug)]
+pub(crate) struct Known<'a> {
+    pub(crate) names: &'a Names,
+    pub(crate) fields: &'a Fields<'a>,
+}
+
+/// The findings in one rule's script and in its `when`.
+pub(crate) fn check(rule: &Rule, known: &Known<'_>) -> Vec<Diagnostic> {
+    let source = Source { file: &rule.file, text: &rule.text, ast: &rule.ast, origin: None };
+    let mut lint = Lint::new(source, known.names, &rule.header.may);
     lint.redefinitions();
-    lint.walk(&rule.ast);
-    lint.reads(&rule.ast, fields);
-    lint.changed_captures();
-    lint.lost_value();
+    lint.walk();
+    lint.reads(typing::check_rule(known.fields, &rule.ast, rule.when.as_deref()));
+    lint.changed_captures(&rule.ast);
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
-        lint.origin = Some((when.line, when.column));
-        lint.walk(ast);
-        lint.reads(ast, fields);
+        let origin = Some((when.line, when.column));
+        lint.findings.extend(check_condition(Source { ast, origin, ..source }, known));
     }
     lint.findings
+}
+
+/// The findings in a condition: a rule's `when`, or what must never happen.
+pub(crate) fn check_condition(source: Source<'_>, known: &Known<'_>) -> Vec<Diagnostic> {
+    let mut lint = Lint::new(source, known.names, &[]);
+    lint.walk();
+    lint.reads(typing::check_condition(known.fields, source.ast));
+    lint.findings
+}
+
+/// The findings in an expression, and what is known of its value.
+pub(crate) fn check_expression<'a>(
+    source: Source<'_>,
+    names: &Names,
+    fields: &Fields<'a>,
+) -> (typing::Known<'a>, Vec<Diagnostic>) {
+    let mut lint = Lint::new(source, names, &[]);
+    lint.walk();
+    let (known, findings) = typing::check_expression(fields, source.ast);
+    lint.reads(findings);
+    (known, lint.findings)
 }
 
 /// The functions a script defines itself, with their numbers of parameters.
@@ -44,25 +83,30 @@ fn own_functions(ast: &AST) -> Vec<(String, usize)> {
 }
 
 struct Lint<'a> {
-    rule: &'a Rule,
+    source: Source<'a>,
     names: &'a Names,
     own: Vec<(String, usize)>,
-    origin: Option<(usize, usize)>,
+    /// The verdicts it may give.
+    may: &'a [Outcome],
     findings: Vec<Diagnostic>,
 }
 
-impl Lint<'_> {
+impl<'a> Lint<'a> {
+    fn new(source: Source<'a>, names: &'a Names, may: &'a [Outcome]) -> Lint<'a> {
+        Lint { source, names, own: own_functions(source.ast), may, findings: Vec::new() }
+    }
+
     fn find(&mut self, position: Position, code: &str, message: String) -> &mut Diagnostic {
-        let (line, column) = place(position, self.origin);
-        let diagnostic = Diagnostic::error(&self.rule.file, code, message);
-        self.findings.push(diagnostic.at(&self.rule.text, line, column));
+        let (line, column) = place(position, self.source.origin);
+        let diagnostic = Diagnostic::error(self.source.file, code, message);
+        self.findings.push(diagnostic.at(self.source.text, line, column));
         self.findings.last_mut().expect("one was just pushed")
     }
 
     fn redefinitions(&mut self) {
         for (name, _) in self.own.clone() {
             if self.names.functions.contains_key(&name) {
-                let line = self.rule.text.lines().position(|line| line.contains(&format!("fn {name}")));
+                let line = self.source.text.lines().position(|line| line.contains(&format!("fn {name}")));
                 let position = line
                     .and_then(|line| u16::try_from(line + 1).ok())
                     .map_or(Position::NONE, |line| Position::new(line, 0));
@@ -75,39 +119,27 @@ impl Lint<'_> {
         }
     }
 
-    fn reads(&mut self, ast: &AST, fields: &Fields<'_>) {
-        for misreading in fields.check(ast) {
-            self.find(misreading.position, misreading.code, misreading.message).help = misreading.help;
-        }
-    }
-
-    /// A value at the end of a rule decides nothing; it is a forgotten `if`, or a forgotten verdict.
-    fn lost_value(&mut self) {
-        let Some(Stmt::Expr(last)) = self.rule.ast.statements().last() else { return };
-        let is_value = match &**last {
-            Expr::FnCall(call, _) => call.is_operator_call(),
-            Expr::Unit(_) | Expr::Stmt(_) | Expr::MethodCall(..) => false,
-            Expr::Dot(parts, ..) => matches!(parts.rhs, Expr::Property(..)),
-            _ => true,
-        };
-        if is_value {
-            let message = "the rule ends in a value, which decides nothing";
-            self.find(last.start_position(), "lost-value", message.to_owned()).help =
-                Some("write if … { escalate(\"a-code\", \"a text that says why\"); }".to_owned());
+    fn reads(&mut self, misreadings: Vec<Misreading>) {
+        for misreading in misreadings {
+            let finding = self.find(misreading.position, misreading.code, misreading.message);
+            finding.help = misreading.help;
+            if misreading.is_warning {
+                finding.severity = Severity::Warning;
+            }
         }
     }
 
     /// A function without a name works on the values that its variables have where it is made.
-    fn changed_captures(&mut self) {
-        for (name, position) in self.rule.ast.changed_captures() {
+    fn changed_captures(&mut self, script: &Compiled) {
+        for (name, position) in script.changed_captures() {
             let message = format!("'{name}' is used by a function without a name and cannot be changed");
             self.find(position, "changed-capture", message).help =
                 Some("use sum, reduce or a for loop, or give the changed value another name".to_owned());
         }
     }
 
-    fn walk(&mut self, ast: &AST) {
-        ast.walk(&mut |path| {
+    fn walk(&mut self) {
+        self.source.ast.walk(&mut |path| {
             match path.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, position))) => self.call(call, 0, *position),
                 Some(ASTNode::Stmt(Stmt::FnCall(call, position))) => self.call(call, 0, *position),
@@ -180,6 +212,7 @@ impl Lint<'_> {
                 let own = self.own.iter().map(|(own, _)| own.as_str());
                 let known = self.names.functions.keys().map(String::as_str).chain(own);
                 let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
+                let hint = aliases::of_function(name).map(|ours| format!("write {ours}")).or(hint);
                 self.find(position, "unknown-function", format!("there is no function '{name}'")).help = hint;
             }
         }
@@ -190,10 +223,16 @@ impl Lint<'_> {
         if !ending::NAMES.contains(&call.name.as_str()) {
             return;
         }
+        if self.may.is_empty() {
+            let message =
+                format!("'{}' gives a verdict, and only a rule can: this is an expression", call.name);
+            self.find(position, "may-not", message);
+            return;
+        }
         if let Some(outcome) = Outcome::parse(&call.name)
-            && !self.rule.header.may.contains(&outcome)
+            && !self.may.contains(&outcome)
         {
-            let may: Vec<&str> = self.rule.header.may.iter().map(|outcome| outcome.as_str()).collect();
+            let may: Vec<&str> = self.may.iter().map(|outcome| outcome.as_str()).collect();
             let message = format!("this rule may not {}: it may {}", call.name, may.join(", "));
             self.find(position, "may-not", message);
         }

@@ -2,13 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use rhai::{Engine, LexError, ParseError, ParseErrorType, Position, Scope};
+use rhai::{Engine, ParseError, Position, Scope};
 
 use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
-use crate::engine::FORBIDDEN;
 use crate::header::{self, Header};
-use crate::{files, suggest};
+use crate::{files, parse_error};
 
 /// A rule, ready to run.
 #[derive(Debug)]
@@ -82,13 +81,26 @@ pub(crate) fn parse_error(
     error: &ParseError,
     origin: Option<(usize, usize)>,
 ) -> Diagnostic {
-    let (code, message, help) = describe(names, error.err_type());
+    let (line, column) = place(error.position(), origin);
+    let found = word_at(text, line, column);
+    let (code, message, help) = parse_error::describe(&names.globals, error.err_type(), found);
     let mut diagnostic = Diagnostic::error(file, code, message);
     diagnostic.help = help;
-    let (line, column) = place(error.position(), origin);
     // An end that comes too early has no place of its own.
     let line = if line == 0 { text.lines().count().max(1) } else { line };
     diagnostic.at(text, line, column)
+}
+
+/// What stands at a place: a word, or the symbols round it.
+fn word_at(text: &str, line: usize, column: usize) -> &str {
+    let line = line.checked_sub(1).and_then(|index| text.lines().nth(index)).unwrap_or_default();
+    let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(index, _)| index);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let is_one = line[at..].starts_with(is_word);
+    let other = |c: char| is_word(c) != is_one || c.is_whitespace();
+    let end = line[at..].find(other).map_or(line.len(), |length| at + length);
+    let start = line[..at].rfind(other).map_or(0, |index| index + 1);
+    line.get(start..end).unwrap_or_default()
 }
 
 /// A position in a script as a place in its file.
@@ -99,33 +111,4 @@ pub(crate) fn place(position: Position, origin: Option<(usize, usize)>) -> (usiz
         Some((first_line, first_column)) => (first_line, first_column + column.max(1) - 1),
         None => (line, column),
     }
-}
-
-fn describe(names: &Names, error: &ParseErrorType) -> (&'static str, String, Option<String>) {
-    let symbol = match error {
-        ParseErrorType::Reserved(symbol) | ParseErrorType::UnknownOperator(symbol) => Some(symbol),
-        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => Some(symbol),
-        _ => None,
-    };
-    if let Some((symbol, remedy)) =
-        symbol.and_then(|symbol| FORBIDDEN.iter().find(|(forbidden, _)| forbidden == symbol))
-    {
-        return ("forbidden", format!("'{symbol}' is not allowed in rules"), Some((*remedy).to_owned()));
-    }
-    if let ParseErrorType::VariableUndefined(name) = error {
-        let known = names.globals.iter().map(String::as_str);
-        let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
-        let all = || format!("rules see {} and their own variables", names.globals.join(", "));
-        return (
-            "unknown-variable",
-            format!("there is no variable '{name}'"),
-            Some(hint.unwrap_or_else(all)),
-        );
-    }
-    let mut message = error.to_string();
-    if let Some(first) = message.get(..1) {
-        let lower = first.to_lowercase();
-        message.replace_range(..1, &lower);
-    }
-    ("syntax", message, None)
 }

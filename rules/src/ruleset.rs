@@ -90,7 +90,8 @@ impl Ruleset {
         self.functions.keys().map(String::as_str)
     }
 
-    /// What its author should look at, although it works.
+    /// What its author should look at, although it runs: warnings, and errors of [`check`](crate::check::check) that do
+    /// not keep it from running.
     pub fn warnings(&self) -> &[Diagnostic] {
         &self.warnings
     }

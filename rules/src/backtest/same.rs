@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use rhai::{AST, ASTNode, Expr};
 
-use crate::compile::SCHEMA_FILE;
+use crate::files::SCHEMA_FILE;
 use crate::rule::Rule;
 use crate::ruleset::Ruleset;
 

@@ -51,12 +51,29 @@ pub(crate) struct Never {
     pub(crate) outcome: Outcome,
 }
 
+/// An order that cases begin with.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) file: String,
+    pub(crate) name: String,
+    pub(crate) order: Value,
+}
+
+/// A field that a test sets, removes or has a column for.
+#[derive(Debug)]
+pub(crate) struct UsedPath {
+    pub(crate) file: String,
+    pub(crate) line: usize,
+    pub(crate) path: String,
+}
+
 /// All tests of a ruleset.
 #[derive(Debug, Default)]
 pub(crate) struct Tests {
-    pub(crate) bases: Vec<(String, Value)>,
+    pub(crate) bases: Vec<Base>,
     pub(crate) cases: Vec<Case>,
     pub(crate) nevers: Vec<Never>,
+    pub(crate) paths: Vec<UsedPath>,
     pub(crate) errors: Vec<Diagnostic>,
 }
 
@@ -102,7 +119,8 @@ impl Tests {
         reader.each(top, "case", &CASE_KEYS, Reader::case);
         reader.each(top, "table", &TABLE_KEYS, Reader::table);
         reader.each(top, "never", &NEVER_KEYS, Reader::never);
-        self.bases.extend(bases);
+        let base = |(name, order)| Base { file: file.to_owned(), name, order };
+        self.bases.extend(bases.into_iter().map(base));
     }
 }
 
@@ -145,10 +163,15 @@ impl Reader<'_> {
         if let Some(set) = self.json(table, "set")? {
             let Value::Object(set) = set else { return Err("set is not a table".to_owned()) };
             for (path, value) in set {
+                self.uses(&path, line);
+                let mut inside = Vec::new();
+                paths_of(&value, &path, &mut inside);
+                inside.iter().for_each(|path| self.uses(path, line));
                 assign(&mut order, &path, Some(value))?;
             }
         }
         for path in texts(table, "unset")? {
+            self.uses(&path, line);
             assign(&mut order, &path, None)?;
         }
         let task = match self.json(table, "task")? {
@@ -198,6 +221,9 @@ impl Reader<'_> {
         if !columns.iter().any(|column| column == "expect") {
             return Err("a table needs the column 'expect'".to_owned());
         }
+        for column in columns.iter().filter(|column| !matches!(column.as_str(), "expect" | "by" | "code")) {
+            self.uses(column, line);
+        }
         let Some(Value::Array(rows)) = self.json(table, "rows")? else {
             return Err("rows is not a list of rows".to_owned());
         };
@@ -217,6 +243,10 @@ impl Reader<'_> {
             }
         }
         Ok(())
+    }
+
+    fn uses(&mut self, path: &str, line: usize) {
+        self.tests.paths.push(UsedPath { file: self.file.to_owned(), line, path: path.to_owned() });
     }
 
     /// One row of a table, as a case at the row's own line.
@@ -308,6 +338,21 @@ pub(crate) fn assign(target: &mut Value, path: &str, value: Option<Value>) -> Re
             Ok(())
         }
         (None, None) => map.remove(head).map(drop).ok_or_else(missing),
+    }
+}
+
+/// The paths of an order's fields; of a list those of each entry.
+pub(super) fn paths_of(value: &Value, path: &str, found: &mut Vec<String>) {
+    let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    match value {
+        Value::Object(map) => map.iter().for_each(|(name, value)| {
+            found.push(inside(name));
+            paths_of(value, &inside(name), found);
+        }),
+        Value::Array(values) => {
+            values.iter().enumerate().for_each(|(n, value)| paths_of(value, &inside(&n.to_string()), found));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

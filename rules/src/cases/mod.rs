@@ -6,6 +6,7 @@ mod failure;
 pub(crate) mod file;
 pub(crate) mod from_task;
 mod junit;
+mod names;
 mod never;
 
 use std::collections::BTreeSet;
@@ -19,7 +20,7 @@ use self::failure::compare;
 pub(crate) use self::failure::describe;
 use self::file::{Case, Tests};
 pub use self::from_task::from_task;
-use crate::diagnostic::Diagnostic;
+use crate::diagnostic::{Diagnostic, Severity};
 use crate::evaluation::{Ended, Evaluation};
 use crate::ruleset::{Ruleset, TaskFacts};
 
@@ -80,6 +81,12 @@ pub fn run(ruleset: &Ruleset) -> Report {
         ran: Vec::new(),
         seen: ruleset.rule_ids().map(|id| (id.to_owned(), false, false)).collect(),
     };
+    for finding in names::check(ruleset, &tests) {
+        match finding.severity {
+            Severity::Error => report.broken.push(finding),
+            Severity::Warning => report.idle.push(finding),
+        }
+    }
     let watched = match coverage::watched(ruleset) {
         Ok(watched) => watched,
         Err(refused) => {
@@ -101,8 +108,8 @@ pub fn run(ruleset: &Ruleset) -> Report {
     let answer =
         |evaluation: &Evaluation| (evaluation.verdict.outcome(), evaluation.verdict.code().to_owned());
     let known: BTreeSet<_> = evaluations.iter().map(answer).collect();
-    for (name, base) in &tests.bases {
-        for case in edges::around(ruleset, name, base) {
+    for base in &tests.bases {
+        for case in edges::around(ruleset, &base.name, &base.order) {
             let evaluation = with_task(&case, |task| ruleset.evaluate(task));
             report.coverage.edges.push(edges::tell(&case, &evaluation, known.contains(&answer(&evaluation))));
             tests.cases.push(case);

@@ -1,20 +1,27 @@
 //! The kinds of `traps/`, in other shapes: small rulesets in `relatives/`, each with what must come of it.
 //!
-//! A case has a `name`, `want` and `says` as in `traps/`, `files` and an `order`.
+//! A case has a `name`, `want` and `says` as in `traps/`, `files` and an `order`; `with` names files that cases share.
 
 use std::fs;
 
 use rules::Files;
-use toml_edit::{ImDocument, TableLike};
+use toml_edit::{ImDocument, Item, TableLike};
 
 use crate::traps::{Case, problem, task_with};
 
-fn wrong(case: &dyn TableLike) -> Option<String> {
+fn files(item: Option<&Item>) -> Files {
+    let table = item.and_then(Item::as_table_like);
+    let file = |item: &Item| item.as_str().expect("text").as_bytes().to_vec();
+    table.iter().flat_map(|table| table.iter()).map(|(path, item)| (path.to_owned(), file(item))).collect()
+}
+
+fn wrong(case: &dyn TableLike, shared: &Files) -> Option<String> {
     let text = |key: &str| case.get(key).and_then(|item| item.as_str());
-    let files = case.get("files").and_then(|item| item.as_table_like()).expect("a ruleset");
-    let file = |text: &str| text.as_bytes().to_vec();
-    let files: Files =
-        files.iter().map(|(path, item)| (path.to_owned(), file(item.as_str().expect("text")))).collect();
+    let mut files = files(case.get("files"));
+    for path in case.get("with").and_then(Item::as_array).iter().flat_map(|paths| paths.iter()) {
+        let path = path.as_str().expect("a path");
+        files.insert(path.to_owned(), shared[path].clone());
+    }
     let order = text("order").unwrap_or("{}").to_owned();
     let problem = problem(&Case::of(case), Ok(files), &|| task_with(order.clone()))?;
     Some(format!("{}: {problem}", text("name").expect("a name")))
@@ -23,12 +30,18 @@ fn wrong(case: &dyn TableLike) -> Option<String> {
 fn hold(file: &str) {
     let text = fs::read_to_string(format!("tests/it/relatives/{file}")).expect("the cases are there");
     let toml = ImDocument::parse(text).expect("it is TOML");
+    let shared = files(toml.get("files"));
     let cases = toml.get("case").and_then(|item| item.as_array_of_tables()).expect("cases");
-    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(case)).collect();
+    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(case, &shared)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
 #[test]
 fn nothing_of_a_folder_is_dropped_in_silence() {
     hold("folders.toml");
+}
+
+#[test]
+fn check_sees_everything_that_a_rule_says() {
+    hold("scripts.toml");
 }

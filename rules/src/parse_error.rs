@@ -1,0 +1,81 @@
+//! What the parser says of a script, in words for its author: none of the engine's own types, and help for those who
+//! come from another language.
+
+use rhai::{LexError, ParseErrorType};
+
+use crate::aliases;
+use crate::engine::FORBIDDEN;
+use crate::suggest;
+
+/// A code, a message and a remedy. `found` is what stands where the parser stopped.
+pub(crate) fn describe(
+    globals: &[String],
+    error: &ParseErrorType,
+    found: &str,
+) -> (&'static str, String, Option<String>) {
+    let symbol = match error {
+        ParseErrorType::Reserved(symbol) | ParseErrorType::UnknownOperator(symbol) => Some(symbol.as_str()),
+        ParseErrorType::BadInput(LexError::ImproperSymbol(symbol, _)) => Some(symbol.as_str()),
+        _ => None,
+    };
+    let forbidden = |symbol: &str| FORBIDDEN.iter().find(|(forbidden, _)| *forbidden == symbol);
+    if let Some((symbol, remedy)) = symbol.and_then(forbidden) {
+        return ("forbidden", format!("'{symbol}' is not allowed in rules"), Some((*remedy).to_owned()));
+    }
+    if let ParseErrorType::VariableUndefined(name) = error {
+        let known = globals.iter().map(String::as_str);
+        let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
+        let hint = aliases::of_variable(name).map(str::to_owned).or(hint);
+        let all = || format!("rules see {} and their own variables", globals.join(", "));
+        let message = format!("there is no variable '{name}'");
+        return ("unknown-variable", message, Some(hint.unwrap_or_else(all)));
+    }
+    ("syntax", message(error, symbol), remedy(error, symbol, found))
+}
+
+fn message(error: &ParseErrorType, symbol: Option<&str>) -> String {
+    match (error, symbol) {
+        (ParseErrorType::Reserved(word), _) if word.starts_with(char::is_alphabetic) => {
+            format!("'{word}' is a word of the language")
+        }
+        (ParseErrorType::Reserved(symbol), _) => format!("'{symbol}' means nothing here"),
+        (_, Some(symbol)) => format!("'{symbol}' is no operator"),
+        (ParseErrorType::BadInput(LexError::MalformedChar(_)), _) => "a text in single quotes".to_owned(),
+        (ParseErrorType::MismatchedType(..), _) => "a value of the wrong type".to_owned(),
+        (other, _) => {
+            let mut message = other.to_string();
+            if let Some(first) = message.get(..1) {
+                let lower = first.to_lowercase();
+                message.replace_range(..1, &lower);
+            }
+            message
+        }
+    }
+}
+
+fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<String> {
+    let word = symbol.or_else(|| (!found.is_empty()).then_some(found));
+    let known = word.and_then(aliases::of_word).map(str::to_owned);
+    match error {
+        ParseErrorType::BadInput(LexError::MalformedChar(text)) => {
+            Some(format!("texts stand in double quotes: \"{text}\""))
+        }
+        ParseErrorType::BadInput(LexError::UnterminatedString) => {
+            Some("a text ends on its line, with the quote it began with; `…` may span lines".to_owned())
+        }
+        ParseErrorType::Reserved(word) if known.is_none() => {
+            Some(format!("of a field of this name read order[\"{word}\"]; name a variable otherwise"))
+        }
+        ParseErrorType::PropertyExpected => {
+            let name = if found.is_empty() { "name" } else { found };
+            Some(format!("write [\"{name}\"] for a field whose name is a word of the language"))
+        }
+        ParseErrorType::MissingToken(_, what) if what.contains("iteration variable") => {
+            Some("write for item in order.items { … }".to_owned())
+        }
+        ParseErrorType::MissingToken(token, _) if token == "{" && known.is_none() => {
+            Some("write if condition { … }: the braces are part of it".to_owned())
+        }
+        _ => known,
+    }
+}

@@ -1,0 +1,403 @@
+//! One pass over a script that knows what each value is, as far as schema, parameters and the script itself say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::rc::Rc;
+
+use rhai::{AST, ASTNode, Expr, Position, Stmt};
+
+use super::chain::{Chain, Link};
+use super::fields::{Fields, Missing};
+use super::functions::{self, Function};
+use super::known::{self, Doubt, Implied, Kind, Known, Sure};
+use super::misreading::Misreading;
+use super::signatures::{SIGNATURES, Signatures};
+
+/// How many calls of a script's functions are looked into: each with its own values.
+const MAX_CALLS: usize = 2_000;
+
+/// A variable of the script.
+#[derive(Debug)]
+struct Variable<'a> {
+    name: String,
+    known: Known<'a>,
+    /// What it makes sure of, where it holds a condition.
+    implied: Implied,
+    position: Position,
+    is_used: bool,
+}
+
+/// What a function gave for its values.
+type Results<'a> = BTreeMap<(String, String), Known<'a>>;
+
+pub(super) struct Checker<'f, 'a> {
+    pub(super) fields: &'f Fields<'a>,
+    pub(super) signatures: &'static Signatures,
+    functions: Vec<Rc<Function>>,
+    /// Names that are assigned: what they hold is not followed.
+    changing: BTreeSet<String>,
+    variables: Vec<Variable<'a>>,
+    /// Where the variables of the function that is looked into begin.
+    first_visible: usize,
+    pub(super) sure: Sure,
+    /// The functions that are looked into.
+    active: Vec<String>,
+    results: Results<'a>,
+    /// What the `return`s of the function that is looked into give.
+    returned: Known<'a>,
+    findings: Vec<Misreading>,
+    is_quiet: bool,
+    /// Sums of what may be empty are told: not in derived facts, where nothing can be asked first.
+    pub(super) tells_sums: bool,
+}
+
+impl<'f, 'a> Checker<'f, 'a> {
+    pub(super) fn new(fields: &'f Fields<'a>, ast: &AST) -> Checker<'f, 'a> {
+        Checker {
+            fields,
+            signatures: &SIGNATURES,
+            functions: functions::of(ast),
+            changing: assigned(ast),
+            variables: Vec::new(),
+            first_visible: 0,
+            sure: Sure::new(),
+            active: Vec::new(),
+            results: Results::new(),
+            returned: Known::Nothing,
+            findings: Vec::new(),
+            is_quiet: false,
+            tells_sums: true,
+        }
+    }
+
+    /// Each finding once, whatever way led to it.
+    pub(super) fn findings(self) -> Vec<Misreading> {
+        let mut findings: Vec<Misreading> = Vec::new();
+        for finding in self.findings {
+            if !findings.contains(&finding) {
+                findings.push(finding);
+            }
+        }
+        findings
+    }
+
+    pub(super) fn find(
+        &mut self,
+        position: Position,
+        code: &'static str,
+        message: String,
+    ) -> &mut Misreading {
+        let finding = Misreading { position, code, message, help: None, is_warning: false };
+        self.findings.push(finding);
+        self.findings.last_mut().expect("one was just pushed")
+    }
+
+    pub(super) fn warn(
+        &mut self,
+        position: Position,
+        code: &'static str,
+        message: String,
+    ) -> &mut Misreading {
+        let finding = self.find(position, code, message);
+        finding.is_warning = true;
+        finding
+    }
+
+    /// Asks for something that is checked elsewhere: nothing of it is told or kept.
+    pub(super) fn quietly<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> T {
+        let (told, sure) = (self.findings.len(), self.sure.clone());
+        let was_quiet = std::mem::replace(&mut self.is_quiet, true);
+        let answer = ask(self);
+        self.is_quiet = was_quiet;
+        self.sure = sure;
+        self.findings.truncate(told);
+        answer
+    }
+
+    pub(super) fn missing(&mut self, position: Position, missing: Missing) -> Known<'a> {
+        self.find(position, missing.code, missing.message).help = missing.help;
+        Known::Anything
+    }
+
+    /// The value itself, where it is used: one that may be nothing is told.
+    pub(super) fn sure(&mut self, known: Known<'a>, position: Position) -> Known<'a> {
+        let Known::Maybe(inner, doubt) = known else { return known };
+        if !self.sure.contains(&doubt) {
+            let (message, help) = match &doubt {
+                Doubt::Optional(path) => (
+                    format!("{path} is optional and may be nothing here"),
+                    "ask has(\"…\") first, or give a default with ??",
+                ),
+                Doubt::Empty(path) => (
+                    format!("{path} may be empty, and this is nothing then"),
+                    "ask is_empty() first, or give a default with ??",
+                ),
+                Doubt::NotFound => {
+                    ("nothing may be found here".to_owned(), "give a default with ??, or ask some(…) first")
+                }
+            };
+            let code = if matches!(doubt, Doubt::Optional(_)) { "optional" } else { "maybe-empty" };
+            self.warn(position, code, message).help = Some(help.to_owned());
+            // Once is enough.
+            self.sure.insert(doubt);
+        }
+        self.sure(*inner, position)
+    }
+
+    /// What is known of an expression, everything inside it checked.
+    pub(super) fn value(&mut self, expr: &Expr) -> Known<'a> {
+        match expr {
+            Expr::IntegerConstant(..) => Known::Number,
+            Expr::DynamicConstant(value, _) => known::of_constant(value),
+            Expr::StringConstant(text, _) => Known::text(text),
+            Expr::CharConstant(c, position) => {
+                let help = format!("write \"{c}\"");
+                self.warn(*position, "quotes", format!("texts stand in double quotes, not in '{c}'")).help =
+                    Some(help);
+                Known::text(&c.to_string())
+            }
+            Expr::BoolConstant(..) => Known::Boolean,
+            Expr::Unit(_) => Known::Nothing,
+            Expr::InterpolatedString(parts, _) => {
+                parts.iter().for_each(|part| self.shown(part));
+                Known::Text(None)
+            }
+            Expr::Array(values, _) => self.array(values),
+            Expr::Map(parts, _) => {
+                let fields = parts.0.iter();
+                Known::Record(
+                    fields.map(|(name, value)| (name.name.to_string(), self.value(value))).collect(),
+                )
+            }
+            Expr::Variable(variable, ..) => self.variable(&variable.1),
+            Expr::Stmt(block) => self.block(block.statements(), true),
+            Expr::FnCall(call, position) => self.call(call, *position),
+            Expr::Dot(..) | Expr::Index(..) => match Chain::of(expr) {
+                Some(chain) => self.chain(&chain),
+                None => Known::Anything,
+            },
+            Expr::And(parts, _) => self.conditions(parts, true),
+            Expr::Or(parts, _) => self.conditions(parts, false),
+            Expr::Coalesce(parts, _) => {
+                let known = parts.iter().map(|part| self.value(part)).collect::<Vec<_>>();
+                let last = known.len().saturating_sub(1);
+                let known = known.into_iter().enumerate();
+                let known = known.map(|(n, known)| if n < last { known.without_doubt() } else { known });
+                known.reduce(Known::or).unwrap_or(Known::Anything)
+            }
+            _ => Known::Anything,
+        }
+    }
+
+    /// A value inside a text.
+    fn shown(&mut self, part: &Expr) {
+        let known = self.value(part);
+        let known = self.sure(known, part.start_position());
+        if let Some(kind @ (Kind::List | Kind::Record | Kind::Function)) = known.kind() {
+            let message = format!("{} cannot be put into a text: {}", kind.name(), known.claim());
+            let finding = self.find(part.start_position(), "type-mismatch", message);
+            finding.help = Some("write list.join(\"field\"), or one field of the record".to_owned());
+        }
+    }
+
+    fn array(&mut self, values: &[Expr]) -> Known<'a> {
+        let known: Vec<Known<'a>> = values.iter().map(|value| self.value(value)).collect();
+        let element = known.into_iter().reduce(Known::or).unwrap_or(Known::Anything);
+        Known::List(Box::new(element))
+    }
+
+    /// The operands of `&&` and `||`: each is reached if those before it were true, or false.
+    fn conditions(&mut self, parts: &[Expr], is_and: bool) -> Known<'a> {
+        let before = self.sure.clone();
+        for part in parts {
+            self.condition(part);
+            let implied = self.implied(part);
+            self.sure.extend(if is_and { implied.yes } else { implied.no });
+        }
+        self.sure = before;
+        Known::Boolean
+    }
+
+    /// A value that must be true or false.
+    pub(super) fn condition(&mut self, expr: &Expr) {
+        let known = self.value(expr);
+        let known = self.sure(known, expr.start_position());
+        if let Some(kind) = known.kind()
+            && !matches!(kind, Kind::Boolean | Kind::Nothing)
+        {
+            let message = format!("a condition is true or false, and {}", known.claim());
+            self.find(expr.start_position(), "type-mismatch", message);
+        }
+    }
+
+    pub(super) fn chain(&mut self, chain: &Chain<'_>) -> Known<'a> {
+        let mut known = self.value(chain.base);
+        for link in &chain.links {
+            known = self.link(known, *link);
+        }
+        known
+    }
+
+    fn link(&mut self, base: Known<'a>, link: Link<'_>) -> Known<'a> {
+        let position = link.expr.start_position();
+        let doubt = match &base {
+            Known::Maybe(_, doubt) if link.is_careful => Some(doubt.clone()),
+            _ => None,
+        };
+        let base = if doubt.is_some() { base.without_doubt() } else { self.sure(base, position) };
+        let known = match link.expr {
+            index if link.is_entry => self.entry(base, index),
+            Expr::Property(property, _) => self.property(&base, &property.2, position),
+            Expr::MethodCall(call, _) => self.method(base, call, position),
+            _ => Known::Anything,
+        };
+        match doubt {
+            Some(doubt) => Known::Maybe(Box::new(known), doubt),
+            None => known,
+        }
+    }
+
+    pub(super) fn property(&mut self, base: &Known<'a>, name: &str, position: Position) -> Known<'a> {
+        match self.fields.property(base, name) {
+            Ok(known) => known,
+            Err(missing) => self.missing(position, missing),
+        }
+    }
+
+    /// `base[index]`.
+    fn entry(&mut self, base: Known<'a>, index: &Expr) -> Known<'a> {
+        let position = index.start_position();
+        let known = self.value(index);
+        let known = self.sure(known, position);
+        match (base.kind(), known.kind()) {
+            (Some(Kind::List), _) => base.element(),
+            (Some(Kind::Record), _) => match (known.literal(), &base, &known) {
+                (Some(name), ..) => self.property(&base, name, position),
+                (None, Known::Given(..), Known::Fact(path, kind)) => self.choice(&base, path, kind, position),
+                _ => Known::Anything,
+            },
+            _ => Known::Anything,
+        }
+    }
+
+    pub(super) fn variable(&mut self, name: &str) -> Known<'a> {
+        if let Some(variable) = self.visible(name) {
+            variable.is_used = true;
+            return variable.known.clone();
+        }
+        if self.is_own(name) {
+            return Known::Function(name.to_owned(), Vec::new());
+        }
+        self.fields.global(name).unwrap_or(Known::Anything)
+    }
+
+    /// What a variable that holds a condition makes sure of.
+    pub(super) fn implied_by(&mut self, name: &str) -> Implied {
+        self.visible(name).map(|variable| variable.implied.clone()).unwrap_or_default()
+    }
+
+    fn visible(&mut self, name: &str) -> Option<&mut Variable<'a>> {
+        self.variables[self.first_visible..].iter_mut().rev().find(|variable| variable.name == name)
+    }
+
+    pub(super) fn declare(&mut self, name: &str, known: Known<'a>, implied: Implied, position: Position) {
+        let changes = self.changing.contains(name);
+        self.variables.push(Variable {
+            name: name.to_owned(),
+            known: if changes { Known::Anything } else { known },
+            implied: if changes { Implied::default() } else { implied },
+            position,
+            is_used: false,
+        });
+    }
+
+    /// Runs `inside` in a scope of its own, and tells the variables that nothing in it uses.
+    pub(super) fn scope<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
+        let outside = self.variables.len();
+        let answer = inside(self);
+        for variable in self.variables.split_off(outside) {
+            let is_given = self.fields.global(&variable.name).is_some();
+            if !variable.is_used
+                && !is_given
+                && !variable.position.is_none()
+                && !variable.name.starts_with('_')
+            {
+                let message = format!("nothing uses the variable '{}'", variable.name);
+                self.warn(variable.position, "unused-variable", message).help =
+                    Some("use it, or delete it; _ in front of its name keeps it".to_owned());
+            }
+        }
+        answer
+    }
+
+    /// What one of the script's functions gives for these values; its body is checked with them.
+    pub(super) fn apply(&mut self, name: &str, values: Vec<Known<'a>>) -> Known<'a> {
+        let Some(function) = self.function(name, values.len()) else { return Known::Anything };
+        let key = (name.to_owned(), format!("{values:?} {:?}", self.sure));
+        if let Some(known) = self.results.get(&key) {
+            return known.clone();
+        }
+        if self.active.iter().any(|active| active == name) || self.results.len() >= MAX_CALLS {
+            return Known::Anything;
+        }
+        self.active.push(name.to_owned());
+        let sure = self.sure.clone();
+        let first_visible = std::mem::replace(&mut self.first_visible, self.variables.len());
+        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
+        let known = self.scope(|checker| {
+            for (param, known) in function.params.iter().zip(values) {
+                checker.declare(param, known, Implied::default(), Position::NONE);
+            }
+            checker.block(&function.body, true)
+        });
+        let returned = std::mem::replace(&mut self.returned, returned);
+        self.first_visible = first_visible;
+        self.sure = sure;
+        self.active.pop();
+        let known = known.or(returned);
+        if !self.is_quiet {
+            self.results.insert(key, known.clone());
+        }
+        known
+    }
+
+    /// One of the script's functions, by name and number of parameters.
+    pub(super) fn function(&self, name: &str, arity: usize) -> Option<Rc<Function>> {
+        let is_it = |function: &&Rc<Function>| function.name == name && function.params.len() == arity;
+        self.functions.iter().find(is_it).cloned()
+    }
+
+    /// The script has a function of this name.
+    pub(super) fn is_own(&self, name: &str) -> bool {
+        self.functions.iter().any(|function| function.name == name)
+    }
+
+    /// One of the script's functions of this name does more than give a value.
+    pub(super) fn decides(&self, name: &str) -> bool {
+        self.functions.iter().any(|function| function.name == name && function.decides)
+    }
+
+    /// Notes what a `return` gives.
+    pub(super) fn give(&mut self, known: Known<'a>) {
+        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
+        self.returned = returned.or(known);
+    }
+
+    /// A function's body is being looked into.
+    pub(super) fn is_in_function(&self) -> bool {
+        !self.active.is_empty()
+    }
+}
+
+/// The names that a script assigns to.
+fn assigned(ast: &AST) -> BTreeSet<String> {
+    let mut names = BTreeSet::new();
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Stmt(Stmt::Assignment(parts))) = path.last()
+            && let Expr::Variable(variable, ..) = &parts.1.lhs
+        {
+            names.insert(variable.1.to_string());
+        }
+        true
+    });
+    names
+}

@@ -1,0 +1,166 @@
+//! Comparisons and `in`: of equal types only, and with what a value can be.
+
+use rhai::{Expr, Position};
+
+use super::checker::Checker;
+use super::known::{Kind, Known};
+use crate::dates;
+use crate::facts::{Fact, Record};
+use crate::schema::Type;
+use crate::suggest;
+
+impl<'a> Checker<'_, 'a> {
+    pub(super) fn comparison(
+        &mut self,
+        operator: &str,
+        (a, left): (&Known<'a>, &Expr),
+        (b, right): (&Known<'a>, &Expr),
+        position: Position,
+    ) {
+        self.compare(a, b, operator, right, position);
+        // The other way round, for `"EUR" == order.currency`.
+        if a.literal().is_some() && b.literal().is_none() {
+            self.one_of(b, a, left);
+        }
+    }
+
+    /// `value in list`, which is contains(list, value).
+    pub(super) fn membership(&mut self, list: &Expr, value: &Expr, position: Position) -> Known<'a> {
+        let known = self.value(list);
+        let known = self.sure(known, list.start_position());
+        let asked = self.value(value);
+        let asked = self.sure(asked, value.start_position());
+        match known.kind() {
+            Some(Kind::Record) => self.has_field(&known, &asked, value.start_position()),
+            Some(Kind::List) => match list {
+                Expr::Array(entries, _) => {
+                    for entry in entries {
+                        let known = self.quietly(|checker| checker.value(entry));
+                        self.compare(&asked, &known, "in", entry, entry.start_position());
+                    }
+                }
+                _ => self.compare(&asked, &known.element(), "in", list, position),
+            },
+            Some(kind) => {
+                let message = format!("in asks lists, not {}: {}", kind.name(), known.claim());
+                let help = "write lists.NAME or [\"a\", \"b\"]; for a part of a text, text.contains(\"…\")";
+                self.find(position, "type-mismatch", message).help = Some(help.to_owned());
+            }
+            None => {}
+        }
+        Known::Boolean
+    }
+
+    pub(super) fn compare(
+        &mut self,
+        a: &Known<'a>,
+        b: &Known<'a>,
+        operator: &str,
+        right: &Expr,
+        position: Position,
+    ) {
+        let (Some(left_kind), Some(right_kind)) = (a.kind(), b.kind()) else { return };
+        match (left_kind, right_kind) {
+            (Kind::Nothing, _) | (_, Kind::Nothing) => {
+                self.find(position, "type-mismatch", "nothing cannot be compared".to_owned()).help =
+                    Some("ask record.has(\"field\"), or give a default with ??".to_owned());
+            }
+            (Kind::Date, Kind::Text) => self.date(a, b, operator, position),
+            (Kind::Text, Kind::Date) => self.date(b, a, operator, position),
+            (left, right) if left != right => self.unequal(a, b, operator, position),
+            (kind @ (Kind::Record | Kind::List | Kind::Function), _) => {
+                let message = format!("{} cannot be compared using {operator}", kind.name());
+                let help = "compare a field of it, or ask contains, some or all".to_owned();
+                self.find(position, "type-mismatch", message).help = Some(help);
+            }
+            _ => self.one_of(a, b, right),
+        }
+    }
+
+    fn unequal(&mut self, a: &Known<'a>, b: &Known<'a>, operator: &str, position: Position) {
+        let message = format!("cannot compare {} with {} using {operator}", a.describe(), b.describe());
+        self.find(position, "type-mismatch", message);
+    }
+
+    /// A date with a text: one that is written out and says a date.
+    fn date(&mut self, date: &Known<'a>, text: &Known<'a>, operator: &str, position: Position) {
+        match text.literal() {
+            Some(literal) if dates::parse(literal).is_ok() => {}
+            Some(literal) => {
+                let message = format!("'{literal}' is not a date, and {}", date.claim());
+                self.find(position, "type-mismatch", message).help =
+                    Some("write a day such as \"2026-11-22\", or a moment in RFC 3339".to_owned());
+            }
+            // The entries of a list are read as dates when they are compared.
+            None if matches!(operator, "in" | "contains") => {}
+            None => self.unequal(date, text, operator, position),
+        }
+    }
+
+    /// A field with choices is only compared with one of them.
+    fn one_of(&mut self, a: &Known<'a>, b: &Known<'a>, right: &Expr) {
+        let (Known::Fact(path, Type::Text { choices, .. }), Some(text)) = (a, b.literal()) else { return };
+        if choices.is_empty() || choices.iter().any(|choice| choice == text) {
+            return;
+        }
+        let nearest = suggest::nearest(text, choices.iter().map(String::as_str));
+        let help = nearest.map_or_else(
+            || format!("it is one of {}", choices.join(", ")),
+            |nearest| format!("did you mean '{nearest}'?"),
+        );
+        self.find(right.start_position(), "never-equal", format!("{path} is never '{text}'")).help =
+            Some(help);
+    }
+
+    /// `limits.tier[order.customer.tier]`: each choice has its parameter.
+    pub(super) fn choice(
+        &mut self,
+        base: &Known<'a>,
+        path: &str,
+        kind: &Type,
+        position: Position,
+    ) -> Known<'a> {
+        let (Known::Given(given, Fact::Record(record)), Type::Text { choices, .. }) = (base, kind) else {
+            return Known::Anything;
+        };
+        let missing: Vec<&str> =
+            choices.iter().map(String::as_str).filter(|choice| record.find(choice).is_none()).collect();
+        if !missing.is_empty() {
+            let message = format!("{given} has no '{}', which {path} may be", missing.join("', '"));
+            self.warn(position, "missing-parameter", message).help =
+                Some("add it, or leave it out of the schema's choices".to_owned());
+        }
+        first_of(given, record)
+    }
+
+    /// The field that `has` and `in` ask for is one that the record can have.
+    pub(super) fn has_field(&mut self, record: &Known<'a>, name: &Known<'a>, position: Position) {
+        match name.literal().map(str::to_owned) {
+            Some(name) if name.contains('.') => self.dotted(&name, position),
+            Some(name) => drop(self.property(record, &name, position)),
+            None => {
+                if let Some(kind) = name.kind()
+                    && kind != Kind::Text
+                {
+                    let message = format!("the name of a field is a text, and {}", name.claim());
+                    self.find(position, "type-mismatch", message);
+                }
+            }
+        }
+    }
+
+    /// A path where one name is asked for.
+    pub(super) fn dotted(&mut self, name: &str, position: Position) {
+        let message = format!("'{name}' is a path, and one name is asked for");
+        let (first, rest) = name.split_once('.').unwrap_or((name, ""));
+        self.find(position, "dotted-name", message).help =
+            Some(format!("ask step by step: record.{first}, and of that '{rest}'"));
+    }
+}
+
+/// What is known of the entries of a parameter's table, if they are alike.
+fn first_of<'a>(path: &str, record: &Record) -> Known<'a> {
+    let all =
+        record.names().filter_map(|name| Some(Known::Given(path.to_owned(), record.find(name)?.clone())));
+    all.reduce(Known::or).unwrap_or(Known::Anything)
+}
