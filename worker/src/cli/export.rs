@@ -6,10 +6,11 @@ use anyhow::Context as _;
 use futures::TryStreamExt as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use rules::backtest::StoredTask;
+use rules::agreement::Reviewed;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use super::ended::Ended;
 use super::store::{Opened, Store};
 use super::{Failed, Printed, clock};
 use crate::tasks::archive::Archive;
@@ -17,7 +18,7 @@ use crate::tasks::archive::Archive;
 /// The most days that are read back.
 const MAX_DAYS: i64 = 3_660;
 
-/// Write stored tasks as lines of JSON: what the rules saw, never the token.
+/// Write stored tasks as lines of JSON: what the rules saw and what became of them, never the token or a name.
 ///
 /// Tasks that settled in these days, and every open one.
 #[derive(Debug, clap::Args)]
@@ -57,8 +58,8 @@ pub(super) async fn export(args: Export) -> Result<Printed, Failed> {
     let archive = archive(args.store.open().await?);
     let mut out = BufWriter::new(io::stdout());
     let mut tasks = std::pin::pin!(archive.tasks(since, until));
-    while let Some(task) = tasks.try_next().await? {
-        match writeln!(out, "{}", line(&task)?) {
+    while let Some(reviewed) = tasks.try_next().await? {
+        match writeln!(out, "{}", line(&reviewed)?) {
             Ok(()) => {}
             // A reader that closed its end, such as `head`, has what it wanted.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(String::new().into()),
@@ -79,9 +80,12 @@ struct Line<'a> {
     received_at: &'a str,
     /// The very text, so that no number changes on the way.
     order: Option<Box<RawValue>>,
+    #[serde(flatten)]
+    ended: Ended,
 }
 
-fn line(task: &StoredTask) -> anyhow::Result<String> {
+fn line(reviewed: &Reviewed) -> anyhow::Result<String> {
+    let task = &reviewed.task;
     let order = task.order.clone().map(RawValue::from_string).transpose();
     let order = order.with_context(|| format!("task {}: its order is not JSON", task.task_id))?;
     Ok(serde_json::to_string(&Line {
@@ -91,11 +95,15 @@ fn line(task: &StoredTask) -> anyhow::Result<String> {
         transaction_id: &task.transaction_id,
         received_at: &task.received_at,
         order,
+        ended: Ended::of(reviewed),
     })?)
 }
 
 #[cfg(test)]
 mod tests {
+    use rules::agreement::{Answer, End, Escalation};
+    use rules::backtest::StoredTask;
+
     use super::super::rules::parse_task;
     use super::*;
 
@@ -109,12 +117,30 @@ mod tests {
             transaction_id: "arn".to_owned(),
             received_at: "2026-11-22T10:00:00.000Z".to_owned(),
         };
-        for task in [StoredTask { order: None, ..task.clone() }, task] {
-            let line = line(&task).unwrap();
-            assert_eq!(line.lines().count(), 1);
-            assert_eq!(parse_task(&line).unwrap(), task);
+        let asked = Escalation {
+            code: "large".to_owned(),
+            rule: Some("limit".to_owned()),
+            reason: "too \"large\"".to_owned(),
+            at: "2026-11-22T10:00:01.000Z".to_owned(),
+        };
+        let answer = Answer::Rejected;
+        for end in [
+            End::Open,
+            End::Expired,
+            End::ByRule(answer),
+            End::ByPerson { answer, at: "2026-11-22T11:00:00.000Z".to_owned() },
+        ] {
+            for (task, escalation) in
+                [(StoredTask { order: None, ..task.clone() }, None), (task.clone(), Some(asked.clone()))]
+            {
+                let reviewed = Reviewed { task, escalation, end: end.clone() };
+                let line = line(&reviewed).unwrap();
+                assert_eq!(line.lines().count(), 1);
+                assert_eq!(parse_task(&line).unwrap(), reviewed);
+            }
         }
-        assert!(line(&StoredTask { order: Some("{".to_owned()), ..StoredTask::default() }).is_err());
+        let broken = StoredTask { order: Some("{".to_owned()), ..StoredTask::default() };
+        assert!(line(&Reviewed { task: broken, escalation: None, end: End::Open }).is_err());
     }
 
     #[test]

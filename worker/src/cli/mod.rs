@@ -3,6 +3,7 @@
 mod automation;
 mod client;
 mod config;
+mod ended;
 mod export;
 mod render;
 mod rules;

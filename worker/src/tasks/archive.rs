@@ -1,4 +1,4 @@
-//! Stored tasks as the rules saw them, for a backtest: the days' settled tasks, then the open ones.
+//! Stored tasks as the rules saw them, and what became of them: the days' settled tasks, then the open ones.
 //!
 //! The `worklist` index names them by the day they settled, so that a month is read without the year before it; their
 //! orders come in batches. A task that settles meanwhile may come twice or not at all; its facts never change.
@@ -9,7 +9,10 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
+use rules::agreement::{Answer, End, Escalation, Reviewed};
 use rules::backtest::StoredTask;
+use statemachine::decision::{DecidedBy, Decision};
+use statemachine::status::{Outcome, Status};
 use statemachine::task::{attribute, index};
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tokio::time::sleep;
@@ -18,24 +21,28 @@ use crate::aws::attribute::text_of;
 use crate::aws::attribute::{names, text};
 use crate::aws::fault::{Class, Fault};
 use crate::aws::retry;
+use crate::tasks::item;
 
 /// How many tasks one call brings: the API's most.
 const BATCH: usize = 100;
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
-/// What the rules saw, and the task's name.
-const FACTS: [&str; 6] = [
+/// The task's name, what the rules saw, and what became of it.
+const READ: [&str; 9] = [
     attribute::TASK_ID,
     attribute::ORDER,
     attribute::ORDER_ID,
     attribute::START_TIME,
     attribute::TRANSACTION_ID,
     attribute::RECEIVED_AT,
+    attribute::STATUS,
+    attribute::ESCALATION,
+    attribute::DECISION,
 ];
 
 type Item = HashMap<String, AttributeValue>;
 
-/// Reads the tasks table for a backtest.
+/// Reads the tasks table for a backtest, or for what people decided.
 #[derive(Debug, Clone)]
 pub struct Archive {
     client: Client,
@@ -52,7 +59,7 @@ impl Archive {
     ///
     /// The order of a run is the order of the keys, then of time; two runs over the same table give the same tasks in
     /// the same order.
-    pub fn tasks(&self, since: Date, until: Date) -> impl Stream<Item = Result<StoredTask, Fault>> + '_ {
+    pub fn tasks(&self, since: Date, until: Date) -> impl Stream<Item = Result<Reviewed, Fault>> + '_ {
         let days = since.series(jiff::Span::new().days(1)).take_while(move |day| *day <= until);
         let open = Worklist::ALL.map(|list| list.name().to_owned());
         let lists = days.map(|day| day.to_string()).chain(open);
@@ -89,12 +96,12 @@ impl Archive {
         }
     }
 
-    /// The facts of these tasks, in this order; one that left the table is left out.
-    async fn read(&self, ids: Vec<String>) -> Result<Vec<StoredTask>, Fault> {
-        let projection = FACTS.map(|name| format!("#{name}")).join(", ");
+    /// These tasks, in this order; one that left the table is left out.
+    async fn read(&self, ids: Vec<String>) -> Result<Vec<Reviewed>, Fault> {
+        let projection = READ.map(|name| format!("#{name}")).join(", ");
         let mut missing: Vec<Item> =
             ids.iter().map(|id| HashMap::from([(attribute::TASK_ID.to_owned(), text(id))])).collect();
-        let mut found: HashMap<String, StoredTask> = HashMap::new();
+        let mut found: HashMap<String, Reviewed> = HashMap::new();
         let mut delays = retry::table();
         loop {
             let keys = KeysAndAttributes::builder()
@@ -106,8 +113,8 @@ impl Archive {
             let request = self.client.batch_get_item().request_items(&self.table, keys);
             let mut answer = request.send().await.map_err(|error| Fault::of("BatchGetItem", &error))?;
             let items = answer.responses.take().and_then(|mut tables| tables.remove(&self.table));
-            for task in items.unwrap_or_default().iter().filter_map(stored) {
-                found.insert(task.task_id.clone(), task);
+            for reviewed in items.unwrap_or_default().iter().filter_map(reviewed) {
+                found.insert(reviewed.task.task_id.clone(), reviewed);
             }
             missing = answer
                 .unprocessed_keys
@@ -127,6 +134,37 @@ impl Archive {
                 }
             }
         }
+    }
+}
+
+fn reviewed(item: &Item) -> Option<Reviewed> {
+    let task = stored(item)?;
+    // What cannot be read of the rest teaches nothing, and is no reason to miss the facts.
+    let read = item::from_table(item);
+    let escalation = attribute::escalation(&read).ok().flatten();
+    let decision = attribute::decision(&read).ok().flatten();
+    let end = match decision {
+        Some(decision) => end_of(decision),
+        None if attribute::status(&read) == Ok(Status::Expired) => End::Expired,
+        None => End::Open,
+    };
+    let escalation = escalation.map(|asked| Escalation {
+        code: asked.code,
+        rule: asked.rule,
+        reason: asked.reason,
+        at: asked.at,
+    });
+    Some(Reviewed { task, escalation, end })
+}
+
+fn end_of(decision: Decision) -> End {
+    let answer = match decision.outcome {
+        Outcome::Approved => Answer::Approved,
+        Outcome::Rejected => Answer::Rejected,
+    };
+    match decision.decided_by {
+        DecidedBy::Rule => End::ByRule(answer),
+        DecidedBy::Person(_) => End::ByPerson { answer, at: decision.decided_at },
     }
 }
 

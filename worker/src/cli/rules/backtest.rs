@@ -1,19 +1,16 @@
 //! `countersign rules backtest`: what an edit would have decided over stored tasks.
 
-mod progress;
-mod tasks;
+pub(super) mod progress;
+pub(super) mod tasks;
 
 use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use rules::Ruleset;
 use rules::backtest::{self, Options};
-use tokio::task::JoinHandle;
-use tokio::time::interval;
 
 use self::progress::Progress;
 use self::tasks::Reading;
@@ -22,8 +19,6 @@ use crate::cli::render::plain;
 use crate::cli::store::Store;
 use crate::cli::{Format, export};
 
-/// How often the way is drawn.
-const DRAWN_EVERY: Duration = Duration::from_millis(200);
 /// Run a folder's rules over stored tasks, and show what they would have decided otherwise.
 ///
 /// Facts are what was stored, never now: the same folder and the same tasks give the same answer.
@@ -69,10 +64,11 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
             tasks::of_table(days, args.store.open().await?, progress.clone())?
         }
     };
+    let tasks = tasks.map(|reviewed| reviewed.task);
     let done = Arc::clone(&progress.done);
     let evaluating =
         tokio::task::spawn_blocking(move || backtest::backtest(&old, &new, tasks, options, &done));
-    let result = watched(evaluating, &progress).await;
+    let result = progress.watch(evaluating).await;
     progress.clear();
     // A table that stops answering must not look like the end of the tasks.
     let reading = reader.await.context("the reader of tasks panicked")??;
@@ -93,20 +89,4 @@ async fn old_rules(args: &Backtest) -> Result<Ruleset, Failed> {
     }
     let opened = args.store.open().await?;
     diff::published(&args.against, &opened).await
-}
-
-/// Waits for the result, and draws how far it is.
-async fn watched(
-    mut evaluating: JoinHandle<backtest::Backtest>,
-    progress: &Progress,
-) -> anyhow::Result<backtest::Backtest> {
-    let mut drawn = interval(DRAWN_EVERY);
-    loop {
-        tokio::select! {
-            // The end is seen before another line about the way.
-            biased;
-            result = &mut evaluating => return result.context("the evaluation panicked"),
-            _ = drawn.tick() => progress.draw(),
-        }
-    }
 }

@@ -4,6 +4,7 @@ use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, anyhow};
+use rules::agreement::Reviewed;
 use rules::backtest::StoredTask;
 use rules::explain;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use super::{Failed, Printed, check};
 use crate::api::view::TaskView;
 use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
-use crate::cli::{Format, now};
+use crate::cli::{Format, ended, now};
 
 /// The largest file that is read as a task, in bytes; the order alone ends at 350,000.
 const MAX_TASK_BYTES: u64 = 1024 * 1024;
@@ -138,6 +139,11 @@ pub(super) fn parse(text: &str, order_only: bool) -> anyhow::Result<StoredTask> 
         transaction_id: file.transaction_id.unwrap_or(missing.transaction_id),
         received_at: file.received_at.unwrap_or_else(now),
     })
+}
+
+/// Reads a task and what became of it from one line of an export.
+pub(super) fn parse_reviewed(line: &str) -> anyhow::Result<Reviewed> {
+    ended::read(parse(line, false)?, line)
 }
 
 /// What a task is called that does not say.

@@ -1,5 +1,6 @@
 //! `countersign rules`: the rule author's day, from an idea to production and back.
 
+mod agreement;
 mod backtest;
 mod check;
 mod diff;
@@ -29,6 +30,7 @@ enum Command {
     Eval(eval::Eval),
     Explain(explain::Explain),
     Backtest(backtest::Backtest),
+    Agreement(agreement::Agreement),
     Publish(publish::Publish),
     History(publish::History),
     Diff(diff::Diff),
@@ -68,6 +70,7 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
         Command::Eval(args) => eval::eval(args).await,
         Command::Explain(args) => explain::explain(args).await,
         Command::Backtest(args) => backtest::backtest(args).await,
+        Command::Agreement(args) => agreement::agreement(args).await,
         Command::Publish(args) => publish::publish(args).await,
         Command::History(args) => publish::history(args).await,
         Command::Diff(args) => diff::diff(args).await,
@@ -78,6 +81,6 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
 
 /// Reads one line of an export.
 #[cfg(test)]
-pub(super) fn parse_task(line: &str) -> anyhow::Result<::rules::backtest::StoredTask> {
-    eval::parse(line, false)
+pub(super) fn parse_task(line: &str) -> anyhow::Result<::rules::agreement::Reviewed> {
+    eval::parse_reviewed(line)
 }

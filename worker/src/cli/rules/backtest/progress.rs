@@ -1,4 +1,4 @@
-//! How far a backtest is: a bar on a terminal while it runs, and at the end how long reading and evaluating took.
+//! How far a reading of past tasks is: a bar on a terminal while it runs, and at the end how long reading and evaluating took.
 
 use std::fs::File;
 use std::io::Read;
@@ -6,33 +6,37 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
-use tokio::time::Instant;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, interval};
 
+/// How often the way is drawn.
+const DRAWN_EVERY: Duration = Duration::from_millis(200);
 const OF_FILE: &str = "{bar:40} {percent:>3}%  {msg}, {eta} left";
 const OF_TABLE: &str = "{spinner} {msg}";
 
-/// The way of one backtest. Cheap to clone. It is drawn only where standard error is a terminal.
+/// The way of one reading. Cheap to clone. It is drawn only where standard error is a terminal.
 #[derive(Debug, Clone)]
-pub(super) struct Progress {
+pub(in crate::cli::rules) struct Progress {
     bar: ProgressBar,
     started: Instant,
     /// Tasks that are evaluated.
-    pub(super) done: Arc<AtomicU64>,
+    pub(in crate::cli::rules) done: Arc<AtomicU64>,
     /// Microseconds for which the evaluation had nothing to do.
     waited: Arc<AtomicU64>,
 }
 
 impl Progress {
     /// At the start, with no end in sight.
-    pub(super) fn start() -> Progress {
+    pub(in crate::cli::rules) fn start() -> Progress {
         let style = ProgressStyle::with_template(OF_TABLE).expect("the template is ours");
         let bar = ProgressBar::new_spinner().with_style(style).with_message("0 tasks");
         Progress { bar, started: Instant::now(), done: Arc::default(), waited: Arc::default() }
     }
 
     /// Measures the way by how much of a file is read. A pipe has no length: its end stays out of sight.
-    pub(super) fn by(&self, file: File) -> impl Read + Send + use<> {
+    pub(in crate::cli::rules) fn by(&self, file: File) -> impl Read + Send + use<> {
         if let Some(bytes) = file.metadata().ok().map(|data| data.len()).filter(|bytes| *bytes > 0) {
             self.bar.set_style(ProgressStyle::with_template(OF_FILE).expect("the template is ours"));
             self.bar.set_length(bytes);
@@ -41,13 +45,13 @@ impl Progress {
     }
 
     /// Notes that the evaluation had nothing to do for a while.
-    pub(super) fn waited(&self, time: Duration) {
+    pub(in crate::cli::rules) fn waited(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.waited.fetch_add(micros, Ordering::Relaxed);
     }
 
     /// Draws how far it is.
-    pub(super) fn draw(&self) {
+    fn draw(&self) {
         let done = self.done.load(Ordering::Relaxed);
         let millis = self.started.elapsed().as_millis().max(1);
         let rate = u128::from(done) * 1_000 / millis;
@@ -55,14 +59,27 @@ impl Progress {
         self.bar.tick();
     }
 
+    /// Waits for the result, and draws how far it is.
+    pub(in crate::cli::rules) async fn watch<T>(&self, mut evaluating: JoinHandle<T>) -> anyhow::Result<T> {
+        let mut drawn = interval(DRAWN_EVERY);
+        loop {
+            tokio::select! {
+                // The end is seen before another line about the way.
+                biased;
+                result = &mut evaluating => return result.context("the evaluation panicked"),
+                _ = drawn.tick() => self.draw(),
+            }
+        }
+    }
+
     /// Takes the bar away.
-    pub(super) fn clear(&self) {
+    pub(in crate::cli::rules) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
     /// The times in words. Reading and evaluating ran side by side: `reading` is what the reader took without its waits for
     /// the evaluation, and evaluating took all but its waits for the reader.
-    pub(super) fn times(&self, reading: Duration) -> String {
+    pub(in crate::cli::rules) fn times(&self, reading: Duration) -> String {
         let all = self.started.elapsed();
         let waited = Duration::from_micros(self.waited.load(Ordering::Relaxed));
         format!(

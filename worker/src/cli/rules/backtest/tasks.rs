@@ -1,4 +1,4 @@
-//! Where a backtest's tasks come from: a file of lines or the tasks table, read ahead of the evaluation within a limit.
+//! Where past tasks come from: a file of lines or the tasks table, read ahead of their evaluation within a limit.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use futures::TryStreamExt as _;
-use rules::backtest::StoredTask;
+use rules::agreement::Reviewed;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -26,23 +26,23 @@ const READ_BYTES: usize = 128 * 1024;
 const AHEAD: usize = 16;
 
 /// What reads, and the tasks as the evaluation takes them.
-pub(super) struct Reading {
+pub(in crate::cli::rules) struct Reading {
     /// Ends with the time that the reading itself took, without the waits for the evaluation to take a batch.
-    pub(super) reader: JoinHandle<anyhow::Result<Duration>>,
-    pub(super) tasks: Tasks,
+    pub(in crate::cli::rules) reader: JoinHandle<anyhow::Result<Duration>>,
+    pub(in crate::cli::rules) tasks: Tasks,
 }
 
 /// The tasks as the evaluation takes them, on its own threads.
-pub(super) struct Tasks {
-    batches: mpsc::Receiver<Vec<StoredTask>>,
-    batch: std::vec::IntoIter<StoredTask>,
+pub(in crate::cli::rules) struct Tasks {
+    batches: mpsc::Receiver<Vec<Reviewed>>,
+    batch: std::vec::IntoIter<Reviewed>,
     progress: Progress,
 }
 
 impl Iterator for Tasks {
-    type Item = StoredTask;
+    type Item = Reviewed;
 
-    fn next(&mut self) -> Option<StoredTask> {
+    fn next(&mut self) -> Option<Reviewed> {
         loop {
             if let Some(task) = self.batch.next() {
                 return Some(task);
@@ -56,7 +56,7 @@ impl Iterator for Tasks {
 }
 
 /// Reads the tasks of a file.
-pub(super) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
+pub(in crate::cli::rules) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
     let file = File::open(&path).with_context(|| format!("{}: cannot be opened", path.display()))?;
     let (sender, batches) = mpsc::channel(AHEAD);
     let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress: progress.clone() };
@@ -65,7 +65,11 @@ pub(super) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Readi
 }
 
 /// Reads the tasks of the table that settled in these days, and the open ones.
-pub(super) fn of_table(days: i64, opened: Opened, progress: Progress) -> Result<Reading, Failed> {
+pub(in crate::cli::rules) fn of_table(
+    days: i64,
+    opened: Opened,
+    progress: Progress,
+) -> Result<Reading, Failed> {
     let (since, until) = export::period(days)?;
     let archive = export::archive(opened);
     let (sender, batches) = mpsc::channel(AHEAD);
@@ -90,7 +94,7 @@ pub(super) fn of_table(days: i64, opened: Opened, progress: Progress) -> Result<
 fn send_lines(
     file: impl Read,
     path: &Path,
-    sender: &mpsc::Sender<Vec<StoredTask>>,
+    sender: &mpsc::Sender<Vec<Reviewed>>,
 ) -> anyhow::Result<Duration> {
     let (started, mut held) = (Instant::now(), Duration::ZERO);
     let mut batch = Vec::with_capacity(BATCH);
@@ -106,11 +110,11 @@ fn send_lines(
         if line.trim().is_empty() {
             continue;
         }
-        let task = eval::parse(&line, false).with_context(place)?;
-        if task.received_at.is_empty() {
+        let reviewed = eval::parse_reviewed(&line).with_context(place)?;
+        if reviewed.task.received_at.is_empty() {
             return Err(anyhow!("{}: the task has no receivedAt", place()));
         }
-        batch.push(task);
+        batch.push(reviewed);
         if batch.len() == BATCH && !send(std::mem::replace(&mut batch, Vec::with_capacity(BATCH))) {
             break;
         }
