@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
 use crate::budget;
+use crate::calls;
 use crate::compile;
 use crate::diagnostic::Diagnostic;
 use crate::ending;
@@ -78,6 +79,11 @@ fn visit_calls(ast: &AST, visit: &mut dyn FnMut(&FnCallExpr, Position)) {
 
 fn shapes(rule: &Rule, warnings: &mut Vec<Diagnostic>) {
     after_the_end(rule, rule.ast.statements(), warnings);
+    for position in calls::endless_quotients(&rule.ast) {
+        let message = "a quotient without an end, such as 1 / 3, fails the rule";
+        let warning = at(rule, position, "endless-quotient", message);
+        warnings.push(warning.help("say how many places you want: divide(a, b, places)"));
+    }
     rule.ast.walk(&mut |path| {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::If(parts, _))) => {

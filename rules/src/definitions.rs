@@ -134,7 +134,7 @@ fn field(text: &mut String, path: &str, shape: &Shape) {
         Type::List(_) => "list".to_owned(),
     };
     let optional = if shape.optional { ", optional" } else { "" };
-    let _ = writeln!(text, "/// `{path}`: {kind}{optional}");
+    let _ = writeln!(text, "/// `{path}`: {kind}{}{optional}", shape.limits);
     match &shape.kind {
         Type::Record(fields) => {
             fields.iter().for_each(|(name, shape)| field(text, &format!("{path}.{name}"), shape));

@@ -107,11 +107,19 @@ impl Record {
         Record::new(path, fields.into_iter().chain(more).collect())
     }
 
+    /// The value of a name, not noted.
+    pub(crate) fn peek(&self, name: &str) -> Option<&Fact> {
+        self.field(name).map(|field| &field.value)
+    }
+
+    fn field(&self, name: &str) -> Option<&Field> {
+        let fields = &self.0.fields;
+        fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok().map(|i| &fields[i])
+    }
+
     /// The value of a name, noted as read.
     pub(crate) fn find(&self, name: &str) -> Option<&Fact> {
-        let fields = &self.0.fields;
-        let field =
-            fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok().map(|i| &fields[i])?;
+        let field = self.field(name)?;
         if let Some(read) = &field.read {
             read.store(true, Ordering::Relaxed);
         }

@@ -9,6 +9,7 @@ mod dates;
 mod document;
 mod json;
 mod number;
+mod pattern;
 mod strangers;
 mod suggest;
 mod texts;
@@ -18,9 +19,11 @@ mod facts;
 mod files;
 mod folder;
 mod header;
+mod limits;
 mod lists;
 mod schema;
 mod schema_file;
+mod schema_limits;
 pub mod settings;
 
 mod arithmetic;
@@ -33,6 +36,7 @@ mod exact;
 mod functions;
 mod names;
 
+mod calls;
 mod compile;
 mod flow;
 mod lint;

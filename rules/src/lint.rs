@@ -12,7 +12,7 @@ use crate::rule::{Names, Rule, place};
 use crate::suggest;
 use crate::typing::{self, Fields, Misreading};
 use crate::verdict::Outcome;
-use crate::{compiled, ending};
+use crate::{calls, compiled, ending};
 
 /// The names read with a dot anywhere in a script.
 pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
@@ -47,6 +47,7 @@ pub(crate) fn check(rule: &Rule, known: &Known<'_>) -> Vec<Diagnostic> {
     let mut lint = Lint::new(source, known.names, &rule.header.may);
     lint.redefinitions();
     lint.walk();
+    lint.reads(calls::check(source.ast));
     lint.reads(typing::check_rule(known.fields, &rule.ast, rule.when.as_deref()));
     lint.changed_captures(&rule.ast);
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
@@ -60,6 +61,7 @@ pub(crate) fn check(rule: &Rule, known: &Known<'_>) -> Vec<Diagnostic> {
 pub(crate) fn check_condition(source: Source<'_>, known: &Known<'_>) -> Vec<Diagnostic> {
     let mut lint = Lint::new(source, known.names, &[]);
     lint.walk();
+    lint.reads(calls::check(source.ast));
     lint.reads(typing::check_condition(known.fields, source.ast));
     lint.findings
 }
@@ -72,6 +74,7 @@ pub(crate) fn check_expression<'a>(
 ) -> (typing::Known<'a>, Vec<Diagnostic>) {
     let mut lint = Lint::new(source, names, &[]);
     lint.walk();
+    lint.reads(calls::check(source.ast));
     let (known, findings) = typing::check_expression(fields, source.ast);
     lint.reads(findings);
     (known, lint.findings)

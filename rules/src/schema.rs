@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use crate::dates::Moment;
 use crate::facts::{Fact, Field, List, Record};
 use crate::json::Json;
+use crate::limits::{Limits, repeated, short};
 use crate::number;
 
 /// The most problems of one order that are told.
@@ -19,6 +20,7 @@ pub(crate) struct Shape {
     pub(crate) kind: Type,
     pub(crate) optional: bool,
     pub(crate) masked: bool,
+    pub(crate) limits: Limits,
 }
 
 /// What a field holds.
@@ -138,34 +140,79 @@ impl Reader {
         let full = || name.map_or_else(|| path.clone(), |name| Arc::from(format!("{path}.{name}")));
         let fact = match (&shape.kind, value) {
             (Type::Record(shapes), value) => return self.record(&full(), shapes, value).map(Fact::Record),
-            (Type::List(shape), Json::List(values)) => return self.list(&full(), shape, values),
+            (Type::List(element), Json::List(values)) => {
+                return self.list(&full(), &shape.limits, element, values);
+            }
             (Type::Boolean, Json::Bool(value)) => Ok(Fact::Bool(value)),
-            (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &text),
-            (Type::Date, Json::Text(text)) => Moment::parse(&text).map(Fact::Moment),
+            (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &shape.limits, &text),
+            (Type::Date, Json::Text(text)) => Moment::parse(&text).map(Fact::Moment).map_err(|_| {
+                format!("'{}', neither a date such as 2026-11-22 nor a moment in RFC 3339", short(&text))
+            }),
             (Type::Integer, Json::Number(number)) => integer(number),
             (Type::Decimal, Json::Number(number)) => Ok(Fact::Decimal(number)),
             (Type::Money { scale }, Json::Number(number)) => money(*scale, number),
             (Type::Money { scale }, Json::Text(text)) => {
                 amount(&text).and_then(|number| money(*scale, number))
             }
-            (kind, value) => Err(format!("{}, not {}", value.kind(), kind.name())),
+            (kind, value) => {
+                return self.problem(format!("{} is {}, not {}", full(), value.kind(), kind.name()));
+            }
         };
+        let fact = fact.and_then(|fact| match &fact {
+            Fact::Integer(number) => shape.limits.check_number((*number).into()).map(|()| fact),
+            Fact::Decimal(number) => shape.limits.check_number(*number).map(|()| fact),
+            _ => Ok(fact),
+        });
         fact.map_err(|problem| {
-            let problem = if shape.masked { format!("not {}", shape.kind.name()) } else { problem };
+            let problem = if shape.masked { "not a value that the schema allows" } else { &problem };
             self.problem(format!("{} is {problem}", full()));
         })
         .ok()
     }
 
-    fn list(&mut self, path: &Arc<str>, shape: &Shape, values: Vec<Json<'_>>) -> Option<Fact> {
+    fn list(
+        &mut self,
+        path: &Arc<str>,
+        limits: &Limits,
+        shape: &Shape,
+        values: Vec<Json<'_>>,
+    ) -> Option<Fact> {
+        if values.len() < limits.min_length {
+            let entries = format!("{} entries, fewer than {}", values.len(), limits.min_length);
+            return self.problem(format!("{path} has {entries}"));
+        }
         let path = Arc::from(format!("{path}[]"));
         let facts: Vec<Fact> =
             values.into_iter().filter_map(|value| self.fact(&path, None, shape, value)).collect();
+        self.unique(&path, limits, shape, &facts);
         Some(Fact::List(List(Arc::new(facts))))
+    }
+
+    /// Entries that must differ and do not.
+    fn unique(&mut self, path: &str, limits: &Limits, shape: &Shape, facts: &[Fact]) {
+        let mut twice = |path: &str, masked: bool, value: Option<String>| {
+            let Some(value) = value else { return };
+            let value = if masked { "the same".to_owned() } else { format!("'{value}'") };
+            self.problem(format!("{path} is {value} twice"));
+        };
+        if limits.unique {
+            twice(path, shape.masked, repeated(facts.iter()));
+        }
+        let Type::Record(fields) = &shape.kind else { return };
+        for (name, field) in fields.iter().filter(|(_, field)| field.limits.unique) {
+            let values = facts.iter().filter_map(|fact| match fact {
+                Fact::Record(record) => record.peek(name),
+                _ => None,
+            });
+            twice(&format!("{path}.{name}"), field.masked, repeated(values));
+        }
     }
 }
 
-fn text_fact(choices: &[String], text: &str) -> Result<Fact, String> {
+fn text_fact(choices: &[String], limits: &Limits, text: &str) -> Result<Fact, String> {
+    let text = limits.normal(text);
+    limits.check_text(&text)?;
+    let text = text.as_ref();
     if choices.is_empty() || choices.iter().any(|choice| choice == text) {
         return Ok(Fact::Text(text.into()));
     }
@@ -192,13 +239,6 @@ fn money(scale: u32, mut number: Decimal) -> Result<Fact, String> {
         return Err(format!("{number}, with more digits than can be kept exactly (28)"));
     }
     Ok(Fact::Decimal(number))
-}
-
-/// A value in a message.
-fn short(text: &str) -> String {
-    let mut text = text.to_owned();
-    crate::evaluation::shorten(&mut text, 40);
-    text
 }
 
 #[cfg(test)]
@@ -245,7 +285,7 @@ mod tests {
         let bad = r#"{"currency":"XXX","card":7,"customer":{"age":1.5},"items":[{"price":1},{}],"tags":"x"}"#;
         let expected = [
             "order.amount is missing",
-            "order.card is not text",
+            "order.card is a number, not text",
             "order.currency is 'XXX', not one of EUR, USD",
             "order.customer.age is 1.5, not a whole number",
             "order.items[].price is missing",

@@ -6,7 +6,9 @@ use toml_edit::{Item, TableLike};
 
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
+use crate::limits::Limits;
 use crate::schema::{Derived, Schema, Shape, Type};
+use crate::schema_limits::{self, flag};
 use crate::suggest;
 
 const TYPES: [&str; 8] = ["text", "integer", "decimal", "money", "boolean", "date", "record", "list"];
@@ -27,10 +29,10 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
             false
         }
     };
-    let mut root = Shape { kind: Type::Record(BTreeMap::new()), optional, masked: false };
+    let mut root = Shape { optional, ..required(Type::Record(BTreeMap::new())) };
     if let Some(fields) = table(&document, top, "fields", &mut errors) {
         for (path, item) in fields.iter() {
-            let placed = shape(path, item).and_then(|shape| insert(&mut root, path, shape));
+            let placed = shape(&document, path, item).and_then(|shape| insert(&mut root, path, shape));
             if let Err(message) = placed {
                 errors.push(document.error(fields, path, "schema", message));
             }
@@ -74,19 +76,16 @@ fn table<'a>(
 }
 
 /// One field: its type as text, or a table with its type and more.
-fn shape(path: &str, item: &Item) -> Result<Shape, String> {
+fn shape(document: &Document, path: &str, item: &Item) -> Result<Shape, String> {
     if let Some(name) = item.as_str() {
-        return Ok(Shape { kind: scalar(path, name)?, optional: false, masked: false });
+        return Ok(required(scalar(path, name)?));
     }
     let table = item.as_table_like().ok_or_else(|| format!("the type of '{path}' is not text"))?;
-    if let Some((key, _)) = table.iter().find(|(key, _)| !KEYS.contains(key)) {
-        return Err(format!("'{path}' has the unknown setting '{key}' (it may have {})", KEYS.join(", ")));
+    let known: Vec<&str> = KEYS.into_iter().chain(schema_limits::KEYS).collect();
+    if let Some((key, _)) = table.iter().find(|(key, _)| !known.contains(key)) {
+        return Err(format!("'{path}' has the unknown setting '{key}' (it may have {})", known.join(", ")));
     }
     let name = table.get("type").and_then(Item::as_str).ok_or_else(|| format!("'{path}' has no type"))?;
-    let flag = |key: &str| match table.get(key) {
-        None => Ok(false),
-        Some(item) => item.as_bool().ok_or_else(|| format!("{key} of '{path}' is not true or false")),
-    };
     let mut kind = scalar(path, name)?;
     match (&mut kind, table.get("choices"), table.get("scale"), table.get("of")) {
         (_, None, None, None) => {}
@@ -103,7 +102,10 @@ fn shape(path: &str, item: &Item) -> Result<Shape, String> {
         }
         _ => return Err(format!("'{path}': choices are for text, scale is for money, of is for list")),
     }
-    Ok(Shape { kind, optional: flag("optional")?, masked: flag("masked")? })
+    let (optional, masked) = (flag(path, table, "optional")?, flag(path, table, "masked")?);
+    let mut shape = Shape { optional, masked, ..required(kind) };
+    schema_limits::read(document, path, table, &mut shape)?;
+    Ok(shape)
 }
 
 fn texts(path: &str, item: &Item) -> Result<Vec<String>, String> {
@@ -134,7 +136,7 @@ fn scalar(path: &str, name: &str) -> Result<Type, String> {
 }
 
 fn required(kind: Type) -> Shape {
-    Shape { kind, optional: false, masked: false }
+    Shape { kind, optional: false, masked: false, limits: Limits::default() }
 }
 
 /// Puts a shape at a path such as `customer.tier` or `items[].price`; records and lists on the way need no entry.
@@ -160,6 +162,7 @@ fn insert(parent: &mut Shape, path: &str, shape: Shape) -> Result<(), String> {
             Some(existing) if same_family(&existing.kind, &shape.kind) => {
                 existing.optional = shape.optional;
                 existing.masked = shape.masked;
+                existing.limits = shape.limits;
                 Ok(())
             }
             Some(_) => Err(format!("'{name}' is described twice")),

@@ -43,7 +43,8 @@ impl<'a> Changed<'a> {
         names(ast).iter().any(|name| {
             self.0.iter().any(|path| match name.as_str() {
                 "order" => path.as_str() == SCHEMA_FILE,
-                "lists" => path.starts_with("lists/"),
+                // Its settings say how lists compare.
+                "lists" => path.starts_with("lists/") || path.as_str() == "ruleset.toml",
                 _ => **path == format!("params/{name}.toml"),
             })
         })

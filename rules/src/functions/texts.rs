@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallContext};
 use rust_decimal::Decimal;
 
@@ -12,9 +12,8 @@ use crate::budget;
 use crate::compare::kind;
 use crate::dates::Moment;
 use crate::facts::Failure;
+use crate::pattern;
 
-/// The memory that a pattern may take once it is compiled; far above any that people can read.
-const MAX_PATTERN_BYTES: usize = 1024 * 1024;
 /// What asking a pattern costs a rule besides the length of its text, in steps, and how many are kept compiled.
 const PATTERN_STEPS: usize = 20;
 const MAX_PATTERNS: usize = 64;
@@ -93,30 +92,12 @@ pub(crate) fn take_fault() -> Option<Failure> {
     FAULT.take()
 }
 
-/// Compiles a pattern that a whole text must match. Err says what is wrong with it.
-fn pattern(pattern: &str) -> Result<Regex, String> {
-    let whole = RegexBuilder::new(&format!(r"\A(?:{pattern})\z")).size_limit(MAX_PATTERN_BYTES).build();
-    // Told without the frame that was put round it.
-    let alone = || RegexBuilder::new(pattern).size_limit(MAX_PATTERN_BYTES).build();
-    match whole {
-        Ok(regex) if alone().is_ok() => Ok(regex),
-        _ => Err(match alone() {
-            Err(regex::Error::Syntax(message)) => {
-                let last =
-                    message.lines().last().unwrap_or_default().trim_start_matches("error: ").to_owned();
-                format!("not a pattern: {last}")
-            }
-            _ => "a pattern that is too large".to_owned(),
-        }),
-    }
-}
-
 /// Whether a pattern matches the whole text.
 fn matches(text: &str, wanted: &ImmutableString) -> Result<bool, Failure> {
     budget::charge(PATTERN_STEPS + text.len() / 8);
     PATTERNS.with_borrow_mut(|patterns| {
         if !patterns.contains_key(wanted) {
-            let regex = pattern(wanted).map_err(|problem| format!("matches got {problem}"))?;
+            let regex = pattern::whole(wanted).map_err(|problem| format!("matches got {problem}"))?;
             if patterns.len() >= MAX_PATTERNS {
                 patterns.clear();
             }

@@ -124,6 +124,23 @@ fn orders() -> impl Iterator<Item = StoredTask> + Send {
     })
 }
 
+/// How a list compares stands in another file than its entries.
+#[test]
+fn a_list_that_compares_otherwise_changes_answers() {
+    let rule = ("rules/a.rhai", "if order.country in lists.x {\n    reject(\"no\", \"why\");\n}\n");
+    let plain = Ruleset::from_files(files(&[rule, ("lists/x.txt", "kp\n")])).unwrap();
+    let settings = ("ruleset.toml", "[lists.x]\nfold = \"case\"\n");
+    let folded = Ruleset::from_files(files(&[rule, ("lists/x.txt", "kp\n"), settings])).unwrap();
+    let task = StoredTask {
+        order: Some(r#"{"country":"KP"}"#.to_owned()),
+        received_at: "2026-11-22T10:00:00Z".to_owned(),
+        ..StoredTask::default()
+    };
+    let options = Options { threads: NonZeroUsize::MIN, keep_changes: 1 };
+    let result = backtest(&plain, &folded, [task].into_iter(), options, &AtomicU64::new(0));
+    assert_eq!(result.changed, 1);
+}
+
 /// The new ruleset's answers in a backtest are those it gives alone, whatever part of the old one's it shares.
 #[test]
 fn what_is_shared_with_the_old_ruleset_changes_no_answer() {
@@ -137,7 +154,7 @@ fn what_is_shared_with_the_old_ruleset_changes_no_answer() {
         edited("schema/order.toml", "sum_product(\"quantity\", \"price\")", "sum(\"price\")"),
         edited(
             "schema/order.toml",
-            "\"customer.ageDays\" = \"integer\"",
+            "\"customer.ageDays\" = { type = \"integer\", min = 0 }",
             "\"customer.ageDays\" = \"decimal\"",
         ),
         edited("ruleset.toml", "reject-overrides", "first-match"),
