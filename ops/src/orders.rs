@@ -126,8 +126,13 @@ pub fn sample(count: usize, seed: u64) -> Vec<SampleOrder> {
         .collect()
 }
 
-/// A tier's name and limit in cents, as `params/limits.toml` has them.
-const TIERS: [(&str, u32); 3] = [("bronze", 100_000), ("silver", 500_000), ("gold", 1_000_000)];
+const TIERS: [&str; 3] = ["bronze", "silver", "gold"];
+/// Each currency's limits by tier, in cents, as `params/limits.toml` has them.
+const LIMITS: [(&str, [u32; 3]); 3] = [
+    ("EUR", [100_000, 500_000, 1_000_000]),
+    ("GBP", [85_000, 425_000, 850_000]),
+    ("USD", [110_000, 550_000, 1_100_000]),
+];
 const GOODS: [(&str, &str); 5] = [
     ("BK-1042", "books"),
     ("KT-0007", "kitchen"),
@@ -139,11 +144,13 @@ const RESTRICTED: [(&str, &str); 3] =
     [("LS-9000", "lasers"), ("CH-0064", "chemicals"), ("WP-0003", "weapons")];
 
 fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
-    let (tier, limit) = match story {
+    let (currency, limits) = LIMITS[rng.usize(..3)];
+    let tier = match story {
         // A vetted customer would be gold.
-        Story::Unvetted => TIERS[rng.usize(..2)],
-        _ => TIERS[rng.usize(..3)],
+        Story::Unvetted => rng.usize(..2),
+        _ => rng.usize(..3),
     };
+    let limit = limits[tier];
     let tenth = limit / 10;
     let cents = match story {
         Story::OverLimit => rng.u32(limit + 1..=limit * 3),
@@ -170,7 +177,6 @@ fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
         Story::NewCustomer => rng.u32(..90),
         _ => rng.u32(90..3_000),
     };
-    let currency = ["EUR", "GBP", "USD"][rng.usize(..3)];
     // The last line of a basket takes what the others left.
     let most = if story == Story::ManyLines { 6 } else { rng.u32(0..=2) };
     let told = if story == Story::WrongTotal { cents + rng.u32(1..=500) } else { cents };
@@ -178,7 +184,7 @@ fn input(id: &str, story: Story, rng: &mut Rng) -> Value {
         "orderId": id,
         "amount": money(told),
         "currency": currency,
-        "customer": { "id": format!("c-{}", rng.u32(1_000..9_999)), "tier": tier, "country": country, "ageDays": age_days },
+        "customer": { "id": format!("c-{}", rng.u32(1_000..9_999)), "tier": TIERS[tier], "country": country, "ageDays": age_days },
         "items": if story == Story::EmptyBasket { vec![] } else { lines(cents, most, goods, rng) },
     });
     if let (Story::NoCurrency, Some(fields)) = (story, order.as_object_mut()) {
@@ -226,6 +232,29 @@ mod tests {
         assert_eq!(few, [End::Approved, End::Rejected, End::Escalated]);
         let more: Vec<Story> = sample(Story::ALL.len(), 1).iter().map(|order| order.story).collect();
         assert_eq!(more, Story::ALL);
+    }
+
+    #[test]
+    fn the_sample_rules_make_of_each_order_what_its_story_says() {
+        let rules = rules::Ruleset::load(std::path::Path::new("../rules/scripts")).unwrap();
+        for order in sample(2_000, 5) {
+            let text = order.input.to_string();
+            let verdict = rules
+                .evaluate(&rules::TaskFacts {
+                    order: Some(&text),
+                    order_id: &order.id,
+                    start_time: "2026-11-22T10:00:00Z",
+                    transaction_id: "arn:e",
+                    received_at: "2026-11-22T10:00:00Z",
+                })
+                .verdict;
+            let end = match verdict.outcome() {
+                rules::Outcome::Approve => End::Approved,
+                rules::Outcome::Reject => End::Rejected,
+                rules::Outcome::Escalate => End::Escalated,
+            };
+            assert_eq!((end, verdict.code()), order.story.expected(), "{text}: {}", verdict.text());
+        }
     }
 
     /// Money of an order in cents, exactly.

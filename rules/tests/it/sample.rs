@@ -39,6 +39,20 @@ fn the_sample_decides_as_a_shop_would() {
         (order("64.90", "32.45", "KP", "400", "books"), "escalate sanctioned-destination"),
         (order("64.901", "32.45", "DE", "400", "books"), "escalate invalid-task"),
         (order("null", "32.45", "DE", "400", "books"), "escalate invalid-task"),
+        (order("-400.00", "-200.00", "DE", "400", "books"), "escalate invalid-task"),
+        (order("0.00", "0.00", "DE", "400", "books"), "escalate free-order"),
+        (order("64.90", "32.45", "kp", "400", "lasers"), "reject sanctioned-country"),
+        (order("64.90", "32.45", "kp ", "400", "books"), "escalate sanctioned-destination"),
+        (order("64.90", "32.45", "KPX", "400", "books"), "escalate invalid-task"),
+        (order("430.00", "215.00", "DE", "400", "books").replace("EUR", "GBP"), "escalate no-rule-approved"),
+        (
+            order("64.90", "32.45", "DE", "400", "books").replace("\"quantity\":2", "\"quantity\":-2"),
+            "escalate invalid-task",
+        ),
+        (
+            order("64.90", "32.45", "DE", "400", "books").replace("\"amount\"", "\"amount\":9000,\"amount\""),
+            "escalate invalid-task",
+        ),
     ] {
         let verdict = ruleset.evaluate(&task(Some(&order))).verdict;
         let answer = format!("{} {}", verdict.outcome().as_str(), verdict.code());
