@@ -130,7 +130,10 @@ fn statement() -> impl Strategy<Value = String> {
         1 => Just("let a = [v]; for i in 0..30000 { a = [a, a]; }".to_owned()),
         1 => Just("fn f(n) { f(n + 1) + f(n) } f(0);".to_owned()),
         1 => Just("fn f(n) { if n > 0 { f(n - 1); f(n - 1); } } f(14);".to_owned()),
-        1 => Just("let c = v; let g = |x| { c += x; c }; let m = [c, #{a: c}]; v = m.map(g);".to_owned()),
+        1 => Just("let c = v; let g = |x| [x, c]; let m = [c, #{a: c}]; v = m.map(g);".to_owned()),
+        1 => Just("let c = [v]; let m = #{a: [1].map(|x| c), b: c}; m.a.push(c); v = m;".to_owned()),
+        1 => expression().prop_map(|e| format!("let c = v; v = order.items.map(|x| [x, c].some(|y| {e}));")),
+        1 => expression().prop_map(|e| format!("let c = {e}; v = [1, 2].filter(|x| x in [c, v]);")),
     ];
     simple.prop_recursive(2, 8, 3, |inner| {
         prop_oneof![

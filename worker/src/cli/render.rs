@@ -10,6 +10,56 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// JSON text over several lines, each value as it is written: read and written anew, of two equal keys one would be gone,
+/// and other keys and numbers changed.
+pub(super) fn spread(json: &str) -> String {
+    let mut spread = String::with_capacity(json.len() * 2);
+    let mut depth = 0_usize;
+    let (mut in_string, mut is_escaped) = (false, false);
+    let mut rest = json.chars().peekable();
+    while let Some(c) = rest.next() {
+        if in_string {
+            spread.push(c);
+            in_string = is_escaped || c != '"';
+            is_escaped = c == '\\' && !is_escaped;
+            continue;
+        }
+        match c {
+            ' ' | '\t' | '\n' | '\r' => {}
+            '{' | '[' => {
+                while rest.next_if(|next| next.is_ascii_whitespace()).is_some() {}
+                spread.push(c);
+                if let Some(end) = rest.next_if(|next| matches!(next, '}' | ']')) {
+                    spread.push(end);
+                } else {
+                    depth += 1;
+                    new_line(&mut spread, depth);
+                }
+            }
+            '}' | ']' => {
+                depth = depth.saturating_sub(1);
+                new_line(&mut spread, depth);
+                spread.push(c);
+            }
+            ',' => {
+                spread.push(c);
+                new_line(&mut spread, depth);
+            }
+            ':' => spread.push_str(": "),
+            _ => {
+                in_string = c == '"';
+                spread.push(c);
+            }
+        }
+    }
+    spread
+}
+
+fn new_line(text: &mut String, depth: usize) {
+    text.push('\n');
+    text.extend(std::iter::repeat_n("  ", depth));
+}
+
 /// A text on one line of at most `max_chars` characters.
 pub(super) fn line(text: &str, max_chars: usize) -> String {
     let line: String = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
@@ -55,5 +105,32 @@ mod tests {
     fn columns_align() {
         let rows = [["1".to_owned(), "é".to_owned()], ["22".to_owned(), String::new()]];
         assert_eq!(table(["A", "BEE"], &rows), "A   BEE\n1   é\n22\n");
+    }
+
+    #[test]
+    fn json_is_shown_as_it_is_written() {
+        let json = r#"{"amount":9000,"amount": 40.00,"n":{"$serde_json::private::Number":"1e2"},"l":[ ],"o":{},
+            "t":"a, {\"b\": [1]}\\","s":[1 ,-0.0,{"x":null}]}"#;
+        let shown = [
+            "{",
+            "  \"amount\": 9000,",
+            "  \"amount\": 40.00,",
+            "  \"n\": {",
+            "    \"$serde_json::private::Number\": \"1e2\"",
+            "  },",
+            "  \"l\": [],",
+            "  \"o\": {},",
+            r#"  "t": "a, {\"b\": [1]}\\","#,
+            "  \"s\": [",
+            "    1,",
+            "    -0.0,",
+            "    {",
+            "      \"x\": null",
+            "    }",
+            "  ]",
+            "}",
+        ];
+        assert_eq!(spread(json), shown.join("\n"));
+        assert_eq!(spread("\"a\""), "\"a\"");
     }
 }

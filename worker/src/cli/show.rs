@@ -3,7 +3,7 @@
 use rules::{Ended, Evaluation};
 use serde_json::value::RawValue;
 
-use super::render::{line, plain, table};
+use super::render::{line, plain, spread, table};
 use crate::api::tasks::TaskPage;
 use crate::api::view::{DecisionView, TaskView};
 
@@ -126,9 +126,7 @@ fn ended(ended: &Ended) -> String {
 }
 
 fn pretty(json: &RawValue) -> String {
-    let pretty = serde_json::from_str::<serde_json::Value>(json.get())
-        .and_then(|value| serde_json::to_string_pretty(&value));
-    plain(&pretty.unwrap_or_else(|_| json.get().to_owned()))
+    plain(&spread(json.get()))
 }
 
 fn indented(text: &str) -> String {
