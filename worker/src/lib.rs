@@ -1,6 +1,7 @@
 //! Tails the task table's stream, decides each task and tells the workflow.
 //!
-//! Modules in the order in which they may import: each only from those above it.
+//! Modules in the order in which they may import, each only from those above it: README.md's architecture section says
+//! what each is for, and a test holds the order.
 
 #[macro_use]
 mod named;
@@ -10,6 +11,7 @@ pub mod config;
 pub mod telemetry;
 
 pub mod aws;
+
 pub mod tasks;
 
 pub mod stepfunctions;
