@@ -9,9 +9,9 @@ use rhai::{Dynamic, Engine, ImmutableString};
 use rust_decimal::Decimal;
 
 use crate::budget;
-use crate::compare::kind;
 use crate::exact;
 use crate::facts::Failure;
+use crate::kind::kind;
 
 type Reckon = fn(Decimal, Decimal) -> Option<Decimal>;
 

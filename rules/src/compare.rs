@@ -7,13 +7,13 @@
 use std::cell::{Cell, RefCell};
 use std::cmp::Ordering;
 
-use rhai::{Dynamic, Engine, FnPtr, ImmutableString, Map};
+use rhai::{Dynamic, Engine, ImmutableString};
 use rust_decimal::Decimal;
 
 use crate::arithmetic::number;
 use crate::dates::{self, Moment};
-use crate::facts::{Failure, List, Record};
-use crate::names::Names;
+use crate::facts::Failure;
+use crate::kind::kind;
 use crate::number;
 
 const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
@@ -119,27 +119,4 @@ fn moment(value: &Dynamic, other: &Dynamic) -> Result<Option<Moment>, Failure> {
         return Moment::parse(&value.to_string()).map(Some).map_err(Failure::from);
     }
     Ok(None)
-}
-
-/// What messages call a value's type.
-pub(crate) fn kind(value: &Dynamic) -> &'static str {
-    if value.is_unit() {
-        "nothing"
-    } else if value.is_bool() {
-        "a boolean"
-    } else if value.is_int() || value.is_decimal() {
-        "a number"
-    } else if value.is_string() || value.is_char() {
-        "text"
-    } else if value.is::<Moment>() {
-        "a date"
-    } else if value.is::<Record>() || value.is::<Map>() {
-        "a record"
-    } else if value.is::<List>() || value.is::<Names>() || value.is_array() {
-        "a list"
-    } else if value.is::<FnPtr>() {
-        "a function"
-    } else {
-        "a value of another kind"
-    }
 }

@@ -8,6 +8,7 @@ mod aliases;
 mod dates;
 mod document;
 mod json;
+mod kind;
 mod number;
 mod pattern;
 mod strangers;

@@ -3,12 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use rhai::Dynamic;
 use unicode_normalization::{UnicodeNormalization as _, is_nfc};
-
-use crate::compare::kind;
-use crate::dates::Moment;
-use crate::facts::Failure;
 
 /// When two texts are the same entry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -56,24 +51,6 @@ impl Names {
     pub(crate) fn contains(&self, name: &str) -> bool {
         let form = folded(name, self.0.fold);
         self.0.entries.binary_search_by(|(entry, _)| entry.as_str().cmp(&form)).is_ok()
-    }
-
-    /// Whether a value is an entry: a text as it is written, a date by the moment it means.
-    pub(crate) fn holds(&self, value: &Dynamic) -> Result<bool, Failure> {
-        if let Ok(name) = value.as_immutable_string_ref() {
-            return Ok(self.contains(&name));
-        }
-        let Some(moment) = value.read_lock::<Moment>() else {
-            return Err(format!("lists hold text: cannot look for {}", kind(value)).into());
-        };
-        let mut found = false;
-        for entry in self.iter() {
-            let date = Moment::parse(entry).map_err(|_| {
-                Failure::from("cannot look for a date: the list has an entry that is no date")
-            })?;
-            found |= date.at() == moment.at();
-        }
-        Ok(found)
     }
 }
 

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
 
 use crate::budget;
-use crate::compare::kind;
 use crate::facts::{Fact, Failure, List};
+use crate::kind::kind;
 use crate::names::Names;
 
 /// Gives scripts the functions.

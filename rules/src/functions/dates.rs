@@ -2,9 +2,9 @@
 
 use rhai::{Dynamic, Engine};
 
-use crate::compare::kind;
 use crate::dates::{self, Moment};
 use crate::facts::Failure;
+use crate::kind::kind;
 
 /// Gives scripts the functions.
 pub(super) fn register(engine: &mut Engine) {

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use rhai::{Array, Dynamic, Engine};
 use rust_decimal::Decimal;
 
+use super::membership::names_hold;
 use super::whole;
-use crate::compare::kind;
 use crate::facts::{Fact, Failure, List};
+use crate::kind::kind;
 use crate::names::{Fold, Names};
 use crate::{budget, exact};
 
@@ -107,7 +108,7 @@ impl List {
         for fact in self.0.iter() {
             let is_in = match field_of(fact, field)? {
                 Fact::Text(text) => names.contains(text),
-                Fact::Moment(moment) => names.holds(&Dynamic::from(moment.clone()))?,
+                Fact::Moment(moment) => names_hold(names, &Dynamic::from(moment.clone()))?,
                 other => return Err(format!("{field} holds {}, not text", other.kind()).into()),
             };
             if is_in {

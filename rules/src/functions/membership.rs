@@ -7,8 +7,10 @@ use rust_decimal::Decimal;
 
 use super::{records, whole};
 use crate::arithmetic::number;
-use crate::compare::{equal, kind};
+use crate::compare::equal;
+use crate::dates::Moment;
 use crate::facts::{Fact, Failure, List, Record};
+use crate::kind::kind;
 use crate::names::Names;
 use crate::{budget, compiled};
 
@@ -17,7 +19,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("contains", |names: Names, name: ImmutableString| names.contains(&name));
     engine.register_fn("contains", |names: Names, value: Dynamic| {
         budget::charge(names.len());
-        names.holds(&value)
+        names_hold(&names, &value)
     });
     engine.register_fn("contains", |list: List, value: Dynamic| {
         budget::charge(list.0.len());
@@ -86,4 +88,21 @@ fn among(values: impl Iterator<Item = Dynamic>, wanted: &Dynamic) -> Result<bool
 
 fn in_range(value: &Dynamic) -> Result<Decimal, Failure> {
     number(value).ok_or_else(|| format!("a range holds numbers: cannot look for {}", kind(value)).into())
+}
+
+/// Whether a value is an entry: a text as it is written, a date by the moment it means.
+pub(super) fn names_hold(names: &Names, value: &Dynamic) -> Result<bool, Failure> {
+    if let Ok(name) = value.as_immutable_string_ref() {
+        return Ok(names.contains(&name));
+    }
+    let Some(moment) = value.read_lock::<Moment>() else {
+        return Err(format!("lists hold text: cannot look for {}", kind(value)).into());
+    };
+    let mut found = false;
+    for entry in names.iter() {
+        let date = Moment::parse(entry)
+            .map_err(|_| Failure::from("cannot look for a date: the list has an entry that is no date"))?;
+        found |= date.at() == moment.at();
+    }
+    Ok(found)
 }

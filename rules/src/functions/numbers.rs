@@ -4,8 +4,8 @@ use rhai::{Dynamic, Engine};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::arithmetic::number;
-use crate::compare::kind;
 use crate::facts::Failure;
+use crate::kind::kind;
 use crate::number;
 
 const ROUNDINGS: [(&str, RoundingStrategy); 5] = [

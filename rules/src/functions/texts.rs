@@ -9,9 +9,9 @@ use rust_decimal::Decimal;
 
 use super::whole;
 use crate::budget;
-use crate::compare::kind;
 use crate::dates::Moment;
 use crate::facts::Failure;
+use crate::kind::kind;
 use crate::pattern;
 
 /// What asking a pattern costs a rule besides the length of its text, in steps, and how many are kept compiled.

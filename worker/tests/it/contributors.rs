@@ -37,6 +37,8 @@ fn every_rule_function_is_in_the_definitions_and_the_handbook() {
     }
     functions
         .retain(|name| name.starts_with(|first: char| first.is_ascii_lowercase()) && !name.contains('$'));
+    // Not called by name: the engine's own way of writing a value into a text.
+    functions.retain(|name| name != "to_string");
     functions.sort();
     functions.dedup();
     assert!(functions.len() > 10, "the functions are found: {functions:?}");
