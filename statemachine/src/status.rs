@@ -180,11 +180,13 @@ pub enum Event {
     Refused,
     /// The workflow is proven to wait no longer.
     ProvenGone,
+    /// A person gave it back to the rules.
+    GivenBack,
 }
 
 impl Event {
     /// Every event, with every outcome.
-    pub const ALL: [Event; 10] = [
+    pub const ALL: [Event; 11] = [
         Event::Escalated,
         Event::DecidedByRule(Outcome::Approved),
         Event::DecidedByRule(Outcome::Rejected),
@@ -195,6 +197,7 @@ impl Event {
         Event::ProvenClosedElsewhere,
         Event::Refused,
         Event::ProvenGone,
+        Event::GivenBack,
     ];
 }
 
@@ -225,6 +228,7 @@ impl State {
             | (Status::Pending | Status::Escalated, None, None, Event::DecidedByPerson(outcome)) => {
                 State { outcome: Some(outcome), delivery: Some(Due), ..self }
             }
+            (Status::Escalated, None, None, Event::GivenBack) => State { status: Status::Pending, ..self },
             (_, Some(outcome), Some(Due | Unverified), Event::Accepted) => {
                 State { status: outcome.status(), delivery: Some(Delivered), ..self }
             }

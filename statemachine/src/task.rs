@@ -1,8 +1,8 @@
 //! A task as the table holds it and the stream brings it.
 
 pub mod attribute;
-
-use serde::{Deserialize, Serialize};
+mod escalation;
+mod history;
 
 use crate::decision::Decision;
 use crate::item::{self, Item, Malformed, Value};
@@ -11,27 +11,15 @@ use crate::status::{Delivery, State, Status};
 use crate::token::{TaskId, TaskToken};
 use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
 
+pub use self::escalation::Escalation;
+pub use self::history::{GivenBack, MAX_ROUNDS};
+
 /// The indexes' names.
 #[expect(missing_docs, reason = "the names say it")]
 pub mod index {
     pub const WORKLIST: &str = "worklist";
     pub const BY_ORDER: &str = "by-order";
     pub const BY_TRANSACTION: &str = "by-transaction";
-}
-
-/// Why the rules left a task to a person. Stored as the `escalation` attribute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Escalation {
-    /// A stable kebab-case name: a rule's own code, or a cause such as `no-rule-approved` or `rule-error`.
-    pub code: String,
-    /// The words for people.
-    pub reason: String,
-    /// The rule that asked for a person, when one did.
-    pub rule: Option<String>,
-    /// The ruleset's SHA-256, when one was asked.
-    pub ruleset: Option<String>,
-    /// When, RFC 3339 in UTC.
-    pub at: String,
 }
 
 /// One approval a workflow waits for, with all that is stored of it.
@@ -51,6 +39,8 @@ pub struct Task {
     pub decision: Option<Decision>,
     pub delivery: Option<Delivery>,
     pub escalation: Option<Escalation>,
+    pub round: i64,
+    pub history: Vec<GivenBack>,
     pub evaluation: Option<String>,
     pub shadow: Option<String>,
     pub attempts: i64,
@@ -92,6 +82,8 @@ impl Task {
             decision: None,
             delivery: None,
             escalation: None,
+            round: 0,
+            history: Vec::new(),
             evaluation: None,
             shadow: None,
             attempts: 0,
@@ -133,6 +125,7 @@ impl Task {
             (attribute::DEADLINE, self.deadline),
             (attribute::REVISION, Some(self.revision)),
             (attribute::ATTEMPTS, (self.attempts > 0).then_some(self.attempts)),
+            (attribute::ROUND, (self.round > 0).then_some(self.round)),
             (attribute::LIST_AT, self.list_at),
             (attribute::EXPIRES_AT, self.expires_at),
         ] {
@@ -143,6 +136,9 @@ impl Task {
         }
         if let Some(escalation) = &self.escalation {
             map.insert(attribute::ESCALATION.to_owned(), Value::Map(escalation.to_item()));
+        }
+        if !self.history.is_empty() {
+            map.insert(attribute::HISTORY.to_owned(), Value::Map(GivenBack::to_item(&self.history)));
         }
         map
     }
@@ -174,6 +170,8 @@ impl Task {
             decision: attribute::decision(map)?,
             delivery: attribute::delivery(map)?,
             escalation: attribute::escalation(map)?,
+            round: item::optional_number(map, attribute::ROUND)?.unwrap_or(0),
+            history: history::from_item(map)?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
             shadow: item::optional_text(map, attribute::SHADOW)?,
             attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),
@@ -186,38 +184,6 @@ impl Task {
             return Err(Malformed::Not(attribute::DELIVERY, "there exactly when a decision is"));
         }
         Ok(task)
-    }
-}
-
-impl Escalation {
-    /// The `escalation` attribute.
-    pub fn to_item(&self) -> Item {
-        let mut map = Item::new();
-        for (name, text) in [
-            ("code", Some(self.code.as_str())),
-            ("reason", Some(&self.reason)),
-            ("rule", self.rule.as_deref()),
-            ("ruleset", self.ruleset.as_deref()),
-            ("at", Some(&self.at)),
-        ] {
-            item::put_text(&mut map, name, text);
-        }
-        map
-    }
-
-    /// Reads the `escalation` attribute.
-    ///
-    /// # Errors
-    ///
-    /// [`Malformed`] when a field is missing or of another type.
-    pub fn from_item(map: &Item) -> Result<Escalation, Malformed> {
-        Ok(Escalation {
-            code: item::text(map, "code")?,
-            reason: item::text(map, "reason")?,
-            rule: item::optional_text(map, "rule")?,
-            ruleset: item::optional_text(map, "ruleset")?,
-            at: item::text(map, "at")?,
-        })
     }
 }
 
@@ -267,7 +233,17 @@ mod tests {
 
     #[test]
     fn an_item_reads_back_whole() {
-        for task in [task(), decided()] {
+        let mut again = decided();
+        let escalation = again.escalation.clone().expect("it was left to a person");
+        let given = |round| GivenBack {
+            round,
+            escalation: escalation.clone(),
+            by: "ada".to_owned(),
+            at: "2026-11-22T11:00:00.000Z".to_owned(),
+        };
+        // Ten comes after nine.
+        (again.round, again.history) = (11, vec![given(9), given(10)]);
+        for task in [task(), decided(), again] {
             assert_eq!(Task::from_item(&task.to_item()), Ok(task));
         }
     }

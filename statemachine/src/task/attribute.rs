@@ -3,7 +3,7 @@
 use crate::decision::Decision;
 use crate::item::{self, Item, Malformed};
 use crate::status::{Delivery, Status};
-use crate::task::Escalation;
+use crate::task::escalation::Escalation;
 
 /// The key: the start of the SHA-256 of the task token, in hex.
 pub const TASK_ID: &str = "taskId";
@@ -31,6 +31,11 @@ pub const DECISION: &str = "decision";
 pub const DELIVERY: &str = "delivery";
 /// Why the task was left to a person: [`Escalation`].
 pub const ESCALATION: &str = "escalation";
+/// How often the task was given back to the rules; absent while it was not. A rule's write is conditioned on the round that
+/// was read.
+pub const ROUND: &str = "round";
+/// The escalations that were given back, by round: [`GivenBack`](crate::task::GivenBack).
+pub const HISTORY: &str = "history";
 /// What the rules saw and said, as JSON text, for `rules explain`.
 pub const EVALUATION: &str = "evaluation";
 /// What the shadow ruleset would have said, as JSON text.

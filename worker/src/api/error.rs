@@ -44,6 +44,8 @@ pub enum Failure {
     Foreign(&'static str),
     /// Another decision stands.
     Conflict(Box<Task>),
+    /// It stays with a person, and why.
+    NotReconsidered(Box<Task>, String),
     /// The workflow no longer waits.
     Expired(Box<Task>),
     /// The task changed since the caller read it.
@@ -95,6 +97,9 @@ impl Failure {
             Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
             Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request of another site"),
             Failure::Conflict(_) => (StatusCode::CONFLICT, "decided-otherwise", "another decision stands"),
+            Failure::NotReconsidered(..) => {
+                (StatusCode::CONFLICT, "not-reconsidered", "the task stays with a person")
+            }
             Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
             Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
             Failure::Unavailable(_) => {
@@ -120,6 +125,7 @@ impl Failure {
             Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
             Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
+            Failure::NotReconsidered(task, why) => format!("task {}: {why}", task.id),
             Failure::Expired(task) => {
                 format!(
                     "the workflow of task {} no longer waits for an answer; nothing can be decided",
@@ -137,7 +143,10 @@ impl Failure {
 
     fn into_task(self) -> Option<Box<Task>> {
         match self {
-            Failure::Conflict(task) | Failure::Expired(task) | Failure::Changed(task) => Some(task),
+            Failure::Conflict(task)
+            | Failure::NotReconsidered(task, _)
+            | Failure::Expired(task)
+            | Failure::Changed(task) => Some(task),
             Failure::NoSuchResource
             | Failure::MethodNotAllowed
             | Failure::NoSuchTask(_)

@@ -6,6 +6,7 @@ pub mod error;
 pub mod health;
 mod metrics;
 mod origin;
+pub mod reconsider;
 pub mod rulesets;
 pub mod status;
 pub mod tasks;
@@ -117,6 +118,7 @@ pub fn router(state: ApiState) -> Router {
         .route("/v1/tasks", get(tasks::list))
         .route("/v1/tasks/{id}", get(tasks::get))
         .route("/v1/tasks/{id}/decision", post(tasks::decide))
+        .route("/v1/tasks/{id}/reconsider", post(reconsider::reconsider))
         .route("/v1/rulesets", get(rulesets::list))
         .route("/v1/rulesets/{sha256}", get(rulesets::get))
         .route("/v1/automation", get(automation::get))

@@ -126,12 +126,12 @@ pub(super) async fn decide(
     }
 }
 
-fn shown(status: StatusCode, task: Task) -> Response {
+pub(super) fn shown(status: StatusCode, task: Task) -> Response {
     let etag = etag(task.revision);
     (status, [(header::ETAG, etag)], Json(TaskView::of_task(task))).into_response()
 }
 
-fn task_id(text: &str) -> Result<TaskId, Failure> {
+pub(super) fn task_id(text: &str) -> Result<TaskId, Failure> {
     TaskId::parse(text).map_err(|invalid| Failure::Invalid(invalid.to_string()))
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task};
+use statemachine::task::{Escalation, GivenBack, Task};
 use statemachine::token::{TaskId, TaskToken};
 
 use crate::tasks::list::ListedTask;
@@ -36,6 +36,9 @@ pub struct TaskView {
     pub escalation: Option<Escalation>,
     /// What was decided.
     pub decision: Option<DecisionView>,
+    /// The escalations that were given back to the rules, the oldest first. Only of a single task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<GivenBack>,
     /// What the workflow passed, as it arrived. Only of a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Box<RawValue>>,
@@ -81,6 +84,7 @@ impl TaskView {
             revision: task.revision,
             escalation: task.escalation,
             decision: task.decision.map(DecisionView::of),
+            history: Vec::new(),
             order: None,
             evaluation: None,
         }
@@ -90,7 +94,8 @@ impl TaskView {
     pub fn of_task(mut task: Task) -> TaskView {
         let order = task.order.take().map(|text| json(text, &task.token));
         let evaluation = task.evaluation.take().map(|text| json(text, &task.token));
-        TaskView { order, evaluation, ..TaskView::of_listed(task.into()) }
+        let history = std::mem::take(&mut task.history);
+        TaskView { order, evaluation, history, ..TaskView::of_listed(task.into()) }
     }
 }
 

@@ -5,6 +5,7 @@ mod client;
 mod config;
 mod ended;
 mod export;
+mod reconsider;
 mod render;
 mod rules;
 mod run;

@@ -58,6 +58,11 @@ pub(super) fn task(task: &TaskView) -> String {
     field("started", &task.start_time);
     field("received", &task.received_at);
     field("until", task.deadline.as_deref().unwrap_or("the workflow did not say"));
+    for given in &task.history {
+        let (code, reason) = (&given.escalation.code, &given.escalation.reason);
+        field("before", &format!("{code}: {reason}"));
+        field("", &format!("given back to the rules by {} at {}", given.by, given.at));
+    }
     if let Some(escalation) = &task.escalation {
         field("escalated", &format!("{}: {}", escalation.code, escalation.reason));
         field("", &by(escalation.rule.as_deref(), escalation.ruleset.as_deref(), &escalation.at));

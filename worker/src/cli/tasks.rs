@@ -7,7 +7,7 @@ use statemachine::token::TaskId;
 
 use super::client::{Api, Reply, Server};
 use super::render::json;
-use super::{EXIT_CODES, Failed, Format, Printed, export, show};
+use super::{EXIT_CODES, Failed, Format, Printed, export, reconsider, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
 use crate::tasks::list::MAX_PAGE;
@@ -30,6 +30,7 @@ enum Command {
     Show(Show),
     Approve(Approve),
     Reject(Reject),
+    Reconsider(reconsider::Reconsider),
     Export(export::Export),
 }
 
@@ -130,8 +131,21 @@ pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
         Command::Reject(Reject { id, reason, person }) => {
             decide(&api, args.format, &id, Outcome::Rejected, reason, person).await?
         }
+        Command::Reconsider(given) => {
+            let tasks = match &given.id {
+                Some(id) => vec![api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body],
+                None => waiting(&api).await?,
+            };
+            reconsider::reconsider(&api, args.format, given, tasks).await?
+        }
     };
     Ok(text.into())
+}
+
+/// Every task that waits for a person.
+async fn waiting(api: &Api) -> Result<Vec<TaskView>, Failed> {
+    let list = List { status: None, order: None, day: None, due_before: None, limit: u32::MAX };
+    Ok(read(api, list).await?.tasks)
 }
 
 /// Reads pages until there are `limit` tasks or no more.

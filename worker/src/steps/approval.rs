@@ -91,7 +91,7 @@ impl Pipeline {
                 }
                 Attempt::Decide(decision, kept) => {
                     self.recent.note(&task.id);
-                    match self.tasks.decide(&task.id, &decision, kept.notes(), self.clock.now()).await {
+                    match self.tasks.decide(task, &decision, kept.notes(), self.clock.now()).await {
                         Ok(written) => {
                             self.note_shadow(&kept);
                             return self.after_decision(task, &mine.id, written, guard).await;

@@ -8,4 +8,5 @@ pub mod expiry;
 pub mod person;
 pub mod pipeline;
 mod poison;
+pub mod reconsider;
 pub mod task;

@@ -88,7 +88,7 @@ impl Pipeline {
             decided_at: self.clock.now_text(),
         };
         let mine = draft.seal(&task.order_id, &task.id);
-        let stored = match self.tasks.decide(&task.id, &mine, Notes::default(), self.clock.now()).await {
+        let stored = match self.tasks.decide(&task, &mine, Notes::default(), self.clock.now()).await {
             Ok(Written::Now(stored)) => stored,
             // The SDK repeats a write whose answer was lost: the one that stands may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,

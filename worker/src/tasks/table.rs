@@ -16,7 +16,7 @@ use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task};
+use statemachine::task::{Escalation, GivenBack, MAX_ROUNDS, Task};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
@@ -124,14 +124,15 @@ impl TaskTable {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// **D**: stores a decision, once. A rule may decide a PENDING task, a person also an ESCALATED one.
+    /// **D**: stores a decision, once. A rule may decide a PENDING task in the round that it read, a person also an
+    /// ESCALATED one.
     ///
     /// # Errors
     ///
     /// [`TableError`]; whether the decision is stored is then unknown, and the same call finds out.
     pub async fn decide(
         &self,
-        id: &TaskId,
+        task: &Task,
         decision: &Decision,
         notes: Notes<'_>,
         now: Timestamp,
@@ -142,20 +143,20 @@ impl TaskTable {
         let mut values = vec![
             (":decision", item::to_map(&decision.to_item())),
             (":due", text(Delivery::Due.as_str())),
-            (":list", text(&Worklist::Due.key_of(id))),
+            (":list", text(&Worklist::Due.key_of(&task.id))),
             (":at", number(now.as_second() + FIRST_ATTEMPT_SECONDS)),
             (":none", number(0)),
             (":pending", text(Status::Pending.as_str())),
         ];
         notes.add_to(&mut set, &mut values);
         let condition = match decision.decided_by {
-            DecidedBy::Rule => "attribute_not_exists(#decision) AND #status = :pending",
+            DecidedBy::Rule => in_this_round(task, &mut values),
             DecidedBy::Person(_) => {
                 values.push((":escalated", text(Status::Escalated.as_str())));
                 "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)"
             }
         };
-        self.update(id, &set, condition, values).await
+        self.update(&task.id, &set, condition, values).await
     }
 
     /// Leaves a PENDING task to a person. Not a decision: the person's goes through [`TaskTable::decide`].
@@ -180,8 +181,44 @@ impl TaskTable {
             (":pending", text(Status::Pending.as_str())),
         ];
         notes.add_to(&mut set, &mut values);
-        let condition = "attribute_not_exists(#decision) AND #status = :pending";
+        let condition = in_this_round(task, &mut values);
         self.update(&task.id, &set, condition, values).await
+    }
+
+    /// Gives an ESCALATED task back to the rules: PENDING, one round later, due for the sweeper at once. What had been
+    /// the reason to ask a person goes to the task's history.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; the same call finds out whether it was applied.
+    pub async fn give_back(
+        &self,
+        task: &Task,
+        given: GivenBack,
+        now: Timestamp,
+    ) -> Result<Written, TableError> {
+        let mut history = task.history.clone();
+        history.push(given);
+        let surplus = history.len().saturating_sub(MAX_ROUNDS);
+        history.drain(..surplus);
+        let set = "REMOVE #escalation SET #status = :pending, #round = :next, #history = :history, \
+                   #attempts = :none, #list = :list, #listAt = :at";
+        let mut values = vec![
+            (":pending", text(Status::Pending.as_str())),
+            (":escalated", text(Status::Escalated.as_str())),
+            (":next", number(task.round.saturating_add(1))),
+            (":history", item::to_map(&GivenBack::to_item(&history))),
+            (":none", number(0)),
+            (":list", text(&Worklist::Pending.key_of(&task.id))),
+            (":at", number(now.as_second())),
+        ];
+        let condition = if task.round == 0 {
+            "attribute_not_exists(#decision) AND #status = :escalated AND attribute_not_exists(#round)"
+        } else {
+            values.push((":round", number(task.round)));
+            "attribute_not_exists(#decision) AND #status = :escalated AND #round = :round"
+        };
+        self.update(&task.id, set, condition, values).await
     }
 
     /// **M**: records how a stored decision ended. Only this decision, and only while it is not settled.
@@ -281,6 +318,16 @@ impl TaskTable {
 }
 
 const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";
+
+/// The condition of a rule's write: nobody decided, and the task was not given back since it was read. A write that was
+/// delayed since before lands nowhere.
+fn in_this_round(task: &Task, values: &mut Vec<(&'static str, AttributeValue)>) -> &'static str {
+    if task.round == 0 {
+        return "attribute_not_exists(#decision) AND #status = :pending AND attribute_not_exists(#round)";
+    }
+    values.push((":round", number(task.round)));
+    "attribute_not_exists(#decision) AND #status = :pending AND #round = :round"
+}
 
 /// How long after `now` an escalated task without a deadline is asked about first.
 fn ask_after_seconds(task: &Task, now: Timestamp) -> i64 {

@@ -39,8 +39,8 @@ async fn every_task_of_the_days_comes_once_with_its_facts() {
         assert_eq!((&found.order, &found.order_id), (&task.order, &task.order_id));
         assert_eq!((found.received_at, found.start_time), (task.received_at, task.start_time));
         assert_eq!(found.transaction_id, task.transaction_id);
-        let asked = task.escalation.expect("all were left to a person");
-        assert_eq!(escalation.map(|found| (found.code, found.at)), Some((asked.code, asked.at)));
+        let asked = escalation.expect("all were left to a person");
+        assert_eq!((asked.code.as_str(), asked.reason.as_str()), ("high-amount", "above the limit"));
         match end {
             End::ByPerson { answer, .. } => {
                 assert!(answer == Answer::Approved && is_decided(&found.order_id))

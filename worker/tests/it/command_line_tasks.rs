@@ -86,6 +86,8 @@ async fn each_end_has_its_exit_code() {
         Some(2),
         "a reason is asked for"
     );
+    let nobody = terminal.run(&["tasks", "reconsider", "--code", "automation-paused"]).await;
+    assert_eq!(nobody.out, "0 of 0 tasks given back to the rules\n", "{nobody:?}");
     let status = terminal.run(&["status"]).await;
     assert!(status.out.contains("automation  held"), "{status:?}");
 }

@@ -12,4 +12,5 @@ mod contributors;
 mod mutations;
 mod office;
 mod panics;
+mod reconsider;
 mod stale_rules;

@@ -19,6 +19,7 @@ mod liveness;
 mod operator;
 mod poison;
 mod process;
+mod reconsider;
 mod redrive;
 mod run;
 mod scene;

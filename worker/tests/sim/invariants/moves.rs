@@ -15,6 +15,10 @@ impl Seen {
         if new.revision != old.revision + 1 {
             wrong.push(format!("task {id}: revision {} after {}", new.revision, old.revision));
         }
+        let is_given_back = (old.status, new.status) == (Status::Escalated, Status::Pending);
+        if new.round != old.round + i64::from(is_given_back) {
+            wrong.push(format!("task {id}: round {} after {}", new.round, old.round));
+        }
         if old.state() == new.state() {
             return;
         }
@@ -54,7 +58,15 @@ impl Seen {
             Event::Escalated if is_decided_by_rules(new) => {
                 wrong.push(format!("task {id}: left to a person, though its ruleset decides it"));
             }
-            Event::Escalated
+            Event::GivenBack
+                if new.history.last().map(|given| &given.escalation) != old.escalation.as_ref() =>
+            {
+                wrong.push(format!(
+                    "task {id}: given back, and its history does not say why it was escalated"
+                ));
+            }
+            Event::GivenBack
+            | Event::Escalated
             | Event::Accepted
             | Event::FoundClosed
             | Event::ProvenClosedElsewhere

@@ -1,0 +1,41 @@
+//! `POST /v1/tasks/{id}/reconsider`: a task that was left to a person goes back to the rules.
+
+use axum::Json;
+use axum::extract::rejection::JsonRejection;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde::{Deserialize, Serialize};
+
+use super::ApiState;
+use super::error::Failure;
+use super::tasks::{bad_body, person, shown, task_id};
+use crate::steps::reconsider::Reconsidered;
+
+/// The body of `POST /v1/tasks/{id}/reconsider`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReconsiderBody {
+    /// The person's name; `operator` unless given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+/// `POST /v1/tasks/{id}/reconsider`.
+pub(super) async fn reconsider(
+    State(state): State<ApiState>,
+    Path(id): Path<String>,
+    body: Result<Json<ReconsiderBody>, JsonRejection>,
+) -> Result<Response, Failure> {
+    let id = task_id(&id)?;
+    let Json(body) = body.map_err(bad_body)?;
+    let by = person(body.by.as_deref())?;
+    match state.pipeline.reconsider(&id, &by).await? {
+        Reconsidered::GivenBack(task) => Ok(shown(StatusCode::OK, *task)),
+        Reconsidered::Refused(task, why) => Err(Failure::NotReconsidered(task, why)),
+        Reconsidered::NotFound => Err(Failure::NoSuchTask(id)),
+        Reconsidered::Unknown => {
+            Err(Failure::Unavailable("could not read whether automation runs".to_owned()))
+        }
+    }
+}
