@@ -59,6 +59,12 @@ impl Limits {
         let text = if self.trim { text.trim() } else { text };
         match self.case {
             None => text.into(),
+            Some(Case::Upper) if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_lowercase()) => {
+                text.into()
+            }
+            Some(Case::Lower) if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => {
+                text.into()
+            }
             Some(Case::Upper) => text.to_uppercase().into(),
             Some(Case::Lower) => text.to_lowercase().into(),
         }
@@ -75,6 +81,18 @@ impl Limits {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Why no text that rules see is this one; none if one may be.
+    pub(crate) fn never(&self, text: &str) -> Option<String> {
+        let normal = self.normal(text);
+        if normal != text {
+            return Some(format!("the schema reads it as '{normal}'"));
+        }
+        self.check_text(text).err().map(|_| match &self.pattern {
+            Some(pattern) => format!("the schema wants {}", pattern.0),
+            None => format!("the schema wants at least {} characters", self.min_length),
+        })
     }
 
     /// Err says which bound the number is beyond.

@@ -34,6 +34,10 @@ impl Names {
         Names(Arc::new(Entries { fold, entries }))
     }
 
+    pub(crate) fn fold(&self) -> Fold {
+        self.0.fold
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.0.entries.len()
     }

@@ -39,7 +39,10 @@ impl<'a> Checker<'_, 'a> {
                         self.compare(&asked, &known, "in", entry, entry.start_position());
                     }
                 }
-                _ => self.compare(&asked, &known.element(), "in", list, position),
+                _ => {
+                    self.entries(&asked, &known, list.start_position());
+                    self.compare(&asked, &known.element(), "in", list, position);
+                }
             },
             Some(kind) => {
                 let message = format!("in asks lists, not {}: {}", kind.name(), known.claim());
@@ -97,9 +100,14 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// A field with choices is only compared with one of them.
+    /// A field is only compared with what it can be.
     fn one_of(&mut self, a: &Known<'a>, b: &Known<'a>, right: &Expr) {
         let (Known::Fact(path, Type::Text { choices, .. }), Some(text)) = (a, b.literal()) else { return };
+        if let Some(why) = self.never(a, text) {
+            let message = format!("{path} is never '{text}'");
+            self.find(right.start_position(), "never-equal", message).help = Some(why);
+            return;
+        }
         if choices.is_empty() || choices.iter().any(|choice| choice == text) {
             return;
         }

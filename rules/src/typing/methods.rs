@@ -120,6 +120,9 @@ impl<'a> Checker<'_, 'a> {
                 Some(Kind::Boolean | Kind::Date) => name == "join",
                 Some(Kind::List | Kind::Record | Kind::Function | Kind::Nothing) => false,
             };
+            if let (true, Some(list)) = (matches!(name, "where_in" | "any_in"), values.get(2)) {
+                self.entries(&known, list, place(2));
+            }
             if !fits {
                 let wanted = if wants_number { "numbers" } else { "texts" };
                 let message = format!("{name} takes {wanted}, and {}", known.claim());

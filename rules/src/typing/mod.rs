@@ -8,6 +8,7 @@ mod comparisons;
 mod fields;
 mod functions;
 mod known;
+mod limits;
 mod methods;
 mod misreading;
 mod presence;

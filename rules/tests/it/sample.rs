@@ -40,7 +40,7 @@ fn the_sample_decides_as_a_shop_would() {
         (order("64.901", "32.45", "DE", "400", "books"), "escalate invalid-task"),
         (order("null", "32.45", "DE", "400", "books"), "escalate invalid-task"),
         (order("-400.00", "-200.00", "DE", "400", "books"), "escalate invalid-task"),
-        (order("0.00", "0.00", "DE", "400", "books"), "escalate free-order"),
+        (order("0.00", "0.00", "DE", "400", "books"), "escalate invalid-task"),
         (order("64.90", "32.45", "kp", "400", "lasers"), "reject sanctioned-country"),
         (order("64.90", "32.45", "kp ", "400", "books"), "escalate sanctioned-destination"),
         (order("64.90", "32.45", "KPX", "400", "books"), "escalate invalid-task"),
