@@ -45,6 +45,8 @@ pub struct Proposal {
     pub held_out_same: u64,
     /// The sum of what the tasks are about, where the ruleset names an amount.
     pub money: Option<Money>,
+    /// The largest of these amounts: beyond it nobody decided yet.
+    pub largest: Option<Money>,
     /// Every task that people decided otherwise, the largest first.
     pub counter_examples: Vec<CounterExample>,
     /// The files to paste.
@@ -143,6 +145,7 @@ fn proposal(
     let (same, tasks) = (whole.agree, whole.tasks());
     let mut sum = Money::default();
     inside.iter().chain(&against).for_each(|row| sum.add(table.rows[*row].money));
+    let largest = inside.iter().chain(&against).filter_map(|row| table.rows[*row].money).max();
     let wanted = Wanted {
         rule: rule.as_deref(),
         code: &code,
@@ -177,6 +180,7 @@ fn proposal(
         held_out: later.tasks(),
         held_out_same: later.agree,
         money: table.amount.as_ref().map(|_| sum),
+        largest,
         counter_examples: CounterExample::all(table, against),
         draft,
         by_hand,

@@ -118,11 +118,12 @@ impl fmt::Display for Proposal {
         writeln!(f, "{verb} what is escalated as {}{rule}, when {}{unanimous}", self.code, self.condition)?;
         writeln!(
             f,
-            "  people {} {} of {}{}; {} of {} on the held-out days; at least {}.{} % agree (95 % confidence)",
+            "  people {} {} of {}{}{}; {} of {} on the held-out days; at least {}.{} % agree (95 % confidence)",
             self.answer.as_str(),
             self.same,
             plural(self.tasks, "task"),
             of(self.money),
+            self.largest.map(|largest| format!(" (the largest {largest})")).unwrap_or_default(),
             self.held_out_same,
             self.held_out,
             self.agreement_permille / 10,

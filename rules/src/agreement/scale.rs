@@ -194,7 +194,8 @@ fn rank(number: Decimal, is_whole: bool) -> u32 {
     }
 }
 
-/// A bucket for each frequent text, in the order of the alphabet, and one for all others.
+/// A bucket for each frequent text, in the order of the alphabet, and one for all others. Where rare texts were seen, others
+/// will come that nobody decided yet: `!=` would speak of them too, and is not tried.
 fn texts(cells: &[Cell], column: &Column) -> (Vec<u16>, usize, Vec<Atom>) {
     let mut tasks: BTreeMap<u32, usize> = BTreeMap::new();
     for cell in cells {
@@ -207,6 +208,7 @@ fn texts(cells: &[Cell], column: &Column) -> (Vec<u16>, usize, Vec<Atom>) {
         .filter(|(_, tasks)| **tasks >= MIN_TASKS)
         .filter_map(|(text, tasks)| Some((*tasks, column.texts.get(*text as usize)?.as_str(), *text)))
         .collect();
+    let all_are_known = frequent.len() == tasks.len();
     frequent.sort_by(|a, b| (b.0, a.1).cmp(&(a.0, b.1)));
     frequent.truncate(MAX_TEXTS);
     frequent.sort_by(|a, b| a.1.cmp(b.1));
@@ -219,7 +221,8 @@ fn texts(cells: &[Cell], column: &Column) -> (Vec<u16>, usize, Vec<Atom>) {
     };
     let atoms = frequent.iter().enumerate().flat_map(|(place, (_, text, _))| {
         let atom = |test, outside| Atom { test, from: place, to: place + 1, outside, rank: 0 };
-        [atom(Test::Is((*text).to_owned()), false), atom(Test::IsNot((*text).to_owned()), true)]
+        let is_not = all_are_known.then(|| atom(Test::IsNot((*text).to_owned()), true));
+        [Some(atom(Test::Is((*text).to_owned()), false)), is_not].into_iter().flatten()
     });
     (cells.iter().map(bucket).collect(), frequent.len() + 1, atoms.collect())
 }

@@ -12,7 +12,6 @@ use crate::condition::Condition;
 use crate::dates;
 use crate::evaluation::{Ended, Evaluation};
 use crate::ruleset::Ruleset;
-use crate::schema::{Schema, Type};
 use crate::task_facts::Facts;
 use crate::verdict::Outcome;
 
@@ -84,13 +83,21 @@ impl Table {
         let settings = ruleset.settings();
         let capped = settings.budget.amount_per_hour.as_ref().map(|(path, _)| path);
         let amount = settings.amounts.first().or(capped).cloned();
+        let columns = columns::of(ruleset);
+        // A masked fact, and one that is made of one, has no column.
+        let is_shown = |path: &String| {
+            let is_it = |column: &Column| {
+                column.expression == *path || column.path.as_deref() == path.strip_prefix("order.")
+            };
+            ruleset.schema.is_none() || columns.iter().any(is_it)
+        };
         Table {
-            columns: columns::of(ruleset),
+            amount: amount.filter(is_shown),
+            columns,
             rows: Vec::new(),
             cells: Vec::new(),
             left: BTreeMap::new(),
             left_out: 0,
-            amount: amount.filter(|path| ruleset.schema.as_ref().is_none_or(|schema| is_shown(schema, path))),
             nevers: nevers(ruleset),
         }
     }
@@ -192,23 +199,4 @@ fn reasons(evaluation: &Evaluation) -> Vec<(Why, bool)> {
     let alone = asking.len() == 1;
     let reasons = asking.into_iter().flatten();
     reasons.map(|(rule, code)| (Why::Asks { rule: rule.clone(), code: code.clone() }, alone)).collect()
-}
-
-/// Whether a fact's value may be shown.
-fn is_shown(schema: &Schema, path: &str) -> bool {
-    let mut fields = Some(&schema.fields);
-    for name in path.trim_start_matches("order.").split('.') {
-        match fields.and_then(|fields| fields.get(name)) {
-            Some(shape) if shape.masked => return false,
-            Some(shape) => {
-                fields = match &shape.kind {
-                    Type::Record(inner) => Some(inner),
-                    _ => None,
-                }
-            }
-            // A derived fact may be made of masked ones.
-            None => return !schema.fields.values().any(|shape| shape.masked) || fields.is_none(),
-        }
-    }
-    true
 }

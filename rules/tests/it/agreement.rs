@@ -274,6 +274,27 @@ fn every_kind_of_fact_can_tell_and_each_draft_passes() {
 }
 
 #[test]
+fn what_nobody_has_seen_is_not_approved() {
+    let ruleset = small_set(&[]);
+    let says_not =
+        |agreement: &Agreement| agreement.proposals.iter().any(|proposal| proposal.condition.contains("!="));
+    let mut tasks = taught(&ruleset, |task| task.kind == "book");
+    for (number, task) in tasks.iter_mut().enumerate() {
+        // The same kinds as a field of the order, and once a kind that nobody has seen.
+        let kind = if number == 7 { "globe" } else { ["doll", "kite", "lamp", "book"][number % 4] };
+        let order = task.task.order.as_mut().expect("it has one");
+        *order = order.replace("\"vip\"", &format!("\"kind\":\"{kind}\",\"vip\""));
+        let answer = if number % 4 == 3 && number != 7 { Answer::Rejected } else { Answer::Approved };
+        task.end = End::ByPerson { answer, at: task.task.received_at.replace("T10", "T11") };
+    }
+    let schema = SCHEMA.replace("vip = ", "kind = \"text\"\nvip = ");
+    let with_kind = small_set(&[("schema/order.toml", &schema)]);
+    assert!(!says_not(&study(&with_kind, &tasks)));
+    tasks.remove(7);
+    assert!(says_not(&study(&with_kind, &tasks)));
+}
+
+#[test]
 fn a_masked_fact_teaches_nothing_and_neither_does_what_is_made_of_it() {
     let ruleset = small_set(&[]);
     let agreement = study(&ruleset, &taught(&ruleset, |task| task.score < 50));
