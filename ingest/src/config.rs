@@ -1,40 +1,41 @@
-//! The environment, read once at cold start. Region, credentials and endpoint are the SDK's own variables.
+//! The configuration, read once from the environment at cold start. The SDK reads its own variables for region,
+//! credentials and endpoint.
 
-/// Where tasks are stored: the variable the template sets.
+/// The variable with the name of the tasks table; the template sets it.
 pub const TASKS_TABLE: &str = "TASKS_TABLE";
-/// How much this crate logs: `error`, `warn`, `info` (default) or `debug`. Libraries stay at `warn` whatever it
-/// says, since their `trace` prints message bodies, which hold the token.
+/// The variable with the log level of this crate: `error`, `warn`, `info` (default) or `debug`. Libraries always log at
+/// `warn`, since their `trace` prints message bodies, which contain the token.
 pub const LOG_LEVEL: &str = "LOG_LEVEL";
 
-/// What the function needs to know.
+/// The configuration of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
     /// The name of the tasks table.
     pub tasks_table: String,
-    /// This crate's log level.
+    /// The log level of this crate.
     pub log_level: LogLevel,
 }
 
-/// How much this crate logs.
+/// How much this crate logs. Each level includes the ones before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogLevel {
     /// Messages that can never be stored.
     Error,
-    /// And those that will be tried again, and unknown fields.
+    /// Messages that will be retried, and unknown fields.
     Warn,
-    /// And one line for each stored message.
+    /// One line for each stored message.
     Info,
-    /// The same today.
+    /// Currently the same as `Info`.
     Debug,
 }
 
-/// A variable that is missing or wrong.
+/// A variable that is missing or invalid.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// There is no table to store in.
-    #[error("variable {TASKS_TABLE} is not set: give it the name of the tasks table")]
+    /// The name of the tasks table is missing.
+    #[error("variable {TASKS_TABLE} is not set: set it to the name of the tasks table")]
     NoTable,
-    /// Not a level.
+    /// The text is not a log level.
     #[error("variable {LOG_LEVEL} is {0:?}: use error, warn, info or debug")]
     NotALevel(String),
 }
@@ -109,7 +110,7 @@ mod tests {
     fn errors_name_the_variable_and_the_remedy() {
         for variables in [&[][..], &[("TASKS_TABLE", "")]] {
             let error = config(variables).unwrap_err().to_string();
-            assert_eq!(error, "variable TASKS_TABLE is not set: give it the name of the tasks table");
+            assert_eq!(error, "variable TASKS_TABLE is not set: set it to the name of the tasks table");
         }
         let error = config(&[("TASKS_TABLE", "t"), ("LOG_LEVEL", "trace")]).unwrap_err().to_string();
         assert_eq!(error, "variable LOG_LEVEL is \"trace\": use error, warn, info or debug");

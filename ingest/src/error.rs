@@ -1,14 +1,14 @@
-//! Why a message is not stored: never, or not yet.
+//! Why a message was not stored: either it can never be stored, or a later attempt may succeed.
 //!
-//! Either way it stays on the queue, and the dead-letter queue takes it after the last attempt. The difference is for
-//! whoever reads the log. No error carries the body or the token.
+//! In both cases it stays in the queue, and SQS moves it to the dead-letter queue after the last attempt. The
+//! difference is for the reader of the log. No error contains the message body or the token.
 
 use statemachine::message::Invalid;
 
 /// A message that was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No retry helps: someone must look at the workflow that sent it.
+    /// No retry helps: the workflow that sent the message must be corrected.
     #[error("rejected: {0}")]
     Reject(#[from] Reject),
     /// The next delivery may succeed.
@@ -22,18 +22,18 @@ pub enum Reject {
     /// SQS delivered no body.
     #[error("the message has no body")]
     NoBody,
-    /// The body is not what a workflow sends.
+    /// The body is not a message of a workflow.
     #[error(transparent)]
     Invalid(#[from] Invalid),
-    /// Without the time of sending there is no deadline, and a task must be the same on each delivery.
-    #[error("attribute SentTimestamp is {0}, it has to be the milliseconds since 1970 that SQS sets")]
+    /// The deadline is computed from the time of sending, and a task must be the same on each delivery.
+    #[error("attribute SentTimestamp is {0}; it must be the number of milliseconds since 1970 that SQS sets")]
     SentTimestamp(&'static str),
-    /// DynamoDB refuses the item for good.
-    #[error("DynamoDB refuses the item: {code}: {message}")]
+    /// DynamoDB permanently rejects the item.
+    #[error("DynamoDB rejected the item: {code}: {message}")]
     Refused {
         /// The error's code.
         code: String,
-        /// What DynamoDB says of it.
+        /// The error's message.
         message: String,
     },
 }
@@ -41,18 +41,18 @@ pub enum Reject {
 /// Why a message could not be stored this time.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Retry {
-    /// DynamoDB answered with an error that may pass, or that an operator can mend.
+    /// DynamoDB answered with an error that may pass, or that an operator can fix.
     #[error("DynamoDB answered {code}: {message}")]
     Answered {
         /// The error's code.
         code: String,
-        /// What DynamoDB says of it.
+        /// The error's message.
         message: String,
     },
-    /// No answer at all.
+    /// DynamoDB gave no answer.
     #[error("DynamoDB did not answer: {0}")]
     Silent(String),
-    /// Our own defect. The location is in the line before.
-    #[error("the message's handler panicked")]
+    /// A bug in this crate. The log line before has the location.
+    #[error("the handler of the message panicked")]
     Panicked,
 }

@@ -1,4 +1,4 @@
-//! A batch to a partial batch response: each message on its own, one bad message fails alone.
+//! Turns a batch into a partial batch response. Messages are handled separately, so a bad message fails alone.
 
 use std::panic::AssertUnwindSafe;
 
@@ -12,19 +12,20 @@ use crate::error::{Error, Reject, Retry};
 use crate::store::{Store, Stored};
 use crate::trace::traceparent;
 
-/// How many messages are stored at once. SQS hands over 10 unless the mapping says otherwise; up to 10,000 it may.
+/// How many messages are stored at the same time. SQS delivers 10 at a time by default, and up to 10,000 if the mapping
+/// says so.
 const CONCURRENT_MESSAGES: usize = 64;
-/// How many unknown fields a warning names, and how much of each name.
+/// How many unknown fields a warning names, and how many characters of each name.
 const NAMED_FIELDS: usize = 10;
 const NAMED_CHARS: usize = 40;
 
-/// Stores every message of a batch and answers which ones have to be delivered again.
+/// Stores every message of a batch and returns the messages that SQS must deliver again.
 pub async fn handle(event: SqsEvent, store: &Store) -> SqsBatchResponse {
     let failed: Vec<String> = futures::stream::iter(event.records)
         .map(|message| async move {
-            // A message without an id cannot be named, and an empty name fails the whole batch: none is lost.
+            // A message without an id cannot be reported. An empty id fails the whole batch, so no message is lost.
             let message_id = message.message_id.clone().unwrap_or_default();
-            // Nothing of the message outlives a panic, and the store holds no state of its own.
+            // No part of the message survives a panic, and the store has no state of its own.
             let outcome = AssertUnwindSafe(ingest(&message_id, message, store)).catch_unwind().await;
             match outcome.unwrap_or_else(|_| Err(Retry::Panicked.into())) {
                 Ok(()) => None,
@@ -40,7 +41,7 @@ pub async fn handle(event: SqsEvent, store: &Store) -> SqsBatchResponse {
     response
 }
 
-/// The outcome of a failed message, in one line; its success is logged where the task is known.
+/// Logs a failed message in one line. Success is logged where the task is known.
 fn fail(message_id: String, error: &Error) -> String {
     match error {
         Error::Reject(_) => {
@@ -85,7 +86,7 @@ fn task(message_id: &str, message: &SqsMessage) -> Result<Task, Reject> {
     Ok(Task::new(parsed, received_at, trace))
 }
 
-/// The names, cut; one that holds the token is a misplaced token.
+/// The names, shortened. A name that contains the token is left out: it is a misplaced token.
 fn names(fields: &[String], token: &str) -> String {
     let shown = fields.iter().filter(|name| !name.contains(token)).take(NAMED_FIELDS);
     let mut names: Vec<String> = shown.map(|name| name.chars().take(NAMED_CHARS).collect()).collect();
@@ -95,7 +96,7 @@ fn names(fields: &[String], token: &str) -> String {
     names.join(", ")
 }
 
-/// When SQS took the message: the same on each delivery, unlike the clock.
+/// When SQS accepted the message. Unlike the clock, this is the same on each delivery.
 fn received_at(sent_timestamp: Option<&str>) -> Result<ReceivedAt, Reject> {
     let text = sent_timestamp.ok_or(Reject::SentTimestamp("missing"))?;
     let milliseconds: i64 = text.parse().map_err(|_| Reject::SentTimestamp("not a whole number"))?;

@@ -1,6 +1,6 @@
-//! SQS messages in, stored tasks out: the Lambda between the workflow's queue and the table.
+//! The Lambda function between the workflow's queue and the table: it stores each SQS message as a task.
 //!
-//! Modules in the order a message meets them.
+//! The modules are in the order in which a message passes them.
 
 pub mod config;
 pub mod handler;

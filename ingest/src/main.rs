@@ -1,4 +1,4 @@
-//! Cold start: configuration, log, client, runtime.
+//! Cold start: sets up configuration, log, client and runtime.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use ingest::handler;
 use ingest::store::Store;
 use lambda_runtime::{LambdaEvent, service_fn};
 
-/// One attempt to put a task; the SDK makes up to three.
+/// Time limit for one attempt to store a task; the SDK makes up to three attempts.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_millis(1_500);
-/// All attempts together. The template's function timeout is longer, so that a slow put fails its own message and
-/// not the batch.
+/// Time limit for all attempts together. The function's timeout in the template is longer, so that a slow write fails
+/// its own message and not the whole batch.
 const PUT_TIMEOUT: Duration = Duration::from_secs(4);
 
 #[tokio::main]
@@ -27,7 +27,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         .with_span_list(false)
         .with_env_filter(config.log_filter())
         .init();
-    // A panic's own text may quote the body; its place is enough.
+    // The text of a panic may quote the message body; the location is enough.
     std::panic::set_hook(Box::new(|panic| {
         let location = panic.location().map(ToString::to_string);
         tracing::error!(location, "panicked");

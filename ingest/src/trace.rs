@@ -1,9 +1,9 @@
-//! The trace a message belongs to, in the form the rest of the system passes on.
+//! The trace that a message belongs to, in the format that the rest of the system uses.
 
-/// A W3C `traceparent` from the X-Ray header that SQS keeps (`Root=1-…;Parent=…;Sampled=…`).
+/// Converts the X-Ray header that SQS keeps (`Root=1-…;Parent=…;Sampled=…`) to a W3C `traceparent`.
 ///
-/// `None` for a header that is absent, partial or malformed: a trace is never a reason to fail a message. Without
-/// `Sampled=1` the trace is passed on as not sampled.
+/// Returns `None` if the header is empty, incomplete or malformed: a bad trace is no reason to fail a message. Without
+/// `Sampled=1`, the trace is marked as not sampled.
 pub fn traceparent(x_ray_header: &str) -> Option<String> {
     let field = |name: &str| {
         let mut fields = x_ray_header.split(';').filter_map(|field| field.trim().split_once('='));

@@ -1,19 +1,19 @@
-//! The error names a workflow's `Retry` and `Catch` match.
+//! The error names that a workflow's `Retry` and `Catch` match.
 
-/// Why an approval state fails. Closed: a new name is a change of contract.
+/// Why an approval state fails. The enum is closed: a new name would change the contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Failure {
-    /// A rule or a person said no. The cause is the decision's JSON.
+    /// A rule or a person rejected the task. The cause is the decision as JSON.
     Rejected,
-    /// Nobody decided in time. Step Functions itself raises it.
+    /// Nobody decided in time. Step Functions raises this error itself.
     TimedOut,
 }
 
 impl Failure {
-    /// Every failure a workflow can see.
+    /// Every failure that a workflow can see.
     pub const ALL: [Failure; 2] = [Failure::Rejected, Failure::TimedOut];
 
-    /// The name as Step Functions knows it, for `Retry` and `Catch`.
+    /// The name that Step Functions uses, for `Retry` and `Catch`.
     pub fn name(self) -> &'static str {
         match self {
             Failure::Rejected => "Approval.Rejected",
@@ -21,7 +21,7 @@ impl Failure {
         }
     }
 
-    /// The error that an execution of the sample workflow ends with, for whoever started it.
+    /// The error with which an execution of the sample workflow ends, for the caller that started it.
     pub fn execution_error(self) -> &'static str {
         match self {
             Failure::Rejected => "Approval.Rejected",

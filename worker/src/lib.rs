@@ -1,7 +1,7 @@
-//! Tails the task table's stream, decides each task and tells the workflow.
+//! Reads the stream of the tasks table, decides each task and calls the workflow back.
 //!
-//! Modules in the order in which they may import, each only from those above it: README.md's architecture section says
-//! what each is for, and a test holds the order.
+//! The modules are in dependency order: each may import only from those above it. The architecture section of README.md
+//! says what each one is for, and a test checks the order.
 
 #[macro_use]
 mod named;

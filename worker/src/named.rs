@@ -1,6 +1,6 @@
-//! Closed enums whose variants have one name each: what labels, logs and stored items are made of.
+//! Closed enums whose variants each have one name, which labels, logs and stored items use.
 
-/// An enum whose variants have one name each, in snake case.
+/// Declares an enum whose variants each have one name, in snake case.
 macro_rules! named {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal,)* }) => {
         $(#[$doc])*
@@ -11,7 +11,7 @@ macro_rules! named {
             /// Every variant.
             pub const ALL: &'static [$name] = &[$($name::$variant,)*];
 
-            /// Its name.
+            /// The name of the variant.
             pub fn label(self) -> &'static str {
                 match self { $($name::$variant => $text,)* }
             }

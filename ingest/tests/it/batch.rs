@@ -140,7 +140,7 @@ async fn a_poison_message_fails_alone_with_its_reason() {
         (json!({"messageId": "bad", "attributes": {"SentTimestamp": SENT}}), "the message has no body"),
         (
             json!({"messageId": "bad", "body": body("o-2")}),
-            "attribute SentTimestamp is missing, it has to be the milliseconds since 1970 that SQS sets",
+            "attribute SentTimestamp is missing; it must be the number of milliseconds since 1970 that SQS sets",
         ),
         (
             record("bad", &body("o-2").replace('}', &format!(",\"order\":\"{}\"}}", "x".repeat(350_000)))),
@@ -159,7 +159,7 @@ async fn an_item_that_dynamodb_refuses_is_rejected_without_its_token() {
     let line = fails_alone(&Table::answering("o-2", refusal), order("o-2")).await;
     assert_eq!(
         line["message"],
-        "message m-o-2: rejected: DynamoDB refuses the item: ValidationException: bad value (task token) in it"
+        "message m-o-2: rejected: DynamoDB rejected the item: ValidationException: bad value (task token) in it"
     );
 }
 
@@ -187,7 +187,7 @@ async fn a_failure_of_dynamodb_is_for_another_try() {
 #[tokio::test]
 async fn a_panic_fails_its_own_message_only() {
     let line = fails_alone(&Table::answering("o-2", Answer::Panic), order("o-2")).await;
-    assert_eq!(line["message"], "message m-o-2: not stored yet: the message's handler panicked");
+    assert_eq!(line["message"], "message m-o-2: not stored yet: the handler of the message panicked");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! DynamoDB's answers to PutItem, in process, at the SDK's HTTP connector.
+//! Simulates DynamoDB's responses to PutItem in process, in the SDK's HTTP connector.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use aws_smithy_types::body::SdkBody;
 use ingest::store::Store;
 use serde_json::Value;
 
-/// What the table does with the order of this name.
+/// How the table responds to the order with this id.
 #[derive(Debug, Clone)]
 pub(crate) enum Answer {
     /// An error of this HTTP status, code and message.
@@ -25,7 +25,7 @@ pub(crate) enum Answer {
     Panic,
 }
 
-/// A table that keeps what is put, and has a fixed answer for some orders.
+/// A table that keeps the items put into it, and gives a fixed response for some orders.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Table(Arc<Mutex<Contents>>);
 
@@ -95,7 +95,7 @@ impl HttpConnector for Table {
     fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
         let table = self.clone();
         HttpConnectorFuture::new(async move {
-            // The others of the batch go on while this one waits.
+            // The rest of the batch continues while this message waits.
             tokio::task::yield_now().await;
             assert_eq!(request.headers().get("x-amz-target"), Some("DynamoDB_20120810.PutItem"));
             let body = serde_json::from_slice(request.body().bytes().unwrap()).unwrap();

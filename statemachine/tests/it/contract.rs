@@ -1,4 +1,4 @@
-//! The workflow's definition and the types say the same.
+//! Tests that the workflow's definition and the types agree.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +7,7 @@ use statemachine::failure::Failure;
 use statemachine::message::{Invalid, Message};
 use statemachine::workflow;
 
-/// The definition that this system began with; its executions must go on to work.
+/// The definition that this system started with; its executions must continue to work.
 const ORIGINAL: &str = include_str!("data/seed-state-machine.json");
 
 fn deployed() -> Value {
@@ -18,7 +18,7 @@ fn states(definition: &Value) -> BTreeMap<String, Value> {
     serde_json::from_value(definition["States"].clone()).unwrap()
 }
 
-/// A message as the definition's state builds it, with a value for each field.
+/// Builds a message as the definition's state does, with a value for each field.
 fn message(definition: &Value) -> BTreeMap<String, Value> {
     let body = definition["States"]["SendMessageToSQS"]["Parameters"]["MessageBody"].as_object().unwrap();
     let filled = body.iter().map(|(name, value)| match name.strip_suffix(".$") {
@@ -40,7 +40,7 @@ fn the_definition_is_json_once_its_two_values_are_filled_in() {
     assert_eq!(state["Parameters"]["QueueUrl"], "https://queue");
     assert_eq!(state["TimeoutSeconds"], 120);
     assert_eq!(state["Parameters"]["MessageBody"]["timeoutSeconds"], 120);
-    assert!(!definition.to_string().contains("${"), "a placeholder nobody fills in");
+    assert!(!definition.to_string().contains("${"), "a placeholder was not filled in");
 }
 
 #[test]
@@ -61,11 +61,11 @@ fn the_original_definition_sends_a_message_the_parser_accepts() {
     let parsed = parse(&message).unwrap();
     assert_eq!((parsed.order, parsed.timeout_seconds), (None, None));
     assert!(parsed.unknown_fields.is_empty());
-    // And needs each of its fields.
+    // Each of its fields is required.
     for field in message.keys() {
         let mut without = message.clone();
         without.remove(field);
-        let Err(Invalid::Missing(missing)) = parse(&without) else { panic!("{field} is not needed") };
+        let Err(Invalid::Missing(missing)) = parse(&without) else { panic!("{field} is not required") };
         assert_eq!(missing, field);
     }
 }
@@ -95,14 +95,14 @@ fn every_failure_name_is_caught_and_every_caught_name_is_a_failure() {
     let names = Failure::ALL.map(|failure| Value::from(failure.name()));
     assert_eq!(caught, names);
 
-    // Each ends its execution under the name that the enum promises.
+    // Each handler ends the execution with the name that the enum states.
     for (failure, catcher) in Failure::ALL.into_iter().zip(&catchers) {
         let end = &definition["States"][catcher["Next"].as_str().unwrap()];
         assert_eq!(end["Type"], "Fail");
         match end.get("Error") {
             Some(error) => assert_eq!(error, failure.execution_error()),
             None => {
-                // The caught error's own name is passed on.
+                // The name of the caught error is passed on.
                 assert_eq!((&end["ErrorPath"], &end["CausePath"]), (&json!("$.Error"), &json!("$.Cause")));
                 assert_eq!(failure.name(), failure.execution_error());
             }
@@ -122,5 +122,5 @@ fn every_next_state_exists() {
     }
     let named: BTreeSet<&str> = next.iter().map(|name| name.as_str().unwrap()).collect();
     let existing: BTreeSet<&str> = states.keys().map(String::as_str).collect();
-    assert_eq!(named, existing, "a state nobody enters, or a name without a state");
+    assert_eq!(named, existing, "a state that no other state enters, or a name without a state");
 }

@@ -1,7 +1,8 @@
-//! Whether the process lives, and whether it is ready.
+//! Liveness and readiness of the process.
 //!
-//! Readiness is a latch at start plus draining. The health of the data path is metrics and alerts: an outage of
-//! Step Functions or a broken rule edit must not make a scaling group replace the fleet.
+//! A process becomes ready once, at start, and stays ready until it drains. The health of the data path shows in
+//! metrics and alerts instead: an outage of Step Functions or a broken rule edit must not make a scaling group replace
+//! the fleet.
 
 use std::sync::{Arc, Mutex};
 
@@ -10,53 +11,53 @@ use axum::http::StatusCode;
 
 use super::ApiState;
 
-/// Whether the process may be sent work. Cheap to clone.
+/// Tells whether the process may receive work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<Mutex<Phase>>);
 
-/// Where a process is in its life. It only moves down this list.
+/// The phase of a process. It only moves down this list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Phase {
-    /// Not yet ready, for this reason.
+    /// Not ready yet, for this reason.
     Starting(String),
-    /// Ready, whatever its services do meanwhile.
+    /// Ready, even if an AWS service fails later.
     Ready,
     /// Asked to stop.
     Draining,
 }
 
 impl Readiness {
-    /// Not ready yet; `reason` says what is waited for.
+    /// Creates the state of a process that is not ready yet; `reason` says what it is waiting for.
     pub fn starting(reason: &str) -> Readiness {
         Readiness(Arc::new(Mutex::new(Phase::Starting(reason.to_owned()))))
     }
 
-    /// Says what is waited for now. Without effect once ready.
+    /// Sets what the process is waiting for. Has no effect once it is ready.
     pub fn waits_for(&self, reason: &str) {
         self.advance(Phase::Starting(reason.to_owned()));
     }
 
-    /// Ready from now on. Without effect once draining.
+    /// Marks the process as ready. Has no effect once it is draining.
     pub fn ready(&self) {
         self.advance(Phase::Ready);
     }
 
-    /// Not to be sent work any more.
+    /// Marks the process as draining: it must not receive new work.
     pub fn drain(&self) {
         self.advance(Phase::Draining);
     }
 
-    /// Where the process is.
+    /// Returns the current phase.
     ///
     /// # Panics
     ///
-    /// Never: no holder of the phase panics.
+    /// Never: no thread panics while it holds the lock.
     pub fn phase(&self) -> Phase {
-        self.0.lock().expect("no holder of the phase panics").clone()
+        self.0.lock().expect("no thread panics while it holds the lock").clone()
     }
 
     fn advance(&self, to: Phase) {
-        let mut phase = self.0.lock().expect("no holder of the phase panics");
+        let mut phase = self.0.lock().expect("no thread panics while it holds the lock");
         match (&*phase, &to) {
             (Phase::Starting(_), _) | (Phase::Ready, Phase::Draining) => *phase = to,
             (Phase::Ready, Phase::Starting(_) | Phase::Ready) | (Phase::Draining, _) => {}
@@ -65,7 +66,7 @@ impl Readiness {
 }
 
 impl Phase {
-    /// One word.
+    /// The phase in one word.
     pub fn as_str(&self) -> &'static str {
         match self {
             Phase::Starting(_) => "starting",
@@ -75,7 +76,7 @@ impl Phase {
     }
 }
 
-/// `GET /livez`: the process serves.
+/// `GET /livez`: succeeds as long as the process serves requests.
 pub(super) async fn livez() -> &'static str {
     "live\n"
 }

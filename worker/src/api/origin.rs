@@ -1,7 +1,8 @@
-//! Who may speak: without authentication, only this machine, and no page that a browser on it shows.
+//! Who may call the API. There is no authentication, so only this machine may, and no web page of another site that a
+//! browser on this machine shows.
 //!
-//! A page of another site can make the browser send requests to loopback, and a name that its owner points at
-//! 127.0.0.1 makes them look same-site. The first shows in `Sec-Fetch-Site` and `Origin`, the second in `Host`.
+//! Such a page can make the browser send requests to loopback, and a host name that its owner points at 127.0.0.1 makes
+//! them look same-site. The first attack shows in `Sec-Fetch-Site` and `Origin`, the second in `Host`.
 
 use std::net::IpAddr;
 
@@ -15,7 +16,7 @@ use super::error::Failure;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Refuses a foreign request before anything looks at it, and keeps answers out of caches and guesses.
+/// Rejects a foreign request before any handler sees it, and forbids caching and content sniffing of every answer.
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = match check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
@@ -28,29 +29,29 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
 }
 
 fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
-    let host = authority(uri, headers).ok_or("the request names no host; send a Host header")?;
+    let host = authority(uri, headers).ok_or("the request has no host; send a Host header")?;
     if !is_loopback(host.host()) {
-        return Err("the host is not this machine's; use 127.0.0.1 or localhost");
+        return Err("the request's host is not this machine; use 127.0.0.1 or localhost");
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
     if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        // `none`: typed by the person, or not a browser.
+        // `none`: the person typed the address, or the client is not a browser.
         return if site == "same-origin" || site == "none" {
             Ok(())
         } else {
-            Err("a page of another site may not send it")
+            Err("a page of another site must not send this request")
         };
     }
     match headers.get(header::ORIGIN) {
         None => Ok(()),
         Some(origin) if is_same(origin, &host) => Ok(()),
-        Some(_) => Err("a page of another origin may not send it"),
+        Some(_) => Err("a page of another origin must not send this request"),
     }
 }
 
-/// The host that the request is for, in either place HTTP has for it.
+/// The host that the request is addressed to, from either place where HTTP puts it.
 fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
     match uri.authority() {
         Some(authority) => Some(authority.clone()),
@@ -108,7 +109,7 @@ mod tests {
             (("accept", "*/*"), true),
         ] {
             assert_eq!(checked(Method::POST, &[host, header]).is_ok(), is_served, "{header:?}");
-            // Reading is what the browser itself keeps from foreign pages.
+            // The browser itself prevents foreign pages from reading answers.
             assert_eq!(checked(Method::GET, &[host, header]), Ok(()), "{header:?}");
         }
     }

@@ -1,4 +1,4 @@
-//! `/v1/rulesets`: what was published, what decides, and the files of each version.
+//! `/v1/rulesets`: the history of publications, the active ruleset, and the files of each version.
 
 use std::collections::BTreeMap;
 
@@ -10,27 +10,27 @@ use super::ApiState;
 use super::error::Failure;
 use crate::control::rule_store::Line;
 
-/// The answer of `GET /v1/rulesets`.
+/// The response of `GET /v1/rulesets`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Rulesets {
-    /// The published set that decides, by SHA-256.
+    /// SHA-256 of the active ruleset, which decides.
     pub active: Option<String>,
-    /// The published set that is tried beside it, by SHA-256.
+    /// SHA-256 of the shadow ruleset, which is evaluated beside the active one.
     pub shadow: Option<String>,
-    /// Every change, the newest first.
+    /// Every change, newest first.
     pub history: Vec<Line>,
 }
 
-/// The answer of `GET /v1/rulesets/{sha256}`.
+/// The response of `GET /v1/rulesets/{sha256}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RulesetView {
     /// Name and version, such as `approval@7f3a91c2`.
     pub label: String,
-    /// The version in full.
+    /// The full SHA-256.
     pub sha256: String,
-    /// Path to content.
+    /// Path and content of each file.
     pub files: BTreeMap<String, String>,
 }
 
@@ -42,7 +42,7 @@ pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Rulesets>
     Ok(Json(Rulesets { active: control.active, shadow: control.shadow, history }))
 }
 
-/// `GET /v1/rulesets/{sha256}`, or the beginning of one.
+/// `GET /v1/rulesets/{sha256}`, or a prefix of it.
 pub(super) async fn get(
     State(state): State<ApiState>,
     Path(prefix): Path<String>,

@@ -1,6 +1,6 @@
 //! A token bucket for one API: how many calls a second this process may make.
 //!
-//! The configured rate is the fleet's; each process takes its share by the number of workers alive.
+//! The configured rate is for the whole fleet; each process takes an equal share of it, by the number of live workers.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -10,25 +10,26 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Budgets;
 
-/// One API's bucket. Holds up to a second's worth of calls.
+/// The bucket of one API. It holds at most one second's worth of calls.
 #[derive(Debug)]
 pub struct RateLimit {
     fleet_rate: f64,
-    /// Who waits stands here in order; only the first waits for time, so that whoever leaves leaves no gap.
+    /// Waiting callers queue here in order. Only the first one waits for time, so a caller that gives up delays no
+    /// other.
     queue: sync::Mutex<()>,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Workers the rate is shared by.
+    /// The number of workers that share the rate.
     workers: u32,
-    /// When the next call may be made. Further in the past, the more calls may follow at once.
+    /// When the next call may be made. The further this lies in the past, the more calls may follow at once.
     next: Instant,
 }
 
 impl RateLimit {
-    /// `fleet_rate` calls a second, over the whole fleet.
+    /// Creates a bucket of `fleet_rate` calls a second for the whole fleet.
     pub fn new(fleet_rate: u32) -> RateLimit {
         RateLimit {
             fleet_rate: f64::from(fleet_rate),
@@ -37,12 +38,12 @@ impl RateLimit {
         }
     }
 
-    /// Shares the rate with this many workers, this one included.
+    /// Shares the rate among this many workers, including this one.
     pub fn share(&self, workers: usize) {
         self.lock().workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
     }
 
-    /// Waits for a turn, behind those who wait already.
+    /// Waits for a turn, behind the callers that are already waiting.
     pub async fn take(&self) {
         let _first = self.queue.lock().await;
         while let Err(turn) = self.take_if_due() {
@@ -50,12 +51,12 @@ impl RateLimit {
         }
     }
 
-    /// Takes a turn if there is one now and nobody waits for it.
+    /// Takes a turn if one is free now and nobody is waiting for it.
     pub fn try_take(&self) -> bool {
         self.queue.try_lock().is_ok_and(|_first| self.take_if_due().is_ok())
     }
 
-    /// Takes a call from the bucket, or tells when it holds one.
+    /// Takes a call from the bucket, or returns when the bucket will hold one.
     fn take_if_due(&self) -> Result<(), Instant> {
         let mut state = self.lock();
         let now = Instant::now();
@@ -70,11 +71,11 @@ impl RateLimit {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().expect("no holder of a bucket panics")
+        self.state.lock().expect("no thread panics while it holds the lock")
     }
 }
 
-/// The limits that this worker's calls keep, each its share of the fleet's.
+/// The rate limits of this worker's calls, each its share of the fleet's rate.
 #[derive(Debug)]
 pub struct RateLimits {
     /// `SendTaskSuccess`, `SendTaskFailure` and `SendTaskHeartbeat`.
@@ -83,12 +84,12 @@ pub struct RateLimits {
     pub describe_execution: RateLimit,
     /// `GetExecutionHistory`.
     pub execution_history: RateLimit,
-    /// Worklist entries that the sweeper takes up.
+    /// Worklist entries that the sweeper processes.
     pub sweep: RateLimit,
 }
 
 impl RateLimits {
-    /// The configured rates.
+    /// Creates the configured rate limits.
     pub fn new(config: &Budgets) -> RateLimits {
         RateLimits {
             send_task: RateLimit::new(config.send_task),
@@ -98,7 +99,7 @@ impl RateLimits {
         }
     }
 
-    /// Shares every rate with this many workers, this one included.
+    /// Shares every rate among this many workers, including this one.
     pub fn share(&self, workers: usize) {
         let RateLimits { send_task, describe_execution, execution_history, sweep } = self;
         for limit in [send_task, describe_execution, execution_history, sweep] {

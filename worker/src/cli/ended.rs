@@ -1,4 +1,4 @@
-//! What became of a task, as an export and the API's answers have it.
+//! The outcome of a task, as exports and the API's responses contain it.
 
 use anyhow::Context as _;
 use rules::agreement::{Answer, End, Escalation, Reviewed};
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use statemachine::decision::DecidedBy;
 use statemachine::status::Status;
 
-/// The fields beside the facts. Each may be absent: an older export has none of them.
+/// The fields of an export line beside the facts. Each may be absent: older exports have none of them.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Ended {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ struct Decided {
 }
 
 impl Ended {
-    /// What is exported: not who decided, only that it was a person.
+    /// What is exported: that a person decided, but not which person.
     pub(super) fn of(reviewed: &Reviewed) -> Ended {
         let decided = |outcome, decided_by, decided_at| Some(Decided { outcome, decided_by, decided_at });
         let (status, decision) = match &reviewed.end {
@@ -42,10 +42,10 @@ impl Ended {
     }
 }
 
-/// Reads what became of a task whose facts were read from the same line.
+/// Reads the outcome of a task whose facts were read from the same line.
 pub(super) fn read(task: StoredTask, line: &str) -> anyhow::Result<Reviewed> {
     let Ended { status, escalation, decision } =
-        serde_json::from_str(line).context("what became of the task cannot be read")?;
+        serde_json::from_str(line).context("cannot read the outcome of the task")?;
     let end = match decision {
         Some(Decided { outcome, decided_by: DecidedBy::Rule, .. }) => End::ByRule(outcome),
         Some(Decided { outcome, decided_by: DecidedBy::Person(_), decided_at }) => {

@@ -1,4 +1,4 @@
-//! `countersign tasks export`: stored tasks as lines of JSON, for a backtest elsewhere.
+//! `countersign tasks export`: writes stored tasks as lines of JSON, for a backtest on another machine.
 
 use std::io::{self, BufWriter, Write as _};
 
@@ -15,40 +15,41 @@ use super::store::{Opened, Store};
 use super::{Failed, Printed, clock};
 use crate::tasks::archive::Archive;
 
-/// The most days that are read back.
+/// The longest period in days.
 const MAX_DAYS: i64 = 3_660;
 
-/// Write stored tasks as lines of JSON: what the rules saw and what became of them, never the token or a name.
+/// Write stored tasks as lines of JSON: the facts that the rules saw and the outcome, never the token or a person's
+/// name.
 ///
-/// Tasks that settled in these days, and every open one.
+/// Exports the tasks that settled in the given period, and every open task.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   countersign tasks export --since 30d > export.jsonl
   countersign rules backtest ./rules --against ./rules-before --from export.jsonl")]
 pub(super) struct Export {
-    /// The days to read back, such as 30d
+    /// The period in days, such as 30d
     #[arg(long, value_name = "DAYS", value_parser = days)]
     since: i64,
     #[command(flatten)]
     store: Store,
 }
 
-/// Reads a number of days, such as `30d`.
+/// Parses a number of days, such as `30d`.
 pub(super) fn days(text: &str) -> Result<i64, String> {
     let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
     days.filter(|days| (0..=MAX_DAYS).contains(days))
-        .ok_or_else(|| format!("{text:?} is not a number of days, such as 30d"))
+        .ok_or_else(|| format!("{text:?} is not a number of days; use a form such as 30d"))
 }
 
-/// The first day to read and the last.
+/// The first and the last day of the period.
 pub(super) fn period(days: i64) -> anyhow::Result<(Date, Date)> {
     let today = clock().now().to_zoned(TimeZone::UTC).date();
     let since = today.checked_sub(jiff::Span::new().days(days)).context("--since goes too far back")?;
     Ok((since, today))
 }
 
-/// The tasks table of some settings.
+/// The tasks table of a configuration.
 pub(super) fn archive(opened: Opened) -> Archive {
     Archive::new(opened.clients.dynamodb, &opened.config.tables.tasks)
 }
@@ -61,7 +62,7 @@ pub(super) async fn export(args: Export) -> Result<Printed, Failed> {
     while let Some(reviewed) = tasks.try_next().await? {
         match writeln!(out, "{}", line(&reviewed)?) {
             Ok(()) => {}
-            // A reader that closed its end, such as `head`, has what it wanted.
+            // A reader that closed its end, such as `head`, has read what it wanted.
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(String::new().into()),
             Err(error) => return Err(anyhow::Error::from(error).context("standard output").into()),
         }
@@ -78,7 +79,7 @@ struct Line<'a> {
     start_time: &'a str,
     transaction_id: &'a str,
     received_at: &'a str,
-    /// The very text, so that no number changes on the way.
+    /// The original text, so that no number changes on the way.
     order: Option<Box<RawValue>>,
     #[serde(flatten)]
     ended: Ended,
@@ -87,7 +88,7 @@ struct Line<'a> {
 fn line(reviewed: &Reviewed) -> anyhow::Result<String> {
     let task = &reviewed.task;
     let order = task.order.clone().map(RawValue::from_string).transpose();
-    let order = order.with_context(|| format!("task {}: its order is not JSON", task.task_id))?;
+    let order = order.with_context(|| format!("task {}: the order is not JSON", task.task_id))?;
     Ok(serde_json::to_string(&Line {
         task_id: &task.task_id,
         order_id: &task.order_id,

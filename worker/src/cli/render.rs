@@ -1,17 +1,17 @@
-//! Texts from outside as a terminal may show them, and tables.
+//! Makes text from outside safe to show in a terminal, and formats tables.
 
-/// A text without control characters: an order's name must not move a reviewer's cursor or colour a decision.
+/// Removes control characters: the text of an order must not move a reviewer's cursor or colour a decision.
 pub(super) fn plain(text: &str) -> String {
     let is_hidden = |c: char| {
         c.is_control() && !matches!(c, '\n' | '\t')
-            // Marks that turn the direction of what follows.
+            // Characters that change the direction of the text after them.
             || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
     text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
-/// JSON text over several lines, each value as it is written: read and written anew, of two equal keys one would be gone,
-/// and other keys and numbers changed.
+/// Spreads JSON text over several lines and keeps each value as it was written. Parsing and serialising it again would
+/// drop one of two equal keys, and change other keys and numbers.
 pub(super) fn spread(json: &str) -> String {
     let mut spread = String::with_capacity(json.len() * 2);
     let mut depth = 0_usize;
@@ -60,7 +60,7 @@ fn new_line(text: &mut String, depth: usize) {
     text.extend(std::iter::repeat_n("  ", depth));
 }
 
-/// A text on one line of at most `max_chars` characters.
+/// Fits a text on one line of at most `max_chars` characters.
 pub(super) fn line(text: &str, max_chars: usize) -> String {
     let line: String = plain(text).split_whitespace().collect::<Vec<_>>().join(" ");
     if line.chars().count() <= max_chars {
@@ -69,7 +69,7 @@ pub(super) fn line(text: &str, max_chars: usize) -> String {
     line.chars().take(max_chars.saturating_sub(1)).chain(['…']).collect()
 }
 
-/// Columns as wide as their widest cell, two spaces apart, with a heading.
+/// Formats a table: a heading, then columns as wide as their widest cell, two spaces apart.
 pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) -> String {
     let mut widths = heading.map(|title| title.chars().count());
     for row in rows {
@@ -85,7 +85,7 @@ pub(super) fn table<const N: usize>(heading: [&str; N], rows: &[[String; N]]) ->
     rows.iter().map(written).fold(heading, |table, row| table + row.as_str())
 }
 
-/// JSON for programs, over several lines.
+/// Formats JSON for programs, over several lines.
 pub(super) fn json(value: &impl serde::Serialize) -> anyhow::Result<String> {
     Ok(format!("{}\n", serde_json::to_string_pretty(value)?))
 }

@@ -1,4 +1,4 @@
-//! Why a configuration cannot be used: what is wrong, where it stands, and what to write instead.
+//! Why a configuration cannot be used: what is wrong, in which place, and what to write instead.
 
 use std::path::PathBuf;
 
@@ -10,20 +10,20 @@ use super::setting;
 /// A configuration that cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
-    /// A file that is not there is a mistake, not a default.
+    /// The file given with `--config` does not exist. That is a mistake, not a reason to use the defaults.
     #[error("configuration file {}: not found; omit --config to run with the defaults", .0.display())]
     NoFile(PathBuf),
-    /// A key or a value that is not a setting's.
+    /// An unknown key, or a value of the wrong type.
     #[error("configuration: {0}; `countersign config --defaults` lists every key")]
     Invalid(String),
-    /// A value out of its range.
+    /// A value outside its range.
     #[error("configuration: {key} = {value}{place}: {remedy}")]
     OutOfRange {
-        /// The key, dotted.
+        /// The key with dots, such as `api.listen`.
         key: &'static str,
-        /// What was given.
+        /// The given value.
         value: String,
-        /// Where, in brackets; empty for a default.
+        /// The file, variable or flag that gave the value, in brackets; empty for a default.
         place: String,
         /// What to write instead.
         remedy: String,
@@ -31,7 +31,8 @@ pub enum ConfigError {
 }
 
 impl ConfigError {
-    /// Every mistake that was found, each once. The error itself is not kept as a source, or it would be printed twice.
+    /// Lists every mistake that was found, each once. The original error is not kept as a source, because it would be
+    /// printed a second time.
     pub(super) fn of(error: &figment::Error) -> ConfigError {
         let errors: Vec<String> = error.clone().into_iter().map(|error| one(&error)).collect();
         ConfigError::Invalid(errors.join("; "))
@@ -45,7 +46,7 @@ fn one(error: &figment::Error) -> String {
             if !key.ends_with(field.as_str()) {
                 key = if key.is_empty() { field.clone() } else { format!("{key}.{field}") };
             }
-            format!("unknown key{}; known are {}", meant(&key), OneOf(known))
+            format!("unknown key{}; expected {}", meant(&key), OneOf(known))
         }
         Kind::UnknownVariant(found, known) => format!("found {found:?}, expected {}", OneOf(known)),
         Kind::InvalidType(found, expected) if expected.starts_with(['u', 'i']) => {
@@ -60,19 +61,21 @@ fn one(error: &figment::Error) -> String {
     if key.is_empty() { format!("{what}{place}") } else { format!("{key}{place}: {what}") }
 }
 
-/// The variable that was probably meant by one whose underscores are not in the right places.
+/// The variable that was probably meant, if only the underscores are in the wrong places.
 fn meant(key: &str) -> String {
-    let defaults: toml::Table = super::DEFAULTS.parse().expect("the defaults are TOML");
+    let defaults: toml::Table = super::DEFAULTS.parse().expect("the defaults are valid TOML");
     let keys = defaults.iter().flat_map(|(table, keys)| {
         let keys = keys.as_table().into_iter().flatten();
         keys.map(move |(key, _)| format!("{table}.{key}"))
     });
     let plain = |key: &str| key.replace(['.', '_'], "");
     let found = keys.into_iter().find(|known| plain(known) == plain(key));
-    found.map(|known| format!(", probably {known} ({})", setting::variable(&known))).unwrap_or_default()
+    found
+        .map(|known| format!(" (did you mean {known}, variable {}?)", setting::variable(&known)))
+        .unwrap_or_default()
 }
 
-/// Where a value stands, in brackets; nothing for a default.
+/// The place that gave a value, in brackets; empty for a default.
 pub(super) fn place(of: Option<&Metadata>) -> String {
     match of {
         Some(Metadata { source: Some(source), .. }) => match source.file_path() {

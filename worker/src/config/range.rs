@@ -1,4 +1,4 @@
-//! The values that a setting may have, where its type allows more.
+//! The range of each setting whose type allows more values than the worker can use.
 
 use std::ops::RangeInclusive;
 
@@ -6,11 +6,11 @@ use reqwest::Url;
 
 use super::{Config, ConfigError};
 
-/// The longest `worker.id`: it is a part of keys in the control table.
+/// The longest `worker.id`: it is part of keys in the control table.
 const MAX_ID_CHARS: usize = 100;
 
 impl Config {
-    /// Every number with its range; README and `config.default.toml` name each.
+    /// Every number with its range; the README and `config.default.toml` state each range.
     pub(super) fn numbers(&self) -> [(&'static str, u64, RangeInclusive<u64>); 11] {
         let (worker, budgets) = (&self.worker, &self.budgets);
         [
@@ -19,18 +19,19 @@ impl Config {
             ("worker.in_flight_records", worker.in_flight_records.into(), 1..=100_000),
             ("worker.in_flight_mib", worker.in_flight_mib.into(), 1..=4_096),
             ("worker.sweep_ms", worker.sweep_ms, 100..=3_600_000),
-            // Below, leases are not handed over in time; above, the unit's TimeoutStopSec ends the worker first.
+            // With less, leases cannot be handed over in time; with more, systemd's TimeoutStopSec kills the worker
+            // first.
             ("worker.drain_ms", worker.drain_ms, 15_000..=35_000),
             ("budgets.send_task", budgets.send_task.into(), 1..=100_000),
             ("budgets.describe_execution", budgets.describe_execution.into(), 1..=100_000),
             ("budgets.execution_history", budgets.execution_history.into(), 1..=100_000),
-            // Half for listings, half for the children of shards.
+            // One half is for listings, the other for finding the children of shards.
             ("budgets.describe_stream", budgets.describe_stream.into(), 2..=100_000),
             ("budgets.sweep", budgets.sweep.into(), 1..=100_000),
         ]
     }
 
-    /// `place` tells where a key's value stands.
+    /// Checks every setting. `place` returns the file, variable or flag that gave a key's value.
     pub(super) fn check(&self, place: &dyn Fn(&str) -> String) -> Result<(), ConfigError> {
         let refuse = |key, value: String, remedy: String| {
             Err(ConfigError::OutOfRange { key, value, place: place(key), remedy })
@@ -48,7 +49,7 @@ impl Config {
         Ok(())
     }
 
-    /// Every text that cannot be any text, whether it is right, and what it must be.
+    /// Every text setting with restrictions: whether its value is valid, and what to use instead.
     fn texts(&self) -> [(&'static str, String, bool, &'static str); 8] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let absent_or = |text: &Option<String>, is: fn(&str) -> bool| text.as_deref().is_none_or(is);
@@ -58,13 +59,13 @@ impl Config {
                 "aws.endpoint_url",
                 text(&self.aws.endpoint_url),
                 absent_or(&self.aws.endpoint_url, is_url),
-                "use a URL with scheme and host, such as http://127.0.0.1:4566, or nothing for AWS itself",
+                "use a URL with scheme and host, such as http://127.0.0.1:4566, or leave it empty to use AWS",
             ),
             (
                 "aws.region",
                 text(&self.aws.region),
                 absent_or(&self.aws.region, is_region),
-                "use the code of a region, such as eu-central-1, or nothing for the environment's",
+                "use a region code, such as eu-central-1, or leave it empty to use the environment's region",
             ),
             ("tables.tasks", self.tables.tasks.clone(), is_table(&self.tables.tasks), table),
             ("tables.control", self.tables.control.clone(), is_table(&self.tables.control), table),
@@ -72,7 +73,7 @@ impl Config {
                 "queues.closed_executions",
                 text(&self.queues.closed_executions),
                 absent_or(&self.queues.closed_executions, is_url),
-                "use the queue's URL, such as https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or nothing",
+                "use a queue URL, such as https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or leave it empty",
             ),
             (
                 "rules.dir",
@@ -84,29 +85,29 @@ impl Config {
                 "worker.id",
                 text(&self.worker.id),
                 absent_or(&self.worker.id, is_id),
-                "use 1 to 100 letters, digits and any of . _ - : or nothing for the host's name",
+                "use 1 to 100 letters, digits and the characters . _ - : or leave it empty to use the host name",
             ),
             (
                 "api.listen",
                 self.api.listen.to_string(),
                 self.api.listen.ip().is_loopback(),
-                "there is no authentication yet, so use a loopback address, such as 127.0.0.1:8420",
+                "the API has no authentication, so use a loopback address, such as 127.0.0.1:8420",
             ),
         ]
     }
 }
 
-/// Whether the text is a URL that a client can call. The SDK sends its own variables' values unchecked.
+/// Whether the text is a URL that a client can call. The SDK does not check the values of its own variables.
 pub(crate) fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
 }
 
-/// Letters, digits and hyphens: a region is a part of each endpoint's host name.
+/// Letters, digits and hyphens only: a region is part of the host name of each endpoint.
 pub(crate) fn is_region(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// DynamoDB takes names of 3 to 255 letters, digits and `_ - .`, and ARNs.
+/// DynamoDB accepts names of 3 to 255 letters, digits and `_ - .`, and ARNs.
 fn is_table(text: &str) -> bool {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     text.starts_with("arn:") || ((3..=255).contains(&text.len()) && text.bytes().all(is_name))

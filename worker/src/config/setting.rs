@@ -1,4 +1,4 @@
-//! One setting of the environment or the command line: a text that becomes what its key holds.
+//! One setting from the environment or the command line: a text that is converted to the type of its key.
 
 use figment::providers::Env;
 use figment::value::{Dict, Map, Value};
@@ -6,21 +6,21 @@ use figment::{Metadata, Profile, Provider};
 
 use super::DEFAULTS;
 
-/// What every variable begins with.
+/// The prefix of every variable.
 pub(super) const PREFIX: &str = "COUNTERSIGN_";
 
-/// A setting, and where it stands.
+/// A setting, and where it was given.
 #[derive(Debug, Clone)]
 pub struct Setting {
-    /// Where it was given: the variable's or the flag's name.
+    /// Where it was given: the name of the variable or the flag.
     pub place: String,
-    /// The dotted key, such as `api.listen`.
+    /// The key with dots, such as `api.listen`.
     pub key: String,
     /// The value as given.
     pub text: String,
 }
 
-/// The settings among the environment's variables. `COUNTERSIGN_URL` is for the commands that call a worker.
+/// Reads the settings from the environment. `COUNTERSIGN_URL` is not one: it is for the commands that call a worker.
 pub(super) fn of_environment() -> Vec<Setting> {
     let variables = Env::prefixed(PREFIX).ignore(&["url"]).split("__");
     let settings = variables.iter().map(|(key, text)| {
@@ -30,7 +30,7 @@ pub(super) fn of_environment() -> Vec<Setting> {
     settings.collect()
 }
 
-/// The variable of a key.
+/// The variable for a key.
 pub(super) fn variable(key: &str) -> String {
     format!("{PREFIX}{}", key.replace('.', "__").to_ascii_uppercase())
 }
@@ -46,9 +46,9 @@ impl Provider for Setting {
     }
 }
 
-/// A number where the default is one. All else is a text, whatever it looks like: a worker may be called `12345`.
+/// A number if the default is a number, and a text in all other cases: a worker may be called `12345`.
 fn typed(key: &str, text: &str) -> Value {
-    let defaults: toml::Table = DEFAULTS.parse().expect("the defaults are TOML");
+    let defaults: toml::Table = DEFAULTS.parse().expect("the defaults are valid TOML");
     let default = key.split_once('.').and_then(|(table, key)| defaults.get(table)?.get(key));
     match text.parse::<u64>() {
         Ok(number) if default.is_some_and(toml::Value::is_integer) => Value::from(number),

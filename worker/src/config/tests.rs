@@ -9,7 +9,7 @@ fn of_file(text: &str) -> Result<Config, String> {
     loaded.map_err(|error| error.to_string().replace(&file.path().display().to_string(), "FILE"))
 }
 
-/// With one variable set, by its key.
+/// Loads a configuration with one variable set, given by its key.
 fn of_variable(key: &str, text: &str) -> Result<Config, String> {
     let (key, text) = (key.to_owned(), text.to_owned());
     let variable = Setting { place: setting::variable(&key), key, text };
@@ -66,22 +66,22 @@ fn a_mistake_is_told_once_with_the_variable_as_it_is_spelt() {
         (
             "api.listen",
             "0.0.0.0:1",
-            "configuration: api.listen = \"0.0.0.0:1\" (COUNTERSIGN_API__LISTEN): there is no authentication yet, so \
+            "configuration: api.listen = \"0.0.0.0:1\" (COUNTERSIGN_API__LISTEN): the API has no authentication, so \
              use a loopback address, such as 127.0.0.1:8420",
         ),
         (
             "api_listen",
             "127.0.0.1:1",
-            "configuration: api_listen (COUNTERSIGN_API_LISTEN): unknown key, probably api.listen \
-             (COUNTERSIGN_API__LISTEN); known are one of `aws`, `tables`, `queues`, `rules`, `worker`, `budgets`, \
-             `api`, `log`; `countersign config --defaults` lists every key",
+            "configuration: api_listen (COUNTERSIGN_API_LISTEN): unknown key (did you mean api.listen, \
+             variable COUNTERSIGN_API__LISTEN?); expected one of `aws`, `tables`, `queues`, `rules`, `worker`, \
+             `budgets`, `api`, `log`; `countersign config --defaults` lists every key",
         ),
     ] {
         assert_eq!(of_variable(key, text).unwrap_err(), expected);
     }
 }
 
-/// The type is the default's, never guessed from the text.
+/// The type is that of the default, never guessed from the text.
 #[test]
 fn a_text_stays_a_text_whatever_it_looks_like() {
     for text in ["12345", "1e3", "true", "007"] {
@@ -123,7 +123,7 @@ fn every_number_has_a_range_that_is_held_and_documented() {
     assert_eq!(numbers, integers, "a number without a range");
 }
 
-/// Every leaf of a TOML table by its dotted key, as the README writes it.
+/// Every leaf of a TOML table with its dotted key, as the README writes it.
 fn leaves(prefix: &str, value: &toml::Value, into: &mut BTreeMap<String, String>) {
     match value {
         toml::Value::Table(table) => {

@@ -1,29 +1,30 @@
-//! What decides without a person, and whether it may.
+//! The rules that decide without a person, and whether they may.
 
 use crate::control::active_rules::ActiveRules;
 use crate::control::caps::HourlyCaps;
 use crate::control::gate::Gate;
 
-/// The rules, their switch and their caps, as this process has them. Cheap to clone.
+/// The rules, their switch and their hourly caps, as this process knows them. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Automation {
-    /// The active ruleset, and the one that is tried beside it.
+    /// The active ruleset and the shadow ruleset.
     pub rules: ActiveRules,
-    /// Only the published set may decide.
+    /// Whether only the published ruleset may decide.
     pub follows_published: bool,
-    /// Whether rules decide at all.
+    /// Whether rules may decide at all.
     pub gate: Gate,
-    /// What they may approve in an hour.
+    /// How much the rules may approve in an hour.
     pub caps: HourlyCaps,
 }
 
 impl Automation {
-    /// Before the first read of the control item: `rules` are loaded, and may not decide yet.
+    /// Creates the state before the first read of the control item: `rules` are loaded, but may not decide yet.
     pub fn new(rules: ActiveRules, follows_published: bool) -> Automation {
         Automation { rules, follows_published, gate: Gate::default(), caps: HourlyCaps::default() }
     }
 
-    /// Whether this ruleset may decide: a worker that follows the published one, and has not loaded it yet, holds.
+    /// Whether this ruleset may decide. A worker that follows the published ruleset and has not loaded it yet must
+    /// hold.
     pub fn is_wanted(&self, sha256: &str) -> bool {
         !self.follows_published || self.gate.is_wanted(sha256)
     }

@@ -1,30 +1,31 @@
-//! How far a shard has been handled without a gap.
+//! How far a shard's records have been handled without a gap.
 
 use std::collections::VecDeque;
 
-/// The position of one record in one shard. Opaque: kept as text, never parsed (they outgrow `u128`).
+/// The position of one record in one shard. Opaque: kept as text and never parsed, because sequence numbers outgrow
+/// `u128`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SequenceNumber(pub String);
 
-/// Names a delivered record until it settles.
+/// Identifies a delivered record until it settles.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(u64);
 
 #[derive(Debug)]
 struct Outstanding {
     record: SequenceNumber,
-    /// When its change was made, in epoch seconds.
+    /// When the change was made, in epoch seconds.
     made_at: i64,
     is_settled: bool,
 }
 
-/// Tracks one shard's records from arrival to settlement.
+/// Tracks the records of one shard from arrival to settlement.
 ///
-/// Records settle in any order; the checkpoint only moves over a prefix without gaps, because a stored checkpoint
-/// claims everything before it.
+/// Records settle in any order. The checkpoint only moves over a prefix without gaps, because a stored checkpoint says
+/// that everything before it is settled.
 #[derive(Debug, Default)]
 pub struct Checkpoint {
-    /// In arrival order; the first has the ticket `settled`.
+    /// In order of arrival; the first one has the ticket `settled`.
     outstanding: VecDeque<Outstanding>,
     /// How many records have left `outstanding`.
     settled: u64,
@@ -33,17 +34,17 @@ pub struct Checkpoint {
 }
 
 impl Checkpoint {
-    /// Notes that a record was handed out; `made_at`: when its change was made, in epoch seconds.
+    /// Notes that a record was handed out. `made_at` is the time of its change, in epoch seconds.
     pub fn deliver(&mut self, record: SequenceNumber, made_at: i64) -> Ticket {
         self.outstanding.push_back(Outstanding { record, made_at, is_settled: false });
         Ticket(self.settled + self.outstanding.len() as u64 - 1)
     }
 
-    /// Notes that a record is done.
+    /// Notes that a record is settled.
     ///
     /// # Panics
     ///
-    /// When the record settled before: the caller lost track of its own work.
+    /// If the record settled before, because the caller lost track of its own work.
     pub fn settle(&mut self, Ticket(ticket): Ticket) {
         let place = ticket.checked_sub(self.settled).and_then(|place| usize::try_from(place).ok());
         let entry = place.and_then(|place| self.outstanding.get_mut(place)).expect("a record settles once");
@@ -54,12 +55,12 @@ impl Checkpoint {
         }
     }
 
-    /// The last record before the first gap; none while nothing has settled.
+    /// The last record before the first gap, or `None` if nothing has settled yet.
     pub fn position(&self) -> Option<&SequenceNumber> {
         self.position.as_ref()
     }
 
-    /// When the first record that is not settled was made, in epoch seconds.
+    /// The time of the first record that is not settled, in epoch seconds.
     pub fn oldest(&self) -> Option<i64> {
         self.outstanding.front().map(|first| first.made_at)
     }

@@ -1,6 +1,7 @@
-//! The right to start a side effect for a lease: it ends by the clock, by a lost lease, or by the process.
+//! The right to start a side effect under a lease. It ends when its time runs out, when the lease is lost, or when the
+//! process stops.
 //!
-//! Only efficiency depends on it. A holder past its deadline does no harm, since each decision is written once; it
+//! Only efficiency depends on it. A holder past its deadline does no harm, since each decision is written only once. It
 //! stops so that two holders do not do the same work for long.
 
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -8,27 +9,27 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-/// Until when this process may act on its leases: moved on by each heartbeat that was seen to be written.
+/// Until when this process may act on its leases. Each heartbeat that was confirmed as written extends it.
 ///
-/// Once it has run out, others may hold the leases, and no later heartbeat brings them back: what was guarded before
-/// stays dead, and only leases that are taken anew are live.
+/// Once it has run out, other workers may take the leases, and no later heartbeat brings them back: older guards stay
+/// dead, and only leases that are taken again are live.
 #[derive(Debug, Clone)]
 pub struct Validity(Arc<Mutex<Until>>);
 
 #[derive(Debug)]
 struct Until {
     deadline: Instant,
-    /// +1 each time it had run out.
+    /// Incremented each time the validity had run out.
     term: u64,
 }
 
 impl Validity {
-    /// Valid until `deadline`, on the monotonic clock.
+    /// Creates a validity that ends at `deadline`, on the monotonic clock.
     pub fn until(deadline: Instant) -> Validity {
         Validity(Arc::new(Mutex::new(Until { deadline, term: 0 })))
     }
 
-    /// Moves the deadline on; never back.
+    /// Extends the deadline; never moves it back.
     pub fn extend(&self, deadline: Instant) {
         let mut until = self.lock();
         if Instant::now() >= until.deadline {
@@ -37,12 +38,12 @@ impl Validity {
         until.deadline = deadline.max(until.deadline);
     }
 
-    /// Not yet past.
+    /// Whether the deadline has not passed yet.
     pub fn is_valid(&self) -> bool {
         Instant::now() < self.lock().deadline
     }
 
-    /// Ends when it has run out.
+    /// Completes when the validity has run out.
     pub async fn ended(&self) {
         loop {
             let deadline = self.lock().deadline;
@@ -54,11 +55,11 @@ impl Validity {
     }
 
     fn lock(&self) -> MutexGuard<'_, Until> {
-        self.0.lock().expect("no holder of a deadline panics")
+        self.0.lock().expect("no thread panics while it holds the lock")
     }
 }
 
-/// Held by all work that a lease brought.
+/// Held by all work under a lease.
 #[derive(Debug, Clone)]
 pub struct Guard {
     validity: Validity,
@@ -67,19 +68,19 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Live while `validity` is without a break, and until `lost` is cancelled.
+    /// Creates a guard that is live while `validity` lasts without a break, until `lost` is cancelled.
     pub fn new(validity: Validity, lost: CancellationToken) -> Guard {
         let term = validity.lock().term;
         Guard { validity, term, lost }
     }
 
-    /// A new side effect may start.
+    /// Whether a new side effect may start.
     pub fn is_live(&self) -> bool {
         let until = self.validity.lock();
         !self.lost.is_cancelled() && until.term == self.term && Instant::now() < until.deadline
     }
 
-    /// Ends when the lease is known to be lost.
+    /// Completes when the lease is known to be lost.
     pub async fn lost(&self) {
         self.lost.cancelled().await;
     }

@@ -1,31 +1,32 @@
-//! Who holds what: pure. Every worker computes the same plan from the same view, so there is no leader.
+//! Which worker holds which lease. This is a pure function: every worker computes the same plan from the same view, so
+//! no leader is needed.
 //!
-//! A lease has no expiry of its own: it lives while its holder's heartbeat does. At rest the fleet therefore writes
-//! one heartbeat a worker, not one renewal a shard.
+//! A lease does not expire by itself: it lives as long as the heartbeat of its holder. An idle fleet therefore writes
+//! one heartbeat per worker, not one renewal per shard.
 
 use std::collections::BTreeMap;
 
 use crate::lease::checkpoint::SequenceNumber;
 
-/// How far a shard's records are settled.
+/// How far the records of a shard are settled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Position {
-    /// Nothing yet: read from the oldest record.
+    /// None are settled: read from the oldest record.
     TrimHorizon,
-    /// Up to and including this record.
+    /// Settled up to and including this record.
     After(SequenceNumber),
-    /// All of it, to its end. The lease stays as a tombstone.
+    /// All records are settled, to the end of the shard. The lease stays as a tombstone.
     End,
 }
 
-/// What a lease gives the right to work on.
+/// The work that a lease covers.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// One shard of one stream.
     Shard {
-        /// The stream's ARN; a re-enabled stream is another.
+        /// The stream's ARN; a stream that is enabled again has a new one.
         stream: String,
-        /// The shard's id within it.
+        /// The shard's id in the stream.
         shard: String,
     },
     /// One bucket of the worklists.
@@ -41,7 +42,7 @@ impl Subject {
         }
     }
 
-    /// Reads a sort key.
+    /// Parses a sort key.
     pub fn parse(key: &str) -> Option<Subject> {
         match key.split('|').collect::<Vec<_>>()[..] {
             ["shard", stream, shard] => {
@@ -52,7 +53,7 @@ impl Subject {
         }
     }
 
-    /// The stream of a shard.
+    /// The stream, if this is a shard.
     pub fn stream(&self) -> Option<&str> {
         match self {
             Subject::Shard { stream, .. } => Some(stream),
@@ -60,47 +61,47 @@ impl Subject {
         }
     }
 
-    /// Shards and buckets are spread over the workers separately.
+    /// Shards and buckets are distributed over the workers separately.
     fn is_shard(&self) -> bool {
         matches!(self, Subject::Shard { .. })
     }
 }
 
-/// One lease as the control table holds it.
+/// One lease as the control table stores it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Lease {
-    /// What it is for.
+    /// The work it covers.
     pub subject: Subject,
     /// The shard's parent, if it has one.
     pub parent: Option<String>,
-    /// The worker that holds it.
+    /// The worker that holds the lease.
     pub owner: Option<String>,
-    /// The worker that it was released for.
+    /// The worker for which it was released.
     pub target: Option<String>,
-    /// +1 each time it changes hands.
+    /// Incremented each time the lease changes hands.
     pub epoch: i64,
-    /// +1 on each write. Both fence every write of a holder.
+    /// Incremented on each write. `epoch` and `counter` fence every write of a holder.
     pub counter: i64,
-    /// How far it has come.
+    /// How far the work has come.
     pub position: Position,
-    /// A complete listing showed that the parent is gone, and no lease of it is known.
+    /// Whether a complete listing showed that the parent is gone, and no lease for it is known.
     pub parent_gone: bool,
-    /// When a complete listing first lacked the parent, epoch seconds.
+    /// When a complete listing first lacked the parent, in epoch seconds.
     pub parent_missing_since: Option<i64>,
-    /// When a complete listing first lacked the shard, epoch seconds.
+    /// When a complete listing first lacked the shard, in epoch seconds.
     pub missing_since: Option<i64>,
 }
 
-/// What one worker knows of the fleet.
+/// What one worker knows about the fleet.
 #[derive(Debug, Clone, Copy)]
 pub struct View<'a> {
     /// This worker.
     pub me: &'a str,
-    /// Workers whose heartbeat moves and who are not leaving; sorted.
+    /// Workers whose heartbeat advances and that are not leaving, in sorted order.
     pub live: &'a [String],
-    /// Workers whose heartbeat moves, leaving ones included: they still hold what they hold.
+    /// Workers whose heartbeat advances, including those that are leaving: they keep what they hold.
     pub alive: &'a [String],
-    /// Leases whose work may be done now: parents first, ended ones left out.
+    /// Leases whose work may be done now: parents come first, and ended ones are left out.
     pub ready: &'a [&'a Lease],
 }
 
@@ -109,15 +110,15 @@ pub struct View<'a> {
 pub enum Action {
     /// Take a lease that nobody holds.
     Take(Subject),
-    /// Give a held lease up, for another worker if there is one: drain, checkpoint, then write the release.
+    /// Release a held lease, for another worker if there is one: drain, checkpoint, then write the release.
     Release(Subject, Option<String>),
 }
 
-/// Computes this worker's next actions.
+/// Computes the next actions of this worker.
 ///
-/// Free leases go to the least loaded worker, each worker taking the ones that this assigns to it. When none is free,
-/// the most loaded give to the least loaded until no two differ by more than one. A worker that leaves gives
-/// everything up.
+/// Free leases go to the least loaded worker; each worker takes the leases that this assigns to it. If no lease is
+/// free, the most loaded workers give leases to the least loaded ones until no two differ by more than one. A worker
+/// that is leaving releases everything.
 pub fn plan(view: View<'_>) -> Vec<Action> {
     [true, false].into_iter().flat_map(|shards| plan_kind(view, shards)).collect()
 }
@@ -172,7 +173,7 @@ fn give_to_least<'a>(
     Some(name)
 }
 
-/// Moves leases from the most to the least loaded until no two differ by more than one; returns what `me` gives.
+/// Moves leases from the most to the least loaded worker until no two differ by more than one; returns what `me` gives.
 fn even_out(load: &mut BTreeMap<&str, Vec<&Subject>>, me: &str) -> Vec<Action> {
     let mut given = vec![];
     loop {
@@ -230,7 +231,7 @@ mod tests {
             match action {
                 Action::Take(_) => {
                     let is_taken = lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
-                    assert!(!is_taken, "{me} takes what {:?} holds", lease.owner);
+                    assert!(!is_taken, "{me} takes a lease that {:?} holds", lease.owner);
                     (lease.owner, lease.target) = (Some(me.clone()), None);
                 }
                 Action::Release(_, target) => {

@@ -1,15 +1,15 @@
 //! How far the work of one lease is behind, as the metrics show it.
 //!
-//! Times, not ages: work that stands still, or a call that nobody answers, grows old without anybody's help.
+//! The values are times, not ages: an age grows by itself when work stands still or a call gets no answer.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use statemachine::worklist::Worklist;
 
-/// Nothing waits.
+/// Nothing is waiting.
 const NOTHING: i64 = i64::MAX;
 
-/// Since when something waits, in epoch seconds. Nothing does at first.
+/// Since when something has been waiting, in epoch seconds. At first, nothing is waiting.
 #[derive(Debug)]
 pub struct Since(AtomicI64);
 
@@ -20,29 +20,29 @@ impl Default for Since {
 }
 
 impl Since {
-    /// From now on this is what waits the longest.
+    /// Sets the time of what has been waiting longest.
     pub(crate) fn set(&self, since: Option<i64>) {
         self.0.store(since.unwrap_or(NOTHING), Ordering::Relaxed);
     }
 
-    /// How long it waits, in seconds; 0 for what was made in the future of this clock.
+    /// How long it has been waiting, in seconds; 0 if its time is in the future of this clock.
     pub(crate) fn age(&self, now: i64) -> i64 {
         now.saturating_sub(self.0.load(Ordering::Relaxed)).max(0)
     }
 }
 
-/// What waits in one lease's work.
+/// What is waiting in the work of one lease.
 #[derive(Debug, Default)]
 pub struct Behind {
-    /// The newest record read of a shard; once nothing follows it, the last look.
+    /// The time of the newest record read from a shard or, if no records follow, of the last read.
     pub(crate) reading: Since,
-    /// The oldest record in hand.
+    /// The time of the oldest record in flight.
     pub(crate) settling: Since,
     lists: [Since; Worklist::ALL.len()],
 }
 
 impl Behind {
-    /// The entry of a bucket's list that is due the longest; while none is, the last walk.
+    /// The longest overdue entry of a bucket's list or, if none is due, the last walk.
     pub(crate) fn list(&self, list: Worklist) -> &Since {
         &self.lists[list as usize]
     }

@@ -1,17 +1,18 @@
-//! The `declare!` macro: from one row a metric's field, its help, its place in the registry and its row in the README.
+//! The `declare!` macro: one row gives a metric its field, its help, its entry in the registry and its row in the
+//! README.
 
 use prometheus_client::registry::{Metric, Registry, Unit};
 
-/// Declares [`super::Metrics`], a row a metric:
+/// Declares [`super::Metrics`], one row per metric:
 ///
 /// ```text
 /// /// The help, and the README's text.
 /// visibility field: Kind(buckets of a histogram) = "name as exported, without the prefix" by label: ClosedEnum;
 /// ```
 ///
-/// The name's end says the rest: a counter's is `_total`, and a unit is `_seconds` or `_bytes`. With labels, a method of
-/// the field's name gives the metric of one set of values; each set is there from the start, at zero, so that an alert
-/// on a rate sees the first event.
+/// The end of the name is derived: a counter ends with `_total`, and a unit is `_seconds` or `_bytes`. For a metric
+/// with labels, the method with the field's name returns the metric of one set of values. Each set exists from the
+/// start with the value zero, so that an alert on a rate sees the first event.
 macro_rules! declare {
     ($(
         $(#[doc = $help:literal])+
@@ -24,7 +25,7 @@ macro_rules! declare {
         }
 
         impl Metrics {
-            /// Every name as declared.
+            /// Every declared name.
             #[cfg(test)]
             const NAMES: &[&str] = &[$($name),+];
 
@@ -36,7 +37,7 @@ macro_rules! declare {
                 $(declare::register(registry, $name, concat!($($help),+), self.$field.clone());)+
             }
 
-            /// Makes the metric of each set of labels.
+            /// Creates the metric for each set of labels.
             fn start_at_zero(&self) {
                 $(declare!(@start self $field $($($label: $values),+)?);)+
             }
@@ -73,7 +74,7 @@ macro_rules! declare {
 }
 pub(super) use declare;
 
-/// Puts one metric into the registry, which adds a counter's `_total` and the unit to the name again.
+/// Adds one metric to the registry, which appends a counter's `_total` and the unit to the name.
 pub(super) fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
     let help = help.trim().trim_end_matches('.');
     let name = name.strip_suffix("_total").unwrap_or(name);

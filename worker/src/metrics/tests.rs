@@ -20,7 +20,7 @@ fn exposition() -> String {
 struct Shown<'a> {
     kind: &'a str,
     help: &'a str,
-    /// In the order of the declaration; without a histogram's `le`.
+    /// In the order of the declaration, without a histogram's `le`.
     labels: Vec<&'a str>,
     values: BTreeSet<&'a str>,
     samples: usize,
@@ -33,7 +33,7 @@ impl<'a> Shown<'a> {
             if name != "le" && !self.labels.contains(&name) {
                 self.labels.push(name);
             }
-            // The release's number and the router's patterns are no closed enums.
+            // The version number and the router's patterns are not closed enums.
             if !["le", "version", "route", "method", "status"].contains(&name) {
                 self.values.insert(value.trim_matches('"'));
             }
@@ -41,7 +41,7 @@ impl<'a> Shown<'a> {
     }
 }
 
-/// Every metric by its name as a query writes it, so a counter's with `_total`, in the order of the declaration.
+/// Every metric with its name as in a query, so a counter ends with `_total`, in the order of the declaration.
 fn shown(exposition: &str) -> Vec<(String, Shown<'_>)> {
     let mut all: Vec<(String, Shown<'_>)> = Vec::new();
     for line in exposition.lines() {
@@ -70,7 +70,7 @@ fn a_declared_name_is_the_exported_one() {
     assert_eq!(exported, declared, "a counter ends in _total, and nothing else does");
 }
 
-/// Writes the table, so that the declaration is the only place to edit; fails so that the new text is read.
+/// Writes the table, so that the declaration is the only place to edit. It fails so that somebody reads the new text.
 #[test]
 fn the_readme_shows_every_metric_as_it_is_declared() {
     let exposition = exposition();
@@ -87,9 +87,7 @@ fn the_readme_shows_every_metric_as_it_is_declared() {
     let to = from + readme[from..].find("\n\n").expect("the table ends") + 1;
     if readme[from..to] != table {
         std::fs::write(path, format!("{}{table}{}", &readme[..from], &readme[to..])).unwrap();
-        panic!(
-            "worker/README.md did not show the metrics as declared. It does now: read the change and commit it"
-        );
+        panic!("worker/README.md was out of date and has been rewritten: review the change and commit it");
     }
 }
 

@@ -1,4 +1,4 @@
-//! Calls that fail: whether one counts as everybody's trouble.
+//! Failed calls: when a failure counts as systemic.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::aws::fault::Class;
 use crate::metrics::{Metrics, Service};
 
-/// How long a trouble that may pass (throttling, no answer) lasts before it counts: longer than a roll or a failover.
+/// How long a transient failure (throttling, no answer) lasts before it counts: longer than a shard roll or a failover.
 const LASTING: Duration = Duration::from_secs(30);
 
 /// The failures of one kind of call since its last answer.
@@ -17,13 +17,13 @@ pub(crate) struct Trouble {
 }
 
 impl Trouble {
-    /// A call was answered.
+    /// Notes that a call was answered.
     pub(crate) fn answered(&mut self) {
         self.since = None;
     }
 
-    /// A call failed: counted at `service` where it is systemic, and says whether it is. That is at once where it is
-    /// wrong for every call alike, else when nothing was answered for half a minute.
+    /// Notes that a call failed. Returns whether the failure is systemic, and then counts it for `service`. A failure
+    /// that affects every call is systemic at once; any other is when there has been no answer for half a minute.
     pub(crate) fn failed(&mut self, class: Class, metrics: &Metrics, service: Service) -> bool {
         let counts = self.counts(class);
         if counts {
@@ -55,7 +55,7 @@ mod tests {
             tokio::time::advance(LASTING).await;
             assert!(trouble.counts(class));
             trouble.answered();
-            assert!(!trouble.counts(class), "an answer begins anew");
+            assert!(!trouble.counts(class), "an answer resets the time");
             trouble.answered();
         }
     }

@@ -1,4 +1,4 @@
-//! The workflow's side: callbacks, and questions about executions.
+//! Calls to Step Functions: callbacks, and checks of executions.
 
 pub mod callback;
 pub mod executions;

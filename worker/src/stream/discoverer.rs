@@ -1,4 +1,5 @@
-//! The one worker that lists streams: rarely, every page, and only to add what the shards' own ends did not bring.
+//! The discoverer: the one worker that lists streams. It lists rarely and reads every page, only to find shards that
+//! the readers of ended shards did not find.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -22,56 +23,56 @@ use crate::metrics::trouble::Trouble;
 use crate::stream::discovery::{Discovery, Listing};
 use crate::stream::service::service_of;
 
-/// Between two full listings. A roll brings its children by itself; this finds what it missed.
+/// The time between two full listings. A shard that ends brings its own children; this finds those that were missed.
 const LIST_EVERY: Duration = Duration::from_secs(60);
-/// After a listing that failed.
+/// The pause after a failed listing.
 const AGAIN: Duration = Duration::from_secs(5);
-/// After a listing that lacked the parent of a shard: a little more than [`ORPHAN_SECONDS`].
+/// The pause after a listing that lacked the parent of a shard: slightly more than [`ORPHAN_SECONDS`].
 const SECOND_LOOK: Duration = Duration::from_secs(ORPHAN_SECONDS.cast_unsigned() + 1);
 
-/// New leases are told in such groups: each look at the leases reads them all.
+/// New leases are announced in groups of this size, because each worker then reads all leases.
 const MADE_AT_ONCE: u32 = 32;
 
-/// What a listing showed.
+/// The result of a listing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Look {
-    /// Every shard with its parent.
+    /// Every shard was listed with its parent.
     Whole,
-    /// A shard whose parent is neither listed nor known.
+    /// The parent of a shard is neither listed nor known.
     ParentsMissing,
 }
 
-/// Lists while this worker is the discoverer.
+/// Lists the streams while this worker is the discoverer.
 #[derive(Debug, Clone)]
 pub struct Discoverer {
-    /// The streams.
+    /// Lists the streams and their shards.
     pub discovery: Discovery,
     /// The leases.
     pub leases: LeaseTable,
-    /// Gap records.
+    /// Stores gap records.
     pub control_table: ControlTable,
     /// The wall clock, for tombstones.
     pub clock: Clock,
-    /// For listings that fail.
+    /// Counts failed listings.
     pub metrics: Metrics,
-    /// Set by the coordinator: this worker has the smallest name of the live ones.
+    /// Set by the coordinator: whether this worker has the smallest name of the live workers.
     pub is_me: watch::Receiver<bool>,
     /// Until when this worker may act.
     pub validity: Validity,
-    /// Woken when a shard ended without visible children.
+    /// Notified when a shard ended and no children were visible.
     pub wake: Arc<Notify>,
-    /// Woken when leases were made.
+    /// Notified when leases were created.
     pub made: Arc<Notify>,
 }
 
 impl Discoverer {
-    /// Lists while it is this worker's turn, until dropped or the coordinator is gone.
+    /// Lists while it is this worker's turn, until it is dropped or the coordinator has stopped.
     pub async fn run(self) {
         let (mut mine, mut others) = (self.is_me.clone(), self.is_me.clone());
         let mut noted = None;
         while mine.wait_for(|is_me| *is_me).await.is_ok() {
             if !self.validity.is_valid() {
-                // Others may list by now, even before this worker's coordinator says so.
+                // Another worker may be listing already, even before this worker's coordinator says so.
                 if timeout(AGAIN, others.wait_for(|is_me| !*is_me)).await.is_ok_and(|turn| turn.is_err()) {
                     return;
                 }
@@ -79,7 +80,7 @@ impl Discoverer {
             }
             tokio::select! {
                 biased;
-                // In the middle of a listing too: the budget of the listings is for one worker.
+                // Stops in the middle of a listing too: the rate limit for listings allows one worker.
                 turn = others.wait_for(|is_me| !*is_me) => if turn.is_err() { return },
                 () = self.validity.ended() => {}
                 () = self.list(&mut noted) => {}
@@ -87,8 +88,8 @@ impl Discoverer {
         }
     }
 
-    /// One listing after the other, for ever. `noted` is the stream that was told last to replace another: each listing
-    /// finds it so until it has leases.
+    /// Lists again and again. `noted` is the last stream that was reported as a replacement: until that stream has
+    /// leases, each listing finds it again.
     async fn list(&self, noted: &mut Option<String>) {
         let mut trouble = Trouble::default();
         loop {
@@ -101,11 +102,11 @@ impl Discoverer {
                 Ok(Look::ParentsMissing) => SECOND_LOOK,
                 Err(fault) => {
                     trouble.failed(fault.class, &self.metrics, service_of(&fault));
-                    warn!(error = %fault, "a listing failed, nothing is concluded from what it lacks: {fault}");
+                    warn!(error = %fault, "a listing failed: {fault}; no shard is treated as gone; retrying in 5 s");
                     AGAIN
                 }
             };
-            // Whether woken or not: it is time.
+            // It does not matter whether it was notified or the pause is over: list again.
             let _ = timeout(pause, self.wake.notified()).await;
         }
     }
@@ -116,10 +117,16 @@ impl Discoverer {
             let key = &seen.key;
             match Subject::parse(key) {
                 Some(subject) => {
-                    error!(lease = key, "lease {key}: cannot be read, somebody's edit; it is made anew");
+                    error!(
+                        lease = key,
+                        "lease {key}: cannot be read, perhaps because it was edited by hand; recreating it"
+                    );
                     self.leases.remove(&subject, &seen).await?;
                 }
-                None => error!(lease = key, "lease {key}: names no shard and no bucket; delete the item"),
+                None => error!(
+                    lease = key,
+                    "lease {key}: the key names neither a shard nor a bucket; delete the item"
+                ),
             }
         }
         let is_there = |bucket| leases.iter().any(|lease| lease.subject == Subject::Sweep(bucket));
@@ -134,10 +141,10 @@ impl Discoverer {
         let latest = self.discovery.latest_stream().await?;
         match &latest {
             Some(latest) => self.note_replaced(latest, &leases, noted).await?,
-            None => warn!("the tasks table has no stream: the sweeper alone finds new tasks"),
+            None => warn!("the tasks table has no stream: only the sweeper finds new tasks"),
         }
         for stream in streams(latest.as_deref(), &leases) {
-            // Each stream on its own: an old one that is gone must not hide the new one's shards.
+            // Each stream separately: an old stream that is gone must not hide the shards of the new one.
             match self.look_at(stream, latest.as_deref(), &leases).await {
                 Ok(Look::Whole) => {}
                 Ok(Look::ParentsMissing) => look = Look::ParentsMissing,
@@ -147,7 +154,7 @@ impl Discoverer {
         failed.map_or(Ok(look), Err)
     }
 
-    /// The table has another stream than the one that was read: what was written between the two is in neither.
+    /// Reports that the table has a new stream: neither stream contains the writes between the two.
     async fn note_replaced(
         &self,
         latest: &str,
@@ -165,7 +172,7 @@ impl Discoverer {
         error!(
             stream = latest,
             former,
-            "stream {latest} replaces {former}; the sweeper finds the tasks that were stored between the two"
+            "stream {latest} replaced {former}; the sweeper finds the tasks that were stored in between"
         );
         Ok(())
     }
@@ -176,10 +183,10 @@ impl Discoverer {
         if latest == Some(stream) || !listing.is_gone() {
             return self.sync(stream, leases, listing, now).await;
         }
-        // Nobody's fault: a day after a stream ended there is none. Its readers note what they did not read.
+        // This is expected: a stream disappears one day after it ended. Its readers record what they did not read.
         for change in forget_former(stream, latest, leases, now.as_second()) {
             self.leases.apply(stream, &change, now.as_second()).await?;
-            info!(?change, "of a former stream: {change:?}");
+            info!(?change, "former stream {stream}: {change:?}");
         }
         Ok(Look::Whole)
     }
@@ -193,7 +200,7 @@ impl Discoverer {
     ) -> Result<Look, Fault> {
         let (mut look, mut made) = (Look::Whole, 0_u32);
         for change in sync(stream, leases, &listing.shards, now.as_second()) {
-            // From a part follows only what is there, never what is not.
+            // An incomplete listing proves what it contains, but not that anything is missing.
             let is_proven = matches!(change, Change::Create { parent_missing: false, .. } | Change::Found(_));
             if listing.lacks.is_some() && !is_proven {
                 continue;
@@ -228,7 +235,7 @@ impl Discoverer {
     }
 }
 
-/// The table's stream, and every former one of which anything is left.
+/// The table's current stream, and every former one that still has leases.
 fn streams<'a>(latest: Option<&'a str>, leases: &'a [Lease]) -> BTreeSet<&'a str> {
     leases.iter().filter_map(|lease| lease.subject.stream()).chain(latest).collect()
 }

@@ -1,12 +1,12 @@
-//! How much work one process has in hand, over all its shards: a number of records and a number of bytes.
+//! Limits of the work that one process has in flight over all its shards: a number of records and a number of bytes.
 
 use std::sync::Arc;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// GetRecords answers at most 1 MB (API reference); bytes are counted in KiB.
+/// The largest response of GetRecords is 1 MB (API reference); bytes are counted in KiB.
 const PAGE_KIB: u32 = 1_024;
-/// GetRecords answers at most this many records (API reference).
+/// The most records in a response of GetRecords (API reference).
 pub const PAGE_RECORDS: u32 = 1_000;
 
 /// The process's limits; cheap to clone.
@@ -18,7 +18,7 @@ pub struct Limits {
     most_kib: u32,
 }
 
-/// The right to hold one page, or what is left of it.
+/// Permission to hold one page, or the part of it that is left.
 #[derive(Debug)]
 pub struct Share {
     records: OwnedSemaphorePermit,
@@ -26,7 +26,7 @@ pub struct Share {
 }
 
 impl Limits {
-    /// At most `records` records and `mib` mebibytes of them.
+    /// Allows at most `records` records and `mib` mebibytes.
     pub fn new(records: u32, mib: u32) -> Limits {
         let most_kib = mib.saturating_mul(1_024);
         Limits {
@@ -37,14 +37,15 @@ impl Limits {
         }
     }
 
-    /// Waits until a page of up to `records` records fits, and holds its place before it is asked for. Returns the
-    /// number of records that were granted: never more than a quarter of the limit.
+    /// Waits until a page of up to `records` records fits, and reserves its place before the page is requested. Returns
+    /// the number of records that were granted, which is at most a quarter of the limit.
     ///
     /// # Panics
     ///
-    /// Never: the semaphores are not closed.
+    /// Never: the semaphores are never closed.
     pub async fn page(&self, records: u32) -> (u32, Share) {
-        // A quarter at most, so that a busy shard does not wait for every other one's work to end.
+        // At most a quarter, so that a busy shard does not have to wait until all other shards have finished their
+        // work.
         let granted = records.clamp(1, PAGE_RECORDS).min((self.most_records / 4).max(1));
         let permit = Arc::clone(&self.records).acquire_many_owned(granted).await.expect("never closed");
         let kib = Arc::clone(&self.kib)
@@ -54,23 +55,23 @@ impl Limits {
         (granted, Share { records: permit, kib })
     }
 
-    /// Records in hand now.
+    /// The number of records in flight.
     pub fn records_in_hand(&self) -> usize {
         (self.most_records as usize).saturating_sub(self.records.available_permits())
     }
 
-    /// Kibibytes in hand now.
+    /// The number of kibibytes in flight.
     pub fn kib_in_hand(&self) -> usize {
         (self.most_kib as usize).saturating_sub(self.kib.available_permits())
     }
 }
 
 impl Share {
-    /// Splits one record's part off; the rest goes back when the share is dropped.
+    /// Splits off the part of one record; the rest is returned when the share is dropped.
     ///
     /// # Panics
     ///
-    /// Never: no more is split off than there is.
+    /// Never: it never splits off more than there is.
     pub fn split_record(&mut self, bytes: usize) -> Share {
         let kib = bytes.div_ceil(1_024).min(self.kib.num_permits());
         let records = self.records.split(1.min(self.records.num_permits())).expect("no more than there is");
@@ -92,7 +93,7 @@ mod tests {
         assert_eq!((limits.records_in_hand(), limits.kib_in_hand()), (80, 80));
         let others = [limits.page(100).await, limits.page(100).await, limits.page(100).await];
         let waits = tokio::time::timeout(std::time::Duration::from_secs(9), limits.page(100)).await;
-        assert!(waits.is_err(), "380 of 400 are in hand");
+        assert!(waits.is_err(), "380 of 400 are in flight");
         drop(settled);
         assert_eq!(limits.page(100).await.0, 100);
         drop(others);

@@ -1,4 +1,4 @@
-//! From the table's stream to records: at least once, each shard by one holder, parents before children.
+//! Reads the records of the table's stream: each at least once, each shard by one holder, parents before children.
 
 mod service;
 

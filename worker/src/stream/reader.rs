@@ -1,7 +1,7 @@
-//! One shard under one lease: read, hand out, checkpoint, end.
+//! Reads one shard under one lease: poll, hand out records, checkpoint, end.
 //!
-//! Records of a shard need no order among themselves: a task has one INSERT, and its decision write decides
-//! everything. Only the checkpoint has an order, and it moves over settled records without a gap.
+//! The records of a shard need no order among themselves: a task has only one INSERT, and the conditional write of its
+//! decision resolves every race. Only the checkpoint has an order: it moves over settled records without a gap.
 
 mod gap;
 mod lag;
@@ -42,44 +42,45 @@ use crate::stream::reader::writing::Writing;
 use crate::stream::service::service_of;
 use crate::tasks::handled::Handled;
 
-/// How often a moved checkpoint is written, unless [`CHECKPOINT_RECORDS`] come first. A crash replays this much.
+/// How often the checkpoint is written if it moved, unless [`CHECKPOINT_RECORDS`] records settle first. After a crash,
+/// this much is replayed.
 const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// See [`CHECKPOINT_EVERY`].
 const CHECKPOINT_RECORDS: u64 = 500;
 
-/// Everything a reader works with; one per process.
+/// The parts that every reader of a process shares.
 #[derive(Debug, Clone)]
 pub struct ReaderParts {
-    /// The steps of a record.
+    /// Handles a record.
     pub pipeline: Arc<Pipeline>,
     /// The metrics.
     pub metrics: Metrics,
     /// The wall clock.
     pub clock: Clock,
-    /// The stream.
+    /// The client for DynamoDB Streams.
     pub streams: Client,
-    /// Its shape.
+    /// Lists the streams and their shards.
     pub discovery: Discovery,
     /// The leases.
     pub leases: LeaseTable,
-    /// Gap and poison records.
+    /// Stores gap records and quarantined records.
     pub control_table: ControlTable,
-    /// The process's limits.
+    /// The limits of the process.
     pub limits: Limits,
 }
 
-/// How a reader's work ended.
+/// How the work of a reader ended.
 #[derive(Debug)]
 pub enum Ended {
-    /// The shard is read to its end, and written so.
+    /// The shard was read to its end, and its lease says so.
     Shard,
-    /// Asked to drain: everything in hand is settled and checkpointed; the lease is still held.
+    /// The reader was asked to drain: all its records are settled and checkpointed, and it still holds the lease.
     Drained(Held),
-    /// The lease is someone else's.
+    /// Another worker holds the lease.
     Lost,
 }
 
-/// Reads one shard until it ends, or `drain` asks to stop, or the lease is lost.
+/// Reads one shard until the shard ends, `drain` is cancelled, or the lease is lost.
 pub struct Reader {
     parts: ReaderParts,
     held: Held,
@@ -91,9 +92,9 @@ pub struct Reader {
     stream: String,
     shard: String,
     checkpoint: Checkpoint,
-    /// How many settled records the written checkpoint covers.
+    /// How many settled records the last written checkpoint covers.
     written: u64,
-    /// The checkpoint write under way: at most one, beside the work and not before it.
+    /// The checkpoint write in progress. There is at most one, and it runs beside the work instead of delaying it.
     writing: Option<Writing>,
     in_work: FuturesUnordered<BoxFuture<'static, (Ticket, Handled)>>,
 }
@@ -105,11 +106,11 @@ impl std::fmt::Debug for Reader {
 }
 
 impl Reader {
-    /// A reader for a held lease of a shard.
+    /// Creates a reader for a held lease of a shard.
     ///
     /// # Panics
     ///
-    /// When the lease is not a shard's.
+    /// If the lease is not for a shard.
     pub fn new(
         parts: ReaderParts,
         held: Held,
@@ -136,18 +137,19 @@ impl Reader {
         }
     }
 
-    /// Works until the end; see [`Ended`].
+    /// Reads until the end; see [`Ended`].
     pub async fn run(mut self) -> Ended {
         let shard = self.shard.clone();
         info!(shard, position = ?self.held.position, "shard {shard}: reading");
         let guard = self.guard.clone();
         let ended = tokio::select! {
-            // A lost lease ends everything, whatever is waited for.
+            // A lost lease ends everything, whatever the reader is waiting for.
             biased;
             () = guard.lost() => Ended::Lost,
             ended = self.read() => ended,
         };
-        // Empty unless the lease was lost: what is in work is dropped here, for the next holder to repeat.
+        // Empty unless the lease was lost: then the records in flight are dropped here, and the next holder handles
+        // them again.
         for _ in &self.in_work {
             self.parts.metrics.record(Handled::LeaseLost);
         }
@@ -177,14 +179,15 @@ impl Reader {
                 return if ended { self.end().await } else { self.drained().await };
             }
             tokio::select! {
-                // A drain stops reading; finished work goes before new work, so that what is in hand shrinks first; the
-                // checkpoint is due once a second at most.
+                // A drain stops reading. Finished work comes before new work, so that fewer records are in flight. The
+                // checkpoint comes last: it is due at most once a second.
                 biased;
                 () = drain.cancelled(), if fetch.is_some() => fetch = None,
                 Some((ticket, handled)) = self.in_work.next() => {
                     self.parts.metrics.record(handled);
                     if handled == Handled::LeaseLost {
-                        // The record is not settled, so the position can never pass it: the next holder repeats it.
+                        // The record is not settled, so the position can never pass it: the next holder handles it
+                        // again.
                         return Ended::Lost;
                     }
                     self.checkpoint.settle(ticket);
@@ -215,7 +218,7 @@ impl Reader {
         }
     }
 
-    /// Hands a page's records out; says whether another poll follows.
+    /// Hands out the records of a page; returns whether to poll again.
     fn take_in(&mut self, brought: Brought, pace: &mut Pace) -> Next {
         let (records, is_last, mut share, granted) = match brought {
             Brought::Page { records, is_last, share, granted } => (records, is_last, share, granted),
@@ -224,7 +227,7 @@ impl Reader {
                 return self.tell(&gap);
             }
             Brought::Unknown => {
-                warn!(shard = self.shard, "shard {}: reads do not know it; asked again", self.shard);
+                warn!(shard = self.shard, "shard {}: not found; retrying", self.shard);
                 pace.failed(Class::Transient);
                 return Next::Poll;
             }
@@ -240,7 +243,7 @@ impl Reader {
         pace.got(records.len(), granted, self.lag.read(newest, now));
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
-                error!(shard = self.shard, "shard {}: a record without a sequence number", self.shard);
+                error!(shard = self.shard, "shard {}: a record has no sequence number", self.shard);
                 self.parts.metrics.record(Handled::Poison);
                 continue;
             };
@@ -264,12 +267,12 @@ impl Reader {
         if self.trouble.failed(fault.class, &self.parts.metrics, service_of(fault)) {
             error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
         } else {
-            warn!(shard, error = %fault, "shard {shard}: {fault}; again");
+            warn!(shard, error = %fault, "shard {shard}: {fault}; retrying");
         }
     }
 }
 
-/// When the record's change was made, in epoch seconds.
+/// When the change in the record was made, in epoch seconds.
 fn made_at(record: &Record) -> Option<i64> {
     Some(record.dynamodb()?.approximate_creation_date_time()?.secs())
 }

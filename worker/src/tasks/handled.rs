@@ -1,33 +1,33 @@
-//! What became of one piece of work: a stream record, a worklist entry, or a task of a closed execution.
+//! The outcome of one piece of work: a stream record, a worklist entry, or a task of a closed execution.
 
 named! {
-    /// What became of one stream record or one worklist entry.
+    /// The outcome of one stream record or one worklist entry.
     Handled {
-        /// The workflow has the answer.
+        /// The workflow received the answer.
         Delivered = "delivered",
         /// Left to a person.
         Escalated = "escalated",
-        /// The workflow waited no longer, and nobody had decided.
+        /// The workflow stopped waiting before anybody decided.
         Expired = "expired",
-        /// The token was closed; history will say by whom.
+        /// The token was closed; the execution's history will show by whom.
         Unverified = "unverified",
-        /// Step Functions refuses it for good.
+        /// Step Functions permanently rejected the answer.
         Undeliverable = "undeliverable",
-        /// The workflow ended another way than decided.
+        /// The workflow ended in a different way from the decision.
         ClosedElsewhere = "closed_elsewhere",
-        /// Stored, and to be tried again from its worklist.
+        /// Stored, and deferred to a later walk of its worklist.
         PutOff = "put_off",
-        /// Nothing was left to do.
+        /// There was nothing left to do.
         AlreadySettled = "already_settled",
         /// The task is no longer in the table.
         Gone = "gone",
-        /// It can neither be worked on nor left to a person; kept in the control table.
+        /// Neither this worker nor a person can handle it; quarantined in the control table.
         Poison = "poison",
         /// A deletion, by TTL or by hand.
         Removal = "removal",
-        /// A change that asks for nothing.
+        /// A change that needs no work.
         OwnWrite = "own_write",
-        /// Left to the lease's next holder.
+        /// Left to the next holder of the lease.
         LeaseLost = "lease_lost",
     }
 }

@@ -1,4 +1,4 @@
-//! The tasks table: its conditional writes, reads and lists, and the archive that `tasks export` writes.
+//! The tasks table: its conditional writes, its reads and listings, and the archive that `tasks export` writes.
 
 pub mod archive;
 pub mod handled;

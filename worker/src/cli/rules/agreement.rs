@@ -1,4 +1,4 @@
-//! `countersign rules agreement`: what people decided, and what the rules could learn from it.
+//! `countersign rules agreement`: what people decided, and which rules could have decided the same.
 
 use std::io::{self, Write as _};
 use std::path::PathBuf;
@@ -15,11 +15,12 @@ use crate::cli::render::plain;
 use crate::cli::store::Store;
 use crate::cli::{Format, export};
 
-/// Show why people were asked and what they decided, and propose rules that would decide the same.
+/// Show why tasks were escalated and how people decided them, and propose rules that would decide the same.
 ///
-/// For each code and rule: how many tasks people approved, rejected or let expire, and how long these waited. For the
-/// folder's rules: how many of these tasks they would decide now, and every one that a person decided otherwise.
-/// Proposals are conditions under which people always decided alike, each with files to paste. Nothing is changed.
+/// For each code and rule, it shows how many tasks people approved, rejected or let expire, and how long these tasks
+/// waited. For the rules in the folder, it shows how many of these tasks they would decide now, and every task that a
+/// person decided differently. A proposal is a condition under which people always decided the same way, with files to
+/// paste. The command changes nothing.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -33,10 +34,10 @@ pub(super) struct Agreement {
     /// The days to read back from the tasks table, such as 30d
     #[arg(long, value_name = "DAYS", value_parser = export::days, required_unless_present = "from")]
     since: Option<i64>,
-    /// A file of tasks instead of the table
+    /// A file of exported tasks to read instead of the table
     #[arg(long, value_name = "FILE", conflicts_with = "since")]
     from: Option<PathBuf>,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
@@ -64,10 +65,11 @@ pub(super) async fn agreement(args: Agreement) -> Result<Printed, Failed> {
     });
     let result = progress.watch(studying).await;
     progress.clear();
-    // A table that stops answering must not look like the end of the tasks.
+    // If the table stops answering, that must not look like the end of the tasks.
     let reading = reader.await.context("the reader of tasks panicked")??;
     let result = result?;
-    // Beside the answer, which is the same for the same rules and tasks. Who closed standard error does not read.
+    // On standard error, because the report itself is the same for the same rules and tasks. If standard error is
+    // closed, nobody reads it.
     let _ = writeln!(io::stderr(), "{}", progress.times(reading));
     Ok(match args.format {
         Format::Json => format!("{}\n", result.to_json()),

@@ -1,4 +1,4 @@
-//! `countersign rules eval`: what a folder's rules say of one task.
+//! `countersign rules eval`: evaluates a folder's rules on one task.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -17,10 +17,10 @@ use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
 use crate::cli::{Format, ended, now};
 
-/// The largest file that is read as a task, in bytes; the order alone ends at 350,000.
+/// The largest task file in bytes; an order alone may have up to 350,000.
 const MAX_TASK_BYTES: u64 = 1024 * 1024;
 
-/// Evaluate a task by the rules of a folder. Nothing is stored and nobody is called back.
+/// Evaluate a folder's rules on one task, without storing anything or calling the workflow back.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 A task is what `countersign tasks show ID --format json` prints. Of its fields, `order` is enough:
@@ -32,22 +32,22 @@ Examples:
   countersign rules eval --task 7a7816bf8f01cfea414140de5dae2223 --dir ./rules
   echo '{\"order\": {\"amount\": 120.00}}' | countersign rules eval -")]
 pub(super) struct Eval {
-    /// A file with the task as JSON; - for standard input
+    /// A file with the task as JSON; use - for standard input
     #[arg(required_unless_present = "task", conflicts_with = "task")]
     file: Option<PathBuf>,
-    /// A stored task, as the worker at --url has it
+    /// The id of a stored task, read from the worker at --url
     #[arg(long, value_name = "ID", value_parser = TaskId::parse)]
     task: Option<TaskId>,
-    /// The folder with the ruleset
+    /// The folder that contains the ruleset
     #[arg(long, default_value = "rules/scripts")]
     dir: PathBuf,
-    /// The file holds the order alone, as the workflow passes it
+    /// The file contains only the order, as the workflow passes it
     #[arg(long, conflicts_with = "task")]
     order_only: bool,
     /// Show each rule, whether it matched, and which facts it read
     #[arg(long)]
     explain: bool,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
@@ -59,7 +59,9 @@ pub(super) async fn eval(args: Eval) -> Result<Printed, Failed> {
     let task = match (&args.file, &args.task) {
         (_, Some(id)) => stored(&shown(&args.server, id).await?),
         (Some(file), None) => parse(&read(file)?, args.order_only)?,
-        (None, None) => return Err(anyhow!("name a file, or a stored task by --task").into()),
+        (None, None) => {
+            return Err(anyhow!("no task given; name a file, or a stored task with --task").into());
+        }
     };
     let explanation = explain::explain(&ruleset, &task.facts());
     let text = match (args.format, args.explain) {
@@ -82,7 +84,7 @@ pub(super) async fn shown(server: &Server, id: &TaskId) -> Result<TaskView, Fail
     Ok(api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body)
 }
 
-/// A shown task as its rules saw it: the order's very text.
+/// Converts a shown task to what its rules saw, with the original text of the order.
 pub(super) fn stored(task: &TaskView) -> StoredTask {
     StoredTask {
         task_id: task.task_id.to_string(),
@@ -102,11 +104,11 @@ fn read(file: &Path) -> anyhow::Result<String> {
         let opened = std::fs::File::open(file);
         opened.and_then(|file| file.take(MAX_TASK_BYTES).read_to_string(&mut text))
     };
-    read.with_context(|| format!("{}: cannot be read", file.display()))?;
+    read.with_context(|| format!("cannot read {}", file.display()))?;
     Ok(text)
 }
 
-/// A task in a file: the fields of the API's answer, each of which may be absent.
+/// A task in a file: the fields of the API's response, each of which may be absent.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskFile {
@@ -118,16 +120,16 @@ struct TaskFile {
     received_at: Option<String>,
 }
 
-/// Reads a task from JSON text.
+/// Parses a task from JSON text.
 pub(super) fn parse(text: &str, order_only: bool) -> anyhow::Result<StoredTask> {
     if order_only {
         let order: Box<RawValue> = serde_json::from_str(text).context("the order is not JSON")?;
         return Ok(StoredTask { order: Some(order.get().to_owned()), received_at: now(), ..unnamed() });
     }
-    let file: TaskFile = serde_json::from_str(text).context("the task is not JSON of a task")?;
+    let file: TaskFile = serde_json::from_str(text).context("the file is not a task in JSON")?;
     if file.order.is_none() && file.order_id.is_none() {
         return Err(anyhow!(
-            "the task has neither `order` nor `orderId`; --order-only is for the order alone"
+            "the task has neither `order` nor `orderId`; if the file contains only the order, add --order-only"
         ));
     }
     let missing = unnamed();
@@ -141,12 +143,12 @@ pub(super) fn parse(text: &str, order_only: bool) -> anyhow::Result<StoredTask> 
     })
 }
 
-/// Reads a task and what became of it from one line of an export.
+/// Parses a task and its outcome from one line of an export.
 pub(super) fn parse_reviewed(line: &str) -> anyhow::Result<Reviewed> {
     ended::read(parse(line, false)?, line)
 }
 
-/// What a task is called that does not say.
+/// The values for a task that does not state its own.
 fn unnamed() -> StoredTask {
     StoredTask { order_id: "unnamed".to_owned(), start_time: now(), ..StoredTask::default() }
 }

@@ -1,4 +1,4 @@
-//! `countersign rules explain`: a stored answer, run again with its own ruleset.
+//! `countersign rules explain`: evaluates a stored task again with the ruleset that decided it.
 
 use std::path::PathBuf;
 
@@ -14,22 +14,22 @@ use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
 use crate::cli::store::Store;
 
-/// Run a stored answer of the rules again with its own ruleset, and show how it came about.
+/// Evaluate a stored task again with the ruleset that decided it, and show how the answer came about.
 ///
-/// The ruleset is the folder's if that is the one, else the published one. The exit code is 1 when the answer differs
-/// and should not.
+/// The command uses the ruleset in the folder if it is the same one, and otherwise the published one. The exit code is
+/// 1 if the answer differs and should not.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
   countersign rules explain 7a7816bf8f01cfea414140de5dae2223")]
 pub(super) struct Explain {
-    /// The task
+    /// The id of the task
     #[arg(value_parser = TaskId::parse)]
     id: TaskId,
-    /// A folder that may hold the ruleset
+    /// A folder that may contain the ruleset
     #[arg(long, default_value = "rules/scripts")]
     dir: PathBuf,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
@@ -41,13 +41,13 @@ pub(super) struct Explain {
 pub(super) async fn explain(args: Explain) -> Result<Printed, Failed> {
     let task = eval::shown(&args.server, &args.id).await?;
     let stored = task.evaluation.as_ref().ok_or_else(|| {
-        anyhow!("task {}: no rules were evaluated on it, so nothing can be explained", args.id)
+        anyhow!("task {}: no rules were evaluated on this task, so there is nothing to explain", args.id)
     })?;
-    let evaluation = Evaluation::from_json(stored.get()).context("the stored evaluation cannot be read")?;
+    let evaluation = Evaluation::from_json(stored.get()).context("cannot read the stored evaluation")?;
     let ruleset = ruleset(&args, &evaluation.ruleset).await?;
     let facts = eval::stored(&task);
     let replay = explain::replay(&ruleset, &facts.facts(), stored.get())
-        .context("the stored evaluation cannot be read")?;
+        .context("cannot read the stored evaluation")?;
     let explanation = explain::explain(&ruleset, &facts.facts());
     let (word, sentence, is_ok) = outcome(&replay);
     let text = match args.format {
@@ -63,17 +63,23 @@ fn told(explanation: &Explanation, sentence: &str) -> String {
 
 fn outcome(replay: &Replay) -> (&'static str, &'static str, bool) {
     match replay {
-        Replay::Same => ("same", "the same answer as the stored one, bit for bit", true),
-        Replay::OtherRuleset => ("other-ruleset", "the stored answer is another ruleset's", false),
-        Replay::OtherEngine(_) => {
-            ("other-engine", "the stored answer differs, and another version of the engine made it", true)
+        Replay::Same => ("same", "the answer is the same as the stored one, bit for bit", true),
+        Replay::OtherRuleset => ("other-ruleset", "the stored answer came from another ruleset", false),
+        Replay::OtherEngine(_) => (
+            "other-engine",
+            "the answer differs from the stored one, which another version of the engine gave",
+            true,
+        ),
+        Replay::Timed(_) => {
+            ("timed", "the answer differs: one of the two evaluations reached its time limit", true)
         }
-        Replay::Timed(_) => ("timed", "the stored answer differs: the wall clock ended one of the two", true),
-        Replay::Different(_) => ("different", "the stored answer differs and should not: report this", false),
+        Replay::Different(_) => {
+            ("different", "the answer differs and should not: report this as a bug", false)
+        }
     }
 }
 
-/// The ruleset of this SHA-256, wherever it is.
+/// The ruleset with this SHA-256, from the folder or from the published ones.
 async fn ruleset(args: &Explain, sha256: &str) -> Result<Ruleset, Failed> {
     if let Ok(ruleset) = Ruleset::load(&args.dir)
         && ruleset.sha256() == sha256
@@ -83,6 +89,9 @@ async fn ruleset(args: &Explain, sha256: &str) -> Result<Ruleset, Failed> {
     let table = args.store.open().await?.control_table;
     let short = sha256.get(..8).unwrap_or(sha256);
     Ok(table.load_ruleset(sha256).await.with_context(|| {
-        format!("ruleset {short} decided; {} holds another one, and the published sets", args.dir.display())
+        format!(
+            "ruleset {short} decided; {} contains another one, and the published rulesets",
+            args.dir.display()
+        )
     })?)
 }

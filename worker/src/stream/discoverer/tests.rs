@@ -1,4 +1,4 @@
-//! A lister over the model of AWS, with a wall clock that is moved by hand.
+//! Runs a discoverer on the model of AWS, with a wall clock that the test sets.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -14,7 +14,7 @@ use crate::lease::plan::Position;
 use crate::metrics::registry;
 use crate::stream::tests::{CONTROL, TASKS, world};
 
-/// How long the lister may act.
+/// How long the discoverer may act.
 const LEASE: Duration = Duration::from_secs(90);
 
 fn lister(world: &World, now: &Arc<AtomicI64>) -> Discoverer {
@@ -54,11 +54,15 @@ async fn who_may_not_act_lists_nothing() {
     run.spawn(lister.run());
     assert!(of_a_minute().await > 0);
     sleep(LEASE).await;
-    assert_eq!(of_a_minute().await, 0, "it is still told that it is its turn");
+    assert_eq!(
+        of_a_minute().await,
+        0,
+        "its time is over, although the coordinator still says that it is its turn"
+    );
     validity.extend(Instant::now() + LEASE);
-    assert!(of_a_minute().await > 0, "its turn goes on");
+    assert!(of_a_minute().await > 0, "its time was extended");
     drop(turn);
-    assert!(run.join_next().await.unwrap().is_ok(), "it ends with its coordinator");
+    assert!(run.join_next().await.unwrap().is_ok(), "it ends when its coordinator ends");
 }
 
 async fn of(lister: &Discoverer, stream: &str) -> Vec<Lease> {
@@ -83,7 +87,7 @@ async fn the_tombstones_of_a_former_stream_go_long_after_it() {
         .when(move |call| call.text("StreamArn").is_some_and(|stream| *stream == former));
     lister.discover(&mut noted).await.unwrap();
     let is_marked = |lease: &Lease| lease.missing_since.is_some();
-    assert!(!of(&lister, &first).await.iter().any(is_marked), "it is off, and still there");
+    assert!(!of(&lister, &first).await.iter().any(is_marked), "the stream is disabled but still exists");
     let gone = ServiceError::new(Service::Streams, "ResourceNotFoundException", "told");
     world.inject(Rule::new(of_first, Injected::Refused(gone)));
     lister.discover(&mut noted).await.unwrap();
@@ -96,7 +100,7 @@ async fn the_tombstones_of_a_former_stream_go_long_after_it() {
     assert_eq!(of(&lister, &first).await, []);
     assert!(of(&lister, &second).await.iter().all(|lease| lease.position != Position::End));
     lister.discover(&mut noted).await.unwrap();
-    assert_eq!(lister.metrics.gaps.get(), 1, "that the stream was replaced is known still");
+    assert_eq!(lister.metrics.gaps.get(), 1, "the replacement is not reported again");
 }
 
 #[tokio::test(start_paused = true)]
@@ -111,7 +115,7 @@ async fn a_lease_that_cannot_be_read_is_made_anew() {
         ("counter", AttributeValue::S("one".to_owned())),
         ("epoch", AttributeValue::N("1.5".to_owned())),
     ];
-    // Buckets come after shards in their order: one of each kind is among them.
+    // Buckets sort after shards, so this includes one of each kind.
     let edited = [&whole[0], &whole[whole.len() - 2], &whole[whole.len() - 1]];
     assert!(edited[0].subject.stream().is_some() && edited[2].subject.stream().is_none());
     for (lease, (name, value)) in edited.iter().zip(garbled) {

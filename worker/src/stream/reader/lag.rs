@@ -1,15 +1,15 @@
-//! Whether a shard is read to its end, or how old what was read last is.
+//! Whether a shard has been read to its end, or else how old the last read record is.
 
 use std::sync::Arc;
 
 use crate::metrics::behind::Behind;
 
-/// So many empty pages in a row say that nothing follows; one alone may lie in the middle of a backlog.
+/// This many empty pages in a row mean that no records follow; a single one may lie in the middle of a backlog.
 const EMPTY_PAGES: u32 = 4;
-/// A record this young, in seconds, says that not much follows.
+/// A record younger than this, in seconds, means that few records follow.
 const YOUNG_SECONDS: i64 = 10;
 
-/// How far one shard's reading has come.
+/// How far a shard has been read.
 #[derive(Debug)]
 pub(super) struct Lag {
     behind: Arc<Behind>,
@@ -18,14 +18,14 @@ pub(super) struct Lag {
 }
 
 impl Lag {
-    /// Of a shard that is read from now on, in epoch seconds.
+    /// For a shard whose reading starts at `now`, in epoch seconds.
     pub(super) fn new(behind: Arc<Behind>, now: i64) -> Lag {
         behind.reading.set(Some(now));
         Lag { behind, empty: 0 }
     }
 
-    /// A page came, its newest record of this time; none on an empty one. Says whether the shard is read to its end, or
-    /// nearly so.
+    /// Notes a page whose newest record has this time, or `None` for an empty page. Returns whether the shard has been
+    /// read to its end, or nearly so.
     pub(super) fn read(&mut self, newest: Option<i64>, now: i64) -> bool {
         self.empty = if newest.is_some() { 0 } else { self.empty.saturating_add(1) };
         let is_at_end = self.empty >= EMPTY_PAGES;
@@ -35,7 +35,7 @@ impl Lag {
         is_at_end || newest.is_some_and(|newest| now - newest <= YOUNG_SECONDS)
     }
 
-    /// There is no more to read.
+    /// Notes that there is nothing more to read.
     pub(super) fn ended(&self) {
         self.behind.reading.set(None);
     }
@@ -49,7 +49,7 @@ mod tests {
     fn a_shard_that_brings_no_page_falls_behind() {
         let behind = Arc::new(Behind::default());
         let mut lag = Lag::new(Arc::clone(&behind), 100);
-        assert_eq!(behind.reading.age(160), 60, "before the first page too");
+        assert_eq!(behind.reading.age(160), 60, "also before the first page");
         assert!(lag.read(Some(193), 200), "a young record");
         assert_eq!(behind.reading.age(260), 67);
         lag.ended();
@@ -70,7 +70,7 @@ mod tests {
         for second in 2..EMPTY_PAGES {
             assert!(!lag.read(None, 10_004 + i64::from(second)));
         }
-        assert!(lag.read(None, 10_009), "nothing follows");
+        assert!(lag.read(None, 10_009), "no records follow");
         assert_eq!(behind.reading.age(10_009), 0);
     }
 }

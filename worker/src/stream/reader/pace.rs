@@ -1,4 +1,5 @@
-//! How often a shard is polled, and for how much: quick while records come, slow while none do or polls fail.
+//! How often a shard is polled and for how many records: often while records arrive, rarely while none arrive or polls
+//! fail.
 
 use std::time::Duration;
 
@@ -7,14 +8,15 @@ use tokio::time::Instant;
 use crate::aws::fault::Class;
 use crate::stream::limits::PAGE_RECORDS;
 
-/// While records come: four polls a second a shard, as AWS's own pollers do.
+/// The pause while records arrive: four polls a second per shard, as AWS's own pollers do.
 const BUSY_POLL: Duration = Duration::from_millis(250);
-/// The longest pause of an idle shard, reached by doubling.
+/// The longest pause for an idle shard, reached by doubling.
 pub(super) const IDLE_POLL: Duration = Duration::from_secs(1);
-/// How many records an idle shard asks for; after a full page the next is as large as the API allows.
+/// How many records are requested from an idle shard; after a full page, the next request is for as many as the API
+/// allows.
 const SMALL_PAGE: u32 = 100;
 
-/// When to poll next, and for how much.
+/// When to poll next, and for how many records.
 #[derive(Debug)]
 pub(super) struct Pace {
     pause: Duration,
@@ -36,8 +38,8 @@ impl Pace {
         if self.full { PAGE_RECORDS } else { SMALL_PAGE }
     }
 
-    /// A page came, of this many that were granted. A backlog ends with the shard's, not with one short page: a page
-    /// of large records is short too.
+    /// Notes a page with this many records, of this many that were granted. A backlog ends at the end of the shard and
+    /// not at the first short page: a page of large records is short too.
     pub(super) fn got(&mut self, records: usize, granted: u32, is_at_end: bool) {
         self.full = records >= granted as usize || (self.full && !is_at_end);
         self.pause = if records > 0 { BUSY_POLL } else { (self.pause * 2).clamp(BUSY_POLL, IDLE_POLL) };
@@ -56,7 +58,7 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// The pauses after so many times the same.
+    /// The pauses after repeating the same event.
     fn pauses(pace: &mut Pace, times: usize, what: impl Fn(&mut Pace)) -> Vec<u128> {
         let mut pause = || {
             what(pace);
@@ -68,7 +70,7 @@ mod tests {
     #[test]
     fn a_busy_shard_is_polled_four_times_a_second_and_an_idle_one_once() {
         let mut pace = Pace::default();
-        assert_eq!(pace.pause, Duration::ZERO, "the first poll waits for nothing");
+        assert_eq!(pace.pause, Duration::ZERO, "the first poll does not wait");
         assert_eq!(pauses(&mut pace, 3, |pace| pace.got(1, 100, true)), [250, 250, 250]);
         assert_eq!(pauses(&mut pace, 4, |pace| pace.got(0, 100, true)), [500, 1_000, 1_000, 1_000]);
         assert_eq!(pauses(&mut pace, 1, |pace| pace.got(1, 100, true)), [250], "one record wakes it");
@@ -82,10 +84,10 @@ mod tests {
         pace.got(SMALL_PAGE as usize, SMALL_PAGE, false);
         assert_eq!(pace.page(), PAGE_RECORDS);
         pace.got(3, PAGE_RECORDS, false);
-        assert_eq!(pace.page(), PAGE_RECORDS, "a page of large records is short");
+        assert_eq!(pace.page(), PAGE_RECORDS, "a page of large records may be short");
         pace.got(3, PAGE_RECORDS, true);
         assert_eq!(pace.page(), SMALL_PAGE);
-        // What is granted may be less than what is asked for.
+        // Fewer records may be granted than were requested.
         pace.got(10, 10, true);
         assert_eq!(pace.page(), PAGE_RECORDS);
     }
@@ -103,7 +105,7 @@ mod tests {
             assert_eq!(pauses[..4], [250, 500, 1_000, 2_000], "{class:?}");
             assert_eq!(pauses[7], longest_ms, "{class:?}");
             pace.got(0, 100, true);
-            assert_eq!(pace.pause, IDLE_POLL, "{class:?}: a page ends it");
+            assert_eq!(pace.pause, IDLE_POLL, "{class:?}: a page ends the failures");
         }
     }
 }

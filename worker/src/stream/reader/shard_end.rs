@@ -1,4 +1,4 @@
-//! The end of a shard: its children are found, and both are written in one transaction.
+//! The end of a shard: finds its children, then writes the end and the children's leases in one transaction.
 
 use std::time::Duration;
 
@@ -10,16 +10,16 @@ use crate::lease::table::LeaseError;
 use crate::stream::reader::pace::IDLE_POLL;
 use crate::stream::reader::{Ended, Reader};
 
-/// How often the children of an ended shard are asked for before a full listing must find them.
+/// How often the children of an ended shard are requested before this is left to the next full listing.
 const CHILD_ATTEMPTS: u32 = 10;
-/// Pauses between those, doubling from this to [`IDLE_POLL`].
+/// The pause between these requests, doubled each time from this up to [`IDLE_POLL`].
 const CHILD_PAUSE: Duration = Duration::from_millis(100);
 
 impl Reader {
-    /// The shard is read and settled to its end: find its children, then write both in one transaction.
+    /// Every record of the shard is read and settled: find its children, then write both in one transaction.
     pub(super) async fn end(&mut self) -> Ended {
         let Some(children) = self.children().await else {
-            // The next holder asks again, and has the time to.
+            // The next holder looks again, and has time to.
             return if self.guard.is_live() { self.drained().await } else { Ended::Lost };
         };
         let mut pause = CHILD_PAUSE;
@@ -37,7 +37,7 @@ impl Reader {
         }
     }
 
-    /// The children as far as they are seen; none when a drain, or the lease's end, comes first.
+    /// The children that are visible; `None` if the reader is asked to drain or the lease ends first.
     async fn children(&mut self) -> Option<Vec<Listed>> {
         let mut pause = CHILD_PAUSE;
         for _ in 0..CHILD_ATTEMPTS {
@@ -52,7 +52,10 @@ impl Reader {
             }
             pause = (pause * 2).min(IDLE_POLL);
         }
-        warn!(shard = self.shard, "shard {}: no children seen; the next full listing finds them", self.shard);
+        warn!(
+            shard = self.shard,
+            "shard {}: no children found; the next full listing will find them", self.shard
+        );
         Some(vec![])
     }
 }

@@ -1,4 +1,5 @@
-//! What a reader reads from: one poll of its shard after the other, each a future of its own beside the work in hand.
+//! The source of a reader: polls its shard, one poll after the other. Each poll is a separate future that runs beside
+//! the records in flight.
 
 use aws_sdk_dynamodbstreams::types::Record;
 use futures::future::BoxFuture;
@@ -18,25 +19,25 @@ pub(super) struct Source {
     pub(super) guard: Guard,
     pub(super) stream: String,
     pub(super) shard: String,
-    /// How many reads since the last page did not know the shard.
+    /// How many reads did not find the shard since the last page.
     pub(super) not_found: u32,
-    /// A gap was noted up to the oldest record that is left, and no page came since.
+    /// A gap was recorded up to the oldest remaining record, and no page has arrived since.
     pub(super) is_at_horizon: bool,
 }
 
-/// What one poll came to.
+/// The result of a poll.
 pub(super) enum Brought {
-    /// Records, perhaps none, with the place they hold.
+    /// Records, perhaps none, with the share that they hold.
     Page { records: Vec<Record>, is_last: bool, share: Share, granted: u32 },
-    /// A stretch that cannot be read: noted in the control table.
+    /// Records that can no longer be read, recorded in the control table.
     Gap(Gap),
-    /// The shard may be gone, or not: that takes longer.
+    /// It is not known yet whether the shard still exists.
     Unknown,
-    /// No answer that says anything of the shard.
+    /// An error that says nothing about the shard.
     Failed(Fault),
 }
 
-/// Why a stretch cannot be read.
+/// Why the records of a gap can no longer be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum GapCause {
     Trimmed,
@@ -54,14 +55,14 @@ impl GapCause {
     }
 }
 
-/// A stretch that cannot be read.
+/// A part of the shard that can no longer be read.
 pub(super) struct Gap {
     pub(super) cause: GapCause,
-    /// The last record before it.
+    /// The last record before the gap.
     pub(super) after: String,
 }
 
-/// A poll under way, which hands the source back.
+/// A poll in progress, which returns the source when it is done.
 pub(super) type Fetch = BoxFuture<'static, (Source, Brought)>;
 
 impl Source {
@@ -83,8 +84,9 @@ impl Source {
         }
     }
 
-    /// Waits for the poll's time and for a place, then polls, and asks and notes what becomes of a stretch that cannot
-    /// be read. Dropping it loses nothing: the position is the tail's, and what was noted is noted again in its place.
+    /// Waits until the poll is due and its page fits the limits, then polls. If records can no longer be read, it finds
+    /// out why and records the gap. Dropping the future loses nothing: the tail keeps the position, and a gap that is
+    /// recorded twice replaces itself.
     pub(super) fn fetch(mut self, at: Instant, page: u32) -> Fetch {
         Box::pin(async move {
             sleep_until(at).await;

@@ -1,4 +1,4 @@
-//! A shard's checkpoint, written beside the work: at most one write at a time.
+//! Writes a shard's checkpoint beside the work: at most one write at a time.
 
 use futures::future::BoxFuture;
 use tracing::warn;
@@ -7,12 +7,12 @@ use crate::lease::table::{Held, LeaseError};
 use crate::metrics::Service;
 use crate::stream::reader::{Ended, Reader};
 
-/// The lease after the write, how many records it covers, and what became of it.
+/// The lease after the write, how many records the write covers, and its result.
 pub(super) type Written = (Held, u64, Result<(), LeaseError>);
 pub(super) type Writing = BoxFuture<'static, Written>;
 
 impl Reader {
-    /// Starts to write the checkpoint if it moved and no write is under way.
+    /// Starts to write the checkpoint if it moved and no write is in progress.
     pub(super) fn start_writing(&mut self) {
         let settled = self.checkpoint.settled();
         let position = self.checkpoint.position().cloned();
@@ -29,7 +29,7 @@ impl Reader {
         }
     }
 
-    /// Takes the result of a checkpoint write in; false when the lease is lost.
+    /// Handles the result of a checkpoint write; returns false if the lease is lost.
     pub(super) fn wrote(&mut self, (held, settled, written): (Held, u64, Result<(), LeaseError>)) -> bool {
         match written {
             Ok(()) => {
@@ -39,13 +39,13 @@ impl Reader {
             Err(LeaseError::Lost) => false,
             Err(LeaseError::Fault(fault)) => {
                 self.parts.metrics.failed(Service::Control, fault.class);
-                warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed: {fault}", self.shard);
+                warn!(shard = self.shard, error = %fault, "shard {}: not checkpointed, retrying: {fault}", self.shard);
                 true
             }
         }
     }
 
-    /// Nothing in work and no more reading: the position covers all that was read.
+    /// Reading has stopped and no records are in flight: the position covers every record that was read.
     pub(super) async fn drained(&mut self) -> Ended {
         self.start_writing();
         if let Some(writing) = self.writing.take() {

@@ -1,4 +1,4 @@
-//! Where the next page begins, as text that a caller hands back unread.
+//! The place where the next page begins, as an opaque text that the caller sends back.
 
 use aws_smithy_types::base64;
 use serde::{Deserialize, Serialize};
@@ -6,31 +6,31 @@ use statemachine::item::{Item, text};
 use statemachine::task::attribute;
 use statemachine::token::TaskId;
 
-/// The longest text that is looked at, in bytes: 64 positions of 64 bytes, in base64, and some room.
+/// The longest accepted cursor in bytes: 64 positions of 64 bytes, in base64, and some room.
 const MAX_BYTES: usize = 8_192;
 
-/// A text that no page of this query gave as its cursor.
+/// The text is not a cursor of this query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the cursor is not one that this query gave; leave it away to begin with the first page")]
+#[error("the cursor is not from this query; omit it to start at the first page")]
 pub struct InvalidCursor;
 
-/// The last task that was shown of each key.
+/// The last task that was shown for each key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Cursor {
-    /// Of the keys of worklists or of a day. A key of which nothing was shown yet is not there.
+    /// For the keys of worklists or of a day. A key without any shown task is absent.
     Lists(Vec<Position>),
-    /// Of an order.
+    /// For an order.
     Order { order_id: String, start_time: String, task_id: TaskId },
 }
 
-/// A place in one key of the `worklist` index: key, `listAt`, task.
+/// A position in one key of the `worklist` index: key, `listAt`, task.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Position(pub(super) String, pub(super) i64, pub(super) TaskId);
 
 impl Cursor {
     pub(super) fn encode(&self) -> String {
-        let json = serde_json::to_vec(self).expect("texts and numbers always serialise");
-        // The URL-safe alphabet, so that a cursor can be pasted into a query string as it is.
+        let json = serde_json::to_vec(self).expect("texts and numbers can always be serialised");
+        // The URL-safe alphabet, so that a cursor can be pasted into a query string unchanged.
         base64::encode(json).trim_end_matches('=').replace('+', "-").replace('/', "_")
     }
 
@@ -44,7 +44,7 @@ impl Cursor {
         serde_json::from_slice(&json).map_err(|_| InvalidCursor)
     }
 
-    /// The place that a query of an order ended at.
+    /// The position at which a query for an order ended.
     pub(super) fn of_order(key: &Item) -> Option<Cursor> {
         Some(Cursor::Order {
             order_id: text(key, attribute::ORDER_ID).ok()?,

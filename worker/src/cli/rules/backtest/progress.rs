@@ -1,4 +1,5 @@
-//! How far a reading of past tasks is: a bar on a terminal while it runs, and at the end how long reading and evaluating took.
+//! Progress of reading past tasks: a bar on a terminal while the command runs, and at the end the time that reading and
+//! evaluating took.
 
 use std::fs::File;
 use std::io::Read;
@@ -11,46 +12,46 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
 
-/// How often the way is drawn.
+/// How often the bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
 const OF_FILE: &str = "{bar:40} {percent:>3}%  {msg}, {eta} left";
 const OF_TABLE: &str = "{spinner} {msg}";
 
-/// The way of one reading. Cheap to clone. It is drawn only where standard error is a terminal.
+/// The progress of one reading. Cheap to clone. The bar is drawn only if standard error is a terminal.
 #[derive(Debug, Clone)]
 pub(in crate::cli::rules) struct Progress {
     bar: ProgressBar,
     started: Instant,
-    /// Tasks that are evaluated.
+    /// The number of tasks evaluated so far.
     pub(in crate::cli::rules) done: Arc<AtomicU64>,
-    /// Microseconds for which the evaluation had nothing to do.
+    /// Microseconds in which the evaluation waited for tasks.
     waited: Arc<AtomicU64>,
 }
 
 impl Progress {
-    /// At the start, with no end in sight.
+    /// Starts a bar whose total is unknown.
     pub(in crate::cli::rules) fn start() -> Progress {
-        let style = ProgressStyle::with_template(OF_TABLE).expect("the template is ours");
+        let style = ProgressStyle::with_template(OF_TABLE).expect("the template is a constant");
         let bar = ProgressBar::new_spinner().with_style(style).with_message("0 tasks");
         Progress { bar, started: Instant::now(), done: Arc::default(), waited: Arc::default() }
     }
 
-    /// Measures the way by how much of a file is read. A pipe has no length: its end stays out of sight.
+    /// Measures progress by how much of a file has been read. A pipe has no length, so its total stays unknown.
     pub(in crate::cli::rules) fn by(&self, file: File) -> impl Read + Send + use<> {
         if let Some(bytes) = file.metadata().ok().map(|data| data.len()).filter(|bytes| *bytes > 0) {
-            self.bar.set_style(ProgressStyle::with_template(OF_FILE).expect("the template is ours"));
+            self.bar.set_style(ProgressStyle::with_template(OF_FILE).expect("the template is a constant"));
             self.bar.set_length(bytes);
         }
         self.bar.wrap_read(file)
     }
 
-    /// Notes that the evaluation had nothing to do for a while.
+    /// Adds time in which the evaluation waited for tasks.
     pub(in crate::cli::rules) fn waited(&self, time: Duration) {
         let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX);
         self.waited.fetch_add(micros, Ordering::Relaxed);
     }
 
-    /// Draws how far it is.
+    /// Draws the bar.
     fn draw(&self) {
         let done = self.done.load(Ordering::Relaxed);
         let millis = self.started.elapsed().as_millis().max(1);
@@ -59,12 +60,12 @@ impl Progress {
         self.bar.tick();
     }
 
-    /// Waits for the result, and draws how far it is.
+    /// Waits for the result and draws the bar meanwhile.
     pub(in crate::cli::rules) async fn watch<T>(&self, mut evaluating: JoinHandle<T>) -> anyhow::Result<T> {
         let mut drawn = interval(DRAWN_EVERY);
         loop {
             tokio::select! {
-                // The end is seen before another line about the way.
+                // Checks for the end before it draws again.
                 biased;
                 result = &mut evaluating => return result.context("the evaluation panicked"),
                 _ = drawn.tick() => self.draw(),
@@ -72,13 +73,13 @@ impl Progress {
         }
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(in crate::cli::rules) fn clear(&self) {
         self.bar.finish_and_clear();
     }
 
-    /// The times in words. Reading and evaluating ran side by side: `reading` is what the reader took without its waits for
-    /// the evaluation, and evaluating took all but its waits for the reader.
+    /// The times as a sentence. Reading and evaluating ran in parallel: `reading` is the reader's time without its
+    /// waits for the evaluation; evaluating took all the time except its waits for the reader.
     pub(in crate::cli::rules) fn times(&self, reading: Duration) -> String {
         let all = self.started.elapsed();
         let waited = Duration::from_micros(self.waited.load(Ordering::Relaxed));

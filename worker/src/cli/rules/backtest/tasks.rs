@@ -1,4 +1,5 @@
-//! Where past tasks come from: a file of lines or the tasks table, read ahead of their evaluation within a limit.
+//! Where past tasks come from: a file of lines or the tasks table. They are read ahead of their evaluation, within a
+//! limit.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
@@ -18,21 +19,21 @@ use super::progress::Progress;
 use crate::cli::export;
 use crate::cli::store::Opened;
 
-/// Tasks that go from the reader to the evaluation at a time: each hand-over wakes a thread.
+/// How many tasks the reader hands to the evaluation at a time: each hand-over wakes a thread.
 const BATCH: usize = 256;
-/// Bytes that one read of a file asks for.
+/// How many bytes one read of a file requests.
 const READ_BYTES: usize = 128 * 1024;
-/// Batches read ahead of the evaluation.
+/// How many batches are read ahead of the evaluation.
 const AHEAD: usize = 16;
 
-/// What reads, and the tasks as the evaluation takes them.
+/// The reader, and the tasks that it reads.
 pub(in crate::cli::rules) struct Reading {
-    /// Ends with the time that the reading itself took, without the waits for the evaluation to take a batch.
+    /// Ends with the time that reading took, without the waits for the evaluation to accept a batch.
     pub(in crate::cli::rules) reader: JoinHandle<anyhow::Result<Duration>>,
     pub(in crate::cli::rules) tasks: Tasks,
 }
 
-/// The tasks as the evaluation takes them, on its own threads.
+/// The tasks, as an iterator for the evaluation's own threads.
 pub(in crate::cli::rules) struct Tasks {
     batches: mpsc::Receiver<Vec<Reviewed>>,
     batch: std::vec::IntoIter<Reviewed>,
@@ -55,16 +56,16 @@ impl Iterator for Tasks {
     }
 }
 
-/// Reads the tasks of a file.
+/// Reads the tasks in a file.
 pub(in crate::cli::rules) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
-    let file = File::open(&path).with_context(|| format!("{}: cannot be opened", path.display()))?;
+    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     let (sender, batches) = mpsc::channel(AHEAD);
     let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress: progress.clone() };
     let reader = tokio::task::spawn_blocking(move || send_lines(progress.by(file), &path, &sender));
     Ok(Reading { reader, tasks })
 }
 
-/// Reads the tasks of the table that settled in these days, and the open ones.
+/// Reads the tasks in the table that settled in this period, and the open ones.
 pub(in crate::cli::rules) fn of_table(
     days: i64,
     opened: Opened,
@@ -78,7 +79,7 @@ pub(in crate::cli::rules) fn of_table(
         let (started, mut held) = (Instant::now(), Duration::ZERO);
         let mut tasks = std::pin::pin!(archive.tasks(since, until).try_chunks(BATCH));
         while let Some(batch) =
-            tasks.try_next().await.map_err(|broken| broken.1).context("the tasks table")?
+            tasks.try_next().await.map_err(|broken| broken.1).context("cannot read the tasks table")?
         {
             let full = Instant::now();
             if sender.send(batch).await.is_err() {
@@ -119,7 +120,7 @@ fn send_lines(
             break;
         }
     }
-    // Nobody takes the last tasks of an evaluation that has ended; its own end says why.
+    // The evaluation has ended and takes no more tasks; its own result says why.
     let _ = send(batch);
     Ok(started.elapsed().saturating_sub(held))
 }
