@@ -1,4 +1,5 @@
-//! The programs of this workspace that a world runs, built by cargo in our own profile, and the Lambda's package.
+//! Builds the programs that a local world runs, with cargo in this program's own profile, and packages the Lambda
+//! function.
 
 use std::io::{Cursor, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,27 +13,27 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::processes::run;
 
-/// Where the programs are.
+/// The paths of the programs.
 #[derive(Debug, Clone)]
 pub struct Binaries {
-    /// The Lambda.
+    /// The Lambda function.
     pub ingest: PathBuf,
     /// The worker and command line.
     pub countersign: PathBuf,
 }
 
-/// The root of the checkout that this program runs in: where cargo runs it, or else the first one above this program or
-/// the current directory. Never the place where it was compiled, since a checkout may be copied or moved with its
-/// `target` folder.
+/// The root of the checkout that this program runs in: the one that cargo names, or else the first one found above this
+/// program or above the current directory. Never the place where the program was compiled, since a checkout may be
+/// copied or moved with its `target` folder.
 ///
 /// # Panics
 ///
-/// When there is none; `main` checks [`checkout`] first.
+/// If there is no checkout; `main` calls [`checkout`] first.
 pub fn root() -> &'static Path {
-    checkout().expect("this program runs in a checkout of Countersign")
+    checkout().expect("`main` has checked that there is a checkout")
 }
 
-/// As [`root`]; none outside of every checkout.
+/// Like [`root`], but `None` outside a checkout.
 pub fn checkout() -> Option<&'static Path> {
     static FOUND: LazyLock<Option<PathBuf>> = LazyLock::new(|| {
         let by_cargo = std::env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
@@ -44,12 +45,13 @@ pub fn checkout() -> Option<&'static Path> {
     FOUND.as_deref()
 }
 
-/// Cargo, as it runs us, or the one in the path.
+/// The cargo that runs this program, or the one in the path.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     for (name, _) in std::env::vars_os() {
-        // What cargo told us of ourselves. Build scripts (ring's) would take it for a change and build all again.
+        // Removes the variables that cargo sets for this program. Build scripts (such as ring's) would see them as a
+        // change and rebuild everything.
         if name
             .to_str()
             .is_some_and(|name| name.starts_with("CARGO_MANIFEST_") || name.starts_with("CARGO_PKG_"))
@@ -72,14 +74,14 @@ struct CargoTarget {
 }
 
 impl Binaries {
-    /// Builds what has changed, once in a process. Cargo's own messages go to standard error.
+    /// Builds what has changed, once per process. Cargo's own messages go to standard error.
     ///
     /// # Errors
     ///
-    /// When cargo fails.
+    /// If cargo fails.
     pub fn build() -> Result<Binaries> {
         static BUILT: Mutex<Option<Binaries>> = Mutex::new(None);
-        // A panic while it was held built nothing; the next one tries again.
+        // A build that panicked under the lock left nothing; the next caller tries again.
         let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(binaries) = &*built {
             return Ok(binaries.clone());
@@ -88,20 +90,21 @@ impl Binaries {
         Ok(built.insert(binaries).clone())
     }
 
-    /// Builds in a profile of its name.
+    /// Builds in the profile with this name.
     ///
     /// # Errors
     ///
-    /// When cargo fails.
+    /// If cargo fails.
     pub fn build_as(profile: &str) -> Result<Binaries> {
         let mut command = cargo();
         command
             .args(["build", "--quiet", "--package", "ingest", "--package", "worker", "--profile", profile])
             .arg("--message-format=json-render-diagnostics")
             .stdout(Stdio::piped());
-        let output = run(&mut command).context("cargo cannot be started")?;
-        ensure!(output.status.success(), "cargo could not build ingest and worker");
-        let messages = String::from_utf8(output.stdout).context("cargo's messages")?;
+        let output = run(&mut command).context("cannot start cargo")?;
+        ensure!(output.status.success(), "cargo failed to build ingest and worker");
+        let messages =
+            String::from_utf8(output.stdout).context("cargo printed messages that are not UTF-8")?;
         let built = |name: &str| {
             let mut messages =
                 messages.lines().filter_map(|line| serde_json::from_str::<CargoMessage>(line).ok());
@@ -109,16 +112,16 @@ impl Binaries {
                 .find_map(|message| {
                     message.executable.filter(|_| message.target.is_some_and(|t| t.name == name))
                 })
-                .with_context(|| format!("cargo built no program {name}"))
+                .with_context(|| format!("cargo did not build the program {name}"))
         };
         Ok(Binaries { ingest: built("ingest")?, countersign: built("countersign")? })
     }
 
-    /// The Lambda's deployment package: the binary as an executable `bootstrap`, not compressed.
+    /// Creates the deployment package of the Lambda function: the binary as an executable `bootstrap`, not compressed.
     ///
     /// # Errors
     ///
-    /// When the binary cannot be read.
+    /// If the binary cannot be read.
     pub fn ingest_package(&self) -> Result<Vec<u8>> {
         let binary = std::fs::read(&self.ingest).with_context(|| self.ingest.display().to_string())?;
         let mut zip = ZipWriter::new(Cursor::new(Vec::new()));

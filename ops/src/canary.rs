@@ -1,5 +1,5 @@
-//! The search for leaked task tokens. Whoever holds a token can approve, so the token of no task may stand in anything
-//! that a person or a machine reads: logs, answers, metrics, the command line's output, the control table.
+//! Searches for leaked task tokens. With a token, anybody can approve the task, so no token may appear in anything that
+//! a person or a machine reads: logs, responses, metrics, the command line's output, the control table.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -11,18 +11,18 @@ use statemachine::token::TaskId;
 use crate::people::http;
 use crate::world::World;
 
-/// How many bytes of a token are looked for: its beginning is a leak too. No real token is shorter.
+/// How many bytes of a token to search for: the beginning of a token is a leak too. No real token is shorter.
 const BEGINNING: usize = 16;
-/// How many single tasks each worker is asked for.
+/// How many single tasks are requested from each worker.
 const ASKED_TASKS: usize = 20;
 
 impl World {
-    /// Searches everything this world has printed, answered and kept for the token of each task in its table. Asks every
-    /// worker that still listens for its metrics, status and tasks first.
+    /// Searches everything that this world has printed, answered and stored for the token of each task in its table.
+    /// First requests the metrics, the status and tasks from every worker that is still listening.
     ///
     /// # Errors
     ///
-    /// Names where a token was found and whose it is; never the token.
+    /// Names the place where a token was found and its task; never the token.
     pub async fn assert_no_token_leaked(&self) -> Result<()> {
         let tasks = self.tasks().await?;
         self.ask_workers(&tasks).await?;
@@ -52,7 +52,7 @@ impl World {
                     .into();
             paths.extend(tasks.iter().take(ASKED_TASKS).map(|task| format!("/v1/tasks/{}", task.id)));
             for path in paths {
-                // A worker that was killed or drained has left its address behind.
+                // A worker that was killed or has drained leaves its address behind.
                 if self.ask(http()?.get(format!("http://{address}{path}"))).await.is_err() {
                     break;
                 }
@@ -67,14 +67,14 @@ fn address(path: &Path) -> Option<String> {
     Some(text.trim().to_owned()).filter(|address| !address.is_empty())
 }
 
-/// The Lambda's lines of the emulator's log. They are JSON objects; the emulator's own lines begin with the time, and may
-/// quote what it was sent.
+/// The lines of the Lambda function in the emulator's log. They are JSON objects; the emulator's own lines begin with
+/// the time, and may quote what was sent to it.
 fn ours(log: &[u8]) -> Vec<u8> {
     let lines = log.split(|byte| *byte == b'\n').filter(|line| line.starts_with(b"{"));
     lines.collect::<Vec<_>>().join(&b'\n')
 }
 
-/// The beginnings of tokens.
+/// The beginnings of the tokens.
 struct Canary<'a>(HashMap<&'a [u8], &'a TaskId>);
 
 impl<'a> Canary<'a> {
@@ -88,7 +88,7 @@ impl<'a> Canary<'a> {
 
     fn search(&self, bytes: &[u8], place: &str) -> Result<()> {
         let found = bytes.windows(BEGINNING).find_map(|window| self.0.get(window));
-        ensure!(found.is_none(), "the token of task {} stands in {place}", found.expect("it was found"));
+        ensure!(found.is_none(), "the token of task {} was found in {place}", found.expect("checked above"));
         Ok(())
     }
 }
@@ -108,7 +108,7 @@ mod tests {
         let tasks = [Task::new(Message::parse(body).unwrap(), received_at, None)];
         let canary = Canary::new(&tasks);
         let error = canary.search(b"{\"x\":\"0123456789abcdef\"}", "a log").unwrap_err().to_string();
-        assert_eq!(error, format!("the token of task {} stands in a log", tasks[0].id));
+        assert_eq!(error, format!("the token of task {} was found in a log", tasks[0].id));
         assert!(canary.search(b"0123456789abcde", "a log").is_ok());
 
         let log = b"2026-11-22 10:00 INFO 0123456789abcdef-rest\n{\"message\":\"stored\"}\n";

@@ -1,4 +1,4 @@
-//! `cargo ops test`: every check of the repository, in the order of how soon each can fail.
+//! `cargo ops test`: runs every check of the repository, the ones that can fail soonest first.
 
 use std::process::{Command, ExitCode, Stdio};
 
@@ -7,11 +7,11 @@ use ops::binaries::{cargo, root};
 use ops::processes;
 use ops::python;
 
-/// Runs all checks; stops at the first that fails.
+/// Runs all checks; stops at the first failure.
 pub(crate) fn run() -> Result<ExitCode> {
     component("fmt", "rustfmt")?;
     component("clippy", "clippy")?;
-    // Early: a missing python3-venv should not show after ten minutes of tests.
+    // Early, so that a missing python3-venv does not fail only after ten minutes of tests.
     println!("== the emulator's environment");
     python::environment(&root().join("target/local/python"))?;
 
@@ -21,7 +21,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     format.args(["fmt", "--all", "--check"]);
     let mut lints = cargo();
     lints.args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]);
-    // A few seeds show that a plain run works; the many run optimized, five times as fast.
+    // A few seeds in the debug build show that a simple run works; the many run in the release build, five times as
+    // fast.
     let mut tests = cargo();
     tests.args(["test", "--workspace"]).env("SEEDS", "10");
     let mut simulation = cargo();
@@ -41,23 +42,23 @@ pub(crate) fn run() -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
-    println!("== all is well");
+    println!("== all checks passed");
     Ok(ExitCode::SUCCESS)
 }
 
-/// A part of the toolchain that a minimal installation lacks.
+/// Checks for a part of the toolchain that a minimal installation lacks.
 fn component(subcommand: &str, component: &str) -> Result<()> {
     let mut command = cargo();
     command.args([subcommand, "--version"]).stdout(Stdio::null()).stderr(Stdio::null());
-    let output = processes::run(&mut command).context("cargo cannot be started")?;
+    let output = processes::run(&mut command).context("cannot start cargo")?;
     anyhow::ensure!(
         output.status.success(),
-        "cargo {subcommand} is missing: rustup component add {component}"
+        "cargo {subcommand} is missing: run `rustup component add {component}`"
     );
     Ok(())
 }
 
 fn status(command: &mut Command) -> Result<bool> {
-    let output = processes::run(command).with_context(|| format!("{command:?} cannot be started"))?;
+    let output = processes::run(command).with_context(|| format!("cannot start {command:?}"))?;
     Ok(output.status.success())
 }

@@ -1,4 +1,4 @@
-//! AWS clients for an emulator on loopback, as the account's root.
+//! AWS clients for an emulator on loopback, with the root credentials of its account.
 
 use aws_credential_types::Credentials;
 use aws_sdk_cloudformation as cloudformation;
@@ -12,9 +12,9 @@ pub const REGION: &str = "us-east-1";
 /// The emulator's root key and its secret.
 pub const ROOT_KEY: &str = "test";
 
-/// One client a service. Operators' and tests' hands; the worker has its own role.
+/// One client per service, for operators and tests; the worker has its own role.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are the services")]
 pub struct Clients {
     pub cloudformation: cloudformation::Client,
     pub dynamodb: dynamodb::Client,
@@ -23,7 +23,7 @@ pub struct Clients {
     pub sqs: sqs::Client,
 }
 
-/// A client's configuration; each service has a type of its own with the same builder.
+/// Builds the configuration of a client. Each service has its own type with the same builder.
 macro_rules! client {
     ($service:ident, $endpoint:expr) => {{
         let config = $service::Config::builder()
@@ -38,7 +38,7 @@ macro_rules! client {
 }
 
 impl Clients {
-    /// Clients of the emulator at an address such as `http://127.0.0.1:4566`.
+    /// Creates clients for the emulator at an address such as `http://127.0.0.1:4566`.
     pub fn new(endpoint_url: &str) -> Clients {
         Clients {
             cloudformation: client!(cloudformation, endpoint_url),

@@ -1,7 +1,7 @@
-//! The emulator as a process on a port of its own, and the few calls for which no SDK crate is worth its build time.
+//! The emulator as a process with its own port, and the few calls for which an SDK crate is not worth its build time.
 //!
-//! It enforces IAM (`AUTH=true`): the Lambda and the workers run with the roles of the template. It reads from a
-//! request's signature who signed, and does not check the signature itself.
+//! It enforces IAM (`AUTH=true`): the Lambda function and the workers run with the roles of the template. The emulator
+//! takes the caller from the signature of a request, but does not check the signature.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -13,27 +13,27 @@ use reqwest::{Method, RequestBuilder};
 use crate::clients::{REGION, ROOT_KEY};
 use crate::processes::{Process, Watchdog, command};
 
-/// A start takes about a second; this is for a machine with much else to do.
+/// It usually starts in about a second; this allows for a busy machine.
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(30);
-/// A free port may be taken before the emulator has it.
+/// Another process may take a free port before the emulator does.
 const PORT_ATTEMPTS: usize = 5;
 
 /// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
-    // Held for its drop: the process and the Lambdas it started end with it.
+    // Owned for its drop: the process and the Lambda functions that it started end with it.
     _process: Process,
-    /// Such as `http://127.0.0.1:40123`.
+    /// Its address, such as `http://127.0.0.1:40123`.
     pub endpoint_url: String,
-    /// What the emulator and the Lambdas it runs print.
+    /// The output of the emulator and of the Lambda functions that it runs.
     pub log: PathBuf,
     http: reqwest::Client,
 }
 
-/// Temporary credentials of a role.
+/// Temporary credentials for a role.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are those of AssumeRole")]
 pub struct RoleCredentials {
     pub access_key_id: String,
     pub secret_access_key: String,
@@ -41,11 +41,11 @@ pub struct RoleCredentials {
 }
 
 impl Emulator {
-    /// Starts it with its files in `dir`; on `port`, or on a free one.
+    /// Starts the emulator with its files in `dir`, on `port` or on a free one.
     ///
     /// # Errors
     ///
-    /// A busy port is named. Otherwise the end of the emulator's log is part of the error.
+    /// Names the port if it is in use. Any other error includes the end of the emulator's log.
     pub async fn start(
         python: &Path,
         dir: &Path,
@@ -55,7 +55,7 @@ impl Emulator {
         if let Some(port) = port {
             ensure!(
                 is_free(port),
-                "port {port} is in use: give another one, or none to have a free one chosen"
+                "port {port} is in use: choose another one, or omit it to use any free port"
             );
             return Emulator::start_on(port, python, dir, watchdog).await;
         }
@@ -87,19 +87,19 @@ impl Emulator {
             .env("BIND_HOST", "127.0.0.1")
             .env("MINISTACK_HOST", "127.0.0.1")
             .env("MINISTACK_REGION", REGION)
-            // Its health tells it back: another world's emulator may have been quicker to take the port.
+            // The health check returns this name: the emulator of another world may have taken the port first.
             .env("MINISTACK_EDITION", dir)
-            // Handed on to the functions it runs, which would else call its default port.
+            // Passed on to the functions that the emulator runs; without it, they would call its default port.
             .env("AWS_ENDPOINT_URL", &endpoint_url)
             .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
             .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
-        let mut process = Process::spawn(command, &log, watchdog).context("the emulator")?;
+        let mut process = Process::spawn(command, &log, watchdog).context("cannot start the emulator")?;
         let http = reqwest::Client::builder().no_proxy().build()?;
         let ready = async {
             let health = format!("{endpoint_url}/_ministack/health");
             loop {
                 if let Some(status) = process.exited()? {
-                    bail!("the emulator ended at once ({status}):\n{}", tail(&log));
+                    bail!("the emulator exited immediately ({status}):\n{}", tail(&log));
                 }
                 if edition(http.get(&health)).await.is_some_and(|edition| *edition == *dir.to_string_lossy())
                 {
@@ -114,11 +114,11 @@ impl Emulator {
         Ok(Emulator { _process: process, endpoint_url, log, http })
     }
 
-    /// Stores an object, in a bucket that is made first.
+    /// Stores an object; creates the bucket first.
     ///
     /// # Errors
     ///
-    /// When the emulator refuses.
+    /// If the emulator rejects the call.
     pub async fn put_object(&self, bucket: &str, key: &str, body: Vec<u8>) -> Result<()> {
         let url = &self.endpoint_url;
         answer(self.root(Method::PUT, "s3", &format!("{url}/{bucket}"))).await?;
@@ -126,11 +126,11 @@ impl Emulator {
         Ok(())
     }
 
-    /// Credentials of a role, for twelve hours.
+    /// Returns credentials for a role, valid for twelve hours.
     ///
     /// # Errors
     ///
-    /// When the role does not trust the account.
+    /// If the role does not trust the account.
     pub async fn assume_role(&self, role_arn: &str) -> Result<RoleCredentials> {
         let form = [
             ("Action", "AssumeRole"),
@@ -140,8 +140,9 @@ impl Emulator {
             ("DurationSeconds", "43200"),
         ];
         let xml = answer(self.form("sts", &form)).await?;
-        let field =
-            |name: &str| element(&xml, name).with_context(|| format!("AssumeRole answered no {name}"));
+        let field = |name: &str| {
+            element(&xml, name).with_context(|| format!("the response of AssumeRole has no {name}"))
+        };
         Ok(RoleCredentials {
             access_key_id: field("AccessKeyId")?,
             secret_access_key: field("SecretAccessKey")?,
@@ -153,7 +154,7 @@ impl Emulator {
     ///
     /// # Errors
     ///
-    /// When the emulator refuses.
+    /// If the emulator rejects the call.
     pub async fn put_role_policy(
         &self,
         role_arn: &str,
@@ -184,7 +185,7 @@ impl Emulator {
     }
 }
 
-/// Whose emulator is healthy; `None` when none is yet.
+/// The name of the emulator that is healthy at this address; `None` if there is none yet.
 async fn edition(health: RequestBuilder) -> Option<String> {
     let health: serde_json::Value = serde_json::from_str(&answer(health).await.ok()?).ok()?;
     Some(health["edition"].as_str()?.to_owned())
@@ -194,7 +195,7 @@ async fn answer(request: RequestBuilder) -> Result<String> {
     let answer = request.send().await.context("the emulator did not answer")?;
     let (status, url) = (answer.status(), answer.url().clone());
     let body = answer.text().await?;
-    ensure!(status.is_success(), "{url} answered {status}: {body}");
+    ensure!(status.is_success(), "{url} responded with {status}: {body}");
     Ok(body)
 }
 
@@ -207,17 +208,17 @@ fn is_free(port: u16) -> bool {
     TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
 }
 
-/// A port that nobody listens on at the moment.
+/// Returns a port on which nobody is listening at the moment.
 ///
 /// # Errors
 ///
-/// When loopback has none left.
+/// If loopback has no free port.
 pub fn free_port() -> Result<u16> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("no free port on 127.0.0.1")?;
     Ok(listener.local_addr()?.port())
 }
 
-/// The last lines of a log, for an error.
+/// The last lines of a log, for an error message.
 pub fn tail(log: &Path) -> String {
     const LINES: usize = 20;
     let text = std::fs::read_to_string(log).unwrap_or_default();

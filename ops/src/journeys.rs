@@ -1,4 +1,4 @@
-//! What people and workflows do in a world, and what they see of it.
+//! What people and workflows do in a world, and what they can see.
 
 use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,82 +11,82 @@ use statemachine::task::Task;
 use crate::world::World;
 
 impl World {
-    /// Starts an execution of the sample state machine; gives its ARN.
+    /// Starts an execution of the sample state machine; returns its ARN.
     ///
     /// # Errors
     ///
-    /// When the emulator refuses.
+    /// If the emulator rejects the call.
     pub async fn start_execution(&self, input: &Value) -> Result<String> {
         self.start_execution_of(&self.stack.state_machine_arn, input).await
     }
 
-    /// Starts an execution of any state machine; gives its ARN.
+    /// Starts an execution of any state machine; returns its ARN.
     ///
     /// # Errors
     ///
-    /// When the emulator refuses.
+    /// If the emulator rejects the call.
     pub async fn start_execution_of(&self, state_machine_arn: &str, input: &Value) -> Result<String> {
         let request = self.clients.sfn.start_execution().state_machine_arn(state_machine_arn);
         Ok(request.input(input.to_string()).send().await?.execution_arn)
     }
 
-    /// Creates a state machine of a definition, with the sample's role; gives its ARN.
+    /// Creates a state machine from a definition, with the sample's role; returns its ARN.
     ///
     /// # Errors
     ///
-    /// When the emulator refuses the definition.
+    /// If the emulator rejects the definition.
     pub async fn create_state_machine(&self, name: &str, definition: &str) -> Result<String> {
         let request = self.clients.sfn.create_state_machine().name(name).definition(definition);
         Ok(request.role_arn(&self.stack.state_machine_role_arn).send().await?.state_machine_arn)
     }
 
-    /// Where an execution is.
+    /// Describes an execution.
     ///
     /// # Errors
     ///
-    /// When there is none of this ARN.
+    /// If there is no execution with this ARN.
     pub async fn execution(&self, arn: &str) -> Result<DescribeExecutionOutput> {
         Ok(self.clients.sfn.describe_execution().execution_arn(arn).send().await?)
     }
 
-    /// Everything that happened in an execution, oldest first.
+    /// Returns every event of an execution's history, oldest first.
     ///
     /// # Errors
     ///
-    /// When there is none of this ARN.
+    /// If there is no execution with this ARN.
     pub async fn history(&self, arn: &str) -> Result<Vec<HistoryEvent>> {
         let pages = self.clients.sfn.get_execution_history().execution_arn(arn).into_paginator();
         let pages: Vec<_> = pages.send().collect::<Result<Vec<_>, _>>().await?;
         Ok(pages.into_iter().flat_map(|page| page.events).collect())
     }
 
-    /// Puts a message on the task queue, as a workflow would.
+    /// Sends a message to the task queue, as a workflow would.
     ///
     /// # Errors
     ///
-    /// When the emulator refuses.
+    /// If the emulator rejects the call.
     pub async fn send_message(&self, body: impl Into<String>) -> Result<()> {
         let request = self.clients.sqs.send_message().queue_url(&self.stack.task_queue_url);
         request.message_body(body).send().await?;
         Ok(())
     }
 
-    /// Every task in the table.
+    /// Returns every task in the table.
     ///
     /// # Errors
     ///
-    /// When an item is none.
+    /// If an item is not a task.
     pub async fn tasks(&self) -> Result<Vec<Task>> {
         let pages = self.clients.dynamodb.scan().table_name(&self.stack.tasks_table).consistent_read(true);
         let items: Vec<_> = pages.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await?;
         items.into_iter().map(|item| Ok(Task::from_item(&to_item(item))?)).collect()
     }
 
-    /// The task of an order; `None` while it is not stored.
+    /// Returns the task of an order; `None` if it is not stored yet.
     ///
     /// # Errors
     ///
-    /// When its item is no task.
+    /// If its item is not a task.
     pub async fn task_of(&self, order_id: &str) -> Result<Option<Task>> {
         let answer = self
             .clients
@@ -102,25 +102,26 @@ impl World {
         let get =
             self.clients.dynamodb.get_item().table_name(&self.stack.tasks_table).key("taskId", id.clone());
         let item = get.consistent_read(true).send().await?.item;
-        item.map(|item| Task::from_item(&to_item(item)).context("an item of the tasks table")).transpose()
+        item.map(|item| Task::from_item(&to_item(item)).context("an item of the tasks table is not a task"))
+            .transpose()
     }
 
-    /// The bodies of a queue's visible messages, which become invisible for a while.
+    /// Receives the visible messages of a queue and returns their bodies. The messages become invisible for a while.
     ///
     /// # Errors
     ///
-    /// When there is no such queue.
+    /// If there is no such queue.
     pub async fn receive(&self, queue_url: &str) -> Result<Vec<String>> {
         let request = self.clients.sqs.receive_message().queue_url(queue_url).max_number_of_messages(10);
         let messages = request.send().await?.messages.unwrap_or_default();
         Ok(messages.into_iter().filter_map(|message| message.body).collect())
     }
 
-    /// What the emulator and the Lambda printed so far.
+    /// Returns what the emulator and the Lambda function have printed so far.
     ///
     /// # Errors
     ///
-    /// When the log cannot be read.
+    /// If the log cannot be read.
     pub fn emulator_log(&self) -> Result<String> {
         Ok(std::fs::read_to_string(&self.emulator.log)?)
     }

@@ -1,7 +1,8 @@
-//! The local world: the emulator, the template, the Lambda and the workers, as processes that leave nothing behind.
+//! The local world: the emulator, the template, the Lambda function and the workers, as processes that leave nothing
+//! behind.
 //!
-//! `cargo ops up` and the end-to-end tests build on the same [`world::World`]. Modules in the order a world starts;
-//! [`model`] stands apart: AWS in process, for simulations.
+//! `cargo ops up` and the end-to-end tests both use [`world::World`]. The modules are in the order in which a world
+//! starts. [`model`] is separate: a model of AWS in process, for simulations.
 
 pub mod processes;
 

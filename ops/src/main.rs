@@ -1,5 +1,5 @@
-//! `cargo ops`: the local world and the tests, one command each.
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line talks")]
+//! `cargo ops`: runs the local world and the tests, with one command each.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod checks;
 mod report;
@@ -19,27 +19,30 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Starts everything on this machine: emulator, template, Lambda, worker, sample orders. Ctrl-C ends it.
+    /// Start everything on this machine: emulator, template, Lambda function, worker and sample orders. Press Ctrl-C to
+    /// stop it.
     Up(up::Arguments),
-    /// Formats, lints, documents and tests, as CI does.
+    /// Check formatting, lints and documentation, and run the tests, as CI does.
     Test,
 }
 
 fn main() -> ExitCode {
     let command = Arguments::parse().command;
     if ops::binaries::checkout().is_none() {
-        eprintln!("error: no checkout of Countersign here: change to its folder and run `cargo ops`");
+        eprintln!(
+            "error: this is not a checkout of Countersign: change to its folder and run `cargo ops` there"
+        );
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("error: the runtime does not start: {error}");
+            eprintln!("error: cannot start the runtime: {error}");
             return ExitCode::FAILURE;
         }
     };
     let code = runtime.block_on(run(command));
-    // After a signal a build or a check may still run on a thread of its own: it ends with us.
+    // After a signal, a build or a check may still be running on another thread: it ends with this process.
     runtime.shutdown_background();
     code
 }
@@ -52,7 +55,8 @@ async fn run(command: Command) -> ExitCode {
         }
     };
     let answer = tokio::select! {
-        // A signal first: whoever presses Ctrl-C wants the end, and dropping the work ends its processes.
+        // Signals come first: a person who presses Ctrl-C wants the program to stop, and dropping the work ends its
+        // processes.
         biased;
         code = interrupted() => return ExitCode::from(code),
         answer = work => answer,
@@ -66,7 +70,7 @@ async fn run(command: Command) -> ExitCode {
     }
 }
 
-/// Resolves on SIGINT, SIGTERM or SIGHUP, with the exit code that a shell gives for it.
+/// Completes on SIGINT, SIGTERM or SIGHUP, with the exit code that a shell uses for it.
 async fn interrupted() -> u8 {
     let signals =
         [(SignalKind::interrupt(), 130), (SignalKind::terminate(), 143), (SignalKind::hangup(), 129)];

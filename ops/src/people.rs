@@ -1,5 +1,5 @@
-//! What people ask of a worker, over its API and with its command line. Each answer also goes to the world's
-//! transcript, where the search for leaked tokens finds it.
+//! Requests that people make to a worker, through its API and with its command line. Each response is also written to
+//! the world's transcript, where the search for leaked tokens reads it.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -15,52 +15,52 @@ use crate::processes::command;
 use crate::worker::Worker;
 use crate::world::World;
 
-/// The transcript's name in the world's folder.
+/// The file name of the transcript in the world's folder.
 pub(crate) const TRANSCRIPT: &str = "transcript.log";
 
-/// What the API answered.
+/// A response of the API.
 #[derive(Debug, Clone)]
-#[expect(missing_docs, reason = "the names say it")]
+#[expect(missing_docs, reason = "the names are those of HTTP")]
 pub struct Answer {
     pub status: u16,
     pub body: String,
 }
 
 impl Answer {
-    /// The body as JSON; null when it is none.
+    /// The body as JSON; null if it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
 }
 
 impl World {
-    /// Asks a worker's API.
+    /// Sends a GET request to a worker's API.
     ///
     /// # Errors
     ///
-    /// When there is no answer.
+    /// If there is no response.
     pub async fn get(&self, worker: &Worker, path: &str) -> Result<Answer> {
         self.ask(http()?.get(format!("{}{path}", worker.url))).await
     }
 
-    /// Decides a task as a person: `body` is the API's.
+    /// Decides a task as a person; `body` is the request body of the API.
     ///
     /// # Errors
     ///
-    /// When there is no answer.
+    /// If there is no response.
     pub async fn decide(&self, worker: &Worker, id: &TaskId, body: &Value) -> Result<Answer> {
         self.ask(http()?.post(format!("{}/v1/tasks/{id}/decision", worker.url)).json(body)).await
     }
 
-    /// Runs the command line with these arguments, and waits for its end.
+    /// Runs the command line with these arguments and waits until it ends.
     ///
     /// # Errors
     ///
-    /// When the program cannot be started.
+    /// If the program cannot be started.
     pub async fn countersign(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = command(&self.binaries().countersign);
         command.args(arguments);
-        // A person with the rights of an operator: some commands reach the tables themselves.
+        // With the rights of an operator, since some commands use the tables directly.
         command.env("AWS_ACCESS_KEY_ID", ROOT_KEY).env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
         let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
         self.note(&output.stdout)?;

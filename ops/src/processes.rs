@@ -1,8 +1,8 @@
-//! Child processes that end with their owner, however it ends: by return, by panic, by a signal, or by `kill -9`.
+//! Child processes that end with their owner, however it ends: by returning, by a panic, by a signal, or by `kill -9`.
 //!
-//! Each child leads its own process group, so that its own children go with it and a terminal's Ctrl-C reaches only
-//! us. Dropping a [`Process`] kills its group. For the case that nothing of ours runs any more, a [`Watchdog`] waits
-//! for the end of its standard input, which the kernel closes with us, and kills what is left.
+//! Each child leads its own process group, so that its own children end with it and Ctrl-C in a terminal reaches only
+//! this program. Dropping a [`Process`] kills its group. If this program itself is killed, a [`Watchdog`] takes over:
+//! it waits for the end of its standard input, which the kernel then closes, and kills what is left.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -17,9 +17,9 @@ use rustix::process::{
     Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, waitpgid,
 };
 
-/// What a child may see of our environment: no AWS settings of the developer, no `COUNTERSIGN_` variables.
+/// What a child inherits from the environment: none of the developer's AWS settings, no `COUNTERSIGN_` variables.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
-/// How often a process that was asked to end is looked at.
+/// How often to check whether a process that was asked to end has ended.
 const POLL: Duration = Duration::from_millis(20);
 
 const WATCH: &str = r#"
@@ -33,7 +33,7 @@ done
 for group in $groups; do kill -s KILL -- "-$group" 2>/dev/null; done
 "#;
 
-/// Kills the groups of the processes started under it, once it is dropped or its owner is gone.
+/// Kills the process groups started under it, when it is dropped or when its owner is gone.
 #[derive(Debug)]
 pub struct Watchdog(Arc<Mutex<Shell>>);
 
@@ -49,7 +49,7 @@ impl Watchdog {
     ///
     /// # Errors
     ///
-    /// When `sh` cannot be started.
+    /// If `sh` cannot be started.
     pub fn start() -> io::Result<Watchdog> {
         let mut child = Command::new("sh")
             .args(["-c", WATCH])
@@ -63,14 +63,14 @@ impl Watchdog {
     }
 
     fn tell(&self, sign: char, group: Pid) {
-        self.0.lock().expect("nothing panics while it holds the shell").tell(sign, group);
+        self.0.lock().expect("no thread panics while it holds the lock").tell(sign, group);
     }
 }
 
 impl Shell {
     fn tell(&mut self, sign: char, group: Pid) {
         if let Some(stdin) = &mut self.stdin {
-            // It fails only when someone killed the shell; the owner's own drop still kills the group.
+            // This fails only if the shell was killed; dropping the owner still kills the group.
             let _ = writeln!(stdin, "{sign} {}", group.as_raw_nonzero());
         }
     }
@@ -83,7 +83,7 @@ impl Drop for Shell {
     }
 }
 
-/// A command that starts from a clean environment.
+/// Creates a command that starts with a clean environment.
 pub fn command(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new(program);
     command.env_clear();
@@ -95,11 +95,12 @@ pub fn command(program: impl AsRef<OsStr>) -> Command {
     command
 }
 
-/// Runs a command to its end and gives what it printed to pipes. Its group ends with us, in whatever way we end.
+/// Runs a command until it ends and returns what it printed to pipes. Its group ends with this program, however this
+/// program ends.
 ///
 /// # Errors
 ///
-/// When the program, or the `sh` that watches it, cannot be started.
+/// If the program, or the `sh` that watches it, cannot be started.
 pub fn run(command: &mut Command) -> io::Result<Output> {
     let watchdog = Watchdog::start()?;
     let child = command.process_group(0).stdin(Stdio::null()).spawn()?;
@@ -115,18 +116,19 @@ pub fn run(command: &mut Command) -> io::Result<Output> {
 pub struct Process {
     child: Child,
     group: Pid,
-    // Weak: a process that is still held does not keep the world's watchdog.
+    // Weak, so that a process that still exists does not keep the world's watchdog alive.
     watchdog: Weak<Mutex<Shell>>,
 }
 
 impl Process {
-    /// Starts a command in its own group, with both outputs appended to `log`.
+    /// Starts a command in its own group and appends both of its outputs to `log`.
     ///
     /// # Errors
     ///
-    /// When the log cannot be opened or the program cannot be started.
+    /// If the log cannot be opened or the program cannot be started.
     pub fn spawn(mut command: Command, log: &Path, watchdog: &Watchdog) -> io::Result<Process> {
-        // Its own children become ours when it is killed, so that we can reap them: no zombie stays for init.
+        // When the child is killed, its own children become ours, so that we can reap them and leave no zombies to
+        // init.
         set_child_subreaper(Some(getpid()))?;
         let output = File::options().create(true).append(true).open(log)?;
         let child = command
@@ -147,38 +149,38 @@ impl Process {
         }
     }
 
-    /// The process id, which is its group's too.
+    /// The process id, which is also the id of its group.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// How it ended; `None` while it runs.
+    /// The exit status; `None` while the process runs.
     ///
     /// # Errors
     ///
-    /// When the system does not know the child, which is a defect of ours.
+    /// If the system does not know the child, which would be a bug in this module.
     pub fn exited(&mut self) -> io::Result<Option<ExitStatus>> {
         self.child.try_wait()
     }
 
-    /// Kills the whole group at once, as a crash would, and reaps the process.
+    /// Kills the whole group immediately, as a crash would, and reaps the process.
     pub fn kill(&mut self) {
         let _ = kill_process_group(self.group, Signal::KILL);
         let _ = self.child.wait();
-        // Until nobody of the group is left.
+        // Until the group is empty.
         while let Ok(Some(_)) = waitpgid(self.group, WaitOptions::empty()) {}
         self.tell('-');
     }
 
-    /// Asks the process itself to end (SIGTERM) and waits for it; `None` when it had to be killed after `grace`.
+    /// Asks the process itself to end (SIGTERM) and waits. Returns `None` if it had to be killed after `grace`.
     ///
     /// # Errors
     ///
-    /// As [`Process::exited`].
+    /// Same as [`Process::exited`].
     pub async fn terminate(&mut self, grace: Duration) -> io::Result<Option<ExitStatus>> {
         let _ = kill_process(self.group, Signal::TERM);
         let status = tokio::time::timeout(grace, self.wait()).await;
-        // Whatever the process left in its group.
+        // Kills whatever the process left in its group.
         self.kill();
         status.ok().transpose()
     }
@@ -187,7 +189,7 @@ impl Process {
     ///
     /// # Errors
     ///
-    /// As [`Process::exited`].
+    /// Same as [`Process::exited`].
     pub async fn wait(&mut self) -> io::Result<ExitStatus> {
         loop {
             match self.exited()? {

@@ -1,4 +1,5 @@
-//! The emulator's Python environment: a virtual environment under `target/`, filled by hash from `requirements.txt`.
+//! The emulator's Python environment: a virtual environment under `target/`, installed from `requirements.txt` with
+//! pinned hashes.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -8,10 +9,10 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::processes::{command, run};
 
-/// What is installed, pinned by hash.
+/// The packages, pinned by hash.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 
-/// How pip reaches a package index from here: the proxy, the mirror, and whom it trusts.
+/// The variables that pip needs to reach a package index from here: proxy, mirror and trusted certificates.
 const NETWORK: [&str; 16] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
@@ -31,17 +32,18 @@ const NETWORK: [&str; 16] = [
     "REQUESTS_CA_BUNDLE",
 ];
 
-/// The interpreter of the environment in `dir`, which is made first if it is missing or of other requirements.
+/// Returns the interpreter of the environment in `dir`. Creates the environment first if it is missing or was created
+/// from other requirements.
 ///
-/// Several processes may ask at once; one makes it, the others wait.
+/// If several processes call this at the same time, one creates the environment and the others wait.
 ///
 /// # Errors
 ///
 /// Says what is missing on this machine (python3, its venv module, pip) or why pip failed.
 pub fn environment(dir: &Path) -> Result<PathBuf> {
-    std::fs::create_dir_all(dir).with_context(|| format!("folder {}", dir.display()))?;
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
-    lock.lock().with_context(|| format!("lock in {}", dir.display()))?;
+    lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
 
     let venv = dir.join("venv");
     let python = venv.join("bin/python");
@@ -50,19 +52,20 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
         return Ok(python);
     }
     if venv.exists() {
-        std::fs::remove_dir_all(&venv).with_context(|| format!("old environment {}", venv.display()))?;
+        std::fs::remove_dir_all(&venv)
+            .with_context(|| format!("cannot remove the old environment {}", venv.display()))?;
     }
     let made = printed(command("python3").args(["-m", "venv"]).arg(&venv)).context(
         "python3 is missing: install it with its venv module and pip (Debian: apt-get install python3-venv)",
     )?;
     ensure!(
         made.status.success(),
-        "python3 cannot make a virtual environment: install its venv module (Debian: apt-get install python3-venv)\n{}",
+        "python3 cannot create a virtual environment: install the venv module (Debian: apt-get install python3-venv)\n{}",
         text(&made)
     );
     let requirements = dir.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
-    // A download, as this machine does it.
+    // Downloads with the network settings of this machine.
     let network = NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let pip = printed(
         command(&python)
@@ -80,7 +83,7 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     )?;
     ensure!(
         pip.status.success(),
-        "pip could not install the emulator from {}\n{}",
+        "pip failed to install the emulator from {}\n{}",
         requirements.display(),
         text(&pip)
     );

@@ -1,4 +1,4 @@
-//! What became of each sample order, beside what was expected.
+//! The outcome of each sample order, next to the expected one.
 
 use std::fmt;
 
@@ -9,18 +9,18 @@ use statemachine::failure::Failure;
 use statemachine::status::Status;
 use statemachine::task::Task;
 
-/// One order.
+/// The report of one order.
 pub(crate) struct Row {
     order: String,
     story: &'static str,
     expected: (End, &'static str),
     task: Option<Task>,
-    /// What the workflow says against the task, once it was asked.
+    /// How the workflow contradicts the task, once it was checked.
     contradiction: Option<String>,
     resumed_after: Option<f64>,
 }
 
-/// All of them.
+/// The report of all orders.
 pub(crate) struct Report {
     rows: Vec<Row>,
 }
@@ -49,7 +49,7 @@ impl Row {
         self.contradiction = self.task.as_ref().and_then(|task| contradiction(task, execution));
     }
 
-    /// The code of the decision, or of the escalation.
+    /// The code of the decision or of the escalation.
     fn code(&self) -> Option<&str> {
         let task = self.task.as_ref()?;
         let decided = task.decision.as_ref().map(|decision| decision.code.as_str());
@@ -64,7 +64,7 @@ impl Row {
         }
     }
 
-    /// Why it is not what was expected.
+    /// Why the outcome is not the expected one.
     fn complaint(&self) -> Option<String> {
         let Some(task) = &self.task else { return Some("not stored".to_owned()) };
         let (end, code) = self.expected;
@@ -80,13 +80,15 @@ impl Row {
     }
 }
 
-/// The workflow must have received what the table holds.
+/// Compares what the workflow received with what the table holds.
 fn contradiction(task: &Task, execution: &DescribeExecutionOutput) -> Option<String> {
     let proves = |text: Option<&str>| {
         task.decision.as_ref().is_some_and(|decision| text.is_some_and(|text| decision.is_proven_by(text)))
     };
     let (holds, expected) = match task.status {
-        Status::Pending | Status::Escalated => (execution.status == ExecutionStatus::Running, "still waits"),
+        Status::Pending | Status::Escalated => {
+            (execution.status == ExecutionStatus::Running, "is still waiting")
+        }
         Status::Approved => (
             execution.status == ExecutionStatus::Succeeded && proves(execution.output()),
             "succeeded with the decision as its output",
@@ -103,7 +105,7 @@ fn contradiction(task: &Task, execution: &DescribeExecutionOutput) -> Option<Str
 }
 
 impl Report {
-    /// Rows with their executions, in the same order.
+    /// Combines the rows with their executions, which are in the same order.
     pub(crate) fn new(mut rows: Vec<Row>, executions: &[DescribeExecutionOutput]) -> Report {
         for (row, execution) in rows.iter_mut().zip(executions) {
             row.ask(execution);

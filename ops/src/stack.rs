@@ -1,4 +1,4 @@
-//! The template of production, deployed to the emulator by CloudFormation.
+//! The production template, deployed to the emulator through CloudFormation.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -15,7 +15,7 @@ const NAME: &str = "countersign";
 const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
 const POLL: Duration = Duration::from_millis(50);
 
-/// What the stack made: its outputs.
+/// The outputs of the stack.
 #[derive(Debug, Clone)]
 #[expect(missing_docs, reason = "the names are the template's outputs")]
 pub struct Stack {
@@ -31,7 +31,7 @@ pub struct Stack {
     pub worker_role_arn: String,
 }
 
-/// Creates the stack and waits for it.
+/// Creates the stack and waits until it is complete.
 ///
 /// # Errors
 ///
@@ -49,7 +49,7 @@ pub async fn deploy(clients: &Clients, parameters: &[(&str, String)]) -> Result<
         .capabilities(Capability::CapabilityIam)
         .send()
         .await
-        .context("the template was refused")?;
+        .context("CloudFormation rejected the template")?;
     let outputs = tokio::time::timeout(CREATE_TIMEOUT, created(clients))
         .await
         .with_context(|| format!("the stack was not created within {CREATE_TIMEOUT:?}"))??;
@@ -72,7 +72,7 @@ pub async fn deploy(clients: &Clients, parameters: &[(&str, String)]) -> Result<
 async fn created(clients: &Clients) -> Result<HashMap<String, String>> {
     loop {
         let answer = clients.cloudformation.describe_stacks().stack_name(NAME).send().await?;
-        let stack = answer.stacks().first().context("the stack is gone")?;
+        let stack = answer.stacks().first().context("the stack no longer exists")?;
         match stack.stack_status() {
             Some(StackStatus::CreateComplete) => {
                 let pair = |output: &aws_sdk_cloudformation::types::Output| {

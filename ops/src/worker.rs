@@ -1,4 +1,4 @@
-//! One worker process of a world: `countersign run` with the role of the template.
+//! One worker process in a world: `countersign run` with the role from the template.
 
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
@@ -9,23 +9,23 @@ use anyhow::{Context as _, Result, bail};
 use crate::emulator::{RoleCredentials, tail};
 use crate::processes::{Process, Watchdog, command};
 
-/// Reading the rules and the stream's first page is a matter of a second.
+/// Reading the rules and the first page of the stream usually takes about a second.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
 
-/// A running worker. Dropped, it is killed.
+/// A running worker. Dropping it kills the process.
 #[derive(Debug)]
 pub struct Worker {
     process: Process,
-    /// Where its API answers, such as `http://127.0.0.1:40124`.
+    /// The address of its API, such as `http://127.0.0.1:40124`.
     pub url: String,
-    /// What it prints.
+    /// The log that it writes.
     pub log: PathBuf,
     /// Its configuration file, with which the command line finds the same world.
     pub config: PathBuf,
 }
 
-/// What a worker needs of its world.
+/// What a worker needs from its world.
 #[derive(Debug)]
 pub(crate) struct Start<'a> {
     pub(crate) program: &'a Path,
@@ -38,7 +38,7 @@ pub(crate) struct Start<'a> {
 }
 
 impl Worker {
-    /// Starts it and waits until it is ready.
+    /// Starts the worker and waits until it is ready.
     pub(crate) async fn start(start: Start<'_>) -> Result<Worker> {
         let mut worker = Worker::launch(&start)?;
         let address_file = start.dir.join(format!("{}.address", start.name));
@@ -46,7 +46,7 @@ impl Worker {
         let ready = async {
             loop {
                 if let Some(status) = worker.process.exited()? {
-                    bail!("worker {} ended at once ({status}):\n{}", start.name, tail(&worker.log));
+                    bail!("worker {} exited immediately ({status}):\n{}", start.name, tail(&worker.log));
                 }
                 let address = std::fs::read_to_string(&address_file).unwrap_or_default();
                 let url = format!("http://{}", address.trim());
@@ -74,7 +74,7 @@ impl Worker {
         let config = start.dir.join(format!("{}.toml", start.name));
         std::fs::write(&config, &start.config)?;
         let address_file = start.dir.join(format!("{}.address", start.name));
-        // An earlier process of this name may have left one.
+        // An earlier process with this name may have left one.
         let _ = std::fs::remove_file(&address_file);
         let log = start.dir.join(format!("{}.log", start.name));
         let mut command = command(start.program);
@@ -88,7 +88,7 @@ impl Worker {
             .env("COUNTERSIGN_API__ADDRESS_FILE", &address_file)
             .envs(start.variables.iter().map(|(name, value)| (name, value)));
         let process = Process::spawn(command, &log, start.watchdog)
-            .with_context(|| format!("worker program {}", start.program.display()))?;
+            .with_context(|| format!("cannot start the worker program {}", start.program.display()))?;
         Ok(Worker { process, url: String::new(), log, config })
     }
 
@@ -97,25 +97,25 @@ impl Worker {
         self.process.id()
     }
 
-    /// Kills it as a crash would (SIGKILL).
+    /// Kills the process as a crash would (SIGKILL).
     pub fn kill(mut self) {
         self.process.kill();
     }
 
-    /// Asks it to drain (SIGTERM) and waits; `None` when it had to be killed after `grace`.
+    /// Asks the worker to drain (SIGTERM) and waits. Returns `None` if it had to be killed after `grace`.
     ///
     /// # Errors
     ///
-    /// When the system lost the process, which is a defect of ours.
+    /// If the system does not know the process, which would be a bug in this crate.
     pub async fn drain(mut self, grace: Duration) -> Result<Option<ExitStatus>> {
         Ok(self.process.terminate(grace).await?)
     }
 
-    /// How it ended; `None` while it runs.
+    /// The exit status; `None` while the process runs.
     ///
     /// # Errors
     ///
-    /// As [`Worker::drain`].
+    /// Same as [`Worker::drain`].
     pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
         Ok(self.process.exited()?)
     }

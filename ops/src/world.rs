@@ -1,5 +1,5 @@
-//! A whole system on this machine: emulator, stack, Lambda and any number of workers, each in its own folder and on
-//! its own ports. Dropping the world ends all of it.
+//! A complete system on this machine: emulator, stack, Lambda function and any number of workers, each with its own
+//! folder and ports. Dropping the world ends all of it.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,24 +19,24 @@ use crate::{python, worker};
 
 const POLL: Duration = Duration::from_millis(50);
 
-/// What can differ between worlds. The default is a fast one for tests.
+/// What can differ between worlds. The defaults make a fast world for tests.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// Where logs and configuration go; a temporary folder when none.
+    /// The folder for logs and configuration; a temporary folder if none is given.
     pub dir: Option<PathBuf>,
-    /// The emulator's port; a free one when none.
+    /// The emulator's port; any free one if none is given.
     pub port: Option<u16>,
-    /// The Lambda's time for a batch.
+    /// The Lambda function's timeout for a batch.
     pub ingest_timeout_seconds: u32,
-    /// How long a delivered message stays hidden: at least six times the above.
+    /// How long a delivered message stays invisible: at least six times the timeout above.
     pub visibility_seconds: u32,
-    /// Deliveries before the dead-letter queue.
+    /// How often a message is delivered before it moves to the dead-letter queue.
     pub max_receive_count: u32,
-    /// How long a worker keeps an event of a closed execution.
+    /// Visibility timeout of the queue of closed executions.
     pub closed_visibility_seconds: u32,
-    /// How long the sample state machine waits.
+    /// How long the sample state machine waits for a decision.
     pub approval_timeout_seconds: u32,
-    /// Name, or pattern, of state machines beside the sample one that the workers serve.
+    /// A name or a pattern: the state machines besides the sample one that the workers serve.
     pub other_state_machines: String,
 }
 
@@ -58,11 +58,11 @@ impl Default for Options {
 /// How a worker differs from the default one.
 #[derive(Debug, Clone, Default)]
 pub struct WorkerOptions {
-    /// Its endpoint instead of the emulator: a proxy between the two.
+    /// The endpoint to use instead of the emulator, such as a proxy in front of it.
     pub endpoint_url: Option<String>,
-    /// The ruleset's folder; the sample one when none.
+    /// The folder with the ruleset; the sample ruleset if none is given.
     pub rules_dir: Option<PathBuf>,
-    /// Where its API listens; a free port when none.
+    /// The address of its API; any free port if none is given.
     pub listen: Option<String>,
     /// More settings, as `COUNTERSIGN_` variables.
     pub variables: Vec<(String, String)>,
@@ -75,7 +75,7 @@ pub struct World {
     pub emulator: Emulator,
     /// Clients with the rights of an operator.
     pub clients: Clients,
-    /// What the template made.
+    /// The outputs of the stack.
     pub stack: Stack,
     binaries: Binaries,
     worker_credentials: RoleCredentials,
@@ -94,7 +94,7 @@ impl World {
     ///
     /// # Errors
     ///
-    /// The error names the part that did not start, what it printed, and what to do where that is known.
+    /// The error names the part that did not start, includes its output, and says what to do if that is known.
     pub async fn start(options: Options) -> Result<World> {
         let binaries = tokio::task::spawn_blocking(Binaries::build).await??;
         let python = tokio::task::spawn_blocking(|| python::environment(&root().join("target/local/python")))
@@ -102,40 +102,44 @@ impl World {
         World::start_with(options, binaries, &python).await
     }
 
-    /// As [`World::start`], with programs that are built already.
+    /// Like [`World::start`], but with programs that are already built.
     ///
     /// # Errors
     ///
-    /// As [`World::start`].
+    /// Same as [`World::start`].
     pub async fn start_with(options: Options, binaries: Binaries, python: &Path) -> Result<World> {
         ensure!(
             options.visibility_seconds >= 6 * options.ingest_timeout_seconds,
-            "visibility_seconds is {}: it has to be at least six times ingest_timeout_seconds, {}",
+            "visibility_seconds is {}: it must be at least six times ingest_timeout_seconds, {}",
             options.visibility_seconds,
             options.ingest_timeout_seconds
         );
         let dir = match &options.dir {
             None => Dir::Temporary(tempfile::Builder::new().prefix("countersign-").tempdir()?),
             Some(path) => {
-                std::fs::create_dir_all(path).with_context(|| format!("folder {}", path.display()))?;
+                std::fs::create_dir_all(path)
+                    .with_context(|| format!("cannot create the folder {}", path.display()))?;
                 Dir::Kept(path.clone())
             }
         };
-        let watchdog = Watchdog::start().context("sh, for the watchdog")?;
+        let watchdog = Watchdog::start().context("cannot start sh for the watchdog")?;
         let emulator = Emulator::start(python, dir.path(), options.port, &watchdog).await?;
         let clients = Clients::new(&emulator.endpoint_url);
         let package = binaries.ingest_package()?;
-        emulator.put_object("packages", "ingest.zip", package).await.context("the Lambda's package")?;
+        emulator
+            .put_object("packages", "ingest.zip", package)
+            .await
+            .context("cannot upload the Lambda package")?;
         let stack = stack::deploy(&clients, &parameters(&options)).await?;
         emulator
             .put_role_policy(&stack.worker_role_arn, "emulator", &unscoped_actions())
             .await
-            .context("the worker's role")?;
+            .context("cannot assume the worker's role")?;
         let worker_credentials = emulator.assume_role(&stack.worker_role_arn).await?;
         Ok(World { emulator, clients, stack, binaries, worker_credentials, watchdog, dir })
     }
 
-    /// Where logs and configuration are.
+    /// The folder with logs and configuration.
     pub fn dir(&self) -> &Path {
         self.dir.path()
     }
@@ -145,12 +149,12 @@ impl World {
         &self.binaries
     }
 
-    /// Starts a worker of this name and waits until it is ready. A name may be used again after its worker ended; its
-    /// log goes on in the same file.
+    /// Starts a worker with this name and waits until it is ready. A name may be used again after its worker has ended;
+    /// the new worker appends to the same log.
     ///
     /// # Errors
     ///
-    /// With the end of the worker's log, when it ends or is not ready in time.
+    /// If the worker exits or is not ready in time; the error includes the end of its log.
     pub async fn start_worker(&self, name: &str, options: WorkerOptions) -> Result<Worker> {
         let start = Start {
             program: &self.binaries.countersign,
@@ -164,11 +168,11 @@ impl World {
         worker::Worker::start(start).await
     }
 
-    /// A configuration file with which the command line finds this world's tables.
+    /// Writes a configuration file with which the command line finds this world's tables; returns its path.
     ///
     /// # Errors
     ///
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn command_line_config(&self) -> Result<PathBuf> {
         let path = self.dir.path().join("command-line.toml");
         std::fs::write(&path, self.worker_config(&WorkerOptions::default()))?;
@@ -176,7 +180,7 @@ impl World {
     }
 
     fn worker_config(&self, options: &WorkerOptions) -> String {
-        // JSON's strings are TOML's.
+        // A JSON string is also a valid TOML string.
         let quoted = |text: &str| Value::from(text).to_string();
         let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
         format!(
@@ -202,7 +206,7 @@ impl Dir {
     }
 }
 
-/// The ruleset of the repository.
+/// The sample ruleset of the repository.
 pub fn sample_rules() -> PathBuf {
     root().join("rules/scripts")
 }
@@ -222,8 +226,9 @@ fn parameters(options: &Options) -> Vec<(&'static str, String)> {
     ]
 }
 
-/// Calls whose resource the emulator does not see: it asks for them on `*`, where AWS asks for the state machine's and
-/// the stream's ARN, which the template grants. All else is enforced as the template says.
+/// Actions whose resource the emulator does not recognise. It checks them against `*`, while AWS checks them against
+/// the ARN of the state machine or the stream, which the template grants. All other actions are enforced as the
+/// template says.
 fn unscoped_actions() -> Value {
     json!({
         "Version": "2012-10-17",
@@ -238,12 +243,12 @@ fn unscoped_actions() -> Value {
     })
 }
 
-/// Asks until there is an answer, and fails with `what` when there is none in time. For what happens in another
+/// Repeats the probe until it returns a value, and fails with `what` if there is none in time. For events in another
 /// process, where nothing can be awaited.
 ///
 /// # Errors
 ///
-/// The probe's own error, at once; or that `what` did not happen within the time.
+/// The probe's own error, immediately; or that `what` did not happen in time.
 pub async fn eventually<T>(
     within: Duration,
     what: &str,
@@ -255,7 +260,7 @@ pub async fn eventually<T>(
             return Ok(answer);
         }
         if Instant::now() >= deadline {
-            return Err(anyhow!("not within {within:?}: {what}"));
+            return Err(anyhow!("did not happen within {within:?}: {what}"));
         }
         tokio::time::sleep(POLL).await;
     }
