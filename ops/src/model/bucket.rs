@@ -1,24 +1,25 @@
-//! A token bucket on virtual time: how AWS meters its APIs (Service quotas, Step Functions developer guide).
+//! A token bucket on virtual time: how AWS limits the rate of its APIs (Service quotas, Step Functions developer
+//! guide).
 
-/// How many calls at once, and how many a second after that.
+/// How many calls are allowed at once, and how many a second after that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
-    /// Calls a full bucket holds.
+    /// The calls that a full bucket holds.
     pub burst: u32,
-    /// Calls that come back each second.
+    /// The calls that are added each second.
     pub per_second: u32,
 }
 
-/// A bucket, full at first.
+/// A bucket, which starts full.
 #[derive(Debug, Default)]
 pub(super) struct Bucket {
-    /// Thousandths of a call taken out.
+    /// Thousandths of a call that were taken out.
     taken: u64,
     refilled_ms: u64,
 }
 
 impl Bucket {
-    /// Takes one call out, unless the bucket is empty.
+    /// Takes out one call, unless the bucket is empty.
     pub(super) fn take(&mut self, rate: Rate, now_ms: u64) -> bool {
         let back = now_ms.saturating_sub(self.refilled_ms).saturating_mul(u64::from(rate.per_second));
         self.taken = self.taken.saturating_sub(back);

@@ -1,4 +1,4 @@
-//! SDK clients of a node, plain: for tests that speak to the world themselves. Production builds its own.
+//! Plain SDK clients for a node, for tests that call the world themselves. Production code builds its own clients.
 
 use aws_credential_types::Credentials;
 use aws_sdk_dynamodb as dynamodb;
@@ -8,7 +8,7 @@ use aws_sdk_sqs as sqs;
 
 use super::connector::Node;
 
-/// Credentials that sign and mean nothing.
+/// Credentials that can sign requests and give no access.
 pub fn credentials() -> Credentials {
     Credentials::new("model", "model", None, None, "model")
 }
@@ -28,22 +28,22 @@ macro_rules! client {
 }
 
 impl Node {
-    /// A DynamoDB client without retries.
+    /// Creates a DynamoDB client without retries.
     pub fn dynamodb(&self) -> dynamodb::Client {
         client!(dynamodb, self)
     }
 
-    /// A DynamoDB Streams client without retries.
+    /// Creates a DynamoDB Streams client without retries.
     pub fn streams(&self) -> streams::Client {
         client!(streams, self)
     }
 
-    /// A Step Functions client without retries.
+    /// Creates a Step Functions client without retries.
     pub fn step_functions(&self) -> sfn::Client {
         client!(sfn, self)
     }
 
-    /// An SQS client without retries.
+    /// Creates an SQS client without retries.
     pub fn sqs(&self) -> sqs::Client {
         client!(sqs, self)
     }

@@ -1,10 +1,10 @@
-//! The world's wall clock: tokio's clock, which tests pause, on a fixed date.
+//! The world's wall clock: tokio's clock, which tests pause, with a fixed start date.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// When every world begins: 2026-11-22T00:00:00Z, in milliseconds since the epoch.
+/// The time at which every world begins: 2026-11-22T00:00:00Z, in milliseconds since the epoch.
 pub const EPOCH_MS: u64 = 1_795_305_600_000;
 
 /// Virtual wall time.
@@ -23,7 +23,7 @@ impl Clock {
         EPOCH_MS + u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - EPOCH_MS)
     }
 
-    /// The instant of a wall time, for sleeping until it.
+    /// The instant at a wall time, for sleeping until then.
     pub(super) fn instant(self, wall_ms: u64) -> Instant {
         self.start + Duration::from_millis(wall_ms.saturating_sub(EPOCH_MS))
     }
@@ -32,16 +32,16 @@ impl Clock {
 /// Seconds since the epoch as AWS JSON writes them, with milliseconds.
 pub(super) fn epoch_seconds(wall_ms: u64) -> serde_json::Value {
     let text = format!("{}.{:03}", wall_ms / 1_000, wall_ms % 1_000);
-    serde_json::from_str(&text).expect("a decimal is JSON")
+    serde_json::from_str(&text).expect("a decimal number is JSON")
 }
 
 /// RFC 3339 in UTC with milliseconds.
 ///
 /// # Panics
 ///
-/// Beyond the year 9999, which no test reaches.
+/// After the year 9999, which no test reaches.
 pub fn rfc3339(wall_ms: u64) -> String {
-    let millis = i64::try_from(wall_ms).expect("virtual time stays below the year 9999");
-    let text = jiff::Timestamp::from_millisecond(millis).expect("virtual time stays below the year 9999");
+    let millis = i64::try_from(wall_ms).expect("virtual time stays before the year 9999");
+    let text = jiff::Timestamp::from_millisecond(millis).expect("virtual time stays before the year 9999");
     format!("{text:.3}")
 }

@@ -1,4 +1,4 @@
-//! DynamoDB: tables, their operations, and the expressions they take.
+//! DynamoDB: tables, their operations, and the expressions in requests.
 
 mod cache;
 mod control;
@@ -38,7 +38,7 @@ use super::wire::{Answer, Call, Service, ServiceError};
 pub(super) struct DynamoDb {
     tables: BTreeMap<String, Table>,
     expressions: Expressions,
-    /// Transactions of the last minutes by their client token: what was asked, and when.
+    /// Recent transactions by client token: when they arrived, and the request.
     transactions: BTreeMap<String, (u64, serde_json::Value)>,
 }
 
@@ -51,7 +51,7 @@ impl DynamoDb {
     ///
     /// # Panics
     ///
-    /// When the model does not have the operation.
+    /// If the model does not support the operation.
     pub(super) fn answer(&mut self, call: &Call, streams: &mut Streams, turn: &mut Turn<'_>) -> Answer {
         match call.operation.as_str() {
             "GetItem" => self.get_item(call.request()?, turn),
@@ -65,15 +65,15 @@ impl DynamoDb {
             "CreateTable" => self.create_table(call.request()?, streams, turn),
             "DescribeTable" => self.describe_table(call.request()?, streams),
             "UpdateTimeToLive" => self.update_time_to_live(call.request()?),
-            other => panic!("the model of DynamoDB has no {other}"),
+            other => panic!("the model of DynamoDB does not support {other}"),
         }
     }
 
-    /// Makes a table.
+    /// Creates a table.
     ///
     /// # Panics
     ///
-    /// When there is one of that name.
+    /// If there is already a table with that name.
     pub(super) fn add_table(&mut self, schema: TableSchema, streams: &mut Streams, turn: &mut Turn<'_>) {
         let name = schema.name.clone();
         let mut table = Table::new(schema);
@@ -83,34 +83,34 @@ impl DynamoDb {
         assert!(self.tables.insert(name.clone(), table).is_none(), "table {name} exists already");
     }
 
-    /// Points a table at another stream, or at none.
+    /// Sets the stream of a table, or removes it.
     pub(super) fn set_stream(&mut self, table: &str, arn: Option<String>) {
-        self.tables.get_mut(table).expect("the test names a table it made").stream_arn = arn;
+        self.tables.get_mut(table).expect("the test created this table").stream_arn = arn;
     }
 
-    /// The ARN of a table's stream, when it has one.
+    /// The ARN of a table's stream, if it has one.
     pub(super) fn stream_arn(&self, table: &str) -> Option<&str> {
         self.tables.get(table)?.stream_arn.as_deref()
     }
 
-    /// A table's key.
+    /// The key of a table.
     pub(super) fn key_schema(&self, table: &str) -> Option<&KeySchema> {
         Some(&self.tables.get(table)?.schema.key)
     }
 
-    /// Every item of a table, as it is.
+    /// Every current item of a table.
     pub(super) fn items(&self, table: &str) -> Vec<Arc<Item>> {
         let rows = self.tables.get(table).into_iter().flat_map(|table| table.rows().values());
         rows.flat_map(|partition| partition.values().cloned()).collect()
     }
 
-    /// One item, as it is.
+    /// The current state of one item.
     pub(super) fn item(&self, table: &str, key: &Item) -> Option<Arc<Item>> {
         let table = self.tables.get(table)?;
         table.get(&table.schema.key.of(key)?).cloned()
     }
 
-    /// Deletes an item as an operator would, or as TTL does.
+    /// Deletes an item as an operator or as TTL does.
     pub(super) fn delete(
         &mut self,
         table: &str,

@@ -1,4 +1,5 @@
-//! What happened, in order: for invariants that are checked after every step, and for the hash that proves determinism.
+//! The events of a world, in order: for invariants that are checked after every step, and for the hash that proves
+//! determinism.
 
 use std::sync::Arc;
 
@@ -8,22 +9,22 @@ use super::dynamodb::{Item, Key};
 use super::stepfunctions::{Callback, ExecutionStatus};
 use super::wire::{Answer, Call};
 
-/// One call that reached its service, with its answer.
+/// One call that reached its service, with the response.
 #[derive(Debug, Clone)]
 pub struct Event {
-    /// From 1, without gaps.
+    /// Numbered from 1, without gaps.
     pub number: u64,
     /// Milliseconds since the epoch.
     pub at_ms: u64,
-    /// The call; none for what the world does by itself or a test does to it.
+    /// The call; `None` for events that time or the test caused.
     pub call: Option<Call>,
-    /// What the service answered. A fault may have kept it from the caller.
+    /// The service's response. A fault may have kept it from the caller.
     pub answer: Answer,
     /// What changed, in order.
     pub changes: Vec<Change>,
 }
 
-/// One thing that a call, or time, did.
+/// One effect of a call, or of time.
 #[derive(Debug, Clone)]
 pub enum Change {
     /// An item was written or deleted.
@@ -32,30 +33,30 @@ pub enum Change {
         table: String,
         /// Its key.
         key: Key,
-        /// What was.
+        /// The item before.
         old: Option<Arc<Item>>,
-        /// What is.
+        /// The item after.
         new: Option<Arc<Item>>,
     },
-    /// Records of a shard were read.
+    /// Records were read from a shard.
     Read {
         /// The stream.
         stream_arn: String,
         /// The shard.
         shard_id: String,
-        /// Of the records, in order.
+        /// The sequence numbers of the records, in order.
         sequences: Vec<String>,
     },
     /// A SendTask* call reached Step Functions.
     Callback(Callback),
-    /// An execution reached another status.
+    /// The status of an execution changed.
     Execution {
         /// Its ARN.
         arn: String,
-        /// The status.
+        /// The new status.
         status: ExecutionStatus,
     },
-    /// A state began to wait for a token, and its message was sent.
+    /// A state began to wait for a token, and sent its message.
     Waiting {
         /// The execution.
         execution_arn: String,
@@ -64,15 +65,15 @@ pub enum Change {
     },
 }
 
-/// Where [`fnv`] begins.
+/// The initial value for [`fnv`].
 pub(super) const FNV_START: u64 = 0xCBF2_9CE4_8422_2325;
 
-/// FNV-1a: stable on every machine and version, which the standard library's hashers do not promise.
+/// FNV-1a, which is the same on every machine and in every version; the standard library's hashers do not promise that.
 pub(super) fn fnv(bytes: &[u8], start: u64) -> u64 {
     bytes.iter().fold(start, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01B3))
 }
 
-/// A hash over every call and answer in order.
+/// A hash over every call and response, in order.
 #[derive(Debug)]
 pub(super) struct Trace {
     hash: u64,
@@ -90,7 +91,7 @@ impl Trace {
         self.hash
     }
 
-    /// Mixes in a call with what came of it. The SDK's random client token does not count.
+    /// Adds a call and its outcome. The SDK's random client token is left out.
     pub(super) fn add(&mut self, at_ms: u64, call: &Call, fate: &str, answer: Option<&Answer>) {
         self.text(&at_ms.to_string());
         self.text(&call.node);
@@ -112,7 +113,7 @@ impl Trace {
         self.hash = fnv(&[0xFF], self.hash);
     }
 
-    /// Keys in order, whatever map the JSON library uses.
+    /// Writes keys in order, whatever map the JSON library uses.
     fn json(&mut self, json: &Json) {
         match json {
             Json::Object(map) => {

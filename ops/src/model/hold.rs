@@ -1,4 +1,4 @@
-//! A call held at a door: how a test stops the world at one crash window and goes on from there.
+//! Holds a call at a door: a test stops the world in one crash window and continues from there.
 
 use tokio::sync::watch;
 
@@ -8,9 +8,9 @@ use super::wire::Call;
 /// Where a call is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Door {
-    /// The service has not seen it.
+    /// Before the service has seen the call.
     BeforeApply,
-    /// The service has applied it, the caller has no answer.
+    /// After the service has applied the call, before the caller receives the response.
     AfterApply,
 }
 
@@ -22,13 +22,13 @@ enum State {
     Failed(Failure),
 }
 
-/// The test's end: released when it is dropped.
+/// The test's end of the channel; dropping it releases the call.
 #[derive(Debug)]
 pub struct Hold {
     state: watch::Sender<State>,
 }
 
-/// The world's end.
+/// The world's end of the channel.
 #[derive(Debug)]
 pub(super) struct Watch {
     matcher: Matcher,
@@ -38,38 +38,39 @@ pub(super) struct Watch {
     state: watch::Sender<State>,
 }
 
-/// Arms a hold of the `nth` matching call, from 1.
+/// Creates a hold for the `nth` matching call, counted from 1.
 pub(super) fn arm(matcher: Matcher, nth: u64, door: Door) -> (Hold, Watch) {
     let (state, _) = watch::channel(State::Armed);
     (Hold { state: state.clone() }, Watch { matcher, door, skip: nth.saturating_sub(1), state })
 }
 
 impl Hold {
-    /// Waits until a call is held, and gives it.
+    /// Waits until a call is held, and returns the call.
     ///
     /// # Panics
     ///
-    /// When the hold was released before.
+    /// If the hold was already released.
     pub async fn reached(&self) -> Call {
         let mut state = self.state.subscribe();
         let held = state.wait_for(|state| !matches!(state, State::Armed)).await;
         match &*held.expect("this end keeps the channel open") {
             State::Held(call) => (**call).clone(),
-            State::Armed | State::Released | State::Failed(_) => panic!("the hold is over already"),
+            State::Armed | State::Released | State::Failed(_) => panic!("the hold is already over"),
         }
     }
 
-    /// Tells whether a call is held now.
+    /// Returns whether a call is held now.
     pub fn is_holding(&self) -> bool {
         matches!(*self.state.borrow(), State::Held(_))
     }
 
-    /// Lets the call go on.
+    /// Lets the call continue.
     pub fn release(&self) {
         self.state.send_replace(State::Released);
     }
 
-    /// Lets the caller see a failure instead of an answer. Before its application, the call is never applied.
+    /// Makes the caller see a failure instead of a response. At the door before the service, the call is then never
+    /// applied.
     pub fn fail(&self, failure: Failure) {
         self.state.send_replace(State::Failed(failure));
     }
@@ -88,7 +89,7 @@ impl Drop for Hold {
 }
 
 impl Watch {
-    /// Takes the call when it is the one to hold. Gives what to wait on.
+    /// Takes the call if it is the one to hold, and returns what the call must wait for.
     pub(super) fn take(&mut self, call: &Call, door: Door) -> Option<Held> {
         let is_armed = matches!(*self.state.borrow(), State::Armed);
         if !is_armed || self.door != door || !self.matcher.matches(call) {
@@ -102,7 +103,7 @@ impl Watch {
         Some(Held { state: self.state.clone() })
     }
 
-    /// Tells whether the hold has nothing more to do.
+    /// Returns whether the hold has nothing left to do.
     pub(super) fn is_over(&self) -> bool {
         matches!(*self.state.borrow(), State::Released | State::Failed(_))
     }
@@ -115,7 +116,7 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Waits until the test lets it go; gives the failure the caller is to see, if any.
+    /// Waits until the test releases the call; returns the failure that the caller must see, if any.
     pub(super) async fn wait(self) -> Option<Failure> {
         let mut state = self.state.subscribe();
         let end = state.wait_for(|state| matches!(state, State::Released | State::Failed(_))).await;

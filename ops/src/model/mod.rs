@@ -1,8 +1,9 @@
-//! AWS in process: the SDK's HTTP connector over one shared, seeded model on tokio's paused clock.
+//! AWS in process: the SDK's HTTP connector on top of one shared, seeded model that runs on tokio's paused clock.
 //!
-//! Production code has no trait for AWS. A test gives the real SDK clients `.http_client(world.client_for("node"))`, and
-//! they speak to this world instead of the network: no sockets, no threads, virtual time. An operation or a parameter
-//! that the model does not have panics by name, so that nothing is answered by guess.
+//! Production code has no trait for AWS. A test configures the real SDK clients with
+//! `.http_client(world.client_for("node"))`, and they then call this world instead of the network: no sockets, no
+//! threads, virtual time. An operation or a parameter that the model does not support causes a panic with its name, so
+//! the model never guesses a response.
 //!
 //! ```ignore
 //! #[tokio::test(start_paused = true)]

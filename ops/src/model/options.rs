@@ -1,4 +1,5 @@
-//! How this world behaves where AWS promises nothing: lags, pages, limits. The defaults are quiet; a seed makes them wild.
+//! How this world behaves where AWS promises nothing: lags, pages, limits. The defaults are mild; a seed can make them
+//! wild.
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -8,54 +9,54 @@ use super::bucket::Rate;
 /// Settings of a world.
 #[derive(Debug, Clone)]
 pub struct Options {
-    /// How long a request takes from sending to answer at least and at most, in milliseconds.
+    /// The shortest and the longest time of a request, from sending to the response, in milliseconds.
     pub latency_ms: (u64, u64),
-    /// The longest that an eventually consistent read of a table stays behind, in milliseconds.
+    /// The most by which an eventually consistent read lags behind its table, in milliseconds.
     pub read_lag_ms: u64,
-    /// The longest that an index stays behind its table, in milliseconds.
+    /// The most by which an index lags behind its table, in milliseconds.
     pub index_lag_ms: u64,
-    /// The longest that a stream record stays unseen, in milliseconds.
+    /// The longest time until a stream record becomes visible, in milliseconds.
     pub stream_lag_ms: u64,
-    /// The longest that a child shard stays unlisted, in milliseconds.
+    /// The longest time until a child shard is listed, in milliseconds.
     pub listing_lag_ms: u64,
-    /// The longest that a closed shard still looks open, in milliseconds.
+    /// The longest time for which a closed shard still looks open, in milliseconds.
     pub close_lag_ms: u64,
-    /// The shards a stream begins with.
+    /// The number of shards of a new stream.
     pub shards: u32,
-    /// The most shards of a page of DescribeStream; never more than 100.
+    /// The most shards in a page of DescribeStream; never more than 100.
     pub describe_page: usize,
-    /// How often a page of records is empty although records follow, in percent.
+    /// How often a page is empty although more records follow, in percent.
     pub empty_page_percent: u8,
-    /// How often the end of a closed shard comes with an empty page after the last records, in percent.
+    /// How often an extra empty page follows the last records of a closed shard, in percent.
     pub empty_last_page_percent: u8,
-    /// Whether a shard that is gone stays in the listings.
+    /// Whether shards that are gone stay in the listings.
     pub lists_dead_shards: bool,
-    /// The most readers of a shard at the same time.
+    /// The most simultaneous readers of a shard.
     pub readers_per_shard: usize,
-    /// GetRecords, for each shard.
+    /// The rate of GetRecords, for each shard.
     pub get_records: Rate,
-    /// DescribeStream, for the account.
+    /// The rate of DescribeStream, for the account.
     pub describe_stream: Rate,
-    /// SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat, for each of them.
+    /// The rates of SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat, for each of them.
     pub send_task: Rate,
-    /// DescribeExecution.
+    /// The rate of DescribeExecution.
     pub describe_execution: Rate,
-    /// GetExecutionHistory.
+    /// The rate of GetExecutionHistory.
     pub get_execution_history: Rate,
-    /// The longest that DescribeExecution and GetExecutionHistory stay behind, in milliseconds.
+    /// The most by which DescribeExecution and GetExecutionHistory lag behind, in milliseconds.
     pub execution_lag_ms: u64,
-    /// How often a closed token is answered TaskDoesNotExist instead of TaskTimedOut, in percent.
+    /// How often the response for a closed token is TaskDoesNotExist instead of TaskTimedOut, in percent.
     pub task_does_not_exist_percent: u8,
-    /// The longest from an execution's end to its event on the queue, in milliseconds.
+    /// The longest time from the end of an execution until its event is in the queue, in milliseconds.
     pub event_lag_ms: u64,
-    /// How often such an event comes twice, in percent.
+    /// How often such an event is delivered twice, in percent.
     pub duplicate_event_percent: u8,
-    /// Whether the world keeps every event for [`super::World::events`].
+    /// Whether the world keeps all events for [`super::World::events`].
     pub keeps_events: bool,
 }
 
 impl Default for Options {
-    /// A prompt and consistent world under the quotas of a big region.
+    /// A fast and consistent world with the quotas of a large region.
     fn default() -> Options {
         Options {
             latency_ms: (2, 2),
@@ -85,7 +86,7 @@ impl Default for Options {
 }
 
 impl Options {
-    /// A world that uses every freedom AWS has, each to a seeded degree.
+    /// A world that uses every freedom that AWS has; the seed determines how much of each.
     pub fn wild(rng: &mut SmallRng) -> Options {
         Options {
             latency_ms: (1, rng.random_range(2..=60)),

@@ -15,7 +15,7 @@ use super::wire::{Answer, Call, Service, ServiceError, success};
 /// The longest visibility timeout: 12 hours, in seconds (API_ChangeMessageVisibility, SQS API reference).
 const MAX_VISIBILITY_SECONDS: u64 = 43_200;
 
-/// How a queue is made.
+/// The settings of a queue.
 #[derive(Debug, Clone)]
 pub struct QueueSettings {
     /// VisibilityTimeout.
@@ -25,7 +25,7 @@ pub struct QueueSettings {
 }
 
 impl Default for QueueSettings {
-    /// As SQS makes one: 30 seconds, no dead-letter queue.
+    /// The settings with which SQS creates a queue: 30 seconds, no dead-letter queue.
     fn default() -> QueueSettings {
         QueueSettings { visibility_seconds: 30, redrive: None }
     }
@@ -38,9 +38,9 @@ pub struct MessageView {
     pub id: String,
     /// Its body.
     pub body: String,
-    /// How often it was received.
+    /// How often it has been received.
     pub receives: u32,
-    /// Whether a receive would find it now.
+    /// Whether a receive call would return it now.
     pub is_visible: bool,
 }
 
@@ -53,7 +53,7 @@ pub(super) struct Sqs {
 #[derive(Debug)]
 struct Queue {
     settings: QueueSettings,
-    /// In the order they were sent.
+    /// In the order in which they were sent.
     messages: Vec<Message>,
 }
 
@@ -65,7 +65,7 @@ struct Message {
     first_received_ms: u64,
     visible_ms: u64,
     receives: u32,
-    /// Of the latest receive.
+    /// The receipt handle of the latest receive.
     receipt: Option<String>,
 }
 
@@ -125,11 +125,11 @@ struct Received {
 }
 
 impl Sqs {
-    /// Answers a call. A long poll is asked again by the connector until [`Sqs::wait_until`] says to answer.
+    /// Answers a call. For a long poll, the connector calls again until [`Sqs::wait_until`] says that it is time.
     ///
     /// # Panics
     ///
-    /// When the model does not have the operation.
+    /// If the model does not support the operation.
     pub(super) fn answer(&mut self, call: &Call, turn: &mut Turn<'_>) -> Answer {
         match call.operation.as_str() {
             "ReceiveMessage" => self.receive_message(call.request()?, turn),
@@ -138,21 +138,21 @@ impl Sqs {
             "ChangeMessageVisibility" => self.change_message_visibility(&call.request()?, turn),
             "GetQueueAttributes" => self.get_queue_attributes(&call.request()?, turn),
             "CreateQueue" => self.create_queue(call.request()?),
-            other => panic!("the model of SQS has no {other}"),
+            other => panic!("the model of SQS does not support {other}"),
         }
     }
 
-    /// Makes a queue and gives its URL.
+    /// Creates a queue and returns its URL.
     pub(super) fn add_queue(&mut self, name: &str, settings: QueueSettings) -> String {
         let url = format!("https://sqs.us-east-1.amazonaws.com/000000000000/{name}");
         self.queues.insert(url.clone(), Queue { settings, messages: Vec::new() });
         url
     }
 
-    /// Puts a message on a queue.
+    /// Puts a message into a queue.
     pub(super) fn send(&mut self, url: &str, body: &str, visible_ms: u64, turn: &mut Turn<'_>) -> String {
         let id = format!("{:032x}", turn.rng.random::<u128>());
-        let queue = self.queues.get_mut(url).expect("the world sends to queues that exist");
+        let queue = self.queues.get_mut(url).expect("the world sends only to queues that exist");
         queue.messages.push(Message {
             id: id.clone(),
             body: body.to_owned(),
@@ -178,7 +178,7 @@ impl Sqs {
             .collect()
     }
 
-    /// Makes a message visible again at once: at-least-once delivery.
+    /// Makes a message visible again immediately: at-least-once delivery.
     pub(super) fn redeliver(&mut self, url: &str, message_id: &str, now_ms: u64) -> bool {
         let messages = self.queues.get_mut(url).into_iter().flat_map(|queue| &mut queue.messages);
         let found =
@@ -186,8 +186,8 @@ impl Sqs {
         found.count() > 0
     }
 
-    /// When a ReceiveMessage that arrived at a moment is to be answered: now when there is a message or no wait, else
-    /// when the next becomes visible or the wait ends.
+    /// When to answer a ReceiveMessage that arrived at a given time: now if there is a message or the call does not
+    /// wait, otherwise when the next message becomes visible or the wait ends.
     pub(super) fn wait_until(&self, call: &Call, arrived_ms: u64, now_ms: u64) -> u64 {
         let wait_ms = call.body["WaitTimeSeconds"].as_u64().unwrap_or(0) * 1_000;
         let Some(queue) = call.text("QueueUrl").and_then(|url| self.queues.get(url)) else { return now_ms };
@@ -195,7 +195,8 @@ impl Sqs {
         next_ms.min(arrived_ms + wait_ms).max(now_ms)
     }
 
-    /// API_ReceiveMessage: at most 10 messages, each hidden for the visibility timeout under a new receipt.
+    /// API_ReceiveMessage: returns at most 10 messages; each becomes invisible for the visibility timeout and gets a
+    /// new receipt handle.
     fn receive_message(&mut self, request: ReceiveRequest, turn: &mut Turn<'_>) -> Answer {
         let wanted = request.max_number_of_messages.unwrap_or(1);
         if !(1..=10).contains(&wanted) || request.wait_time_seconds.is_some_and(|seconds| seconds > 20) {
@@ -244,7 +245,7 @@ impl Sqs {
         success(&json!({ "MessageId": id }))
     }
 
-    /// API_DeleteMessage: an older receipt succeeds and deletes nothing.
+    /// API_DeleteMessage: a call with an older receipt handle succeeds and deletes nothing.
     fn delete_message(&mut self, request: &ReceiptRequest) -> Answer {
         let queue = self.queue(&request.queue_url)?;
         check_receipt(&request.receipt_handle)?;
@@ -273,7 +274,7 @@ impl Sqs {
         success(&json!({}))
     }
 
-    /// API_GetQueueAttributes: the numbers of messages, the visibility timeout and the ARN.
+    /// API_GetQueueAttributes: the message counts, the visibility timeout and the ARN.
     fn get_queue_attributes(&mut self, request: &AttributesRequest, turn: &Turn<'_>) -> Answer {
         let queue = self.queue(&request.queue_url)?;
         let visible = queue.messages.iter().filter(|message| message.visible_ms <= turn.now_ms).count();
@@ -291,7 +292,7 @@ impl Sqs {
         success(&json!({ "Attributes": attributes }))
     }
 
-    /// API_CreateQueue: VisibilityTimeout and RedrivePolicy.
+    /// API_CreateQueue: supports VisibilityTimeout and RedrivePolicy.
     fn create_queue(&mut self, request: CreateRequest) -> Answer {
         let mut settings = QueueSettings::default();
         for (name, value) in &request.attributes {
@@ -301,7 +302,7 @@ impl Sqs {
                         value.parse().map_err(|_| invalid("VisibilityTimeout is not a number"))?;
                 }
                 "RedrivePolicy" => settings.redrive = Some(self.redrive(value)?),
-                other => panic!("the model's CreateQueue has no attribute {other}"),
+                other => panic!("the model's CreateQueue does not support the attribute {other}"),
             }
         }
         success(&json!({ "QueueUrl": self.add_queue(&request.queue_name, settings) }))
@@ -314,7 +315,7 @@ impl Sqs {
         let url = name.and_then(|name| self.queues.keys().find(|url| url.ends_with(&format!("/{name}"))));
         match (count, url) {
             (Ok(count), Some(url)) => Ok((count, url.clone())),
-            _ => Err(invalid("RedrivePolicy names no queue or no count")),
+            _ => Err(invalid("RedrivePolicy has no queue or no count")),
         }
     }
 
@@ -326,8 +327,8 @@ impl Sqs {
 }
 
 impl Queue {
-    /// Takes out what was received often enough and is visible again. It keeps its age: the dead-letter queue counts
-    /// retention from the first queue's enqueue.
+    /// Removes the messages that are visible again and were received too often. A message keeps its age: the
+    /// dead-letter queue counts retention from the time when the message was sent to the first queue.
     fn take_dead(&mut self, now_ms: u64) -> Vec<Message> {
         let Some((max_receives, _)) = self.settings.redrive else { return Vec::new() };
         let is_dead = |message: &Message| message.receives >= max_receives && message.visible_ms <= now_ms;

@@ -1,4 +1,4 @@
-//! Everything behind the world's lock, and how it moves: by calls, and by time.
+//! The state behind the world's lock, and how calls and time change it.
 
 use std::collections::BTreeMap;
 
@@ -26,30 +26,30 @@ pub(super) struct State {
     pub(super) streams: Streams,
     pub(super) step_functions: StepFunctions,
     pub(super) sqs: Sqs,
-    /// The queue that EventBridge sends closed executions to.
+    /// The queue to which EventBridge sends closed executions.
     pub(super) closed_executions_url: Option<String>,
     pub(super) faults: Faults,
     pub(super) watches: Vec<Watch>,
     pub(super) links: Links,
     pub(super) trace: Trace,
-    /// Events kept for the test.
+    /// Events that are kept for the test.
     pub(super) events: Vec<Event>,
-    /// Events that no observer has seen.
+    /// Events that no observer has seen yet.
     pub(super) fresh: Vec<Event>,
     pub(super) has_new_messages: bool,
-    /// What time will do, by when and then by when it was planned.
+    /// Scheduled jobs, by their time and then by the order of scheduling.
     agenda: BTreeMap<(u64, u64), Job>,
     planned: u64,
 }
 
-/// Something that time will do.
+/// Something that happens when its time comes.
 #[derive(Debug)]
 enum Job {
-    /// A call arrives whose caller gave up.
+    /// A call arrives whose caller has given up.
     Call(Box<Call>),
-    /// A clock of Step Functions.
+    /// A timer of Step Functions.
     StepFunctions(Due),
-    /// EventBridge delivers.
+    /// EventBridge delivers a message.
     Message { url: String, body: String },
 }
 
@@ -75,7 +75,7 @@ impl State {
         }
     }
 
-    /// Does all that is due by a moment, each at its own time.
+    /// Runs every job that is due by a given time, each at its own time.
     pub(super) fn advance(&mut self, now_ms: u64) {
         while let Some(entry) = self.agenda.first_entry().filter(|entry| entry.key().0 <= now_ms) {
             let ((due_ms, _), job) = entry.remove_entry();
@@ -94,7 +94,7 @@ impl State {
         }
     }
 
-    /// When time does something next.
+    /// The time of the next job.
     pub(super) fn next_due_ms(&self) -> Option<u64> {
         self.agenda.first_key_value().map(|((due_ms, _), _)| *due_ms)
     }
@@ -117,12 +117,12 @@ impl State {
         answer
     }
 
-    /// Plans a call for a later moment.
+    /// Schedules a call for a later time.
     pub(super) fn apply_later(&mut self, call: Call, at_ms: u64) {
         self.plan(at_ms, Job::Call(Box::new(call)));
     }
 
-    /// Lets something happen that no call asked for.
+    /// Makes something happen without a call.
     pub(super) fn act<T>(
         &mut self,
         now_ms: u64,
@@ -150,7 +150,7 @@ impl State {
         result
     }
 
-    /// Puts a message on a queue.
+    /// Puts a message into a queue.
     pub(super) fn send(&mut self, url: &str, body: &str, now_ms: u64) {
         self.change(now_ms, |services, turn| services.sqs.send(url, body, now_ms, turn));
         self.has_new_messages = true;
@@ -173,7 +173,8 @@ impl State {
         }
     }
 
-    /// EventBridge: what the template's rule passes on of an execution that ended without success. At least once.
+    /// Acts as EventBridge: sends the event of an execution that ended without success, as the template's rule does. At
+    /// least once.
     fn announce(&mut self, arn: &str, status: ExecutionStatus, now_ms: u64) {
         let is_told = match status {
             ExecutionStatus::Aborted | ExecutionStatus::TimedOut | ExecutionStatus::Failed => true,
@@ -194,7 +195,7 @@ impl State {
     }
 }
 
-/// The services, apart from the rest of the state.
+/// The services, separate from the rest of the state.
 pub(super) struct Services<'a> {
     pub(super) dynamodb: &'a mut DynamoDb,
     pub(super) streams: &'a mut Streams,

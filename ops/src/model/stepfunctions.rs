@@ -1,4 +1,4 @@
-//! Step Functions: executions that wait for a token, and the calls that answer or ask about them.
+//! Step Functions: executions that wait for a token, and the calls that answer them or read them.
 
 mod callback;
 mod execution;
@@ -18,7 +18,7 @@ use super::bucket::Bucket;
 use super::turn::Turn;
 use super::wire::{Answer, Call, Service, ServiceError};
 
-/// Tokens of this model begin with it; any other text was never a token.
+/// Tokens of this model begin with this text; no other text was ever a token.
 const TOKEN_START: &str = "AAAAKgAAAAIAAAAAAAAAAQ";
 
 /// All executions and tokens.
@@ -34,28 +34,28 @@ pub(super) struct StepFunctions {
 struct TokenState {
     execution_arn: String,
     is_open: bool,
-    /// How many closing calls were accepted: never more than one.
+    /// How many closing calls it has accepted: never more than one.
     accepted: u32,
     heartbeat_at_ms: u64,
 }
 
-/// What time will do.
+/// A timer that expires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The state's TimeoutSeconds pass.
+    /// The state's TimeoutSeconds have passed.
     Timeout { token: String },
-    /// The state's HeartbeatSeconds pass since the last heartbeat.
+    /// The state's HeartbeatSeconds have passed since the last heartbeat.
     Heartbeat { token: String },
-    /// The execution's own TimeoutSeconds pass.
+    /// The execution's own TimeoutSeconds have passed.
     ExecutionTimeout { arn: String },
 }
 
-/// What a step of an execution causes elsewhere.
+/// The effects of a step of an execution on other parts of the world.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
-    /// When to look again.
+    /// Timers to start.
     pub(super) due: Vec<(u64, Due)>,
-    /// Messages to queues: URL and body.
+    /// Messages to send: queue URL and body.
     pub(super) messages: Vec<(String, String)>,
     /// Executions that ended, for EventBridge.
     pub(super) ended: Vec<(String, ExecutionStatus)>,
@@ -66,14 +66,14 @@ impl StepFunctions {
     ///
     /// # Panics
     ///
-    /// When the model does not have the operation.
+    /// If the model does not support the operation.
     pub(super) fn answer(&mut self, call: &Call, turn: &mut Turn<'_>, effects: &mut Effects) -> Answer {
         let operation = call.operation.as_str();
         let rate = match operation {
             "SendTaskSuccess" | "SendTaskFailure" | "SendTaskHeartbeat" => turn.options.send_task,
             "DescribeExecution" => turn.options.describe_execution,
             "GetExecutionHistory" => turn.options.get_execution_history,
-            other => panic!("the model of Step Functions has no {other}"),
+            other => panic!("the model of Step Functions does not support {other}"),
         };
         if !self.buckets.entry(operation.to_owned()).or_default().take(rate, turn.now_ms) {
             return Err(Service::StepFunctions.throttled());
@@ -87,7 +87,7 @@ impl StepFunctions {
         }
     }
 
-    /// Starts an execution, up to its waiting state.
+    /// Starts an execution and runs it until its waiting state.
     pub(super) fn start(&mut self, start: Start, turn: &mut Turn<'_>, effects: &mut Effects) -> Started {
         let arn =
             format!("{}:{}", start.state_machine_arn.replace(":stateMachine:", ":execution:"), start.name);
@@ -96,7 +96,7 @@ impl StepFunctions {
         }
         let execution = Execution::start(&arn, start, turn.now_ms);
         let old = self.executions.insert(arn.clone(), execution);
-        assert!(old.is_none(), "execution {arn} exists already");
+        assert!(old.is_none(), "execution {arn} already exists");
         let (token, body) = self.wait(&arn, turn, effects);
         Started { execution_arn: arn, token, body }
     }
@@ -106,8 +106,8 @@ impl StepFunctions {
         self.end(arn, ExecutionStatus::Aborted, turn, effects)
     }
 
-    /// Redrives an execution that ended without success, as an operator does: its state is entered again, with a new
-    /// token and its message (RedriveExecution, Step Functions API reference).
+    /// Redrives an execution that ended without success, as an operator does: it enters its state again, with a new
+    /// token and a new message (RedriveExecution, Step Functions API reference).
     pub(super) fn redrive(&mut self, arn: &str, turn: &mut Turn<'_>, effects: &mut Effects) -> bool {
         let is_redriven =
             self.executions.get_mut(arn).is_some_and(|execution| execution.redrive(turn.now_ms));
@@ -117,7 +117,7 @@ impl StepFunctions {
         is_redriven
     }
 
-    /// Lets time do what it was due to do.
+    /// Handles a timer that expired.
     pub(super) fn elapse(&mut self, due: &Due, turn: &mut Turn<'_>, effects: &mut Effects) {
         match due {
             Due::ExecutionTimeout { arn } => {
@@ -136,7 +136,7 @@ impl StepFunctions {
         }
     }
 
-    /// An execution as a test sees it: at once and whole.
+    /// The current and complete state of an execution, for tests.
     pub(super) fn view(&self, arn: &str) -> Option<ExecutionView> {
         self.executions.get(arn).map(Execution::view)
     }
@@ -146,14 +146,14 @@ impl StepFunctions {
         self.executions.values().map(Execution::view).collect()
     }
 
-    /// How many closing calls a token accepted.
+    /// How many closing calls a token has accepted.
     pub(super) fn accepted(&self, token: &str) -> u32 {
         self.tokens.get(token).map_or(0, |state| state.accepted)
     }
 
-    /// Enters the waiting state: a new token, its message, its clocks.
+    /// Enters the waiting state: creates a token, sends its message, starts its timers.
     fn wait(&mut self, arn: &str, turn: &mut Turn<'_>, effects: &mut Effects) -> (String, String) {
-        let execution = self.executions.get_mut(arn).expect("only executions that exist wait");
+        let execution = self.executions.get_mut(arn).expect("only existing executions wait");
         let token =
             format!("{TOKEN_START}{:032x}{:032x}", turn.rng.random::<u128>(), turn.rng.random::<u128>());
         let body = execution.schedule(&token, turn.now_ms);
@@ -175,12 +175,12 @@ impl StepFunctions {
         (token, body)
     }
 
-    /// The waiting state ran out of time: another attempt with a new token, or the execution's failure.
+    /// Handles the timeout of a waiting state: another attempt with a new token, or the failure of the execution.
     fn time_out(&mut self, token: &str, error: &str, turn: &mut Turn<'_>, effects: &mut Effects) {
         let Some(state) = self.tokens.get_mut(token).filter(|state| state.is_open) else { return };
         state.is_open = false;
         let arn = state.execution_arn.clone();
-        let execution = self.executions.get_mut(&arn).expect("a token's execution exists");
+        let execution = self.executions.get_mut(&arn).expect("the execution of a token exists");
         execution.record_timeout(error, turn.now_ms);
         if execution.retry() {
             self.wait(&arn, turn, effects);
@@ -190,7 +190,7 @@ impl StepFunctions {
         }
     }
 
-    /// Ends a running execution from outside; its token closes.
+    /// Ends a running execution from outside and closes its token.
     fn end(
         &mut self,
         arn: &str,

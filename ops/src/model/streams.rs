@@ -1,4 +1,4 @@
-//! DynamoDB Streams: each table's streams, old and new, and what happens to their shards.
+//! DynamoDB Streams: current and former streams of each table, and changes of their shards.
 
 mod describe;
 mod read;
@@ -37,11 +37,11 @@ struct Stream {
     table: String,
     key: KeySchema,
     is_enabled: bool,
-    /// In the order they were made.
+    /// In the order of creation.
     shards: Vec<Shard>,
 }
 
-/// One change of an item, for the stream.
+/// One change of an item, to be added to the stream.
 pub(super) struct Written<'a> {
     pub(super) key: &'a Key,
     pub(super) keys: Item,
@@ -59,7 +59,7 @@ impl Streams {
     ///
     /// # Panics
     ///
-    /// When the model does not have the operation.
+    /// If the model does not support the operation.
     pub(super) fn answer(&mut self, call: &Call, turn: &mut Turn<'_>) -> Answer {
         self.streams.values_mut().for_each(|stream| stream.expire(turn));
         match call.operation.as_str() {
@@ -67,11 +67,11 @@ impl Streams {
             "GetShardIterator" => self.get_shard_iterator(&call.request()?, turn),
             "GetRecords" => self.get_records(&call.request()?, turn),
             "ListStreams" => self.list_streams(&call.request()?),
-            other => panic!("the model of DynamoDB Streams has no {other}"),
+            other => panic!("the model of DynamoDB Streams does not support {other}"),
         }
     }
 
-    /// Opens a stream for a table and gives its ARN.
+    /// Creates a stream for a table and returns its ARN.
     pub(super) fn open(&mut self, table: &str, key: KeySchema, turn: &mut Turn<'_>) -> String {
         let label = label_of(turn.now_ms);
         let arn = format!("arn:aws:dynamodb:us-east-1:000000000000:table/{table}/stream/{label}");
@@ -84,14 +84,11 @@ impl Streams {
             stream.shards.push(Shard::new(None, Range { first: number * width, last }, first, turn, 0));
         }
         let old = self.streams.insert(arn.clone(), stream);
-        assert!(
-            old.is_none(),
-            "stream {arn} exists already: let a millisecond pass before enabling it again"
-        );
+        assert!(old.is_none(), "stream {arn} already exists: wait a millisecond before enabling it again");
         arn
     }
 
-    /// Disables a stream: its open shards close, and what they hold can be read until it is trimmed.
+    /// Disables a stream: its open shards close; their records can be read until they are trimmed.
     pub(super) fn disable(&mut self, arn: &str, turn: &mut Turn<'_>) {
         let stream = self.stream_mut(arn);
         stream.is_enabled = false;
@@ -100,12 +97,12 @@ impl Streams {
         }
     }
 
-    /// Takes a record of a change.
+    /// Adds the record of a change.
     pub(super) fn append(&mut self, arn: &str, written: Written<'_>, turn: &mut Turn<'_>) {
         let stream = self.stream_mut(arn);
         let place = place_of(written.key);
         let shard = stream.shards.iter_mut().find(|shard| shard.is_open() && shard.range.holds(place));
-        let shard = shard.expect("an enabled stream's open shards hold every key");
+        let shard = shard.expect("the open shards of an enabled stream cover every key");
         let name = match (&written.old, &written.new) {
             (None, _) => "INSERT",
             (Some(_), Some(_)) => "MODIFY",
@@ -119,11 +116,11 @@ impl Streams {
         );
     }
 
-    /// Closes an open shard; its children take its keys from now on, `pieces` of them.
+    /// Closes an open shard and divides its keys among `pieces` children.
     ///
     /// # Panics
     ///
-    /// When the shard is not open.
+    /// If the shard is not open.
     pub(super) fn split(
         &mut self,
         arn: &str,
@@ -146,12 +143,12 @@ impl Streams {
         children
     }
 
-    /// Closes two neighbouring open shards for one child, which names the first as its parent: the API has room for
-    /// one (Shard, API reference).
+    /// Closes two adjacent open shards and creates one child, which names the first as its parent: the API has only one
+    /// field for it (Shard, API reference).
     ///
     /// # Panics
     ///
-    /// When either is not open, or they are no neighbours.
+    /// If either is not open, or if they are not adjacent.
     pub(super) fn merge(&mut self, arn: &str, shards: [&str; 2], turn: &mut Turn<'_>) -> String {
         let stream = self.stream_mut(arn);
         let mut ranges = Vec::new();
@@ -163,7 +160,7 @@ impl Streams {
             parent.close(turn);
         }
         let [left, right] = [ranges[0].min(ranges[1]), ranges[0].max(ranges[1])];
-        assert!(left.last.checked_add(1) == Some(right.first), "shards {shards:?} are no neighbours");
+        assert!(left.last.checked_add(1) == Some(right.first), "shards {shards:?} are not adjacent");
         let first = after.expect("both parents have a next sequence number").later(turn.rng);
         let range = Range { first: left.first, last: right.last };
         let child = Shard::new(Some(shards[0].to_owned()), range, first, turn, 0);
@@ -171,12 +168,12 @@ impl Streams {
         stream.shards[stream.shards.len() - 1].id.clone()
     }
 
-    /// Drops the records of a shard that are older than an age, as AWS may at any time after 24 hours.
+    /// Drops the records of a shard that are older than an age, as AWS may do at any time after 24 hours.
     pub(super) fn trim(&mut self, arn: &str, shard_id: &str, older_than_ms: u64, now_ms: u64) {
         self.stream_mut(arn).shard_mut(shard_id).trim(now_ms.saturating_sub(older_than_ms));
     }
 
-    /// Makes a shard unknown. It stays listed or not, as AWS has been seen to do both.
+    /// Makes a shard unknown to reads. It may stay listed or not: both have been observed on AWS.
     pub(super) fn forget(&mut self, arn: &str, shard_id: &str, stays_listed: bool) {
         self.stream_mut(arn).shard_mut(shard_id).forget(stays_listed);
     }
@@ -200,16 +197,16 @@ impl Streams {
 impl Stream {
     fn shard_mut(&mut self, shard_id: &str) -> &mut Shard {
         let shard = self.shards.iter_mut().find(|shard| shard.id == shard_id);
-        shard.unwrap_or_else(|| panic!("there is no shard {shard_id}"))
+        shard.unwrap_or_else(|| panic!("no shard {shard_id}"))
     }
 
     fn open_shard(&mut self, shard_id: &str) -> &mut Shard {
         let shard = self.shard_mut(shard_id);
-        assert!(shard.is_open(), "shard {shard_id} is closed already");
+        assert!(shard.is_open(), "shard {shard_id} is already closed");
         shard
     }
 
-    /// Trims what is older than the retention; a closed shard that is empty and old enough is gone.
+    /// Trims records older than the retention, and removes closed shards that are empty and old enough.
     fn expire(&mut self, turn: &Turn<'_>) {
         let Some(horizon_ms) = turn.now_ms.checked_sub(RETENTION_MS) else { return };
         for shard in &mut self.shards {
@@ -221,13 +218,13 @@ impl Stream {
     }
 }
 
-/// Where a key falls among the shards: FNV-1a over the partition key's text.
+/// The position of a key among the shards: FNV-1a over the text of the partition key.
 fn place_of(key: &Key) -> u64 {
     super::events::fnv(format!("{:?}", key.hash).as_bytes(), super::events::FNV_START)
         .wrapping_mul(0x9E37_79B9_7F4A_7C15)
 }
 
-/// A stream label: `2026-11-22T00:00:00.000`.
+/// The label of a stream, such as `2026-11-22T00:00:00.000`.
 fn label_of(now_ms: u64) -> String {
     let text = super::clock::rfc3339(now_ms);
     text.trim_end_matches('Z').to_owned()

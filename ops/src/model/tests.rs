@@ -1,4 +1,4 @@
-//! The world as a whole: determinism, faults, holds, links.
+//! Tests the world as a whole: determinism, faults, holds, links.
 
 use std::time::Duration;
 
@@ -146,7 +146,7 @@ async fn links_freeze_cut_and_mend() {
 }
 
 #[tokio::test(start_paused = true)]
-#[should_panic(expected = "the model of DynamoDB has no ListTables")]
+#[should_panic(expected = "the model of DynamoDB does not support ListTables")]
 async fn an_unknown_operation_panics_by_name() {
     world().client_for("a").dynamodb().list_tables().send().await.ok();
 }

@@ -1,4 +1,5 @@
-//! What the services may see while they answer one call: the time, the dice, the settings, and where changes are noted.
+//! What a service can use while it answers one call: the time, the random numbers, the options, and the list of
+//! changes.
 
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -6,7 +7,7 @@ use rand::rngs::SmallRng;
 use super::events::Change;
 use super::options::Options;
 
-/// One call's turn.
+/// The context of one call.
 #[derive(Debug)]
 pub(super) struct Turn<'a> {
     /// Milliseconds since the epoch.
@@ -14,12 +15,12 @@ pub(super) struct Turn<'a> {
     pub(super) rng: &'a mut SmallRng,
     pub(super) options: &'a Options,
     pub(super) changes: &'a mut Vec<Change>,
-    /// Who asks; empty for the world itself.
+    /// The node that made the call; empty for the world itself.
     pub(super) node: &'a str,
 }
 
 impl Turn<'_> {
-    /// A moment as an eventually consistent read may see it.
+    /// A time whose state an eventually consistent read may return.
     pub(super) fn lagging(&mut self, lag_ms: u64) -> u64 {
         if lag_ms == 0 {
             self.now_ms
@@ -28,7 +29,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Tells whether something of a given percentage happens.
+    /// Returns whether an event with this probability in percent happens.
     pub(super) fn happens(&mut self, percent: u8) -> bool {
         percent > 0 && self.rng.random_range(0..100) < percent
     }

@@ -1,4 +1,4 @@
-//! The world: all services, their clock and their dice behind one lock, and what a test may do to them.
+//! The world: all services, their clock and their random numbers behind one lock, and what a test may do to them.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -18,7 +18,7 @@ use super::options::Options;
 use super::state::State;
 use super::wire::{Answer, Call};
 
-/// AWS in process. A clone is another handle on the same world.
+/// AWS in process. A clone is another handle to the same world.
 #[derive(Debug, Clone)]
 pub struct World {
     shared: Arc<Shared>,
@@ -27,11 +27,11 @@ pub struct World {
 struct Shared {
     clock: Clock,
     state: Mutex<State>,
-    /// Apart from the state, so that an observer may look at the world.
+    /// Separate from the state, so that an observer may look at the world.
     observers: Mutex<Vec<Observer>>,
     listeners: Mutex<Vec<Listener>>,
     overhearers: Mutex<Vec<Overhearer>>,
-    /// Told of new messages and of links that change.
+    /// Notified about new messages and changed links.
     changed: Notify,
 }
 
@@ -45,23 +45,23 @@ impl std::fmt::Debug for Shared {
     }
 }
 
-/// How a node reaches the world.
+/// How a node is connected to the world.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Link {
     /// Its calls arrive.
     Up,
-    /// Its calls hang until it is up again: a paused process.
+    /// Its calls hang until the link is up again: a paused process.
     Frozen,
     /// Its calls fail: a network partition.
     Cut,
-    /// As cut, for good: any call is a zombie's.
+    /// Cut for ever: any call comes from a zombie.
     Dead,
 }
 
 impl World {
-    /// A new world. The same seed and the same calls give the same answers.
+    /// Creates a world. The same seed and the same calls produce the same responses.
     ///
-    /// Call it inside a tokio runtime with paused time.
+    /// Call this in a tokio runtime with paused time.
     pub fn new(seed: u64, options: Options) -> World {
         let clock = Clock::start();
         let state = Mutex::new(State::new(SmallRng::seed_from_u64(seed), options));
@@ -76,7 +76,7 @@ impl World {
         World { shared: Arc::new(shared) }
     }
 
-    /// The world as a node reaches it; for the SDK's `.http_client(..)`.
+    /// The connection of a node to the world, for the SDK's `.http_client(..)`.
     pub fn client_for(&self, node: &str) -> Node {
         Node::new(self.clone(), node)
     }
@@ -91,27 +91,27 @@ impl World {
         change(&mut self.state().options);
     }
 
-    /// A hash over every call and its answer in order.
+    /// A hash over every call and its response, in order.
     pub fn trace_hash(&self) -> u64 {
         self.state().trace.hash()
     }
 
-    /// Takes the events since the last time.
+    /// Takes the events since the last call of this function.
     pub fn events(&self) -> Vec<Event> {
         self.with(|state, _| std::mem::take(&mut state.events))
     }
 
-    /// Calls a function after each call that reached its service, and after each thing that time did.
+    /// Calls a function after each call that reached its service, and after each job that time caused.
     pub fn observe(&self, observer: impl FnMut(&Event) + Send + 'static) {
         lock(&self.shared.observers).push(Box::new(observer));
     }
 
-    /// Calls a function with each call as a node sends it, whether or not it arrives.
+    /// Calls a function with each call that a node sends, whether or not it arrives.
     pub fn listen(&self, listener: impl FnMut(&Call) + Send + 'static) {
         lock(&self.shared.listeners).push(Box::new(listener));
     }
 
-    /// Calls a function with each answer that arrives at its caller, whoever gave it.
+    /// Calls a function with each response that arrives at its caller, from a service or a fault.
     pub fn overhear(&self, overhearer: impl FnMut(&Call, &Answer) + Send + 'static) {
         lock(&self.shared.overhearers).push(Box::new(overhearer));
     }
@@ -126,7 +126,7 @@ impl World {
         self.state().faults.end(rule);
     }
 
-    /// Ends every fault so far and brings every node up that is not dead.
+    /// Ends every fault so far and reconnects every node that is not dead.
     pub fn calm(&self) {
         let mut state = self.state();
         state.faults.calm();
@@ -135,37 +135,37 @@ impl World {
         self.shared.changed.notify_waiters();
     }
 
-    /// How often a fault struck.
+    /// How often a fault was applied.
     pub fn hits(&self, rule: RuleId) -> u64 {
         self.state().faults.hits(rule)
     }
 
-    /// Holds the `nth` matching call from now, counted from 1, at a door.
+    /// Holds a matching call at a door: the `nth` from now, counted from 1.
     pub fn hold(&self, matcher: Matcher, nth: u64, door: Door) -> Hold {
         let (hold, watch) = hold::arm(matcher, nth, door);
         self.state().watches.push(watch);
         hold
     }
 
-    /// Changes how a node reaches the world.
+    /// Changes how a node is connected to the world.
     pub fn set_link(&self, node: &str, link: Link) {
         self.state().links.insert(node.to_owned(), link);
         self.shared.changed.notify_waiters();
     }
 
-    /// How a node reaches the world.
+    /// How a node is connected to the world.
     pub(super) fn link(&self, node: &str) -> Link {
         self.state().links.get(node).copied().unwrap_or(Link::Up)
     }
 
-    /// Completes at the next change of a link or arrival of a message.
+    /// Completes when a link changes or a message arrives.
     pub(super) fn changed(&self) -> impl Future<Output = ()> + '_ {
         let mut notified = Box::pin(self.shared.changed.notified());
         notified.as_mut().enable();
         notified
     }
 
-    /// How long a call travels there and back.
+    /// How long a call takes on its way to the service and back.
     pub(super) fn latency(&self) -> (Duration, Duration) {
         let mut state = self.state();
         let (least, most) = state.options.latency_ms;
@@ -184,12 +184,12 @@ impl World {
         state.watches.iter_mut().find_map(|watch| watch.take(call, door))
     }
 
-    /// A node sends a call.
+    /// Notes that a node sends a call.
     pub(super) fn sent(&self, call: &Call) {
         lock(&self.shared.listeners).iter_mut().for_each(|listener| listener(call));
     }
 
-    /// An answer arrives.
+    /// Notes that a response arrives.
     pub(super) fn answered(&self, call: &Call, answer: &Answer) {
         self.note(call, "answered", Some(answer));
         lock(&self.shared.overhearers).iter_mut().for_each(|overhearer| overhearer(call, answer));
@@ -209,14 +209,14 @@ impl World {
         self.with(|state, now_ms| state.apply_later(call, now_ms + after_ms));
     }
 
-    /// Waits until a ReceiveMessage is to be answered.
+    /// Waits until it is time to answer a ReceiveMessage.
     pub(super) async fn wait_for_message(&self, call: &Call) {
         let arrived_ms = self.now_ms();
         loop {
             let changed = self.changed();
             let (until_ms, now_ms) = self.with(|state, now_ms| {
                 let answer_ms = state.sqs.wait_until(call, arrived_ms, now_ms);
-                // Something due earlier may send a message.
+                // A job that is due earlier may send a message.
                 (answer_ms.min(state.next_due_ms().unwrap_or(u64::MAX)), now_ms)
             });
             if until_ms <= now_ms {
@@ -224,14 +224,14 @@ impl World {
             }
             tokio::select! {
                 biased;
-                // A message that was sent meanwhile is looked at before the time that passed.
+                // Check for a new message before checking the time.
                 () = changed => {}
                 () = tokio::time::sleep_until(self.shared.clock.instant(until_ms)) => {}
             }
         }
     }
 
-    /// Runs with the state brought up to now, then tells observers what happened.
+    /// Brings the state up to the current time, runs the function, then informs the observers.
     pub(super) fn with<T>(&self, run: impl FnOnce(&mut State, u64) -> T) -> T {
         let now_ms = self.now_ms();
         let mut state = self.state();
@@ -262,10 +262,10 @@ impl World {
     }
 }
 
-/// A panic under the lock already fails the test; the rest of it may still look.
+/// A panic under the lock already fails the test; the rest of the test may still use the state.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The nodes' links, by name; a node that is not there is up.
+/// The links of the nodes, by name; a node without an entry is up.
 pub(super) type Links = BTreeMap<String, Link>;

@@ -1,4 +1,4 @@
-//! Those around the fleet: workflows that start, and the Lambda that stores their messages, as it is in production.
+//! The actors around the fleet: workflows that start, and the production Lambda function that stores their messages.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 
 use crate::scene::{Queues, TASKS};
 
-/// Starts executions, some at once and some apart, within a time.
+/// Starts executions within a period, some at the same time and some apart.
 pub(crate) async fn produce(world: World, queues: Queues, mut rng: SmallRng, count: u32, within_ms: u64) {
     for number in 0..count {
         let longest_ms = 2 * within_ms / u64::from(count);
@@ -31,7 +31,7 @@ pub(crate) async fn produce(world: World, queues: Queues, mut rng: SmallRng, cou
     }
 }
 
-/// Starts executions without any timeout, all at once.
+/// Starts executions without timeouts, all at the same time.
 pub(crate) fn produce_at_once(world: &World, queues: &Queues, mut rng: SmallRng, name: &str, count: u32) {
     for number in 0..count {
         world.start(order(queues, &mut rng, &format!("{name}{number:04}")));
@@ -45,10 +45,10 @@ fn order(queues: &Queues, rng: &mut SmallRng, name: &str) -> Start {
     start
 }
 
-/// The longest a receive or an invocation takes.
+/// The longest time for a receive call or an invocation.
 const LAMBDA_TIME: Duration = Duration::from_secs(25);
 
-/// The Lambda: receives batches, stores each message on its own, deletes what was stored.
+/// The Lambda function: receives batches, stores each message separately, and deletes the stored ones.
 pub(crate) async fn ingest(world: World, queues: Queues, node: String) {
     let node = world.client_for(&node);
     let (sqs, store) = (node.sqs(), Store::new(node.dynamodb(), TASKS));
@@ -66,7 +66,7 @@ pub(crate) async fn ingest(world: World, queues: Queues, node: String) {
         let messages = answer.messages.unwrap_or_default();
         let mut event = SqsEvent::default();
         event.records = messages.iter().map(to_lambda).collect();
-        // A function that takes too long is stopped, and its messages come again.
+        // A function that takes too long is stopped, and SQS delivers its messages again.
         let Ok(response) = timeout(LAMBDA_TIME, ingest::handler::handle(event, &store)).await else {
             continue;
         };
@@ -76,7 +76,7 @@ pub(crate) async fn ingest(world: World, queues: Queues, node: String) {
             if failures.iter().all(|failure| failure.item_identifier != id) {
                 let handle = message.receipt_handle().unwrap_or_default();
                 let request = sqs.delete_message().queue_url(&queues.tasks).receipt_handle(handle);
-                // One that is not deleted comes again, and is found stored.
+                // SQS delivers a message again that was not deleted; it is then found stored.
                 timeout(LAMBDA_TIME, request.send()).await.ok();
             }
         }

@@ -1,4 +1,5 @@
-//! A fleet at rest with more to do than its budgets allow: together its workers call no faster than one alone may.
+//! A fleet without faults that has more work than its rate limits allow: all its workers together call no faster than
+//! one worker alone may.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -13,16 +14,16 @@ use crate::stage::{Stage, replay};
 const FLEET: usize = 3;
 const TASKS: u32 = 300;
 const SHARDS: u32 = 24;
-/// Calls of DescribeStream a second, of which listings have one half and readers the other.
+/// DescribeStream calls a second; listings have one half and readers the other.
 const LISTINGS: u32 = 4;
-/// Calls are counted over this long, at every moment.
+/// The length of the sliding window in which calls are counted.
 const WINDOW_S: usize = 10;
-/// By then every worker has seen every other's heartbeat.
+/// By then, every worker has seen the heartbeats of all others.
 const SHARED_AFTER_MS: u64 = 30_000;
 const UNREAD_MS: u64 = 90_000;
 const BUSY_MS: u64 = 420_000;
 
-/// The moments of the fleet's calls, by budget.
+/// The times of the fleet's calls, by rate limit.
 type Sent = BTreeMap<&'static str, Vec<u64>>;
 
 fn budget_of(call: &Call) -> Option<&'static str> {
@@ -36,37 +37,42 @@ fn budget_of(call: &Call) -> Option<&'static str> {
     }
 }
 
-/// The most calls of one window.
+/// The most calls in one window.
 fn most(sent: &[u64]) -> usize {
     let from =
         |at: u64| sent.iter().filter(|sent_ms| (at..at + 1_000 * WINDOW_S as u64).contains(sent_ms)).count();
     sent.iter().map(|at| from(*at)).max().unwrap_or(0)
 }
 
-/// The calls of the fleet from now on.
+/// Records the calls of the fleet from now on.
 fn listen(stage: &Stage) -> Arc<Mutex<Sent>> {
     let sent = Arc::new(Mutex::new(Sent::new()));
     let seen = Arc::clone(&sent);
     stage.sim.world.listen(move |call| {
         if let Some(budget) = budget_of(call) {
-            seen.lock().expect("no holder panics").entry(budget).or_default().push(call.sent_ms);
+            seen.lock()
+                .expect("no thread panics while it holds the lock")
+                .entry(budget)
+                .or_default()
+                .push(call.sent_ms);
         }
     });
     sent
 }
 
-/// A budget was used up, and not more than that.
+/// Checks that a rate limit was used up and not exceeded.
 fn check(sent: &Mutex<Sent>, budget: &'static str, rate: usize) {
-    let calls = sent.lock().expect("no holder panics");
+    let calls = sent.lock().expect("no thread panics while it holds the lock");
     let most = most(calls.get(budget).map_or(&[], Vec::as_slice));
     let flow = rate * WINDOW_S;
     println!("{budget}: at most {most} calls in ten seconds, {rate} a second");
-    // A bucket holds a second's calls, and each worker's at least one.
+    // A bucket holds one second's calls, and the bucket of each worker at least one.
     assert!(most <= flow + rate + FLEET, "{budget}: {most} calls in ten seconds");
-    assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds put nothing to the test");
+    assert!(most * 10 >= flow * 9, "{budget}: {most} calls in ten seconds, too few to test the limit");
 }
 
-/// Many shards end at once, and none of their children is seen: every reader asks for them, and the lister lists.
+/// Many shards end at the same time and none of their children is visible: every reader requests them, and the
+/// discoverer lists.
 #[test]
 fn three_workers_share_the_listings() {
     replay(async || {
@@ -98,14 +104,14 @@ fn three_workers_share_each_budget() {
         let budgets = &mut stage.sim.config.budgets;
         (budgets.send_task, budgets.describe_execution, budgets.execution_history) = (4, 2, 1);
         let rates = [("SendTask*", 4), ("DescribeExecution", 2), ("GetExecutionHistory", 1)];
-        // Nobody hears of the ends, so that history must be asked for them.
+        // No events about the ends are delivered, so the history must be read for them.
         let closed = stage.sim.config.queues.closed_executions.take();
         for _ in 0..FLEET {
             stage.sim.start_worker();
         }
         stage.sim.pass(SHARED_AFTER_MS).await?;
         let sent = listen(&stage);
-        // What is left to a person later than a minute after it came is asked about five minutes later.
+        // A task that is left to a person more than a minute after it arrived is checked about five minutes later.
         let refused = Fault::Refused(Service::Streams.throttled());
         let unread = stage.sim.world.inject(Rule::new(Matcher::operation("GetRecords"), refused));
         stage.store(TASKS).await?;
@@ -128,7 +134,7 @@ fn the_sweepers_of_a_fleet_share_the_rate_of_entries() {
     replay(async || {
         let mut stage = Stage::new(Options::default());
         stage.sim.config.budgets.sweep = RATE;
-        // Tasks of closed executions are read for another reason.
+        // Tasks of closed executions are read for a different reason.
         let closed = stage.sim.config.queues.closed_executions.take();
         for _ in 0..FLEET {
             stage.sim.start_worker();

@@ -1,5 +1,5 @@
-//! An execution that ends without an answer: its undecided tasks expire seconds after its event, also when the event
-//! comes first.
+//! Executions that end without an answer: their undecided tasks expire within seconds of the event, even if the event
+//! arrives first.
 
 use std::collections::BTreeMap;
 
@@ -10,16 +10,16 @@ use crate::run::Sim;
 use crate::scene::{ROGUE, TASKS};
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
-/// Of each kind of end.
+/// The number of executions for each kind of end.
 const EACH: usize = 4;
-/// From the end of an execution to the end of its task.
+/// The longest time from the end of an execution to the end of its task.
 const SOON_MS: u64 = 5_000;
-/// When executions with a timeout end.
+/// When the executions with a timeout end.
 const TIMEOUT_S: u64 = 60;
-/// How long the queue hides a message that was received.
+/// How long a received message stays invisible.
 const VISIBILITY_MS: u64 = 30_000;
 
-/// An order that every ruleset leaves to a person; no message tells of its timeouts.
+/// Starts an execution whose order every ruleset leaves to a person; its message does not contain its timeouts.
 fn start(stage: &Stage, name: &str, set: impl FnOnce(&mut Start)) -> String {
     let mut start = Start::new(name, &format!("order-{name}"));
     start.queue_url = Some(stage.sim.queues.tasks.clone());
@@ -33,7 +33,7 @@ fn are_all(sim: &Sim, status: Status, count: usize) -> bool {
     all.len() == count && all.iter().all(|task| task.status == status)
 }
 
-/// When each execution had ended, and when its task had expired.
+/// The time when each execution ended, and the time when its task expired.
 async fn ends(
     stage: &Stage,
     within_ms: u64,
@@ -79,20 +79,21 @@ fn what_nobody_decided_expires_seconds_after_each_kind_of_end() {
             let set = |start: &mut Start| start.execution_timeout_seconds = Some(TIMEOUT_S);
             start(&stage, &format!("timed-out{n}"), set);
         }
-        // One more fails as another actor says so.
+        // For one more execution, another actor sends the failure.
         let answered = start(&stage, "answered", |_| {});
         let all = 3 * EACH + 1;
         stage.until(BY_STREAM_MS, "left to people", |sim| are_all(sim, Status::Escalated, all)).await?;
         assert!(arns.iter().all(|arn| stage.sim.world.stop(arn)));
         let token = stage.sim.world.execution(&answered).and_then(|view| view.tokens.last().cloned());
         let client = stage.sim.world.client_for(ROGUE).step_functions();
-        let answer = client.send_task_failure().task_token(token.expect("it waits")).error("No").send().await;
-        answer.map_err(|error| format!("not answered: {error:?}"))?;
+        let answer =
+            client.send_task_failure().task_token(token.expect("it is waiting")).error("No").send().await;
+        answer.map_err(|error| format!("the call failed: {error:?}"))?;
         let ends = ends(&stage, TIMEOUT_S * 1_000 + SOON_MS).await?;
         let mut kinds = BTreeMap::new();
         for (arn, (status, ended_ms, expired_ms)) in &ends {
             let after_ms = expired_ms - ended_ms;
-            assert!(after_ms <= SOON_MS, "{arn}: {status:?}, and {after_ms} ms later its task expires");
+            assert!(after_ms <= SOON_MS, "{arn}: {status:?}, but its task expired only {after_ms} ms later");
             *kinds.entry(*status).or_insert(0) += 1;
         }
         let each = [
@@ -121,10 +122,10 @@ fn an_event_that_comes_before_its_task_is_left_for_some_visibility_periods() {
         stage.sim.pass(VISIBILITY_MS * 3 / 2).await?;
         assert_eq!(stage.sim.watch.state().tasks.len(), 0, "nothing is stored yet");
         let events = stage.sim.world.messages(&stage.sim.queues.closed);
-        assert_eq!(events.len(), EACH, "each event is left");
+        assert_eq!(events.len(), EACH, "each event is left in the queue");
         assert!(events.iter().all(|event| event.receives == 2), "{events:?}");
         stage.sim.world.end(rule);
-        // Whatever the worker makes of the task, the next look at the event is its end.
+        // Whatever the worker does with the task, the next delivery of the event ends it.
         let by_ms = VISIBILITY_MS + SOON_MS;
         stage.until(by_ms, "expired", |sim| are_all(sim, Status::Expired, EACH)).await?;
         let tasks = stage.sim.watch.state().tasks.all();

@@ -1,5 +1,5 @@
-//! Days pass with workers away and back: what the stream kept is gone, its shards die and are forgotten, and what ended
-//! without an event is asked about by age.
+//! Workers are away for days and return: the stream's old records are gone, its shards have been removed, and
+//! executions that ended without an event are checked because of their age.
 
 use std::collections::BTreeSet;
 
@@ -13,11 +13,12 @@ use crate::scene::{CONTROL, ROGUE};
 use crate::stage::{Stage, replay};
 
 const HOUR_MS: u64 = 3_600_000;
-/// The stream keeps records and shards for a day.
+/// The stream keeps records and shards for one day.
 const PAST_THE_STREAM_MS: u64 = 25 * HOUR_MS;
-/// A tombstone is forgotten two days after its shard was first missed.
+/// A tombstone is removed two days after a listing first lacked its shard.
 const PAST_A_TOMBSTONE_MS: u64 = 49 * HOUR_MS;
-/// Two walks of the sweeper, two listings, and the minute for which a listed shard that nobody knows is asked for.
+/// Two walks of the sweeper, two listings, and one minute in which a shard that is listed but unknown to reads is
+/// retried.
 const BACK_MS: u64 = 200_000;
 const SHARDS: u32 = 2;
 
@@ -31,7 +32,7 @@ fn shard_leases(sim: &Sim) -> usize {
     sim.watch.state().leases.rows().keys().filter(|key| key.starts_with("shard|")).count()
 }
 
-/// The gaps that are noted, by sort key.
+/// The recorded gaps, by sort key.
 fn gaps(sim: &Sim) -> BTreeSet<String> {
     let text = |item: &Item, name| item.get(name).and_then(Value::as_text).map(str::to_owned);
     let items = sim.world.items(CONTROL);
@@ -39,13 +40,13 @@ fn gaps(sim: &Sim) -> BTreeSet<String> {
     gaps.filter_map(|item| text(item, "sk")).collect()
 }
 
-/// Another actor answers an escalated task's workflow, of whose success no event tells.
+/// Another actor answers the workflow of an escalated task. Its success causes no event.
 async fn answer_elsewhere(stage: &Stage) -> Result<Task, String> {
     let task =
         tasks(&stage.sim, Status::Escalated).into_iter().next().ok_or("nothing was left to a person")?;
     let client = stage.sim.world.client_for(ROGUE).step_functions();
     let answer = client.send_task_success().task_token(task.token.expose()).output("{}").send().await;
-    answer.map_err(|error| format!("not answered: {error:?}"))?;
+    answer.map_err(|error| format!("the call failed: {error:?}"))?;
     Ok(task)
 }
 
@@ -60,9 +61,9 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
     stage.until_handled().await?;
     let answered = answer_elsewhere(&stage).await?;
 
-    assert!(gaps(&stage.sim).is_empty(), "everything was read: {:?}", gaps(&stage.sim));
+    assert!(gaps(&stage.sim).is_empty(), "all records were read: {:?}", gaps(&stage.sim));
 
-    // Nobody reads these: two generations of shards die meanwhile.
+    // Nobody reads these records: two generations of shards are removed in the meantime.
     stage.sim.crash(&first);
     stage.store(8).await?;
     stage.sim.world.roll_all(&stage.stream());
@@ -83,7 +84,7 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
     }
 
     let noted = gaps(&stage.sim);
-    assert_eq!(noted.len(), SHARDS as usize, "what nobody read is noted: {noted:?}");
+    assert_eq!(noted.len(), SHARDS as usize, "each gap is recorded: {noted:?}");
 
     stage.sim.crash(&second);
     stage.sim.pass(PAST_A_TOMBSTONE_MS).await?;
@@ -94,13 +95,13 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
     if kept != left {
         return Err(format!("{kept} leases of shards after three days, not {left}"));
     }
-    // Of positions that are older than the stream nobody can tell whether anything came after them.
+    // For a position older than the stream, nobody can tell whether any records followed it.
     let noted = gaps(&stage.sim);
     assert!(noted.len() <= 2 * SHARDS as usize, "{noted:?}");
     stage.store(8).await?;
     stage.sim.world.roll_all(&stage.stream());
     stage.until_handled().await?;
-    assert_eq!(gaps(&stage.sim), noted, "everything was read");
+    assert_eq!(gaps(&stage.sim), noted, "all records were read");
     stage.end().await
 }
 

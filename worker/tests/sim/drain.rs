@@ -1,5 +1,5 @@
-//! A worker that leaves finishes what is in hand, writes down how far it came, gives its leases up and then its
-//! heartbeat, in this order, and sends nothing more.
+//! A worker that leaves finishes the records in flight, writes its checkpoints, releases its leases and then removes
+//! its heartbeat, in this order, and sends nothing afterwards.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,11 +13,11 @@ use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
-/// Of a write there and back: what is in hand takes seconds.
+/// The time of a write, there and back, so that the records in flight take seconds.
 const SLOW_MS: u64 = 700;
 const LEAVE_MS: u64 = 15_000;
 
-/// The lease that a write is about.
+/// The lease that a write changes.
 fn lease(call: &Call) -> Option<&str> {
     let is_write = call.operation == "UpdateItem" && call.is_on_table(CONTROL);
     call.body["Key"]["sk"]["S"].as_str().filter(|_| is_write)
@@ -36,19 +36,20 @@ fn is_answer(call: &Call) -> bool {
     call.service == Service::StepFunctions && call.operation.starts_with("SendTask")
 }
 
-/// What was applied of one node's calls, in order, from when it was told to leave; and what it sent until long after.
+/// The calls of one node that were applied after it was told to leave, in order; and all calls that it sent until long
+/// after.
 async fn calls_of_leaving(stage: &mut Stage, node: &str) -> Result<(Vec<Call>, Vec<Call>), String> {
     let (applied, sent) = (Arc::<Mutex<Vec<Call>>>::default(), Arc::<Mutex<Vec<Call>>>::default());
     let (seen, heard) = (Arc::clone(&applied), Arc::clone(&sent));
     let (of, from) = (node.to_owned(), node.to_owned());
     stage.sim.world.observe(move |event| {
         if let Some(call) = event.call.as_ref().filter(|call| *call.node == of && event.answer.is_ok()) {
-            seen.lock().expect("no holder panics").push(call.clone());
+            seen.lock().expect("no thread panics while it holds the lock").push(call.clone());
         }
     });
     stage.sim.world.listen(move |call| {
         if *call.node == from {
-            heard.lock().expect("no holder panics").push(call.clone());
+            heard.lock().expect("no thread panics while it holds the lock").push(call.clone());
         }
     });
     stage.sim.fleet[node].leave.cancel();
@@ -59,9 +60,11 @@ async fn calls_of_leaving(stage: &mut Stage, node: &str) -> Result<(Vec<Call>, V
             return Err(format!("{node}: did not leave in {LEAVE_MS} ms"));
         }
     }
-    // It is over, and not dropped: what it left running would go on.
+    // The task has ended but was not dropped: anything that it left running would continue.
     stage.sim.pass(2 * LEAVE_MS).await?;
-    let calls = |calls: &Mutex<Vec<Call>>| std::mem::take(&mut *calls.lock().expect("no holder panics"));
+    let calls = |calls: &Mutex<Vec<Call>>| {
+        std::mem::take(&mut *calls.lock().expect("no thread panics while it holds the lock"))
+    };
     let both = (calls(&applied), calls(&sent));
     stage.sim.fleet.remove(node);
     Ok(both)
@@ -85,9 +88,9 @@ fn who_leaves_finishes_writes_it_down_releases_and_then_goes() {
         let at = |what: &dyn Fn(&Call) -> bool| applied.iter().rposition(what);
 
         let late = sent.iter().find(|call| call.operation == "GetRecords" && call.sent_ms > told_ms);
-        assert!(late.is_none(), "it reads on: {late:?}");
+        assert!(late.is_none(), "it is still reading: {late:?}");
         let released = at(&is_release).expect("its leases are released");
-        let answered = at(&is_answer).expect("what is in hand is finished");
+        let answered = at(&is_answer).expect("the records in flight are finished");
         assert!(answered < released, "an answer after the last release");
         let mut written_down = 0;
         for (key, position) in stage.leases("position") {
@@ -95,7 +98,7 @@ fn who_leaves_finishes_writes_it_down_releases_and_then_goes() {
             let Some(checkpoint) = at(&|call| is_checkpoint(call, &key)) else { continue };
             assert!(
                 given_up.is_some_and(|given_up| checkpoint < given_up),
-                "{key}: released before its position"
+                "{key}: released before its position was written"
             );
             let (stream, shard) = shard_of(&key).expect("a shard's lease");
             let views = stage.sim.world.shards(stream);
@@ -105,7 +108,7 @@ fn who_leaves_finishes_writes_it_down_releases_and_then_goes() {
             let state = stage.sim.watch.state();
             assert!(
                 !after.any(|sequence| state.records.is_read(stream, shard, sequence)),
-                "{key}: what was read is not written down"
+                "{key}: the position does not cover all records that were read"
             );
             written_down += 1;
         }
@@ -114,7 +117,10 @@ fn who_leaves_finishes_writes_it_down_releases_and_then_goes() {
         assert_eq!(last.operation, "DeleteItem", "nothing is sent after the heartbeat is gone");
         assert_eq!(last.body["Key"]["pk"]["S"], "worker");
         let gone = applied.iter().position(|call| call.operation == "DeleteItem");
-        assert!(released < gone.expect("its heartbeat is removed"), "its heartbeat goes before its leases");
+        assert!(
+            released < gone.expect("its heartbeat is removed"),
+            "its heartbeat was removed before its leases were released"
+        );
         stage.sim.world.end(slow);
         stage.end().await
     });

@@ -1,4 +1,4 @@
-//! A decision that is stored between the proof that nobody waits and the write that expires its task stands.
+//! A decision that is stored after the check that nobody waits, but before the write that expires its task, is kept.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use crate::run::Sim;
 use crate::scene::TASKS;
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
-/// How long the parts of the race may take to meet: an attempt of the SDK is given up later.
+/// How long the two sides of the race may take to meet; the SDK gives up an attempt later than that.
 const MEET: Duration = Duration::from_secs(4);
-/// How long the decision may take to be applied once it is let go. The expiry follows at once, before any delivery.
+/// How long the decision may take to be applied after its release. The expiry follows immediately, before any delivery.
 const STORED_MS: u32 = 200;
 
 fn hold_write(world: &World, task: &Task, is_it: fn(&Call) -> bool) -> Hold {
@@ -29,14 +29,14 @@ fn decides(call: &Call) -> bool {
     !call.body["ExpressionAttributeValues"][":decision"].is_null()
 }
 
-/// A write that expires a task: it settles, and names no decision.
+/// Whether a write expires a task: it settles the task and contains no decision.
 fn expires(call: &Call) -> bool {
     let values = &call.body["ExpressionAttributeValues"];
     !values[":until"].is_null() && values[":id"].is_null()
 }
 
-/// A person's decision was on its way when the workflow ended, and is stored while the write that expires the task is.
-/// False when the two did not meet.
+/// A person's decision is already on its way when the workflow ends, and is stored while the write that expires the
+/// task waits. Returns false if the two did not meet.
 pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Task) -> bool {
     let (decision, expiry) = (hold_write(&sim.world, task, decides), hold_write(&sim.world, task, expires));
     let request = PersonDecision {
@@ -78,7 +78,7 @@ fn a_decision_that_is_stored_before_the_expiry_stands() {
         stage.store(10).await?;
         stage.until_handled().await?;
         let undecided = stage.sim.watch.state().tasks.undecided();
-        let task = undecided.first().ok_or("no task is left to a person")?.clone();
+        let task = undecided.first().ok_or("no task was left to a person")?.clone();
         if !decide_while_it_expires(&mut stage.sim, &node, &task).await {
             return Err("the two never met".to_owned());
         }

@@ -1,4 +1,4 @@
-//! What goes wrong below the workers, and how often: each seed draws its own mix.
+//! The faults of AWS, and how often they occur: each seed draws its own mix.
 
 mod listings;
 mod queues;
@@ -10,7 +10,8 @@ use rand::rngs::SmallRng;
 
 use crate::scene::{CONTROL, LATE_MS, TASKS};
 
-/// One kind of fault: its name, how likely a seed has it, its greatest rate in percent, and how it is made.
+/// One kind of fault: its name, the probability that a seed has it, its highest rate in percent, and the function that
+/// creates it.
 type Kind = (&'static str, f64, f64, fn(&mut SmallRng) -> (Matcher, Fault));
 
 fn failure(rng: &mut SmallRng) -> Failure {
@@ -119,7 +120,7 @@ pub(crate) fn names() -> impl Iterator<Item = &'static str> {
     kinds().map(|(name, ..)| *name)
 }
 
-/// A service or a table with all its calls.
+/// A service or a table, with all its calls.
 fn whole(rng: &mut SmallRng) -> (Service, Matcher) {
     let (service, table) = [
         (Service::DynamoDb, Some(TASKS)),
@@ -136,7 +137,7 @@ fn whole(rng: &mut SmallRng) -> (Service, Matcher) {
     (service, calls)
 }
 
-/// A service or a table, and how it fails all calls: they are lost, denied, throttled, or end in a 500.
+/// A service or a table, and a fault for all its calls: they are lost, denied, throttled, or end with a 500.
 pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
     let (service, calls) = whole(rng);
     let fault = match rng.random_range(0..5) {
@@ -149,7 +150,7 @@ pub(crate) fn outage(rng: &mut SmallRng) -> (Matcher, Fault) {
     (calls, fault)
 }
 
-/// A service or a table, and how it denies all calls: by its policy, or as the key of what it keeps is disabled.
+/// A service or a table, and how it denies all calls: by policy, or because the key of its data is disabled.
 pub(crate) fn denial(rng: &mut SmallRng) -> (Matcher, Fault) {
     let (service, calls) = whole(rng);
     let key_is_disabled = match service {
@@ -166,7 +167,7 @@ pub(crate) fn denial(rng: &mut SmallRng) -> (Matcher, Fault) {
 pub(crate) struct Mix(Vec<(&'static str, RuleId)>);
 
 impl Mix {
-    /// Draws faults and lets them strike from now on.
+    /// Draws faults and enables them.
     pub(crate) fn inject(world: &World, rng: &mut SmallRng) -> Mix {
         let mut drawn = vec![];
         for (name, chance, most, make) in kinds() {
@@ -179,7 +180,7 @@ impl Mix {
         Mix(drawn)
     }
 
-    /// How often each struck.
+    /// How often each fault was applied.
     pub(crate) fn hits(&self, world: &World) -> Vec<(&'static str, u64)> {
         self.0.iter().map(|(name, rule)| (*name, world.hits(*rule))).collect()
     }

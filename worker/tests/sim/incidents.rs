@@ -1,4 +1,4 @@
-//! Ten failures of other stream readers, replayed: what went wrong there must go right here.
+//! Replays ten failures of other stream readers: what went wrong there must work here.
 
 use std::time::Duration;
 
@@ -12,13 +12,13 @@ fn listing() -> Matcher {
     Matcher::operation("DescribeStream")
 }
 
-/// The stream brought each record that a shard had when it was looked at.
+/// Whether every record that the shard had at the time of `shard` was read.
 fn is_read(stage: &Stage, shard: &ShardView) -> bool {
     let (stream, state) = (stage.stream(), stage.sim.watch.state());
     shard.sequences.iter().all(|sequence| state.records.is_read(&stream, &shard.id, sequence))
 }
 
-/// redpanda-data/connect#4737: one shard's failure in a listing threw all of it away, and nothing was read for days.
+/// redpanda-data/connect#4737: the failure of one shard discarded a whole listing, and nothing was read for days.
 #[test]
 fn redpanda_4737_a_page_that_fails_hides_no_other_shard() {
     replay(async || {
@@ -36,7 +36,8 @@ fn redpanda_4737_a_page_that_fails_hides_no_other_shard() {
     });
 }
 
-/// apache/camel#24861: records lost at a rotation, shards beyond the first page unseen, an expired iterator fatal.
+/// apache/camel#24861: records were lost at a rotation, shards after the first page were not seen, and an expired
+/// iterator was fatal.
 #[test]
 fn camel_24861_rotation_paging_and_expiry_together_lose_nothing() {
     replay(async || {
@@ -56,7 +57,7 @@ fn camel_24861_rotation_paging_and_expiry_together_lose_nothing() {
     });
 }
 
-/// redpanda-data/connect#4510: the checkpoint moved past messages that were not finished.
+/// redpanda-data/connect#4510: the checkpoint moved past unfinished messages.
 #[test]
 fn redpanda_4510_a_position_waits_for_the_slowest_record() {
     replay(async || {
@@ -70,7 +71,7 @@ fn redpanda_4510_a_position_waits_for_the_slowest_record() {
         if !hold.is_holding() {
             return Err("no decision was held".to_owned());
         }
-        // The watch would have seen a position that passed it.
+        // The watch would have reported a position that passed it.
         stage.sim.crash(&first);
         hold.fail(Failure::Connection);
         stage.sim.start_worker();
@@ -83,7 +84,7 @@ fn redpanda_4510_a_position_waits_for_the_slowest_record() {
     });
 }
 
-/// awslabs/amazon-kinesis-client#1743: after a handoff the shard was owned and nobody read it.
+/// awslabs/amazon-kinesis-client#1743: after a handoff, the shard had an owner but nobody read it.
 #[test]
 fn kcl_1743_a_lease_handed_to_a_worker_that_dies_finds_another() {
     replay(async || {
@@ -104,7 +105,7 @@ fn kcl_1743_a_lease_handed_to_a_worker_that_dies_finds_another() {
     });
 }
 
-/// awslabs/amazon-kinesis-client PR#777: a write whose answer was lost cost a lease that was still held.
+/// awslabs/amazon-kinesis-client PR#777: a lost response to a write cost a lease that was still held.
 #[test]
 fn kcl_777_a_lost_answer_costs_no_lease() {
     replay(async || {
@@ -131,7 +132,7 @@ fn kcl_777_a_lost_answer_costs_no_lease() {
     });
 }
 
-/// awslabs/dynamodb-streams-kinesis-adapter#20: a worker idled for ever after a shard's end.
+/// awslabs/dynamodb-streams-kinesis-adapter#20: a worker stayed idle for ever after the end of a shard.
 #[test]
 fn adapter_20_children_that_stay_unseen_are_found_later() {
     replay(async || {
@@ -150,7 +151,7 @@ fn adapter_20_children_that_stay_unseen_are_found_later() {
     });
 }
 
-/// A reader that opened the children at LATEST lost what was written before it came.
+/// A reader that opened the children at LATEST lost the records written before it started.
 #[test]
 fn latest_child_what_was_written_before_the_reader_came_is_read() {
     replay(async || {
@@ -167,7 +168,7 @@ fn latest_child_what_was_written_before_the_reader_came_is_read() {
     });
 }
 
-/// estuary/connectors#3418: shards that closed while nobody read, several generations deep.
+/// estuary/connectors#3418: several generations of shards closed while nobody was reading.
 #[test]
 fn estuary_3418_closed_generations_are_read_in_order() {
     replay(async || {
@@ -182,7 +183,7 @@ fn estuary_3418_closed_generations_are_read_in_order() {
         stage.until(2_000, "balanced", |sim| liveness::unbalanced(sim).is_ok()).await?;
         let closed = stage.sim.world.shards(&stage.stream()).into_iter().filter(|shard| !shard.is_open);
         let unread = closed.filter(|shard| !is_read(&stage, shard)).collect::<Vec<_>>();
-        assert!(unread.is_empty(), "closed and not read to the end: {unread:?}");
+        assert!(unread.is_empty(), "closed but not read to the end: {unread:?}");
         stage.end().await
     });
 }
@@ -190,7 +191,8 @@ fn estuary_3418_closed_generations_are_read_in_order() {
 /// GoogleCloudPlatform/spanner-migration-tool#347: a child waited for ever for a parent that was gone.
 #[test]
 fn spanner_347_a_child_does_not_wait_for_a_parent_that_is_gone() {
-    // Of a parent that no listing shows, the second says so; one that is listed is asked for until it counts as gone.
+    // If no listing shows the parent, the second listing proves that it is gone; a listed parent is retried until it
+    // counts as gone.
     for (stays_listed, gaps, within_ms) in [(false, 0, 25_000), (true, 1, 75_000)] {
         replay(async move || {
             let mut stage = Stage::new(Options::default());
@@ -204,15 +206,15 @@ fn spanner_347_a_child_does_not_wait_for_a_parent_that_is_gone() {
             let child = child.expect("it has a child");
             let node = stage.sim.start_worker();
             stage.until(within_ms, "reading the child", |_| is_read(&stage, &child)).await?;
-            assert_eq!(stage.sim.fleet[&node].counted("stream_gaps_total"), gaps, "what nobody can read");
+            assert_eq!(stage.sim.fleet[&node].counted("stream_gaps_total"), gaps, "each gap is counted");
             stage.until(2_000, "balanced", |sim| liveness::unbalanced(sim).is_ok()).await?;
             stage.end().await
         });
     }
 }
 
-/// aws-powertools/powertools-lambda-python#1387: a claim left by a dead run blocked the next, or expired into a
-/// second side effect. Here the decision itself is stored.
+/// aws-powertools/powertools-lambda-python#1387: a claim left by a dead run blocked the next run, or expired and caused
+/// a second side effect. Here, the decision itself is stored.
 #[test]
 fn powertools_1387_a_dead_senders_decision_is_sent_by_the_next() {
     for door in [Door::BeforeApply, Door::AfterApply] {
@@ -234,7 +236,8 @@ fn powertools_1387_a_dead_senders_decision_is_sent_by_the_next() {
     }
 }
 
-/// A repetition that the SDK hides would turn an accepted callback into an unexplained closed one, past the budget.
+/// A retry hidden in the SDK would make an accepted callback look like an unexplained closed token, and would exceed
+/// the rate limit.
 #[test]
 fn every_callback_is_the_workers_own() {
     replay(async || {
@@ -250,7 +253,7 @@ fn every_callback_is_the_workers_own() {
         let counted = stage.sim.fleet[&node].counted("callbacks_total{");
         let sent = stage.sim.watch.state().tasks.callbacks();
         if counted != sent || sent < 6 {
-            return Err(format!("{sent} callbacks arrived, the worker knows of {counted}"));
+            return Err(format!("{sent} callbacks arrived, but the worker counted {counted}"));
         }
         stage.end().await
     });

@@ -1,4 +1,4 @@
-//! One task that fails by itself does not stand in the way of others; a fault of the whole table is no task's.
+//! A task that fails by itself does not block other tasks; a fault of the whole table is not blamed on any task.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -12,14 +12,14 @@ use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
-/// How long a call on a task may fail by itself.
+/// How long a call on a task may fail before the task is given up.
 const AGE_MS: u64 = 300_000;
-/// When the sweeper has seen a new task: after a minute, on one of its walks.
+/// By when the sweeper has seen a new task: it must be a minute old, and then comes one of the walks.
 const BY_SWEEP_MS: u64 = 100_000;
-/// How soon after it the next step is seen: the last attempt, and this test's look.
+/// How much later the next step may be seen: the last attempt, and this test's check.
 const LATE_MS: u64 = 40_000;
 
-/// The task whose first decision is refused, and then for ever what `fails` of it says.
+/// The task whose first decision is rejected, and for which calls then fail for ever if `fails` says so.
 struct Victim {
     id: Arc<OnceLock<String>>,
     rule: RuleId,
@@ -52,12 +52,12 @@ fn decides(call: &Call) -> bool {
     call.text("UpdateExpression").is_some_and(|expression| expression.contains("#decision = :decision"))
 }
 
-/// How long a cause says that its calls were repeated: "12 attempts over 305 s".
+/// For how long a cause says that calls were retried: "12 attempts over 305 s".
 fn tried_s(cause: &str) -> Option<u64> {
     cause.split_once("attempts over ")?.1.split_once(" s")?.0.parse().ok()
 }
 
-/// What is kept, as the control table has it.
+/// The quarantined items in the control table.
 fn kept(stage: &Stage) -> Vec<Arc<Item>> {
     let mut items = stage.sim.world.items(CONTROL);
     items.retain(|item| text(item, "pk") == "poison");
@@ -68,8 +68,8 @@ fn text<'i>(item: &'i Item, name: &str) -> &'i str {
     item.get(name).and_then(Value::as_text).unwrap_or_default()
 }
 
-/// Stores a task now and again until something holds, and gives after how long; all but one have their outcomes at
-/// every look.
+/// Stores a task from time to time until a condition holds, and returns how long that took. All tasks except one must
+/// have outcomes at each check.
 async fn go_on(
     stage: &Stage,
     victim: &Victim,
@@ -88,7 +88,7 @@ async fn go_on(
             return Ok(after_ms);
         }
         if after_ms > within_ms {
-            return Err(format!("nothing came of task {} in {after_ms} ms", victim.id()));
+            return Err(format!("task {} has no outcome after {after_ms} ms", victim.id()));
         }
     }
 }
@@ -109,7 +109,7 @@ fn a_task_whose_decision_takes_no_write_goes_to_a_person_with_the_cause() {
         assert!(tried_s.is_some_and(|tried_s| tried_s >= AGE_MS / 1_000), "{}", escalation.reason);
         assert!(escalation.reason.ends_with("UpdateItem: InternalServerError"), "{}", escalation.reason);
         assert_eq!(stage.sim.fleet[&node].counted("escalations_total{cause=\"worker\""), 1);
-        assert!(kept(&stage).is_empty(), "a person has it");
+        assert!(kept(&stage).is_empty(), "it is left to a person");
         stage.end().await
     });
 }
@@ -125,9 +125,9 @@ fn a_task_that_takes_no_write_at_all_is_kept_once_and_decided_when_it_can_be() {
         let after_ms = go_on(&stage, &victim, 2 * (AGE_MS + LATE_MS), is_kept).await?;
         assert!(after_ms > 2 * AGE_MS, "given up after {after_ms} ms");
         stage.sim.pass(2_000).await?;
-        assert_eq!(stage.sim.fleet[&node].metrics.in_flight.get(), 0, "the shard goes on");
+        assert_eq!(stage.sim.fleet[&node].metrics.in_flight.get(), 0, "the shard continues");
 
-        // The sweeper came to it a minute later, and gives it up a minute later.
+        // The sweeper reached it a minute later, and gives it up one minute after that.
         let counted = |results| stage.sim.fleet[&node].counted(results);
         let is_swept = || counted("swept_tasks_total{result=\"poison\"") == 1;
         go_on(&stage, &victim, 120_000, is_swept).await?;
@@ -135,11 +135,14 @@ fn a_task_that_takes_no_write_at_all_is_kept_once_and_decided_when_it_can_be() {
         let task = victim.task(&stage);
         assert_eq!(task.status, Status::Pending);
         let rows = kept(&stage);
-        assert_eq!(rows.len(), 1, "each writes the same item");
+        assert_eq!(rows.len(), 1, "both write the same item");
         assert_eq!(text(&rows[0], "sk"), victim.id());
         assert!(text(&rows[0], "cause").contains("decision-not-stored"), "{}", text(&rows[0], "cause"));
         assert!(text(&rows[0], "record").contains(&task.order_id), "{}", text(&rows[0], "record"));
-        assert!(!format!("{rows:?}").contains(task.token.expose()), "the token is kept");
+        assert!(
+            !format!("{rows:?}").contains(task.token.expose()),
+            "the token was stored in the control table"
+        );
 
         stage.sim.world.end(victim.rule);
         stage.until(120_000, "decided", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;
@@ -183,7 +186,7 @@ fn a_task_that_takes_no_write_stands_in_no_other_tasks_way_without_the_stream_ei
         let victim = Victim::of(&stage, |_| true);
         stage.store(1).await?;
         stage.until(BY_SWEEP_MS, "tried", |_| victim.id.get().is_some()).await?;
-        // Enough that some stand in its bucket.
+        // Enough that some are in the same bucket.
         stage.store(64).await?;
         let is_alone = |sim: &Sim| sim.watch.state().tasks.without_outcome().eq([victim.id()]);
         stage.until(BY_SWEEP_MS, "handled by the sweeper", is_alone).await?;
@@ -213,7 +216,7 @@ fn a_fault_of_the_whole_table_holds_and_gives_nothing_up() {
             stage.sim.pass(AGE_MS + 120_000).await?;
             let counted = |metric| stage.sim.fleet[&node].counted(metric);
             if counted("systemic_faults_total{service=\"table\"") == 0 {
-                return Err("no alarm".to_owned());
+                return Err("no systemic fault was counted".to_owned());
             }
             stage.sim.world.end(rule);
             stage.until(BY_STREAM_MS, "handled", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;

@@ -1,4 +1,4 @@
-//! One scene without dice: a quiet world with its Lambda, and what a scene waits for.
+//! The stage for one scene without random faults: a quiet world with its Lambda function, and conditions to wait for.
 
 use ops::model::{Options, Value};
 use rand::SeedableRng as _;
@@ -9,10 +9,10 @@ use crate::run::{Sim, simulate};
 use crate::scene::TASKS;
 use crate::{actors, liveness, scene};
 
-/// Records that the stream brings have an outcome long before the sweeper looks at them.
+/// Records that the stream delivers have an outcome long before the sweeper sees them.
 pub(crate) const BY_STREAM_MS: u64 = 15_000;
 
-/// A quiet world with its Lambda.
+/// A quiet world with its Lambda function.
 pub(crate) struct Stage {
     pub(crate) sim: Sim,
     _actors: JoinSet<()>,
@@ -53,7 +53,7 @@ impl Stage {
         Ok(())
     }
 
-    /// Every task is answered or left to a person, by the stream alone.
+    /// Waits until every task is answered or left to a person by the stream alone.
     pub(crate) async fn until_handled(&self) -> Result<(), String> {
         self.until(BY_STREAM_MS, "handled by the stream", |sim| sim.watch.state().tasks.all_have_outcomes())
             .await
@@ -65,10 +65,10 @@ impl Stage {
     }
 
     pub(crate) fn stream(&self) -> String {
-        self.sim.world.stream_arn(TASKS).expect("the stream is on")
+        self.sim.world.stream_arn(TASKS).expect("the stream is enabled")
     }
 
-    /// An attribute of every lease of a shard, by sort key.
+    /// An attribute of the lease of every shard, by sort key.
     pub(crate) fn leases(&self, attribute: &str) -> Vec<(String, Value)> {
         let rows = self.sim.watch.state().leases.rows().clone();
         let shards = rows.into_iter().filter(|(key, _)| key.starts_with("shard|"));
@@ -76,7 +76,7 @@ impl Stage {
     }
 }
 
-/// Runs one scene, which must end well.
+/// Runs one scene, which must succeed.
 pub(crate) fn replay(scene: impl AsyncFnOnce() -> Result<(), String> + 'static) {
-    simulate(1, |_| Box::pin(scene())).expect("it does not happen here");
+    simulate(1, |_| Box::pin(scene())).expect("the scene succeeds");
 }

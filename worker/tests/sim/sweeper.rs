@@ -1,4 +1,4 @@
-//! With the stream switched off the sweeper alone brings every kind of task to its end.
+//! With the stream disabled, the sweeper alone completes every kind of task.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -12,17 +12,17 @@ use worker::steps::person::{PersonDecision, PersonOutcome};
 use crate::run::Sim;
 use crate::stage::{Stage, replay};
 
-/// When the sweeper has seen a new task: after a minute, on one of its walks.
+/// By when the sweeper has seen a new task: it must be a minute old, and then comes one of the walks.
 const BY_SWEEP_MS: u64 = 100_000;
-/// What was put off a few times comes again within this.
+/// By when a task that was deferred a few times is retried.
 const BY_LATER_SWEEP_MS: u64 = 300_000;
 const ORDERS: u32 = 24;
-/// How many of them are not answered at first; of the others the first answer is lost.
+/// How many of them are not answered at first; for the others, the first response is lost.
 const UNANSWERED: usize = 4;
 const TIMED: usize = 4;
-/// Passed before the sweeper sees its task.
+/// A timeout that expires before the sweeper sees the task.
 const SHORT_S: u64 = 30;
-/// Passed long after its task was left to a person.
+/// A timeout that expires long after the task was left to a person.
 const LONG_S: u64 = 200;
 
 fn answers() -> Matcher {
@@ -30,17 +30,18 @@ fn answers() -> Matcher {
         .when(|call| matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure"))
 }
 
-/// The calls of some tokens: of the first `most`, or of all others but the first of each.
+/// Matches the calls for some tokens: for the first `most` tokens, or for all other tokens except the first call of
+/// each.
 fn of_some(most: usize, is_first: bool) -> impl Fn(&Call) -> bool {
     let (first, others) = (Mutex::new(BTreeSet::new()), Mutex::new(BTreeSet::new()));
     move |call| {
         let is_answer = matches!(call.operation.as_str(), "SendTaskSuccess" | "SendTaskFailure");
         let Some(token) = call.text("taskToken").filter(|_| is_answer) else { return false };
-        let mut first = first.lock().expect("no holder panics");
+        let mut first = first.lock().expect("no thread panics while it holds the lock");
         if first.contains(token) || (first.len() < most && first.insert(token.to_owned())) {
             return is_first;
         }
-        !is_first && others.lock().expect("no holder panics").insert(token.to_owned())
+        !is_first && others.lock().expect("no thread panics while it holds the lock").insert(token.to_owned())
     }
 }
 
@@ -52,7 +53,8 @@ fn is_undelivered(task: &Task) -> bool {
     matches!(task.delivery, Some(Delivery::Due | Delivery::Unverified))
 }
 
-/// Decisions that are not taken, and answers that are lost while history is silent: due and unverified tasks.
+/// Decisions that cannot be delivered, and responses that are lost while the history is silent: due and unverified
+/// tasks.
 async fn deliveries(stage: &Stage) -> Result<(), String> {
     let world = &stage.sim.world;
     let calls = |is_first| Matcher::service(Service::StepFunctions).when(of_some(UNANSWERED, is_first));
@@ -67,20 +69,20 @@ async fn deliveries(stage: &Stage) -> Result<(), String> {
     stage.until(BY_SWEEP_MS, "seen", |sim| sim.watch.state().tasks.all_have_outcomes()).await?;
     let open = tasks(&stage.sim, is_undelivered);
     let due = open.iter().filter(|task| task.delivery == Some(Delivery::Due)).count();
-    assert_eq!(due, UNANSWERED, "put off");
-    assert!(open.len() > due, "none is unverified");
+    assert_eq!(due, UNANSWERED, "deferred");
+    assert!(open.len() > due, "no task is unverified");
     rules.into_iter().for_each(|rule| world.end(rule));
     let is_none_open = |sim: &Sim| tasks(sim, is_undelivered).is_empty();
     stage.until(BY_LATER_SWEEP_MS, "delivered and verified", is_none_open).await?;
     for task in &open {
         let delivery =
             stage.sim.watch.state().tasks.get(task.id.as_str()).and_then(|seen| seen.now.clone()?.delivery);
-        assert_eq!(delivery, Some(Delivery::Delivered), "{}: it was its own answer", task.id);
+        assert_eq!(delivery, Some(Delivery::Delivered), "{}: the answer was this worker's own", task.id);
     }
     Ok(())
 }
 
-/// A person decides while Step Functions takes no answer.
+/// A person decides while Step Functions accepts no answers.
 async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String> {
     let throttled = Fault::Refused(Service::StepFunctions.throttled());
     let rule = stage.sim.world.inject(Rule::new(answers(), throttled));
@@ -95,10 +97,10 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
     };
     let sim = &mut stage.sim;
     sim.watch.state().rights.note_asked(node, request.id.as_str());
-    let process = sim.fleet.get_mut(node).expect("it runs");
+    let process = sim.fleet.get_mut(node).expect("it is running");
     process.ask(request, &sim.watch);
     sim.pass(15_000).await?;
-    let told = sim.fleet.get_mut(node).expect("it runs").answers();
+    let told = sim.fleet.get_mut(node).expect("it is running").answers();
     assert!(matches!(told[..], [PersonOutcome::Due(_)]), "{told:?}");
     sim.world.end(rule);
     let is_approved = |sim: &Sim| {
@@ -110,13 +112,16 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
     stage.until(BY_LATER_SWEEP_MS, "delivered for the person", is_approved).await
 }
 
-/// States that time out while nobody has decided: one before the sweeper sees its task, one long after.
+/// States that time out before anybody has decided: some before the sweeper sees the task, some long after.
 async fn passed_deadlines(stage: &Stage) -> Result<(), String> {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let heard = Arc::clone(&asked);
     stage.sim.world.listen(move |call| {
         if call.operation == "SendTaskHeartbeat" {
-            heard.lock().expect("no holder panics").extend(call.text("taskToken").map(str::to_owned));
+            heard
+                .lock()
+                .expect("no thread panics while it holds the lock")
+                .extend(call.text("taskToken").map(str::to_owned));
         }
     });
     let mut tokens = BTreeSet::new();
@@ -139,9 +144,9 @@ async fn passed_deadlines(stage: &Stage) -> Result<(), String> {
     assert!(seen.iter().all(|task| task.escalation.is_none()), "by proof, before a rule saw them");
     let left =
         tasks(&stage.sim, |task| tokens.contains(task.token.expose()) && task.status == Status::Escalated);
-    assert_eq!(left.len(), TIMED, "left to a person meanwhile");
+    assert_eq!(left.len(), TIMED, "left to a person in the meantime");
     stage.until(LONG_S * 1_000, "expired in a person's hands", are(2 * TIMED)).await?;
-    assert_eq!(*asked.lock().expect("no holder panics"), tokens, "each was asked about");
+    assert_eq!(*asked.lock().expect("no thread panics while it holds the lock"), tokens, "each was checked");
     Ok(())
 }
 
@@ -150,7 +155,7 @@ fn with_the_stream_off_every_kind_of_task_ends() {
     replay(async || {
         let mut stage = Stage::new(Options::default());
         stage.sim.switch_stream_off();
-        // Nobody hears of the ends either.
+        // No events about the ends are delivered either.
         stage.sim.config.queues.closed_executions = None;
         let node = stage.sim.start_worker();
         deliveries(&stage).await?;

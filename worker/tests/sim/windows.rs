@@ -1,8 +1,8 @@
-//! How often each crash or race window was hit: a seed set that misses one proves nothing about it.
+//! How often each crash or race window was hit: a set of seeds that misses a window proves nothing about it.
 
 use std::fmt;
 
-/// The windows, as the architecture names them.
+/// The windows, with the names from the architecture.
 pub(crate) const NAMES: [&str; 17] = [
     "W0 ended before D",
     "W1 D applied, its answer lost",
@@ -23,7 +23,7 @@ pub(crate) const NAMES: [&str; 17] = [
     "W16 the item gone before D",
 ];
 
-/// Hits by window.
+/// The number of hits of each window.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Windows([u64; 17]);
 
@@ -38,7 +38,7 @@ impl Windows {
 
     pub(crate) fn assert_each_at_least(&self, least: u64) {
         for (name, hits) in NAMES.iter().zip(self.0) {
-            assert!(hits >= least, "{name}: hit {hits} times, too few to show anything");
+            assert!(hits >= least, "{name}: hit {hits} times, too rarely to show anything");
         }
     }
 }

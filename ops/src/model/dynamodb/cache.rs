@@ -1,4 +1,4 @@
-//! Expressions parsed once: production code has few texts and uses them for every task.
+//! Caches parsed expressions: production code has few expression texts and uses them for every task.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -16,7 +16,7 @@ pub(super) struct Expressions {
     projections: Trees<Vec<Path>>,
 }
 
-/// The expressions of one request; each names its parameter in errors.
+/// The expressions of one request; each is named by its parameter in errors.
 #[derive(Debug, Default)]
 pub(super) struct Used {
     pub(super) condition: Option<Arc<Parsed<Condition>>>,
@@ -37,7 +37,7 @@ pub(super) struct Texts<'a> {
 }
 
 impl Expressions {
-    /// Parses what a request has, and checks its names and values against it.
+    /// Parses the expressions of a request, and checks its names and values against them.
     pub(super) fn read(
         &mut self,
         texts: Texts<'_>,

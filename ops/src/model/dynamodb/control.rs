@@ -1,5 +1,5 @@
-//! CreateTable, DescribeTable, UpdateTimeToLive: as much of them as tests and discovery need
-//! (API_CreateTable, API_DescribeTable, API_UpdateTimeToLive, DynamoDB API reference).
+//! CreateTable, DescribeTable, UpdateTimeToLive: as much as tests and discovery need (API_CreateTable,
+//! API_DescribeTable, API_UpdateTimeToLive, DynamoDB API reference).
 
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
@@ -91,7 +91,7 @@ impl DynamoDb {
         success(&json!({ "Table": self.description(&request.table_name, streams)? }))
     }
 
-    /// Accepted and remembered by nobody: tests delete by TTL through [`super::super::World`].
+    /// Accepted and ignored: tests delete by TTL through [`super::super::World`].
     pub(super) fn update_time_to_live(&self, request: TimeToLiveRequest) -> Answer {
         self.table(&request.table_name)?;
         success(&json!({ "TimeToLiveSpecification": request.time_to_live_specification }))
@@ -107,7 +107,7 @@ impl DynamoDb {
             "TableStatus": "ACTIVE",
             "TableArn": format!("arn:aws:dynamodb:us-east-1:000000000000:table/{name}"),
         });
-        // The latest stream stays named after it was disabled (TableDescription, API reference).
+        // A disabled stream is still returned as the latest one (TableDescription, API reference).
         if let Some((arn, label)) = streams.latest_of(name) {
             description["LatestStreamArn"] = json!(arn);
             description["LatestStreamLabel"] = json!(label);
@@ -134,7 +134,7 @@ fn table_schema(request: CreateRequest) -> Result<TableSchema, ServiceError> {
     let has_stream = match &request.stream_specification {
         Some(stream) if stream.stream_enabled => {
             let view = stream.stream_view_type.as_deref();
-            assert_eq!(view, Some("NEW_IMAGE"), "the model's streams have no other StreamViewType");
+            assert_eq!(view, Some("NEW_IMAGE"), "the model supports no other StreamViewType");
             true
         }
         Some(_) | None => false,

@@ -1,4 +1,4 @@
-//! Conditions on an item (Comparison operator and function reference, developer guide).
+//! Evaluates conditions on an item (Comparison operator and function reference, developer guide).
 
 use std::borrow::Cow;
 
@@ -7,9 +7,9 @@ use super::number::Number;
 use super::scope::Scope;
 use super::value::{Item, Value};
 
-/// Tells whether a condition holds. An item that does not exist is an empty one.
+/// Returns whether a condition holds. An item that does not exist is evaluated as an empty one.
 ///
-/// An operand that is absent or of another type makes every comparison false but `<>`, which it makes true.
+/// If an operand is absent or has another type, every comparison is false except `<>`, which is true.
 pub(super) fn holds(condition: &Condition, item: &Item, scope: Scope<'_>) -> bool {
     let value = |operand| operand_value(operand, item, scope);
     match condition {

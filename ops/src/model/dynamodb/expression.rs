@@ -1,6 +1,6 @@
-//! Condition, filter, key and update expressions as trees (Expressions, DynamoDB developer guide).
+//! Parses condition, filter, key and update expressions into trees (Expressions, DynamoDB developer guide).
 //!
-//! A tree keeps its placeholders, so that one text is parsed once and used with any names and values.
+//! A tree keeps its placeholders, so that a text is parsed once and then used with any names and values.
 
 use std::collections::BTreeSet;
 
@@ -67,7 +67,7 @@ pub(super) struct Update {
     pub(super) delete: Vec<(Path, Operand)>,
 }
 
-/// A tree with the placeholders it uses.
+/// A tree with the placeholders that it uses.
 #[derive(Debug)]
 pub(super) struct Parsed<T> {
     pub(super) tree: T,
@@ -75,7 +75,7 @@ pub(super) struct Parsed<T> {
     pub(super) values: BTreeSet<String>,
 }
 
-/// Why a text is no expression: the words after `Invalid …Expression: `.
+/// Why a text is not a valid expression: the words after `Invalid …Expression: `.
 pub(super) type Refused = String;
 
 pub(super) fn condition(text: &str) -> Result<Parsed<Condition>, Refused> {
@@ -139,7 +139,7 @@ impl Parser<'_> {
         }
         if let Some(function) = self.lexer.accept_function() {
             match function {
-                // `size` is an operand, not a condition.
+                // `size` is an operand and not a condition.
                 "size" => return self.size().and_then(|size| self.comparison(size)),
                 _ => return self.function(function),
             }
@@ -148,7 +148,7 @@ impl Parser<'_> {
         self.comparison(left)
     }
 
-    /// A function that is a condition; its name and bracket are read.
+    /// Parses a function that is a condition; its name and opening bracket have been read.
     fn function(&mut self, name: &str) -> Result<Condition, Refused> {
         let condition = match name {
             "attribute_exists" => Condition::Exists(self.path()?),

@@ -1,4 +1,4 @@
-//! An expression's text as tokens.
+//! Splits the text of an expression into tokens.
 
 /// One token, borrowed from the text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub(super) enum Token<'a> {
 #[derive(Debug)]
 pub(super) struct Lexer<'a> {
     text: &'a str,
-    /// Each with where it starts.
+    /// Each token with the position where it starts.
     tokens: Vec<(usize, Token<'a>)>,
     next: usize,
 }
@@ -49,21 +49,21 @@ impl<'a> Lexer<'a> {
         self.next += 1;
     }
 
-    /// Takes a symbol when it is next.
+    /// Takes the symbol if it is next.
     pub(super) fn accept(&mut self, symbol: &str) -> bool {
         let is_next = self.peek() == Some(Token::Symbol(symbol));
         self.next += usize::from(is_next);
         is_next
     }
 
-    /// Takes a keyword when it is next; its case does not matter.
+    /// Takes the keyword, in upper or lower case, if it is next.
     pub(super) fn accept_word(&mut self, keyword: &str) -> bool {
         let is_next = matches!(self.peek(), Some(Token::Word(word)) if word.eq_ignore_ascii_case(keyword));
         self.next += usize::from(is_next);
         is_next
     }
 
-    /// Takes a name and its opening bracket when they are next. Function names are case-sensitive.
+    /// Takes a name and its opening bracket if they are next. Function names are case-sensitive.
     pub(super) fn accept_function(&mut self) -> Option<&'a str> {
         match (self.peek(), self.tokens.get(self.next + 1)) {
             (Some(Token::Word(name)), Some((_, Token::Symbol("(")))) => {
@@ -78,7 +78,7 @@ impl<'a> Lexer<'a> {
         if self.accept(symbol) { Ok(()) } else { Err(self.syntax_error()) }
     }
 
-    /// What DynamoDB says of the next token.
+    /// DynamoDB's error message about the next token.
     pub(super) fn syntax_error(&self) -> String {
         match self.tokens.get(self.next) {
             None => "Syntax error; token: \"<EOF>\"".to_owned(),
@@ -92,7 +92,7 @@ impl<'a> Lexer<'a> {
     }
 }
 
-/// The first token of a text that starts with one, and its length.
+/// The first token of a text that begins with one, and its length.
 fn token(rest: &str) -> Option<(Token<'_>, usize)> {
     let word_end = |from: usize| {
         rest[from..]

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// The most significant digits a number may have (DynamoDB, data types).
+/// The most significant digits that a number may have (DynamoDB, data types).
 const MAX_DIGITS: usize = 38;
 /// The largest power of ten of a number's first digit.
 const MAX_MAGNITUDE: i32 = 126;
@@ -21,11 +21,11 @@ pub struct Number {
 }
 
 impl Number {
-    /// Reads a number as a request carries it.
+    /// Parses a number from a request.
     ///
     /// # Errors
     ///
-    /// The words of DynamoDB's `ValidationException`.
+    /// The message of DynamoDB's `ValidationException`.
     pub fn parse(text: &str) -> Result<Number, String> {
         let refused = || format!("The parameter cannot be converted to a numeric value: {text}");
         let (number, power) = match text.split_once(['e', 'E']) {
@@ -53,11 +53,11 @@ impl Number {
         Number::checked(if negative { -mantissa } else { mantissa }, exponent)
     }
 
-    /// The sum.
+    /// Adds two numbers.
     ///
     /// # Errors
     ///
-    /// The words of DynamoDB's `ValidationException` when it needs more than 38 digits.
+    /// The message of DynamoDB's `ValidationException`, if the sum needs more than 38 digits.
     pub fn plus(self, other: Number) -> Result<Number, String> {
         let exponent = self.exponent.min(other.exponent);
         let sum = self.at(exponent).zip(other.at(exponent)).and_then(|(a, b)| a.checked_add(b));
@@ -66,12 +66,12 @@ impl Number {
         Number::checked(sum, exponent)
     }
 
-    /// The number with the other sign.
+    /// The number with the opposite sign.
     pub fn negated(self) -> Number {
         Number { mantissa: -self.mantissa, exponent: self.exponent }
     }
 
-    /// How many significant digits it has; zero has none.
+    /// The number of significant digits; zero has none.
     pub fn digits(self) -> usize {
         if self.mantissa == 0 { 0 } else { self.mantissa.unsigned_abs().to_string().len() }
     }
@@ -106,7 +106,7 @@ impl Number {
         self.exponent.saturating_add(i32::try_from(self.digits()).unwrap_or(i32::MAX))
     }
 
-    /// The mantissa it would have at a smaller exponent.
+    /// The mantissa for a smaller exponent.
     fn at(self, exponent: i32) -> Option<i128> {
         let power = u32::try_from(self.exponent.checked_sub(exponent)?).ok()?;
         if self.mantissa == 0 {
@@ -118,7 +118,7 @@ impl Number {
 
 impl From<i64> for Number {
     fn from(value: i64) -> Number {
-        Number::checked(i128::from(value), 0).expect("64 bits are below 38 digits")
+        Number::checked(i128::from(value), 0).expect("64 bits need fewer than 38 digits")
     }
 }
 

@@ -17,7 +17,7 @@ use super::{DynamoDb, Key, KeySchema, evaluate, refused};
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, ServiceError, success};
 
-/// A page ends at this many bytes of evaluated items.
+/// A page ends when the evaluated items reach this many bytes.
 const MAX_PAGE_BYTES: usize = 1 << 20;
 
 /// The parameters of Query and Scan.
@@ -44,7 +44,7 @@ impl ReadRequest {
         Scope::new(self.expression_attribute_names.as_ref(), self.expression_attribute_values.as_ref())
     }
 
-    /// The moment whose state is shown.
+    /// The time whose state the read sees.
     fn as_of_ms(&self, turn: &mut Turn<'_>) -> u64 {
         if self.consistent_read { turn.now_ms } else { turn.lagging(turn.options.read_lag_ms) }
     }
@@ -70,10 +70,10 @@ struct Page<'a> {
     last_evaluated_key: Option<Item>,
 }
 
-/// What a key condition asks for.
+/// The parts of a key condition.
 struct KeyCondition<'a> {
     hash: &'a Value,
-    /// The whole condition, which the sort key must also meet.
+    /// The whole condition, which the sort key must meet too.
     tree: &'a Condition,
 }
 
@@ -130,7 +130,7 @@ impl DynamoDb {
     }
 
     pub(super) fn scan(&mut self, request: ReadRequest, turn: &mut Turn<'_>) -> Answer {
-        assert!(request.index_name.is_none(), "the model's Scan has no IndexName");
+        assert!(request.index_name.is_none(), "the model's Scan does not support IndexName");
         let used = self.read_expressions(&request)?;
         let (scope, as_of_ms) = (request.scope(), request.as_of_ms(turn));
         let table = self.table(&request.table_name)?;
@@ -141,7 +141,7 @@ impl DynamoDb {
         let rows = table.rows().range((from, Bound::Unbounded)).flat_map(|(hash, partition)| {
             partition.keys().map(move |(range, _)| Key { hash: hash.clone(), range: range.clone() })
         });
-        // Items deleted within the lag are not shown: a scan may miss them as well.
+        // Items deleted within the lag are not returned: a scan may miss them anyway.
         let rows = rows.filter(|key| start.as_ref().is_none_or(|start| key > start)).filter_map(|key| {
             if as_of_ms == turn.now_ms { table.get(&key) } else { table.get_as_of(&key, as_of_ms) }
         });
@@ -163,8 +163,8 @@ impl DynamoDb {
     }
 }
 
-/// One page: `limit` counts what was evaluated, before the filter; a page that reached it names where to go on, even
-/// when nothing follows.
+/// Reads one page. `limit` counts evaluated items, before the filter. A page that reached the limit returns a key to
+/// continue from, even if no items follow.
 fn page<'a>(
     rows: impl Iterator<Item = &'a Arc<Item>>,
     request: &ReadRequest,
@@ -218,7 +218,7 @@ fn start_place(
     }
 }
 
-/// Takes a key condition apart: the partition key's equality, and at most one condition on the sort key.
+/// Splits a key condition into the equality on the partition key and at most one condition on the sort key.
 fn key_condition<'a>(
     tree: &'a Condition,
     schema: &KeySchema,

@@ -1,5 +1,4 @@
-//! GetItem and BatchGetItem, and what a projection leaves of an item (API_GetItem, API_BatchGetItem, DynamoDB API
-//! reference).
+//! GetItem and BatchGetItem, and projections of items (API_GetItem, API_BatchGetItem, DynamoDB API reference).
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,9 +31,9 @@ struct GetAnswer<'a> {
     item: Option<Cow<'a, Item>>,
 }
 
-/// The most keys of one BatchGetItem.
+/// The most keys in one BatchGetItem.
 const MAX_BATCH_KEYS: usize = 100;
-/// The most that one BatchGetItem answers, in bytes; the rest of the keys comes back unprocessed.
+/// The largest response of one BatchGetItem in bytes; the remaining keys are returned as unprocessed.
 const MAX_BATCH_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Deserialize)]
@@ -63,7 +62,7 @@ struct BatchGetAnswer {
 }
 
 impl DynamoDb {
-    /// Several items, in an order that promises nothing: here the order of the keys, backwards.
+    /// Reads several items. DynamoDB promises no order; the model returns them in the reverse order of the keys.
     pub(super) fn batch_get_item(&mut self, request: BatchGetRequest, turn: &mut Turn<'_>) -> Answer {
         let count: usize = request.request_items.values().map(|keys| keys.keys.len()).sum();
         if count == 0 || count > MAX_BATCH_KEYS {
@@ -120,7 +119,7 @@ impl DynamoDb {
     }
 }
 
-/// What a projection leaves of an item.
+/// The part of an item that a projection keeps.
 pub(super) fn projected<'i>(item: &'i Item, paths: Option<&[Path]>, scope: Scope<'_>) -> Cow<'i, Item> {
     let Some(paths) = paths else { return Cow::Borrowed(item) };
     let mut out = Item::new();
@@ -133,7 +132,7 @@ pub(super) fn projected<'i>(item: &'i Item, paths: Option<&[Path]>, scope: Scope
     Cow::Owned(out)
 }
 
-/// Puts a value under nested names; a list element becomes the list's only one.
+/// Puts a value under nested names; a list element becomes the only one in its list.
 fn merge(entry: std::collections::btree_map::Entry<'_, String, Value>, rest: &[At<'_>], value: &Value) {
     match rest {
         [] => drop(entry.insert_entry(value.clone())),

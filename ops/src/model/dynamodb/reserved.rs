@@ -1,4 +1,4 @@
-//! The words that an expression must not use as a plain attribute name (Reserved words, developer guide).
+//! The words that an expression must not use as plain attribute names (Reserved words, developer guide).
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 static WORDS: LazyLock<BTreeSet<&str>> =
     LazyLock::new(|| include_str!("reserved_words.txt").split_ascii_whitespace().collect());
 
-/// Tells whether a name needs an alias; case does not matter.
+/// Returns whether a name needs an alias, in upper or lower case.
 pub(super) fn is_reserved(name: &str) -> bool {
     WORDS.contains(name.to_ascii_uppercase().as_str())
 }

@@ -1,4 +1,4 @@
-//! What a table is made of: key, indexes, stream (CreateTable, DynamoDB API reference).
+//! The parts of a table: key, indexes, stream (CreateTable, DynamoDB API reference).
 
 use super::value::{Item, Value};
 
@@ -38,12 +38,12 @@ impl From<(&str, Kind)> for KeyAttribute {
     }
 }
 
-/// What an index keeps of an item, besides the keys.
+/// The attributes that an index keeps of an item, in addition to the keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Projection {
     /// Everything.
     All,
-    /// Nothing else.
+    /// Only the keys.
     KeysOnly,
     /// These attributes.
     Include(Vec<String>),
@@ -65,7 +65,7 @@ pub struct IndexSchema {
     pub name: String,
     /// Its key.
     pub key: KeySchema,
-    /// What it keeps.
+    /// The attributes that it keeps.
     pub projection: Projection,
 }
 
@@ -92,12 +92,12 @@ pub struct Key {
 }
 
 impl KeySchema {
-    /// A partition key alone.
+    /// Creates a key with only a partition key.
     pub fn hash(hash: (&str, Kind)) -> KeySchema {
         KeySchema { hash: hash.into(), range: None }
     }
 
-    /// A partition key with a sort key.
+    /// Creates a key with a partition key and a sort key.
     pub fn hash_and_range(hash: (&str, Kind), range: (&str, Kind)) -> KeySchema {
         KeySchema { hash: hash.into(), range: Some(range.into()) }
     }
@@ -107,12 +107,12 @@ impl KeySchema {
         std::iter::once(&self.hash).chain(&self.range)
     }
 
-    /// Tells whether an attribute is part of the key.
+    /// Returns whether an attribute is part of the key.
     pub(super) fn has(&self, name: &str) -> bool {
         self.attributes().any(|attribute| attribute.name == name)
     }
 
-    /// The key of an item that has all its attributes, with the types checked already.
+    /// The key of an item, if the item has every key attribute; the types have been checked.
     pub(super) fn of(&self, item: &Item) -> Option<Key> {
         let range = match &self.range {
             Some(range) => Some(item.get(&range.name)?.clone()),
@@ -121,14 +121,14 @@ impl KeySchema {
         Some(Key { hash: item.get(&self.hash.name)?.clone(), range })
     }
 
-    /// The key as an item.
+    /// Converts the key to an item.
     pub(super) fn item(&self, key: &Key) -> Item {
         let range =
             self.range.iter().zip(key.range.clone()).map(|(range, value)| (range.name.clone(), value));
         std::iter::once((self.hash.name.clone(), key.hash.clone())).chain(range).collect()
     }
 
-    /// Checks and takes the key of an item to be put.
+    /// Checks and returns the key of an item that is to be stored.
     pub(super) fn of_new(&self, item: &Item) -> Result<Key, String> {
         for KeyAttribute { name, kind } in self.attributes() {
             match item.get(name) {
@@ -150,7 +150,7 @@ impl KeySchema {
         self.checked(item)
     }
 
-    /// Checks and takes a key given as such: exactly its attributes.
+    /// Checks and returns a key from a request, which must have exactly the key's attributes.
     pub(super) fn of_request(&self, key: &Item) -> Result<Key, String> {
         let fits = |attribute: &KeyAttribute| {
             key.get(&attribute.name).is_some_and(|value| value.kind() == attribute.kind.name())
@@ -181,7 +181,7 @@ impl KeySchema {
 }
 
 impl IndexSchema {
-    /// Checks the index's key attributes in an item; each may be absent, which keeps the item out of the index.
+    /// Checks the index's key attributes in an item. Each may be absent; then the item is not in the index.
     pub(super) fn check(&self, item: &Item) -> Result<(), String> {
         for KeyAttribute { name, kind } in self.key.attributes() {
             match item.get(name) {
@@ -205,7 +205,7 @@ impl IndexSchema {
         Ok(())
     }
 
-    /// What the index keeps of an item.
+    /// The part of an item that the index keeps.
     pub(super) fn project(&self, item: &Item, table_key: &KeySchema) -> Item {
         let keeps = |name: &str| match &self.projection {
             Projection::All => true,

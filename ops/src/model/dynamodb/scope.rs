@@ -1,11 +1,11 @@
-//! The names and values a request gives its expressions, and the paths they lead to.
+//! The names and values that a request defines for its expressions, and the values that paths lead to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::expression::{Condition, Parsed, Path, Step};
 use super::value::{Item, Value};
 
-/// Placeholders and what they stand for.
+/// The placeholders and what they stand for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Scope<'a> {
     names: &'a BTreeMap<String, String>,
@@ -20,7 +20,7 @@ pub(super) enum At<'a> {
 }
 
 impl<'a> Scope<'a> {
-    /// What a request gave; none is the same as nothing in it.
+    /// Creates a scope from a request; `None` is the same as an empty map.
     pub(super) fn new(
         names: Option<&'a BTreeMap<String, String>>,
         values: Option<&'a BTreeMap<String, Value>>,
@@ -30,7 +30,7 @@ impl<'a> Scope<'a> {
         Scope { names: names.unwrap_or(&NO_NAMES), values: values.unwrap_or(&NO_VALUES) }
     }
 
-    /// Checks one expression's placeholders: each must be defined.
+    /// Checks that each placeholder of an expression is defined.
     pub(super) fn check<T>(self, parsed: &Parsed<T>) -> Result<(), String> {
         if let Some(name) = parsed.names.iter().find(|name| !self.names.contains_key(*name)) {
             return Err(format!(
@@ -45,7 +45,7 @@ impl<'a> Scope<'a> {
         Ok(())
     }
 
-    /// Checks that nothing is defined that no expression uses.
+    /// Checks that every definition is used by an expression.
     pub(super) fn check_unused(self, names: &BTreeSet<&str>, values: &BTreeSet<&str>) -> Result<(), String> {
         let unused = |defined: Vec<&str>, kind: &str| match defined.as_slice() {
             [] => Ok(()),
@@ -58,7 +58,7 @@ impl<'a> Scope<'a> {
         unused(self.values.keys().map(String::as_str).filter(|key| !values.contains(key)).collect(), "Values")
     }
 
-    /// The value of a placeholder that [`Scope::check`] found.
+    /// The value of a placeholder that [`Scope::check`] has checked.
     pub(super) fn value(self, placeholder: &str) -> &'a Value {
         self.values.get(placeholder).expect("checked placeholders are defined")
     }
@@ -68,15 +68,15 @@ impl<'a> Scope<'a> {
         path.0.iter().map(|step| self.step(step)).collect()
     }
 
-    /// The attribute a path begins with.
+    /// The attribute with which a path begins.
     pub(super) fn first(self, path: &'a Path) -> &'a str {
         match self.step(&path.0[0]) {
             At::Name(name) => name,
-            At::Index(_) => unreachable!("the parser begins each path with a name"),
+            At::Index(_) => unreachable!("the parser makes each path begin with a name"),
         }
     }
 
-    /// What a path leads to in an item.
+    /// The value in an item that a path leads to.
     pub(super) fn get<'i>(self, item: &'i Item, path: &'a Path) -> Option<&'i Value> {
         let mut value = item.get(self.first(path))?;
         for step in &path.0[1..] {
@@ -101,7 +101,7 @@ impl<'a> Scope<'a> {
 }
 
 impl Condition {
-    /// Every path the condition reads.
+    /// Every path that the condition reads.
     pub(super) fn paths<'c>(&'c self, out: &mut Vec<&'c Path>) {
         use super::expression::Operand;
         let mut operand = |operand: &'c Operand| match operand {

@@ -1,4 +1,4 @@
-//! One table's items, as they are, as they lately were, and as its indexes show them.
+//! The items of one table: their current and recent states, and the states that its indexes show.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use rand::rngs::SmallRng;
 use super::schema::{IndexSchema, Key, TableSchema};
 use super::value::{Item, Value};
 
-/// Where a row stands in its partition: its sort key and, in an index, the table's key.
+/// The position of a row in its partition: its sort key and, in an index, the key of the table.
 pub(super) type Place = (Option<Value>, Option<Key>);
 /// The rows of one partition.
 pub(super) type Partition = BTreeMap<Place, Arc<Item>>;
-/// What an item was, and until when.
+/// A former state of an item, and until when it was current.
 type Until = (u64, Option<Arc<Item>>);
 /// All rows, by partition key.
 pub(super) type Rows = BTreeMap<Value, Partition>;
@@ -22,10 +22,10 @@ pub(super) type Rows = BTreeMap<Value, Partition>;
 pub(super) struct Table {
     pub(super) schema: TableSchema,
     rows: Rows,
-    /// What items were until a moment, oldest first: what an eventually consistent read may still see.
+    /// Former states of items, oldest first, which an eventually consistent read may still return.
     superseded: BTreeMap<Key, VecDeque<Until>>,
     indexes: Vec<Index>,
-    /// The stream that changes go to.
+    /// The stream that receives the changes.
     pub(super) stream_arn: Option<String>,
 }
 
@@ -33,9 +33,9 @@ pub(super) struct Table {
 struct Index {
     schema: IndexSchema,
     rows: Rows,
-    /// Where each item stands in `rows`.
+    /// The partition key under which each item is in `rows`.
     shown: BTreeMap<Key, Key>,
-    /// Changes on their way, with when they arrive.
+    /// Changes that have not arrived yet, with their times of arrival.
     pending: VecDeque<(u64, Key, Option<Arc<Item>>)>,
 }
 
@@ -56,12 +56,12 @@ impl Table {
         }
     }
 
-    /// The item as it is.
+    /// The current item.
     pub(super) fn get(&self, key: &Key) -> Option<&Arc<Item>> {
         self.rows.get(&key.hash)?.get(&(key.range.clone(), None))
     }
 
-    /// The item as it was at a moment not longer ago than the read lag.
+    /// The item at an earlier time, which must lie within the read lag.
     pub(super) fn get_as_of(&self, key: &Key, at_ms: u64) -> Option<&Arc<Item>> {
         let superseded =
             self.superseded.get(key).into_iter().flatten().find(|(until_ms, _)| *until_ms > at_ms);
@@ -71,12 +71,12 @@ impl Table {
         }
     }
 
-    /// All rows as they are.
+    /// All current rows.
     pub(super) fn rows(&self) -> &Rows {
         &self.rows
     }
 
-    /// One partition as it was at a moment not longer ago than the read lag.
+    /// One partition at an earlier time, which must lie within the read lag.
     pub(super) fn partition_as_of(&self, hash: &Value, at_ms: u64) -> Partition {
         let mut partition = self.rows.get(hash).cloned().unwrap_or_default();
         let from = Key { hash: hash.clone(), range: None };
@@ -91,14 +91,14 @@ impl Table {
         partition
     }
 
-    /// An index by name, with the changes that have arrived.
+    /// An index by name, including the changes that have arrived.
     pub(super) fn index(&mut self, name: &str, now_ms: u64) -> Option<(&IndexSchema, &Rows)> {
         let index = self.indexes.iter_mut().find(|index| index.schema.name == name)?;
         index.catch_up(now_ms);
         Some((&index.schema, &index.rows))
     }
 
-    /// Writes or deletes an item. `lag_ms` is the longest that indexes and stale reads stay behind.
+    /// Writes or deletes an item. `lag_ms` is the most by which indexes and stale reads may lag behind.
     pub(super) fn write(
         &mut self,
         key: &Key,

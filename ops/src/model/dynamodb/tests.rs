@@ -1,4 +1,4 @@
-//! What the cases shared with the emulator cannot show: lag, and many pages.
+//! Tests what the cases shared with the emulator cannot show: lag, and many pages.
 
 use std::time::Duration;
 
@@ -32,14 +32,14 @@ async fn put(node: &Node, id: &str, list: &str, at: u32) {
     request.item("at", AttributeValue::N(at.to_string())).send().await.unwrap();
 }
 
-/// The list an item stands in, as a read sees it.
+/// The list of an item, as a read sees it.
 async fn seen(node: &Node, id: &str, consistent: bool) -> Option<String> {
     let request = node.dynamodb().get_item().table_name("t").key("id", s(id)).consistent_read(consistent);
     let item = request.send().await.unwrap().item?;
     Some(item["list"].as_s().unwrap().clone())
 }
 
-/// Ids of one list in the index, page by page.
+/// The ids of one list in the index, read page by page.
 async fn listed(node: &Node, list: &str, limit: i32) -> Vec<String> {
     let mut ids = Vec::new();
     let mut start = None;

@@ -11,9 +11,9 @@ use crate::model::streams::Streams;
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, Call, Service, ServiceError, success};
 
-/// How long a client token makes a repeat a success, in milliseconds: 10 minutes.
+/// How long a repeat with the same client token succeeds, in milliseconds: 10 minutes.
 const TOKEN_LIFE_MS: u64 = 600_000;
-/// The most actions of one transaction.
+/// The most actions in one transaction.
 const MAX_ACTIONS: usize = 100;
 
 #[derive(Debug, Deserialize)]
@@ -118,7 +118,7 @@ fn condition_failed(item: Option<&super::Item>) -> Json {
     reason
 }
 
-/// The answer to a transaction that cannot be, with one reason for each of its actions.
+/// The response to a cancelled transaction, with one reason for each of its actions.
 pub(in crate::model) fn canceled(reasons: Vec<Json>) -> ServiceError {
     let codes: Vec<_> = reasons.iter().filter_map(|reason| reason["Code"].as_str()).collect();
     let message = format!(

@@ -1,4 +1,5 @@
-//! Update expressions on an item: every right side sees the item as it was (Update expressions, developer guide).
+//! Applies update expressions to an item: every right side sees the item before the update (Update expressions,
+//! developer guide).
 
 use std::collections::BTreeSet;
 
@@ -9,11 +10,11 @@ use super::value::{Item, Value};
 const WRONG_TYPE: &str = "An operand in the update expression has an incorrect data type";
 const NO_SUCH_PATH: &str = "The document path provided in the update expression is invalid for update";
 
-/// The item after an update.
+/// Returns the item after the update.
 ///
 /// # Errors
 ///
-/// The words of the `ValidationException`.
+/// The message of the `ValidationException`.
 pub(super) fn apply(update: &Update, old: &Item, scope: Scope<'_>) -> Result<Item, String> {
     let mut new = old.clone();
     for (path, source) in &update.set {
@@ -36,11 +37,11 @@ pub(super) fn apply(update: &Update, old: &Item, scope: Scope<'_>) -> Result<Ite
     Ok(new)
 }
 
-/// Checks that no two actions touch overlapping paths, and gives the attributes that are touched.
+/// Checks that no two actions have overlapping paths, and returns the attributes that the actions change.
 ///
 /// # Errors
 ///
-/// The words of the `ValidationException`.
+/// The message of the `ValidationException`.
 pub(super) fn touched<'a>(update: &'a Update, scope: Scope<'a>) -> Result<BTreeSet<&'a str>, String> {
     let set = update.set.iter().map(|(path, _)| path);
     let others = update.add.iter().chain(&update.delete).map(|(path, _)| path);
@@ -113,7 +114,7 @@ fn added(old: Option<&Value>, more: &Value) -> Result<Value, String> {
     }
 }
 
-/// A set without some members; none when nothing is left, since DynamoDB has no empty set.
+/// Removes members from a set. Returns `None` if the set becomes empty, since DynamoDB has no empty sets.
 fn without(set: &Value, less: &Value) -> Result<Option<Value>, String> {
     let rest = match (set, less) {
         (Value::SS(old), Value::SS(less)) => Value::SS(old - less),

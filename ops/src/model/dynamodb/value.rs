@@ -46,7 +46,7 @@ impl From<Bytes> for String {
 }
 
 impl Value {
-    /// The type's name in the API.
+    /// The name of the type in the API.
     pub fn kind(&self) -> &'static str {
         match self {
             Value::S(_) => "S",
@@ -62,7 +62,7 @@ impl Value {
         }
     }
 
-    /// The text, when it is a string.
+    /// The text, if the value is a string.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Value::S(text) => Some(text),
@@ -70,7 +70,7 @@ impl Value {
         }
     }
 
-    /// What the function `size` says of it; none where DynamoDB has no size.
+    /// The result of the function `size`; `None` for types that have no size.
     pub fn length(&self) -> Option<usize> {
         match self {
             Value::S(text) => Some(text.len()),
@@ -84,7 +84,7 @@ impl Value {
         }
     }
 
-    /// Bytes it takes of an item's 400 KB (DynamoDB item sizes and formats).
+    /// How many bytes of an item's 400 KB the value uses (DynamoDB item sizes and formats).
     pub fn stored_bytes(&self) -> usize {
         match self {
             Value::S(text) => text.len(),
@@ -104,7 +104,7 @@ fn number_bytes(number: &Number) -> usize {
     number.digits().div_ceil(2) + 1
 }
 
-/// Bytes an item takes: names and values.
+/// The size of an item in bytes: names and values.
 pub fn item_bytes(item: &Item) -> usize {
     item.iter().map(|(name, value)| name.len() + value.stored_bytes()).sum()
 }

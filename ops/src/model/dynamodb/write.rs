@@ -1,5 +1,5 @@
-//! PutItem, UpdateItem, DeleteItem: planned against the item as it is, then committed
-//! (API_PutItem, API_UpdateItem, API_DeleteItem, DynamoDB API reference).
+//! PutItem, UpdateItem, DeleteItem: planned against the current item, then committed (API_PutItem, API_UpdateItem,
+//! API_DeleteItem, DynamoDB API reference).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -54,17 +54,17 @@ pub(super) enum OnFailure {
     AllOld,
 }
 
-/// What a write does to the item.
+/// The effect of a write on the item.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Action {
     Put,
     Update,
     Delete,
-    /// Nothing: a transaction's ConditionCheck.
+    /// No effect: a transaction's ConditionCheck.
     Check,
 }
 
-/// A write that may be committed.
+/// A write that can be committed.
 #[derive(Debug)]
 pub(super) struct Planned {
     pub(super) table: String,
@@ -75,12 +75,12 @@ pub(super) struct Planned {
     by_ttl: bool,
 }
 
-/// Why a write may not be committed.
+/// Why a write cannot be committed.
 #[derive(Debug)]
 pub(super) enum Failed {
-    /// The condition does not hold; with the item when the request wants it.
+    /// The condition does not hold; includes the item if the request asks for it.
     Condition(Option<Arc<Item>>),
-    /// The request is wrong.
+    /// The request is invalid.
     Refused(ServiceError),
 }
 
@@ -104,7 +104,7 @@ struct WriteAnswer<'a> {
 }
 
 impl DynamoDb {
-    /// One write by itself. Only an update answers with the item as it has become.
+    /// Executes a single write. Only an update returns the new item.
     pub(super) fn write(
         &mut self,
         action: Action,
@@ -128,7 +128,7 @@ impl DynamoDb {
         success(&WriteAnswer { attributes: attributes.as_deref() })
     }
 
-    /// Checks a write against the item as it is.
+    /// Checks a write against the current item.
     pub(super) fn plan(&mut self, action: Action, request: &WriteRequest) -> Result<Planned, Failed> {
         let texts = Texts {
             condition: request.condition_expression.as_deref(),
@@ -174,12 +174,12 @@ impl DynamoDb {
         })
     }
 
-    /// Writes what was planned, its indexes and its stream record; tells whether anything changed.
+    /// Commits a planned write with its index entries and its stream record; returns whether anything changed.
     pub(super) fn commit(&mut self, planned: Planned, streams: &mut Streams, turn: &mut Turn<'_>) -> bool {
         let Planned { table: name, key, new, is_check, by_ttl, .. } = planned;
         let table = self.tables.get_mut(&name).expect("a planned write has its table");
         let old = table.get(&key).cloned();
-        // A write that changes nothing makes no stream record (Change data capture, developer guide).
+        // A write that changes nothing creates no stream record (Change data capture, developer guide).
         if is_check || old == new {
             return false;
         }
@@ -235,7 +235,7 @@ fn check_item(table: &Table, item: &Item, action: Action) -> Result<(), String> 
     table.schema.indexes.iter().try_for_each(|index| index.check(item))
 }
 
-/// The answer to a failed condition.
+/// The response to a failed condition.
 fn condition_failed(item: Option<&Item>) -> ServiceError {
     let error = ServiceError::new(
         Service::DynamoDb,

@@ -1,4 +1,4 @@
-//! Receipts, waits and dead letters on virtual time.
+//! Tests receipt handles, waits and dead-letter queues on virtual time.
 
 use std::time::Duration;
 

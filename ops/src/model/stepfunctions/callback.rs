@@ -1,4 +1,4 @@
-//! SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat: what closes a token, and what a closed one answers
+//! SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat: how a token is closed, and the responses for a closed one
 //! (API_SendTaskSuccess, API_SendTaskFailure, API_SendTaskHeartbeat, Step Functions API reference).
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use crate::model::events::Change;
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, Service, ServiceError, success};
 
-/// The largest output, in bytes of UTF-8.
+/// The largest output in bytes of UTF-8.
 const MAX_OUTPUT_BYTES: usize = 262_144;
 /// The longest error name and cause, in characters.
 const MAX_ERROR_CHARS: usize = 256;
@@ -20,17 +20,17 @@ const MAX_TOKEN_CHARS: usize = 2_048;
 /// One SendTask* call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// Who sent it.
+    /// The node that sent it.
     pub node: String,
-    /// The token it names.
+    /// The token in the call.
     pub token: String,
-    /// What it says.
+    /// The kind of call.
     pub verb: Verb,
-    /// Whether it closed the token, or, for a heartbeat, found it open.
+    /// Whether it closed the token or, for a heartbeat, whether the token was open.
     pub accepted: bool,
 }
 
-/// What a SendTask* call says.
+/// The kinds of SendTask* calls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verb {
     /// The task succeeded.
@@ -42,10 +42,10 @@ pub enum Verb {
     Failure {
         /// The error's name.
         error: String,
-        /// Its cause.
+        /// The error's cause.
         cause: String,
     },
-    /// The task goes on.
+    /// The task is still running.
     Heartbeat,
 }
 
@@ -117,7 +117,7 @@ impl StepFunctions {
         let heartbeat_seconds =
             self.executions.get(&arn).and_then(|execution| execution.waiting().heartbeat_seconds);
         if let (Some(seconds), Some(state)) = (heartbeat_seconds, self.tokens.get_mut(&request.task_token)) {
-            // It resets the heartbeat's clock and never extends TimeoutSeconds.
+            // It resets the heartbeat timer and never extends TimeoutSeconds.
             state.heartbeat_at_ms = turn.now_ms + seconds * 1_000;
             effects.due.push((state.heartbeat_at_ms, Due::Heartbeat { token: request.task_token.clone() }));
         }
@@ -131,17 +131,17 @@ impl StepFunctions {
         let state = self.tokens.get_mut(token).expect("an open token exists");
         state.is_open = false;
         state.accepted += 1;
-        let execution = self.executions.get_mut(&arn).expect("a token's execution exists");
+        let execution = self.executions.get_mut(&arn).expect("the execution of a token exists");
         let status = match verb {
             Verb::Success { output } => execution.succeed(&output, turn.now_ms),
             Verb::Failure { error, cause } => execution.fail_task(&error, &cause, turn.now_ms),
-            Verb::Heartbeat => unreachable!("a heartbeat closes nothing"),
+            Verb::Heartbeat => unreachable!("a heartbeat does not close a token"),
         };
         ended(&arn, status, turn, effects);
         success(&json!({}))
     }
 
-    /// The execution that waits for a token; or what a token that nobody waits for is answered.
+    /// The execution that waits for a token, or the error for a token for which no execution waits.
     fn open(&self, token: &str, turn: &mut Turn<'_>) -> Result<String, ServiceError> {
         match self.tokens.get(token) {
             Some(state) if state.is_open => Ok(state.execution_arn.clone()),

@@ -1,21 +1,21 @@
-//! One execution: how it was started, its status, and its history, event by event.
+//! One execution: its start, its status, and its history of events.
 
 use serde_json::{Value as Json, json, value::RawValue};
 
 use crate::model::clock::rfc3339;
 
-/// How to start an execution of a state machine whose one task waits for a token.
+/// How to start an execution of a state machine whose only task waits for a token.
 #[derive(Debug, Clone)]
 pub struct Start {
     /// The state machine.
     pub state_machine_arn: String,
-    /// The execution's name; unique.
+    /// The name of the execution, which must be unique.
     pub name: String,
     /// The message's `orderId`.
     pub order_id: String,
-    /// The message's `order`, as JSON text; none for the original four-field message.
+    /// The message's `order`, as JSON text; `None` for the original message with four fields.
     pub order: Option<String>,
-    /// Names the waiting state's timeout in the message.
+    /// Whether the message contains the timeout of the waiting state.
     pub tells_timeout: bool,
     /// TimeoutSeconds of the waiting state.
     pub timeout_seconds: Option<u64>,
@@ -25,12 +25,12 @@ pub struct Start {
     pub execution_timeout_seconds: Option<u64>,
     /// How often the waiting state is retried after a timeout, each time with a new token.
     pub retries: u32,
-    /// The queue its message goes to; none when the test carries it.
+    /// The queue that receives the message; `None` if the test passes it on.
     pub queue_url: Option<String>,
 }
 
 impl Start {
-    /// An execution of the state machine `orders`, without timeouts, with the four-field message.
+    /// An execution of the state machine `orders`, without timeouts, with the message of four fields.
     pub fn new(name: &str, order_id: &str) -> Start {
         Start {
             state_machine_arn: "arn:aws:states:us-east-1:000000000000:stateMachine:orders".to_owned(),
@@ -47,34 +47,34 @@ impl Start {
     }
 }
 
-/// What a started execution waits with.
+/// A started execution, which is waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Started {
     /// The execution.
     pub execution_arn: String,
-    /// The token it waits for.
+    /// The token that it waits for.
     pub token: String,
-    /// The body of the message it sent.
+    /// The body of the message that it sent.
     pub body: String,
 }
 
 /// An execution's status (DescribeExecution, Step Functions API reference).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum ExecutionStatus {
-    /// It waits.
+    /// It is waiting.
     Running,
     /// Its task succeeded.
     Succeeded,
     /// Its task failed, or timed out without a retry.
     Failed,
-    /// Its own timeout passed.
+    /// Its own timeout expired.
     TimedOut,
     /// An operator stopped it.
     Aborted,
 }
 
 impl ExecutionStatus {
-    /// The API's name.
+    /// The name in the API.
     pub fn as_str(self) -> &'static str {
         match self {
             ExecutionStatus::Running => "RUNNING",
@@ -93,15 +93,15 @@ pub struct ExecutionView {
     pub arn: String,
     /// Its status.
     pub status: ExecutionStatus,
-    /// Its tokens, the latest last.
+    /// Its tokens, in order of creation.
     pub tokens: Vec<String>,
-    /// Its output, when it succeeded.
+    /// Its output, if it succeeded.
     pub output: Option<String>,
-    /// The error's name and cause, when it failed.
+    /// The error's name and cause, if it failed.
     pub error: Option<(String, String)>,
 }
 
-/// What the waiting state is configured with.
+/// The configuration of the waiting state.
 #[derive(Debug)]
 pub(super) struct Waiting {
     pub(super) timeout_seconds: Option<u64>,
@@ -114,7 +114,7 @@ pub(super) struct Waiting {
 pub(super) struct HistoryEvent {
     pub(super) at_ms: u64,
     pub(super) kind: &'static str,
-    /// The name of the member that holds the details, and they.
+    /// The name of the member with the details, and the details.
     pub(super) details: Option<(&'static str, Json)>,
 }
 
@@ -131,7 +131,7 @@ pub(super) struct End {
 pub(super) struct Execution {
     pub(super) start: Start,
     pub(super) started_ms: u64,
-    /// Its ends, the last one last: all but that were followed by a redrive.
+    /// Its ends, in order: a redrive followed each except the last.
     pub(super) ends: Vec<End>,
     pub(super) events: Vec<HistoryEvent>,
     waiting: Waiting,
@@ -169,7 +169,7 @@ impl Execution {
         execution
     }
 
-    /// The execution's input: the order.
+    /// The execution's input, which is the order.
     pub(super) fn input(&self) -> String {
         let order_id = json!(self.start.order_id);
         match &self.start.order {
@@ -186,7 +186,7 @@ impl Execution {
         self.view.clone()
     }
 
-    /// Takes a new token and gives the message's body.
+    /// Registers a new token and returns the body of the message.
     pub(super) fn schedule(&mut self, token: &str, now_ms: u64) -> String {
         self.view.tokens.push(token.to_owned());
         let body = self.message(token, now_ms);
@@ -205,7 +205,7 @@ impl Execution {
         body
     }
 
-    /// The message: `order` keeps its very text, as Step Functions' input would.
+    /// The message. `order` keeps its original text, as Step Functions' input would.
     fn message(&self, token: &str, now_ms: u64) -> String {
         #[derive(serde::Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -228,10 +228,10 @@ impl Execution {
                 .start
                 .order
                 .as_deref()
-                .map(|order| serde_json::from_str(order).expect("the test gives an order that is JSON")),
+                .map(|order| serde_json::from_str(order).expect("the test's order is valid JSON")),
             timeout_seconds: self.waiting.timeout_seconds.filter(|_| self.start.tells_timeout),
         };
-        serde_json::to_string(&message).expect("messages are plain values")
+        serde_json::to_string(&message).expect("a message is always valid JSON")
     }
 
     pub(super) fn succeed(&mut self, output: &str, now_ms: u64) -> ExecutionStatus {
@@ -243,7 +243,7 @@ impl Execution {
         self.finish(ExecutionStatus::Succeeded, now_ms)
     }
 
-    /// The task's own failure: SendTaskFailure.
+    /// The task fails by itself: SendTaskFailure.
     pub(super) fn fail_task(&mut self, error: &str, cause: &str, now_ms: u64) -> ExecutionStatus {
         let details = resource(json!({ "error": error, "cause": cause }));
         self.record(now_ms, "TaskFailed", Some(("taskFailedEventDetails", details)));
@@ -255,14 +255,14 @@ impl Execution {
         self.record(now_ms, "TaskTimedOut", Some(("taskTimedOutEventDetails", details)));
     }
 
-    /// Takes one retry, if one is left.
+    /// Uses one retry, if any is left.
     pub(super) fn retry(&mut self) -> bool {
         let has_retry = self.retries_left > 0;
         self.retries_left -= u32::from(has_retry);
         has_retry
     }
 
-    /// The execution fails with the task's error.
+    /// The execution fails with the error of its task.
     pub(super) fn fail(&mut self, error: &str, cause: &str, now_ms: u64) -> ExecutionStatus {
         let details = json!({ "error": error, "cause": cause });
         self.record(now_ms, "ExecutionFailed", Some(("executionFailedEventDetails", details)));
@@ -270,7 +270,7 @@ impl Execution {
         self.finish(ExecutionStatus::Failed, now_ms)
     }
 
-    /// Ends it from outside; false when it has ended already.
+    /// Ends the execution from outside; returns false if it has already ended.
     pub(super) fn end(&mut self, status: ExecutionStatus, now_ms: u64) -> bool {
         if self.view.status != ExecutionStatus::Running {
             return false;
@@ -279,7 +279,7 @@ impl Execution {
             ExecutionStatus::Aborted => ("ExecutionAborted", "executionAbortedEventDetails"),
             ExecutionStatus::TimedOut => ("ExecutionTimedOut", "executionTimedOutEventDetails"),
             ExecutionStatus::Running | ExecutionStatus::Succeeded | ExecutionStatus::Failed => {
-                unreachable!("an execution is ended from outside by an abort or its timeout")
+                unreachable!("only an abort or a timeout ends an execution from outside")
             }
         };
         self.record(now_ms, kind, Some((member, json!({}))));
@@ -293,7 +293,7 @@ impl Execution {
         status
     }
 
-    /// Runs again after an end without success; false when there is none.
+    /// Runs again after an end without success; returns false if there was no such end.
     pub(super) fn redrive(&mut self, now_ms: u64) -> bool {
         let Some(end) = self.ends.last_mut() else { return false };
         if matches!(self.view.status, ExecutionStatus::Running | ExecutionStatus::Succeeded) {
@@ -306,7 +306,7 @@ impl Execution {
         true
     }
 
-    /// The end that shows at a time.
+    /// The end that a read at this time shows.
     pub(super) fn end_at(&self, as_of_ms: u64) -> Option<&End> {
         self.ends.iter().find(|end| end.at_ms <= as_of_ms && as_of_ms < end.until_ms)
     }

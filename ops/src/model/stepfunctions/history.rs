@@ -1,4 +1,4 @@
-//! DescribeExecution and GetExecutionHistory: what an execution shows, a little later than it happens
+//! DescribeExecution and GetExecutionHistory, which show an execution slightly later than it happens
 //! (API_DescribeExecution, API_GetExecutionHistory, Step Functions API reference).
 
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use crate::model::clock::epoch_seconds;
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, Service, ServiceError, success};
 
-/// Events of a page when the request does not say, and at most.
+/// The default page size, and the largest one.
 const DEFAULT_RESULTS: usize = 100;
 const MAX_RESULTS: usize = 1_000;
 
@@ -96,7 +96,7 @@ impl StepFunctions {
         success(&answer)
     }
 
-    /// An execution and the moment as of which it is seen.
+    /// An execution, and the time whose state is shown.
     fn seen(&self, arn: &str, turn: &mut Turn<'_>) -> Result<(&Execution, u64), ServiceError> {
         let as_of_ms = turn.lagging(turn.options.execution_lag_ms);
         let execution = self.executions.get(arn).filter(|execution| execution.started_ms <= as_of_ms);
@@ -105,7 +105,7 @@ impl StepFunctions {
     }
 }
 
-/// One event as the API gives it; ids count from 1, and each event follows the one before it.
+/// One event in the form of the API. Ids count from 1, and each event follows the one before it.
 fn event(number: usize, event: &HistoryEvent, with_data: bool) -> Json {
     let mut out = Map::new();
     out.insert("id".to_owned(), json!(number + 1));

@@ -1,4 +1,4 @@
-//! Tokens, timeouts, retries, history and quotas.
+//! Tests tokens, timeouts, retries, history and quotas.
 
 use std::time::Duration;
 
@@ -163,7 +163,7 @@ async fn history_comes_in_pages_from_either_end() {
     assert!(bare.events()[0].execution_started_event_details().unwrap().input().is_none());
 }
 
-/// What twenty reads in a row show.
+/// The statuses that twenty reads in a row return.
 async fn statuses(describe: &DescribeExecutionFluentBuilder) -> Vec<Status> {
     let mut seen = Vec::new();
     for _ in 0..20 {
@@ -192,7 +192,7 @@ async fn a_redriven_execution_waits_again_and_shows_its_end_for_a_while() {
     let setting = setting(Options { execution_lag_ms: 5_000, ..Options::default() });
     let started = setting.start(|_| {});
     let arn = started.execution_arn.as_str();
-    assert!(!setting.world.redrive(arn), "it runs");
+    assert!(!setting.world.redrive(arn), "it is running");
     setting.world.stop(arn);
     sleep(Duration::from_secs(10)).await;
     assert!(setting.world.redrive(arn));
@@ -204,7 +204,7 @@ async fn a_redriven_execution_waits_again_and_shows_its_end_for_a_while() {
     assert_eq!((answer.status(), answer.stop_date()), (&Status::Running, None));
     let tokens = setting.world.execution(arn).unwrap().tokens;
     assert_eq!((tokens.len(), &tokens[0]), (2, &started.token));
-    assert!(setting.succeed(&tokens[0], "{}").await.is_err(), "the first stays closed");
+    assert!(setting.succeed(&tokens[0], "{}").await.is_err(), "the first token stays closed");
     setting.succeed(&tokens[1], "{}").await.unwrap();
     assert!(!setting.world.redrive(arn), "it succeeded");
 }

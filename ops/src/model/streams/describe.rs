@@ -1,4 +1,4 @@
-//! DescribeStream and ListStreams: shards, page by page, in no order worth relying on
+//! DescribeStream and ListStreams: shards page by page, in an order that callers cannot rely on
 //! (API_streams_DescribeStream, API_streams_ListStreams, DynamoDB API reference).
 
 use serde::Deserialize;
@@ -9,7 +9,7 @@ use super::{Streams, not_found};
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, Service, ServiceError, success};
 
-/// The most shards of a page.
+/// The most shards in a page.
 const MAX_SHARDS: usize = 100;
 
 #[derive(Debug, Deserialize)]
@@ -67,7 +67,7 @@ impl Streams {
                 None => true,
             })
             .collect();
-        // Stable from page to page, and unlike the order of birth: by the id's random end.
+        // Sorted by the random end of the id: stable from page to page, and different from the order of creation.
         shards.sort_by_key(|shard| place(&shard.id));
         if let Some(start) = &request.exclusive_start_shard_id {
             shards.retain(|shard| place(&shard.id) > place(start));

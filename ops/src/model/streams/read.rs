@@ -1,4 +1,4 @@
-//! GetShardIterator and GetRecords: where a reader stands, and what it is given
+//! GetShardIterator and GetRecords: the position of a reader, and the records it receives
 //! (API_streams_GetShardIterator, API_streams_GetRecords, DynamoDB API reference).
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +11,7 @@ use crate::model::events::Change;
 use crate::model::turn::Turn;
 use crate::model::wire::{Answer, Service, ServiceError, success};
 
-/// An iterator's life: 15 minutes.
+/// The lifetime of an iterator: 15 minutes.
 const ITERATOR_LIFE_MS: u64 = 15 * 60_000;
 /// A page ends at this many records, or at [`MAX_PAGE_BYTES`].
 const MAX_RECORDS: usize = 1_000;
@@ -91,7 +91,7 @@ struct Identity {
     kind: &'static str,
 }
 
-/// What an iterator's text holds.
+/// The contents of an iterator's text.
 struct Position {
     arn: String,
     shard_id: String,
@@ -168,7 +168,7 @@ impl Streams {
             sequences: records.iter().map(|kept| kept.sequence.to_string()).collect(),
         });
         let is_end = next == shard.end() && shard.is_shown_closed(turn.now_ms);
-        // The page that ends a closed shard may itself hold records; or an empty one follows it.
+        // The last page of a closed shard may contain records, or an empty page follows them.
         let ends_here = is_end && (records.is_empty() || !turn.happens(turn.options.empty_last_page_percent));
         let following = Position { position: next, issued_ms: turn.now_ms, ..iterator };
         success(&RecordsAnswer {
@@ -200,7 +200,7 @@ fn trimmed() -> ServiceError {
 /// The position of the first record at a sequence number, or after it.
 fn position(shard: &Shard, sequence: &Sequence, after: bool) -> Result<u64, ServiceError> {
     let first = shard.records.front().map_or(&shard.next, |kept| &kept.sequence);
-    // What was trimmed cannot be told from what never was.
+    // A trimmed record cannot be told from one that never existed.
     if sequence < first && (shard.trimmed > 0 || *sequence < shard.first) {
         return Err(trimmed());
     }
@@ -210,7 +210,7 @@ fn position(shard: &Shard, sequence: &Sequence, after: bool) -> Result<u64, Serv
     Ok(shard.trimmed + before as u64)
 }
 
-/// The records from a position on. May be empty although more follow.
+/// The records from a position on. A page may be empty although more records follow.
 fn page<'s>(shard: &'s Shard, from: u64, limit: Option<usize>, turn: &mut Turn<'_>) -> Vec<&'s Kept> {
     if turn.happens(turn.options.empty_page_percent) {
         return Vec::new();

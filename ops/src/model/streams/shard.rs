@@ -1,4 +1,4 @@
-//! One shard: its records, its range of keys, and what readers may see of it yet.
+//! One shard: its records, its range of keys, and what readers may see of it so far.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use crate::model::bucket::Bucket;
 use crate::model::dynamodb::Item;
 use crate::model::turn::Turn;
 
-/// How long a reader counts as one, in milliseconds.
+/// How long after a read a reader counts as active, in milliseconds.
 const READER_WINDOW_MS: u64 = 1_000;
 
-/// The keys of a shard, by hash; both ends belong to it.
+/// The hash range of a shard's keys, with both ends included.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Range {
     pub(super) first: u64,
@@ -25,7 +25,7 @@ impl Range {
         (self.first..=self.last).contains(&place)
     }
 
-    /// Cuts the range into equal pieces.
+    /// Divides the range into equal pieces.
     pub(super) fn pieces(self, count: u64) -> Vec<Range> {
         let width = (self.last - self.first) / count.max(1);
         (0..count.max(1))
@@ -47,7 +47,7 @@ pub(super) struct Record {
     pub(super) by_ttl: bool,
 }
 
-/// A record with its place in the shard.
+/// A record with its position in the shard.
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) sequence: Sequence,
@@ -65,7 +65,7 @@ pub(super) struct Shard {
     /// The sequence number of the next record.
     pub(super) next: Sequence,
     pub(super) records: VecDeque<Kept>,
-    /// How many records were trimmed: the first of `records` has this position.
+    /// How many records were trimmed: this is the position of the first one in `records`.
     pub(super) trimmed: u64,
     /// When it appears in listings.
     pub(super) listed_ms: u64,
@@ -75,7 +75,7 @@ pub(super) struct Shard {
     /// Whether a read finds it.
     pub(super) is_known: bool,
     pub(super) is_listed: bool,
-    /// Who read it lately, and when.
+    /// Recent readers, and when they read.
     readers: BTreeMap<String, u64>,
     pub(super) reads: Bucket,
 }
@@ -87,7 +87,7 @@ pub struct ShardView {
     pub id: String,
     /// Its parent's id.
     pub parent: Option<String>,
-    /// Whether it still takes records.
+    /// Whether it still accepts records.
     pub is_open: bool,
     /// Whether a read finds it.
     pub is_known: bool,
@@ -106,7 +106,7 @@ impl Shard {
         listing_ms: u64,
     ) -> Shard {
         Shard {
-            // `shardId-`, 20 digits of milliseconds, 8 hex digits (as seen; not documented).
+            // The form is `shardId-`, 20 digits of milliseconds, 8 hex digits (observed, not documented).
             id: format!("shardId-{:020}-{:08x}", turn.now_ms, turn.rng.random::<u32>()),
             parent,
             range,
@@ -128,13 +128,13 @@ impl Shard {
         self.closed_ms.is_none()
     }
 
-    /// Tells whether readers see that it is closed.
+    /// Returns whether readers can see that it is closed.
     pub(super) fn is_shown_closed(&self, now_ms: u64) -> bool {
         !self.is_open() && self.shown_closed_ms <= now_ms
     }
 
-    /// Takes no more records. Gives how long its children stay unlisted: they may appear before it shows as closed,
-    /// or after.
+    /// Closes the shard to new records. Returns how long its children stay unlisted: they may appear before or after
+    /// the shard shows as closed.
     pub(super) fn close(&mut self, turn: &mut Turn<'_>) -> u64 {
         self.closed_ms = Some(turn.now_ms);
         self.shown_closed_ms = turn.now_ms + turn.rng.random_range(0..=turn.options.close_lag_ms);
@@ -154,17 +154,17 @@ impl Shard {
         });
     }
 
-    /// The position behind the last record.
+    /// The position after the last record.
     pub(super) fn end(&self) -> u64 {
         self.trimmed + self.records.len() as u64
     }
 
-    /// The record at a position that is not trimmed.
+    /// The record at a position that has not been trimmed.
     pub(super) fn at(&self, position: u64) -> Option<&Kept> {
         self.records.get(usize::try_from(position.checked_sub(self.trimmed)?).ok()?)
     }
 
-    /// Drops records written before a moment.
+    /// Drops records written before a given time.
     pub(super) fn trim(&mut self, horizon_ms: u64) {
         while self.records.front().is_some_and(|kept| kept.written_ms < horizon_ms) {
             self.records.pop_front();
@@ -177,7 +177,7 @@ impl Shard {
         self.is_listed = stays_listed;
     }
 
-    /// Counts a reader in, unless there are too many.
+    /// Admits a reader, unless there are already too many.
     pub(super) fn admit(&mut self, node: &str, now_ms: u64, max_readers: usize) -> bool {
         self.readers.retain(|_, last_ms| *last_ms + READER_WINDOW_MS > now_ms);
         if self.readers.len() >= max_readers && !self.readers.contains_key(node) {

@@ -1,4 +1,4 @@
-//! What a reader of a stream must survive: pages, rolls, trims, expiry, limits, another stream.
+//! Tests what a reader of a stream must handle: pages, rolls, trims, expiry, limits, a new stream.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ impl Setting {
         request.send().await.map_err(|error| error.into_service_error())
     }
 
-    /// The ids in a shard's records up to its end, or to its third empty page; and whether it ended.
+    /// The ids in a shard's records up to its end or its third empty page, and whether the end was reached.
     async fn drain(&self, shard_id: &str) -> (Vec<String>, bool) {
         let mut ids = Vec::new();
         let mut next = Some(self.iterator(shard_id).await);

@@ -1,11 +1,11 @@
-//! What goes wrong with what DescribeStream lists.
+//! Faults in the listings of DescribeStream.
 
 use ops::model::{Call, Fault, Matcher};
 use serde_json::Value as Json;
 
 use super::Kind;
 
-/// A key before every shard's: the page after it is the first one.
+/// A key that sorts before every shard: the page after it is the first one.
 const BEFORE_ALL: &str = "shardId-";
 
 fn is_first(call: &Call) -> bool {
@@ -20,14 +20,15 @@ fn listing() -> Matcher {
     Matcher::operation("DescribeStream")
 }
 
-/// A page without shards; after it come the others, if there is a key.
+/// A page without shards. The other pages follow it, if there is a key.
 fn without_shards(last: Option<&str>) -> Fault {
     let description =
         serde_json::json!({ "StreamStatus": "ENABLED", "Shards": [], "LastEvaluatedShardId": last });
     Fault::Forged(serde_json::json!({ "StreamDescription": description }).to_string())
 }
 
-/// Nobody's parent: two listings that lack a parent prove it gone, and nothing would tell otherwise.
+/// Only a shard that is nobody's parent: two listings that lack a parent prove that it is gone, and nothing could show
+/// otherwise.
 fn lack_an_open_shard(answer: &mut Json) {
     let Some(shards) = answer["StreamDescription"]["Shards"].as_array_mut() else { return };
     let is_leaf = |shard: &Json| {

@@ -1,4 +1,4 @@
-//! What goes wrong with the queues: Lambda's, and the one of closed executions.
+//! Faults of the queues: the Lambda function's, and the one for closed executions.
 
 use ops::model::{Fault, Matcher, Service};
 

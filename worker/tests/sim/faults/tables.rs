@@ -1,4 +1,4 @@
-//! What goes wrong with puts, deletions and transactions.
+//! Faults of puts, deletions and transactions.
 
 use ops::model::{Fault, Matcher, Service, ServiceError};
 
@@ -8,7 +8,7 @@ fn transaction() -> Matcher {
     Matcher::operation("TransactWriteItems")
 }
 
-/// A transaction that was not applied, for the reason that its first write gives.
+/// A transaction that was not applied, with this reason for its first write.
 fn canceled(code: &str) -> Fault {
     let mut error = ServiceError::new(Service::DynamoDb, "TransactionCanceledException", "injected");
     let reasons = serde_json::json!([{ "Code": code, "Message": "injected" }, { "Code": "None" }]);

@@ -1,4 +1,5 @@
-//! What each node knows and sends of a shard's end: the children it was told of, and an end that has no answer.
+//! What each node knows and sends about the end of a shard: the children in its responses, and an end that has no
+//! response yet.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,16 +7,16 @@ use ops::model::{Call, Event};
 
 use crate::invariants::answer;
 
-/// How long after an answer its consequence may come, in milliseconds.
+/// The longest time between a response and its consequence, in milliseconds.
 const TOLD_MS: u64 = 150;
-/// How long one attempt of a call lasts, in milliseconds: a crash after it meets no call.
+/// How long one attempt of a call lasts, in milliseconds: a crash after that interrupts no call.
 const ATTEMPT_MS: u64 = 5_000;
 
 #[derive(Debug, Default)]
 pub(crate) struct Ends {
-    /// Children that a node was told of, by node and parent, and when.
+    /// The children that a node has received, by node and parent, and when.
     told: BTreeMap<(String, String), (u64, BTreeSet<String>)>,
-    /// When a node sent a shard's end that it has no answer to.
+    /// When a node sent the end of a shard for which it has no response yet.
     sent: BTreeMap<String, u64>,
 }
 
@@ -24,24 +25,24 @@ fn is_end(call: &Call) -> bool {
 }
 
 impl Ends {
-    /// A call was sent. Says whether it is an end after one whose answer did not arrive.
+    /// Notes that a call was sent. Returns whether it is a shard's end that follows one whose response did not arrive.
     pub(crate) fn note_sent(&mut self, call: &Call) -> bool {
         is_end(call) && self.sent.insert(call.node.to_string(), call.sent_ms).is_some()
     }
 
-    /// An answer arrived.
+    /// Notes that a response arrived.
     pub(crate) fn note_answered(&mut self, call: &Call) {
         if is_end(call) {
             self.sent.remove(&*call.node);
         }
     }
 
-    /// A node was killed. Says whether that was between an end and its answer.
+    /// Notes that a node was killed. Returns whether that was between a shard's end and its response.
     pub(crate) fn note_crash(&mut self, node: &str, now_ms: u64) -> bool {
         self.sent.remove(node).is_some_and(|sent_ms| now_ms < sent_ms + ATTEMPT_MS)
     }
 
-    /// A listing of the children of a shard was answered.
+    /// Notes the response to a listing of a shard's children.
     pub(crate) fn note_children(&mut self, call: &Call, event: &Event) {
         let parent = call.body["ShardFilter"]["ShardId"].as_str().unwrap_or_default().to_owned();
         let shards = answer(event)["StreamDescription"]["Shards"].as_array().cloned();
@@ -55,8 +56,7 @@ impl Ends {
         told.1.extend(children);
     }
 
-    /// The children that a node was told of just now: an answer that arrived is acted on at once; after a lost one there
-    /// is a pause.
+    /// The children that a node has just received: a node acts on a response immediately, and pauses after a lost one.
     pub(crate) fn told(&self, node: &str, shard: &str, at_ms: u64) -> Option<&BTreeSet<String>> {
         let (told_ms, children) = self.told.get(&(node.to_owned(), shard.to_owned()))?;
         (at_ms <= told_ms + TOLD_MS).then_some(children)

@@ -1,4 +1,5 @@
-//! What a process has read and not yet finished stays within its limits, counted from its calls alone.
+//! The records that a process has read and not yet finished stay within its limits. This is computed from its calls
+//! only.
 
 use std::collections::BTreeMap;
 
@@ -14,21 +15,21 @@ use crate::invariants::tasks::Tasks;
 /// A node, a stream and a shard.
 type Reader = (String, String, String);
 
-/// A reader that gives its shard up lets go of what is not done in ten seconds, before the release is written.
+/// A reader that gives up its shard drops its unfinished records within ten seconds, before the release is written.
 const DRAIN_MS: u64 = 10_000;
-/// A page takes so much place before it is asked for, in KiB: the largest answer of GetRecords.
+/// The space that a page needs before it is requested, in KiB: the largest response of GetRecords.
 const PAGE_KIB: u64 = 1_024;
 
-/// Each reader's records, by their place in the shard.
+/// The records of each reader, by their position in the shard.
 #[derive(Debug, Default)]
 pub(crate) struct Hands {
     most: u64,
     most_kib: u64,
     lease_ms: u64,
-    /// The new tasks of the pages that were answered; whether an answer arrived is seen by the next poll only.
+    /// The new tasks in the pages that were answered. Only the next poll shows whether a response arrived.
     read: BTreeMap<Reader, BTreeMap<u64, Record>>,
     polled: BTreeMap<Reader, Polled>,
-    /// Each node's last heartbeat: its counter, and when it was sent first.
+    /// The last heartbeat of each node: its counter, and when it was first sent.
     beats: BTreeMap<String, (String, u64)>,
     /// Until when each node may act.
     valid_until: BTreeMap<String, u64>,
@@ -40,31 +41,31 @@ struct Record {
     kib: u64,
 }
 
-/// A reader's last poll.
+/// The last poll of a reader.
 #[derive(Debug)]
 struct Polled {
-    /// Where it goes on: what lies before has arrived.
+    /// The position where it continues: the records before it have arrived.
     at: u64,
     sent_ms: u64,
-    /// Of its lease.
+    /// The epoch of its lease.
     epoch: i64,
 }
 
-/// The reader and its place, as an iterator of the model says it.
+/// The reader and its position, from an iterator of the model.
 fn place(call: &Call) -> Option<(Reader, u64)> {
     let mut parts = call.text("ShardIterator")?.split('|');
     let (stream, shard, at) = (parts.next()?, parts.next()?, parts.next()?.parse().ok()?);
     Some(((call.node.to_string(), stream.to_owned(), shard.to_owned()), at))
 }
 
-/// The counter of a heartbeat.
+/// The counter in a heartbeat.
 fn beat(call: &Call) -> Option<&str> {
     let item = &call.body["Item"];
     item["counter"]["N"].as_str().filter(|_| call.operation == "PutItem" && item["pk"]["S"] == "worker")
 }
 
 impl Hands {
-    /// A process has at most so much in hand.
+    /// Creates the check from the limits of a process.
     pub(crate) fn new(worker: &Worker) -> Hands {
         Hands {
             most: worker.in_flight_records.into(),
@@ -74,7 +75,7 @@ impl Hands {
         }
     }
 
-    /// A page was answered.
+    /// Notes that a page was answered.
     pub(crate) fn note_read(&mut self, call: &Call, answer: &Json) {
         let Some((reader, first)) = place(call) else { return };
         let read = self.read.entry(reader).or_default();
@@ -88,14 +89,14 @@ impl Hands {
         }
     }
 
-    /// A write of a lease was refused: its reader may have let go.
+    /// Notes that a write of a lease was rejected: its reader may have dropped its records.
     pub(crate) fn note_refused(&mut self, call: &Call, write: &Json) {
         if let Some((stream, shard)) = write["Key"]["sk"]["S"].as_str().and_then(shard_of) {
             self.forget(&(call.node.to_string(), stream.to_owned(), shard.to_owned()));
         }
     }
 
-    /// An answer arrived: whose heartbeat is written too late has let all go.
+    /// Notes that a response arrived. A node whose heartbeat was written too late has dropped all its records.
     pub(crate) fn note_told(&mut self, call: &Call, answer: &Answer, now_ms: u64) {
         let Some(counter) = beat(call).filter(|_| answer.is_ok()) else { return };
         let node = call.node.to_string();
@@ -115,7 +116,7 @@ impl Hands {
         self.polled.remove(reader);
     }
 
-    /// A call was sent: if it asks for records, they must fit beside those in hand.
+    /// Notes that a call was sent: if it requests records, they must fit beside those in flight.
     pub(crate) fn check(
         &mut self,
         call: &Call,
@@ -141,7 +142,7 @@ impl Hands {
             !records.is_kept(&record.task) && seen.is_some_and(|seen| seen.now.is_some() && !seen.has_outcome)
         };
         let is_mine = |((of, stream, shard), polled): (&Reader, &Polled)| {
-            // Who lost a lease has let its records go, also when it has the lease again.
+            // A node that lost a lease has dropped its records, even if it holds the lease again.
             *of == node
                 && leases.is_held(stream, shard, &node)
                 && leases.epoch(stream, shard) == polled.epoch
@@ -158,13 +159,13 @@ impl Hands {
         if count + asked > self.most || kib + PAGE_KIB.min(self.most_kib) > self.most_kib {
             let (most, most_kib) = (self.most, self.most_kib);
             wrong.push(format!(
-                "{node}: asks for {asked} records with {count} of {most} in hand, {kib} KiB of {most_kib}"
+                "{node}: requests {asked} records with {count} of {most} in flight, {kib} KiB of {most_kib}"
             ));
         }
     }
 
-    /// A reader begins, or begins anew from the oldest record: of what it read before nothing may have arrived. One that
-    /// goes on after its last record still has all in hand.
+    /// A reader starts, or starts again at the oldest record: the records that it read before may not have arrived. A
+    /// reader that continues after its last record still has all of them in flight.
     fn check_start(&mut self, call: &Call, leases: &Leases) {
         let (Some(stream), Some(shard)) = (call.text("StreamArn"), call.text("ShardId")) else { return };
         let reader = (call.node.to_string(), stream.to_owned(), shard.to_owned());

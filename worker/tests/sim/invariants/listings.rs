@@ -1,11 +1,12 @@
-//! What each process was told of a stream's shards: whoever calls one missing must have been told so.
+//! What each process has received about the shards of a stream: a process that calls a shard missing must have received
+//! a listing without it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use ops::model::{Answer, Call};
 use serde_json::Value as Json;
 
-/// A write that follows a listing arrives within this time.
+/// The longest time between a listing and a write that follows from it.
 const FOLLOWS_MS: u64 = 120_000;
 
 /// A process and a stream.
@@ -13,20 +14,20 @@ type Of = (String, String);
 
 #[derive(Debug, Default)]
 pub(crate) struct Listings {
-    /// The shards of the pages of a listing that is under way.
+    /// The shards in the pages of a listing that is in progress.
     begun: BTreeMap<Of, BTreeSet<String>>,
     /// Complete listings that were not empty, with their times.
     told: BTreeMap<Of, Vec<(u64, BTreeSet<String>)>>,
 }
 
 impl Listings {
-    /// An answer arrived at its caller.
+    /// Notes that a response arrived at its caller.
     pub(crate) fn note_told(&mut self, call: &Call, answer: &Answer, now_ms: u64) {
         if call.operation != "DescribeStream" || !call.body["ShardFilter"].is_null() {
             return;
         }
         let Ok(answer) = answer else { return };
-        let answer: Json = serde_json::from_str(answer).expect("the model answers in JSON");
+        let answer: Json = serde_json::from_str(answer).expect("the model responds in JSON");
         let description = &answer["StreamDescription"];
         let of = (call.node.to_string(), call.text("StreamArn").unwrap_or_default().to_owned());
         if call.text("ExclusiveStartShardId").is_none() {
@@ -43,7 +44,7 @@ impl Listings {
         }
     }
 
-    /// A complete listing that is not empty and lacks the shard was told to a process of late.
+    /// Returns whether a process recently received a complete, non-empty listing without this shard.
     pub(crate) fn lacked(&self, node: &str, stream: &str, shard: &str, now_ms: u64) -> bool {
         let told = self.told.get(&(node.to_owned(), stream.to_owned()));
         told.into_iter()

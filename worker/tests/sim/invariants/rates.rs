@@ -1,31 +1,31 @@
-//! No process calls an API faster than it may, whatever becomes of the calls.
+//! No process calls an API faster than it may, whatever happens to the calls.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use ops::model::{Call, Service};
 use worker::config::Budgets;
 
-/// Calls are counted over this long.
+/// The length of the window in which calls are counted.
 const WINDOW_MS: u64 = 10_000;
-/// A process that sends so many calls in one millisecond will not stop.
+/// A process that sends this many calls in one millisecond will never stop.
 const ENDLESS: u32 = 2_000;
-/// The SDK sends a call to a table up to three times, every other once.
+/// The SDK makes up to three attempts for calls to the tables, and one attempt for all others.
 const SDK_ATTEMPTS: u64 = 3;
-/// How long after the last trouble every worker knows how many share the budgets.
+/// How long after the last fault every worker knows how many workers share the rate limits.
 const SHARED_AFTER_MS: u64 = 30_000;
 
-/// What was sent, by process and API.
+/// The calls sent, by process and API.
 #[derive(Debug)]
 pub(crate) struct Rates {
     budgets: Budgets,
     sent: BTreeMap<(String, String), VecDeque<u64>>,
-    /// The moment and the number of a process's calls in it.
+    /// The current millisecond and the number of calls of each process in it.
     at_once: BTreeMap<String, (u64, u32)>,
-    /// Since when the fleet does not change.
+    /// Since when the fleet has not changed.
     quiet_from_ms: Option<u64>,
 }
 
-/// An API as it is counted: its name, and the most calls of one process in a window.
+/// How an API is counted: its name, and the most calls of one process in a window.
 type Counted = (String, u64);
 
 impl Rates {
@@ -33,21 +33,21 @@ impl Rates {
         Rates { budgets, sent: BTreeMap::new(), at_once: BTreeMap::new(), quiet_from_ms: None }
     }
 
-    /// From now on nothing disturbs the fleet.
+    /// Notes that no faults disturb the fleet from now on.
     pub(crate) fn calm(&mut self, now_ms: u64) {
         self.quiet_from_ms = Some(now_ms + SHARED_AFTER_MS);
     }
 
-    /// A process sent a call.
+    /// Notes that a process sent a call.
     ///
     /// # Panics
     ///
-    /// When it does nothing else any more: no time would ever pass again.
+    /// If the process does nothing but send calls, because then time would never advance again.
     pub(crate) fn note(&mut self, call: &Call, wrong: &mut Vec<String>) {
         let (at_ms, count) = self.at_once.entry(call.node.to_string()).or_default();
         *count = if *at_ms == call.sent_ms { *count + 1 } else { 1 };
         *at_ms = call.sent_ms;
-        assert!(*count < ENDLESS, "{}: sends {} without end", call.node, call.operation);
+        assert!(*count < ENDLESS, "{}: sends {} endlessly", call.node, call.operation);
         let Some((api, most)) = counted(call, &self.budgets) else { return };
         let key = (api, call.node.to_string());
         let window = self.sent.entry(key.clone()).or_default();
@@ -58,14 +58,14 @@ impl Rates {
         let count = window.len();
         let (api, node) = &key;
         if count as u64 > most {
-            wrong.push(format!("{node}: {count} calls of {api} in ten seconds, at most {most}"));
+            wrong.push(format!("{node}: {count} calls of {api} in ten seconds, more than {most}"));
         }
         if self.quiet_from_ms.is_some_and(|from_ms| call.sent_ms >= from_ms + WINDOW_MS) {
             self.check_fleet(call.sent_ms, api, most, wrong);
         }
     }
 
-    /// The budgets are the whole fleet's: together its processes keep to what one alone may do.
+    /// The rate limits are for the whole fleet: its processes together must not exceed what one alone may do.
     fn check_fleet(&self, now_ms: u64, api: &str, most: u64, wrong: &mut Vec<String>) {
         let is_budget = ["SendTask*", "DescribeExecution", "GetExecutionHistory", "DescribeStream"];
         if !is_budget.contains(&api) {
@@ -74,17 +74,17 @@ impl Rates {
         let windows = self.sent.iter().filter(|((of, _), _)| of == api);
         let recent =
             |window: &VecDeque<u64>| window.iter().filter(|sent_ms| **sent_ms + WINDOW_MS > now_ms).count();
-        // One more for each: a bucket holds a whole call.
+        // One more for each, since a bucket always holds a whole call.
         let (count, processes) =
             windows.fold((0, 0), |(count, processes), (_, window)| (count + recent(window), processes + 1));
         if count as u64 > most + processes {
-            wrong.push(format!("the fleet: {count} calls of {api} in ten seconds, at most {most}"));
+            wrong.push(format!("the fleet: {count} calls of {api} in ten seconds, more than {most}"));
         }
     }
 }
 
 fn counted(call: &Call, budgets: &Budgets) -> Option<Counted> {
-    // What the bucket holds at most, and what flows into it.
+    // The most that the bucket holds, plus what is added to it.
     let budget = |rate: u32| u64::from(rate) * (WINDOW_MS / 1_000 + 1) + 1;
     let values = &call.body["ExpressionAttributeValues"];
     let name = call.operation.as_str();
@@ -93,7 +93,7 @@ fn counted(call: &Call, budgets: &Budgets) -> Option<Counted> {
         (Service::StepFunctions, "GetExecutionHistory") => (name, budget(budgets.execution_history)),
         (Service::StepFunctions, _) => ("SendTask*", budget(budgets.send_task)),
         (Service::Streams, "DescribeStream") => (name, budget(budgets.describe_stream)),
-        // Four a second, and the first pages of a new reader.
+        // Four a second, plus the first pages of a new reader.
         (Service::Streams, "GetRecords") => {
             let iterator = call.text("ShardIterator").unwrap_or_default();
             let shard = iterator.split('|').nth(1).unwrap_or_default();

@@ -1,4 +1,4 @@
-//! A position never passes a record without an outcome, nor one that nobody read; every gap is noted.
+//! A position never passes a record that has no outcome or was not read; every gap is recorded.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ use crate::invariants::tasks::Tasks;
 use crate::invariants::{Moved, Read};
 use crate::windows::Windows;
 
-/// A sequence number in the order of its shard: by length, then by digits.
+/// A sequence number in the order of its shard: first by length, then by digits.
 pub(crate) type Place = (usize, String);
 
 pub(crate) fn place(sequence: &str) -> Place {
@@ -19,26 +19,27 @@ pub(crate) fn place(sequence: &str) -> Place {
 
 type ShardKey = (String, String);
 
-/// Every record that anyone read.
+/// Every record that any node has read.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
     shards: BTreeMap<ShardKey, BTreeMap<Place, Record>>,
-    /// Up to where each shard's position was found right.
+    /// The position of each shard that was last checked.
     passed: BTreeMap<ShardKey, Place>,
-    /// The last record of each shard that was trimmed before anyone read it, while there is no note of it.
+    /// For each shard, the last record that was trimmed before anybody read it, while no gap is recorded for it.
     gaps_owed: BTreeMap<ShardKey, Place>,
-    /// Shards whose gap is noted and that nobody read since: it reaches to the next record, whatever is trimmed until then.
+    /// Shards whose gap is recorded and that nobody has read since. The gap extends to the next record, whatever is
+    /// trimmed until then.
     open_gaps: BTreeSet<ShardKey>,
-    /// Shards of which a gap was noted, or cannot be seen.
+    /// Shards with a recorded gap, or with a gap that nobody can see.
     gaps: BTreeSet<ShardKey>,
-    /// What was kept: records by sequence number, tasks by id.
+    /// What is quarantined: records by sequence number, tasks by id.
     poison: BTreeSet<String>,
     by_node: BTreeMap<String, BTreeSet<(ShardKey, Place)>>,
 }
 
 #[derive(Debug)]
 struct Record {
-    /// The task it brings, when it is a new one.
+    /// The id of the new task in the record, if it contains one.
     new_task: Option<String>,
     is_malformed: bool,
 }
@@ -69,7 +70,7 @@ impl Records {
         }
     }
 
-    /// Anyone read this record.
+    /// Returns whether any node has read this record.
     pub(crate) fn is_read(&self, stream: &str, shard: &str, sequence: &str) -> bool {
         let read = self.shards.get(&(stream.to_owned(), shard.to_owned()));
         read.is_some_and(|read| read.contains_key(&place(sequence)))
@@ -82,7 +83,7 @@ impl Records {
         self.gaps.insert(key);
     }
 
-    /// Records were trimmed or a shard made unknown, and these were never read: a note of it is owed.
+    /// Notes that records were trimmed or a shard became unknown. If they were never read, a gap must be recorded.
     pub(crate) fn note_trim(&mut self, stream: &str, shard: &str, sequences: &[String]) {
         let key = (stream.to_owned(), shard.to_owned());
         if self.open_gaps.contains(&key) {
@@ -99,12 +100,12 @@ impl Records {
         self.poison.insert(key.to_owned());
     }
 
-    /// A task that takes no write is kept, and its record is done with.
+    /// A task that rejects every write is quarantined, and its record is settled.
     pub(crate) fn is_kept(&self, task: &str) -> bool {
         self.poison.contains(task)
     }
 
-    /// A position was written.
+    /// Checks a position that was written.
     pub(crate) fn check_watermark(
         &mut self,
         world: &World,
@@ -117,18 +118,20 @@ impl Records {
         let shard = &moved.shard;
         let to = if moved.to == "SHARD_END" { (usize::MAX, String::new()) } else { place(&moved.to) };
         if self.gaps_owed.get(&key).is_some_and(|lost| to >= *lost) {
-            wrong.push(format!("shard {shard}: moved over records that were trimmed, without a note"));
+            wrong.push(format!(
+                "shard {shard}: moved past records that were trimmed, without recording a gap"
+            ));
         }
         let from = self.passed.get(&key).cloned().unwrap_or_default();
         let read = self.shards.entry(key.clone()).or_default();
         let views = world.shards(&moved.stream);
-        // What is gone from the shard was trimmed, and is a gap's business.
+        // Records that are no longer in the shard were trimmed, and are checked as a gap.
         if let Some(view) = views.iter().find(|view| view.id == *shard && view.is_known) {
             for sequence in &view.sequences {
                 let at = place(sequence);
                 if at > from && at <= to && !read.contains_key(&at) {
                     wrong.push(format!(
-                        "shard {shard}: moved to {} over {sequence}, which nobody read",
+                        "shard {shard}: moved to {} past {sequence}, which nobody read",
                         moved.to
                     ));
                 }
@@ -143,11 +146,11 @@ impl Records {
                 Some(id) => !tasks.get(id).is_some_and(|seen| seen.has_outcome) && !self.poison.contains(id),
                 None => record.is_malformed && !self.poison.contains(&at.1),
             };
-            // What was trimmed while its reader died is in a gap, once that is noted.
+            // Records that were trimmed after their reader died belong to a gap, once it is recorded.
             if lacks && (is_kept(&at.1) || !is_noted) {
                 let task = record.new_task.as_deref().unwrap_or("no task");
                 wrong.push(format!(
-                    "shard {shard}: moved to {} over {} ({task}), which has no outcome",
+                    "shard {shard}: moved to {} past {} ({task}), which has no outcome",
                     moved.to, at.1
                 ));
             }
@@ -164,18 +167,18 @@ impl Records {
         self.passed.insert(key, to.max(from));
     }
 
-    /// The lease was removed or moved back by hand: what was right is asked again, from the oldest record that is left.
+    /// The lease was removed or moved back by hand: its shard is checked again, from the oldest remaining record.
     pub(crate) fn forget(&mut self, stream: &str, shard: &str) {
         self.passed.remove(&(stream.to_owned(), shard.to_owned()));
         self.excuse(stream, shard);
     }
 
-    /// From here on the shard is read from the oldest record that is left: nothing shows that some were trimmed.
+    /// From now on, the shard is read from the oldest remaining record: nothing shows whether any records were trimmed.
     pub(crate) fn excuse(&mut self, stream: &str, shard: &str) {
         self.note_gap(stream, shard);
     }
 
-    /// In which windows a node died, by the records it had read.
+    /// Counts the windows in which a node died, by the records that it had read.
     pub(crate) fn count_windows_of(
         &mut self,
         node: &str,

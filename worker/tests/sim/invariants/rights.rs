@@ -1,4 +1,4 @@
-//! Who lost the right to act for its leases starts nothing for them any more.
+//! A worker that has lost the right to act on its leases starts no more work for them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,22 +11,22 @@ use crate::invariants::leases::is_of;
 use crate::invariants::tasks::Tasks;
 use crate::scene::TASKS;
 
-/// How long the SDK goes on with a write that was begun in time: three attempts of five seconds and two pauses, of
-/// which the last begins this late.
+/// How long the SDK may continue with a write that started in time: three attempts of five seconds and two pauses; the
+/// last attempt starts this late.
 const SDK_TRIES_MS: u64 = 13_000;
-/// How long after a queue gave a closed execution to a worker it may act on that by the message's own right: an
-/// answer may be on its way for 25 s, a message has 20 s, and then the SDK's attempts.
+/// How long a worker may act on a closed execution after the queue delivered its message: the response may take 25 s, a
+/// message has 20 s, and then come the SDK's attempts.
 const MESSAGE_MS: u64 = 25_000 + 20_000 + SDK_TRIES_MS;
 
-/// Each worker's right to act, and what it may do without one.
+/// The right of each worker to act, and what it may do without that right.
 #[derive(Debug, Default)]
 pub(crate) struct Rights {
     lease_ms: u64,
-    /// When each worker's heartbeat was last written; also of those whose heartbeat is gone.
+    /// When each worker's heartbeat was last written, including workers whose heartbeat is gone.
     beats: BTreeMap<String, u64>,
     /// The tasks that people asked a node to decide.
     asked: BTreeSet<(String, String)>,
-    /// The closed executions that a node was told of, and when.
+    /// The closed executions in messages that a node received, and when.
     told: BTreeMap<(String, String), u64>,
 }
 
@@ -39,12 +39,12 @@ impl Rights {
         self.beats.insert(worker.to_owned(), at_ms);
     }
 
-    /// A person asked a node to decide a task: for that it needs no lease.
+    /// Notes that a person asked a node to decide a task, for which the node needs no lease.
     pub(crate) fn note_asked(&mut self, node: &str, task: &str) {
         self.asked.insert((node.to_owned(), task.to_owned()));
     }
 
-    /// A queue answered a node: it needs no lease for the executions that are said to be closed.
+    /// Notes that a queue answered a node, which needs no lease for the executions that the messages report as closed.
     pub(crate) fn note_received(&mut self, node: &str, answer: &Json, at_ms: u64) {
         for message in answer["Messages"].as_array().into_iter().flatten() {
             let event: Json =
@@ -55,12 +55,13 @@ impl Rights {
         }
     }
 
-    /// A call was sent: if only a holder of a lease makes it, its right to act must not have ended.
+    /// Notes that a call was sent. If only the holder of a lease makes such calls, its right to act must not have
+    /// ended.
     pub(crate) fn check(&self, call: &Call, tasks: &Tasks, wrong: &mut Vec<String>) {
         let beat = self.beats.iter().find(|(worker, _)| is_of(worker, &call.node));
         let Some((worker, beat_ms)) = beat else { return };
         let late_ms = call.sent_ms.saturating_sub(beat_ms + self.lease_ms * 9 / 10);
-        // The callbacks' client tries once.
+        // The client for callbacks makes one attempt.
         let most_ms = if call.service == Service::StepFunctions { 0 } else { SDK_TRIES_MS };
         if late_ms > most_ms && self.is_holders(call, tasks) {
             let operation = &call.operation;
@@ -87,7 +88,7 @@ impl Rights {
         }
     }
 
-    /// Neither a person nor the end of the execution made the node act on the task.
+    /// Returns whether neither a person nor the end of the execution made the node act on the task.
     fn has_no_other_right(&self, call: &Call, id: &str, tasks: &Tasks) -> bool {
         let Some(Task { transaction_id, .. }) = tasks.get(id).and_then(|seen| seen.now.as_ref()) else {
             return false;

@@ -1,4 +1,4 @@
-//! Kills: at any moment, between two calls that belong together, and with calls that arrive after the process is gone.
+//! Kills at any moment: between two related calls, and with calls that arrive after the process is gone.
 
 use std::time::Duration;
 
@@ -61,7 +61,7 @@ impl Operator<'_> {
         true
     }
 
-    /// The whole fleet dies at once; some come back at once, the others later.
+    /// The whole fleet dies at the same time; some workers return immediately, the others later.
     pub(super) fn crash_all(&mut self) -> bool {
         let nodes: Vec<String> = self.sim.fleet.keys().cloned().collect();
         nodes.iter().for_each(|node| self.sim.crash(node));
@@ -74,7 +74,7 @@ impl Operator<'_> {
         !nodes.is_empty()
     }
 
-    /// One of the calls between which the windows lie.
+    /// Chooses one of the calls between which the crash windows lie.
     fn chosen_call(&mut self) -> Matcher {
         match self.sim.rng.random_range(0..8) {
             0 | 1 => sets(":decision"),
@@ -89,7 +89,7 @@ impl Operator<'_> {
     }
 }
 
-/// A write of an item that sets this value.
+/// Matches the writes of an item that set this value.
 fn sets(name: &'static str) -> Matcher {
     Matcher::operation("UpdateItem").when(move |call| !call.body["ExpressionAttributeValues"][name].is_null())
 }

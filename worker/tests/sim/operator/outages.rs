@@ -1,4 +1,4 @@
-//! Who cannot reach whom: a worker and the world, a worker and one service, all and one service.
+//! Lost connections: between a worker and the world, a worker and one service, or all workers and one service.
 
 use std::time::Duration;
 
@@ -9,17 +9,17 @@ use super::{Act, Operator};
 use crate::faults;
 use crate::run::Sim;
 
-/// Its name in the mix.
+/// The name of this fault in the mix.
 pub(crate) const DENIED: &str = "one service denied for ten minutes";
 
-/// Nobody is told what to do about a denial for so long: longer than any patience of the fleet.
+/// How long a service denies all calls: longer than anything in the fleet waits.
 const DENIED_MS: u64 = 600_000;
 
-/// After the other troubles a service or a table denies everyone for ten minutes.
+/// After the other faults, a service or a table denies all calls for ten minutes.
 ///
 /// # Errors
 ///
-/// What was violated meanwhile.
+/// If an invariant was violated in the meantime.
 pub(crate) async fn deny_for_long(sim: &mut Sim) -> Result<(), String> {
     let until_ms = sim.world.now_ms() + DENIED_MS;
     let (calls, fault) = faults::denial(&mut sim.rng);
@@ -44,7 +44,7 @@ impl Operator<'_> {
         true
     }
 
-    /// A service or a table fails every call for a while: of one worker, or of everyone.
+    /// A service or a table fails every call for a while, either of one worker or of all.
     pub(super) fn take_away(&mut self, act: Act) -> bool {
         let (mut calls, fault) = faults::outage(&mut self.sim.rng);
         if matches!(act, Act::CutFrom) {
