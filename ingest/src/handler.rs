@@ -45,10 +45,10 @@ pub async fn handle(event: SqsEvent, store: &Store) -> SqsBatchResponse {
 fn fail(message_id: String, error: &Error) -> String {
     match error {
         Error::Reject(_) => {
-            tracing::error!(message_id, outcome = "rejected", "message {message_id}: {error}");
+            tracing::error!(message.id = message_id, outcome = "rejected", "message {message_id}: {error}");
         }
         Error::Retry(_) => {
-            tracing::warn!(message_id, outcome = "retry", "message {message_id}: {error}");
+            tracing::warn!(message.id = message_id, outcome = "retry", "message {message_id}: {error}");
         }
     }
     message_id
@@ -58,20 +58,17 @@ async fn ingest(message_id: &str, message: SqsMessage, store: &Store) -> Result<
     let task = task(message_id, &message)?;
     let stored = store.put(&task).await?;
     let (task_id, order_id) = (task.id.as_str(), task.order_id.as_str());
-    match stored {
-        Stored::New => {
-            tracing::info!(message_id, task_id, order_id, outcome = "stored", "task {task_id} stored")
-        }
-        Stored::Already => {
-            tracing::info!(
-                message_id,
-                task_id,
-                order_id,
-                outcome = "duplicate",
-                "task {task_id} is stored already"
-            );
-        }
-    }
+    let (outcome, told) = match stored {
+        Stored::New => ("stored", "stored"),
+        Stored::Already => ("duplicate", "is stored already"),
+    };
+    tracing::info!(
+        message.id = message_id,
+        task.id = task_id,
+        order.id = order_id,
+        outcome,
+        "task {task_id} {told}"
+    );
     Ok(())
 }
 
@@ -79,7 +76,11 @@ fn task(message_id: &str, message: &SqsMessage) -> Result<Task, Reject> {
     let parsed = Message::parse(message.body.as_deref().ok_or(Reject::NoBody)?)?;
     if !parsed.unknown_fields.is_empty() {
         let fields = names(&parsed.unknown_fields, parsed.task_token.expose());
-        tracing::warn!(message_id, fields, "message {message_id} has unknown fields: {fields}");
+        tracing::warn!(
+            message.id = message_id,
+            unknown = fields,
+            "message {message_id} has unknown fields: {fields}"
+        );
     }
     let received_at = received_at(message.attributes.get("SentTimestamp").map(String::as_str))?;
     let trace = message.attributes.get("AWSTraceHeader").and_then(|header| traceparent(header));

@@ -16,7 +16,7 @@ use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::lease::guard::{Guard, Validity};
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
@@ -90,7 +90,9 @@ impl ClosedExecutions {
             .max_number_of_messages(10)
             .wait_time_seconds(WAIT_SECONDS)
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount);
-        let answer = request.send().await.map_err(|error| Fault::of("ReceiveMessage", &error))?;
+        let answer = request.send().await.map_err(|error| {
+            Fault::of("ReceiveMessage", Resource::ClosedExecutions(self.queue_url.clone()), &error)
+        })?;
         Ok(answer.messages.unwrap_or_default())
     }
 
@@ -182,7 +184,8 @@ impl ClosedExecutions {
         let Some(handle) = message.receipt_handle() else { return };
         let request = self.sqs.delete_message().queue_url(&self.queue_url).receipt_handle(handle);
         if let Err(error) = request.send().await {
-            let fault = Fault::of("DeleteMessage", &error);
+            let fault =
+                Fault::of("DeleteMessage", Resource::ClosedExecutions(self.queue_url.clone()), &error);
             warn!(error = %fault, "a handled message comes again: {fault}");
         }
     }

@@ -15,6 +15,7 @@ use figment::providers::{Format as _, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use self::error::ConfigError;
+pub(crate) use self::range::{is_region, is_url};
 pub use self::setting::Setting;
 
 /// The commented defaults, as `countersign config --defaults` prints them.

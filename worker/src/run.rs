@@ -31,7 +31,7 @@ use crate::tasks::list::TaskList;
 /// What keeps the worker from starting, or the first task's failure. A drain that runs out of time is logged, not
 /// returned: whatever was in work is read again from its checkpoint.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-    let clients = Clients::connect(&config.aws).await;
+    let clients = Clients::connect_for_good(&config.aws).await?;
     let ruleset = first_ruleset(&config, &clients).await?;
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
     let rules = ActiveRules::new(ruleset);
@@ -82,7 +82,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     stop.cancel();
     tasks.close();
     if timeout(Duration::from_secs(2), tasks.wait()).await.is_err() {
-        warn!(tasks.remaining = tasks.len(), "{} tasks did not stop in time", tasks.len());
+        warn!(remaining = tasks.len(), "{} tasks did not stop in time", tasks.len());
     }
     info!("stopped");
     outcome

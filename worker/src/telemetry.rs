@@ -1,8 +1,10 @@
-//! The log: one JSON object a line on standard output.
+//! The log: one JSON object a line on standard output, through a buffer, so that no reader of it holds up a decision.
 
-use std::io::IsTerminal as _;
+use std::io::{IsTerminal as _, Write};
+use std::sync::OnceLock;
 
 use tracing::{Metadata, Subscriber};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
@@ -23,14 +25,23 @@ pub struct InvalidLevel {
 /// (`aws_smithy_runtime::client::orchestrator` prints them at `trace`), so task tokens, orders and signatures.
 const OURS: [&str; 4] = ["countersign", "rules", "statemachine", "worker"];
 
-/// Sets the process's log up, once.
+/// How many lines may wait to be written. Beyond, lines are dropped and counted. A few megabytes; a burst of decisions
+/// fits.
+const BUFFERED_LINES: usize = 16_384;
+
+/// The count of the log's dropped lines: the log is the process's, and so is this.
+static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+
+/// Sets the process's log up, once. What is buffered is written when the guard is dropped, for up to a second.
 ///
 /// # Errors
 ///
 /// [`InvalidLevel`] when `log.level` is no filter.
-pub fn start(config: &Log) -> Result<(), InvalidLevel> {
+pub fn start(config: &Log) -> Result<WorkerGuard, InvalidLevel> {
     let filter = filter(&config.level)?;
-    let lines = fmt::layer();
+    let (out, guard) = buffered(std::io::stdout());
+    DROPPED.get_or_init(|| out.error_counter());
+    let lines = fmt::layer().with_writer(out);
     match config.format {
         LogFormat::Json => {
             let lines = lines.json().flatten_event(true).with_current_span(false).with_span_list(false);
@@ -41,7 +52,21 @@ pub fn start(config: &Log) -> Result<(), InvalidLevel> {
             tracing_subscriber::registry().with(lines.with_filter(filter)).init();
         }
     }
-    Ok(())
+    Ok(guard)
+}
+
+/// How many lines were dropped because the log's reader was too slow, or stood still.
+pub fn dropped_lines() -> u64 {
+    DROPPED.get().map_or(0, |dropped| u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX))
+}
+
+/// A thread of its own writes to `out`; nobody else ever waits for it.
+fn buffered(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(BUFFERED_LINES)
+        .thread_name("log")
+        .finish(out)
 }
 
 /// What `level` lets through, and of others' crates nothing below `info`, whatever it asks for.
@@ -60,8 +85,9 @@ fn may_be_logged(line: &Metadata<'_>) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::sync::{Arc, Mutex};
+    use std::io::Read as _;
+    use std::sync::{Arc, Mutex, mpsc};
+    use std::time::Duration;
 
     use super::*;
 
@@ -120,6 +146,37 @@ mod tests {
             assert!(written.contains("info of aws_smithy_runtime"), "{level}");
         }
         assert!(written("trace").contains("trace of worker::steps::pipeline"), "ours is shown");
+    }
+
+    #[test]
+    fn a_reader_that_stands_still_holds_nobody_up() {
+        let (mut reader, writer) = std::io::pipe().unwrap();
+        let (out, guard) = buffered(writer);
+        let dropped = out.error_counter();
+        let (done, ended) = mpsc::channel();
+        std::thread::spawn(move || {
+            let log = tracing_subscriber::registry().with(fmt::layer().with_ansi(false).with_writer(out));
+            tracing::subscriber::with_default(log, || {
+                // More than the pipe and the buffer hold.
+                for line in 0..2 * BUFFERED_LINES {
+                    tracing::info!("line {line}.");
+                }
+            });
+            done.send(()).unwrap();
+        });
+        ended.recv_timeout(Duration::from_secs(60)).expect("a writer of the log waits for its reader");
+        let lost = dropped.dropped_lines();
+        assert!(lost > 0 && lost < 2 * BUFFERED_LINES, "{lost} lines were dropped");
+
+        let read = std::thread::spawn(move || {
+            let mut text = String::new();
+            reader.read_to_string(&mut text).unwrap();
+            text
+        });
+        drop(guard);
+        let text = read.join().unwrap();
+        assert!(text.contains("line 0.") && text.ends_with(".\n"), "what was buffered is written at the end");
+        assert_eq!(text.lines().count(), 2 * BUFFERED_LINES - lost, "whole lines, and none twice");
     }
 
     #[test]

@@ -58,7 +58,7 @@ impl Log {
     /// The one line that tells a message's outcome.
     fn outcome(&self, message_id: &str) -> Value {
         let mut of_message = self.lines();
-        of_message.retain(|line| line["message_id"] == message_id && line["outcome"].is_string());
+        of_message.retain(|line| line["message.id"] == message_id && line["outcome"].is_string());
         assert_eq!(of_message.len(), 1, "one line an outcome: {of_message:?}");
         of_message.remove(0)
     }
@@ -96,8 +96,8 @@ async fn a_message_becomes_a_pending_task() {
     assert_eq!(item["listAt"]["N"], "1795341660");
     assert_eq!(item["traceparent"]["S"], "00-5759e988bd862e3fe1be46a994272793-53995c3f42cd8ad8-01");
     let line = log.outcome("m-o-1");
-    assert_eq!((&line["outcome"], &line["order_id"]), (&"stored".into(), &"o-1".into()));
-    assert_eq!(line["task_id"], item["taskId"]["S"]);
+    assert_eq!((&line["outcome"], &line["order.id"]), (&"stored".into(), &"o-1".into()));
+    assert_eq!(line["task.id"], item["taskId"]["S"]);
 }
 
 #[tokio::test]
@@ -205,5 +205,5 @@ async fn an_unknown_field_is_a_warning_and_no_more() {
     assert_eq!(log.outcome("m")["outcome"], "stored");
     let warnings: Vec<Value> = log.lines().into_iter().filter(|line| line["level"] == "WARN").collect();
     assert_eq!(warnings.len(), 1);
-    assert_eq!((&warnings[0]["message_id"], &warnings[0]["fields"]), (&"m".into(), &"oder".into()));
+    assert_eq!((&warnings[0]["message.id"], &warnings[0]["unknown"]), (&"m".into(), &"oder".into()));
 }

@@ -50,8 +50,8 @@ pub enum Failure {
     Expired(Box<Task>),
     /// The task changed since the caller read it.
     Changed(Box<Task>),
-    /// A service did not answer; nothing was changed.
-    Unavailable(String),
+    /// A call of AWS failed; nothing was changed.
+    Unavailable(Fault),
     /// The request, or a service's answer to its write, took too long; it may still take effect.
     TooSlow,
     /// A defect of the program.
@@ -103,7 +103,7 @@ impl Failure {
             Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
             Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
             Failure::Unavailable(_) => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a service did not answer")
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call of AWS failed")
             }
             Failure::TooSlow => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "the request was not answered in time")
@@ -135,7 +135,12 @@ impl Failure {
             Failure::Changed(task) => {
                 format!("task {} is at revision {} now; look at it again", task.id, task.revision)
             }
-            Failure::Unavailable(why) => format!("{why}; nothing was changed, try again"),
+            Failure::Unavailable(fault) if fault.class.may_pass() => {
+                format!("{fault}; nothing was changed, try again")
+            }
+            Failure::Unavailable(fault) => {
+                format!("{fault}; nothing was changed, and it fails again until that is mended")
+            }
             Failure::TooSlow => "the request may still take effect; look at the task again".to_owned(),
             Failure::Internal(_) => "the worker's log has the reason".to_owned(),
         }
@@ -182,7 +187,7 @@ impl IntoResponse for Failure {
         if let Failure::Internal(reason) = &self {
             error!(reason, "a request failed: {reason}");
         }
-        let is_worth_repeating = matches!(self, Failure::Unavailable(_));
+        let is_worth_repeating = matches!(&self, Failure::Unavailable(fault) if fault.class.may_pass());
         let detail = self.detail();
         let task = self.into_task();
         let revision = task.as_ref().map(|task| task.revision);
@@ -228,7 +233,7 @@ impl From<TableError> for Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
-        Failure::Unavailable(fault.to_string())
+        Failure::Unavailable(fault)
     }
 }
 

@@ -121,7 +121,7 @@ pub(super) async fn decide(
         PersonOutcome::Expired(task) => Err(Failure::Expired(task)),
         PersonOutcome::Changed(task) => Err(Failure::Changed(task)),
         PersonOutcome::NotFound => Err(Failure::NoSuchTask(id)),
-        PersonOutcome::Unavailable(why) => Err(Failure::Unavailable(why)),
+        PersonOutcome::Unavailable(error) => Err(error.into()),
         PersonOutcome::Unknown => Err(Failure::TooSlow),
     }
 }

@@ -1,6 +1,6 @@
 //! The AWS clients.
 
-use aws_config::{BehaviorVersion, Region};
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams as streams;
 use aws_sdk_sfn as sfn;
@@ -9,6 +9,8 @@ use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use std::time::Duration;
 
+use super::host::names_host;
+use super::settings::{self, Unusable};
 use crate::config;
 
 /// The longest one attempt of a call may take. DynamoDB and Step Functions answer in milliseconds; an attempt that
@@ -33,35 +35,39 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Builds the clients from the environment's credentials, region and the configured endpoint.
-    pub async fn connect(config: &config::Aws) -> Clients {
-        use aws_smithy_http_client::{Builder, tls};
-        let http = Builder::new()
-            .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
-            .build_https();
-        let mut loader = aws_config::defaults(BehaviorVersion::latest()).http_client(http);
-        if let Some(region) = &config.region {
-            loader = loader.region(Region::new(region.clone()));
-        }
-        if let Some(endpoint) = &config.endpoint_url {
-            loader = loader.endpoint_url(endpoint);
-        }
-        Clients::new(&loader.load().await)
+    /// Builds the clients from the environment's credentials and region and the configured endpoint. With a `limit` each
+    /// call ends after it, repeats included.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`] when the environment's settings cannot work. No call is made to find out.
+    pub async fn connect(config: &config::Aws, limit: Option<Duration>) -> Result<Clients, Unusable> {
+        Ok(Clients::new(&load(config, limit).await?))
+    }
+
+    /// As [`Clients::connect`], for a process that runs until it is stopped: asks for credentials once, and makes
+    /// calls as long as they take.
+    ///
+    /// # Errors
+    ///
+    /// [`Unusable`], also when no source has credentials.
+    pub async fn connect_for_good(config: &config::Aws) -> Result<Clients, Unusable> {
+        let loaded = load(config, None).await?;
+        settings::check_credentials(&loaded).await?;
+        Ok(Clients::new(&loaded))
     }
 
     /// Builds the clients from a loaded configuration; tests bring their own connector in it.
-    pub fn new(shared: &aws_config::SdkConfig) -> Clients {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-            .build();
-        let shared = shared.to_builder().timeout_config(timeouts).build();
+    pub fn new(shared: &SdkConfig) -> Clients {
+        let limit = shared.timeout_config().and_then(TimeoutConfig::operation_timeout);
+        let timeouts = |attempt| {
+            let mut timeouts = TimeoutConfig::builder();
+            timeouts.set_operation_timeout(limit);
+            timeouts.connect_timeout(CONNECT_TIMEOUT).operation_attempt_timeout(attempt).build()
+        };
+        let waiting = shared.to_builder().timeout_config(timeouts(RECEIVE_TIMEOUT)).build();
+        let shared = shared.to_builder().timeout_config(timeouts(ATTEMPT_TIMEOUT)).build();
         let once = shared.to_builder().retry_config(RetryConfig::disabled()).build();
-        let waits = TimeoutConfig::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .operation_attempt_timeout(RECEIVE_TIMEOUT)
-            .build();
-        let waiting = shared.to_builder().timeout_config(waits).build();
         Clients {
             dynamodb: dynamodb::Client::new(&shared),
             streams: streams::Client::new(&once),
@@ -69,4 +75,26 @@ impl Clients {
             sqs: sqs::Client::new(&waiting),
         }
     }
+}
+
+async fn load(config: &config::Aws, limit: Option<Duration>) -> Result<SdkConfig, Unusable> {
+    use aws_smithy_http_client::{Builder, tls};
+    settings::check_profile().await?;
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let mut timeouts = TimeoutConfig::builder();
+    timeouts.set_operation_timeout(limit);
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(names_host(http))
+        .timeout_config(timeouts.build());
+    if let Some(region) = &config.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(endpoint) = &config.endpoint_url {
+        loader = loader.endpoint_url(endpoint);
+    }
+    let loaded = loader.load().await;
+    settings::check(&loaded)?;
+    Ok(loaded)
 }

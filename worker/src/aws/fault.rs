@@ -1,8 +1,15 @@
-//! What a failed call means for the work that made it.
+//! A failed call of AWS: which one, on what, why, and what it means for the work that made it.
+
+mod advice;
+mod unreached;
+
+use std::fmt;
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+
+pub(super) use self::unreached::no_credentials;
 
 /// What a failed call means for the work that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -18,12 +25,47 @@ pub enum Class {
     Refused,
 }
 
+impl Class {
+    /// Whether the same call may succeed later without anybody's help.
+    pub fn may_pass(self) -> bool {
+        matches!(self, Class::Throttled | Class::Transient)
+    }
+}
+
+/// What a call was made on, by the name that an operator knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Resource {
+    /// The tasks table.
+    Tasks(String),
+    /// The control table.
+    Control(String),
+    /// A stream of the tasks table, by its ARN.
+    Stream(String),
+    /// An execution, by its ARN.
+    Execution(String),
+    /// The queue of closed executions, by its URL.
+    ClosedExecutions(String),
+}
+
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Resource::Tasks(name) | Resource::Control(name) => write!(f, "table {name}"),
+            Resource::Stream(arn) => write!(f, "stream {arn}"),
+            Resource::Execution(arn) => write!(f, "execution {arn}"),
+            Resource::ClosedExecutions(url) => write!(f, "queue {url}"),
+        }
+    }
+}
+
 /// A failed call, without its request: neither a token nor an item can be in it.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{operation}: {code}")]
+#[error("{operation} on {on}: {code}{}", advice::on(.operation, .on, .code))]
 pub struct Fault {
     /// The API operation.
     pub operation: &'static str,
+    /// What it was called on.
+    pub on: Resource,
     /// The service's error code, or what happened to the connection.
     pub code: String,
     /// What to do next.
@@ -32,37 +74,33 @@ pub struct Fault {
 
 impl Fault {
     /// Reads the code of a failed call. The service's message is left out: it may quote the request.
-    pub fn of<E: ProvideErrorMetadata>(operation: &'static str, error: &SdkError<E, HttpResponse>) -> Fault {
+    pub fn of<E: ProvideErrorMetadata>(
+        operation: &'static str,
+        on: Resource,
+        error: &SdkError<E, HttpResponse>,
+    ) -> Fault {
+        let unreadable = || ("an answer that cannot be read".to_owned(), Class::Transient);
         let (code, class) = match error {
             // The SDK files an answer of 200 that it cannot read under the service's errors.
-            SdkError::ServiceError(service) if service.raw().status().is_success() => {
-                ("an answer that cannot be read".to_owned(), Class::Transient)
-            }
+            SdkError::ServiceError(service) if service.raw().status().is_success() => unreadable(),
             SdkError::ServiceError(service) => {
                 let code = service.err().code().unwrap_or("unknown error").to_owned();
                 let class = classify(&code, service.raw().status().as_u16());
                 (code, class)
             }
             SdkError::TimeoutError(_) => ("no answer in time".to_owned(), Class::Transient),
-            SdkError::DispatchFailure(failure) if failure.is_timeout() => {
-                ("no connection in time".to_owned(), Class::Transient)
-            }
-            SdkError::DispatchFailure(failure) if failure.is_user() => {
-                ("the request could not be built".to_owned(), Class::Systemic)
-            }
-            SdkError::DispatchFailure(_) => ("no connection".to_owned(), Class::Transient),
+            SdkError::DispatchFailure(failure) => unreached::reason(failure),
             SdkError::ConstructionFailure(_) => ("the request could not be built".to_owned(), Class::Refused),
-            _ => ("an answer that cannot be read".to_owned(), Class::Transient),
+            _ => unreadable(),
         };
-        Fault { operation, code, class }
+        Fault { operation, on, code, class }
     }
 
     /// An answer of 200 that does not hold what it must.
-    pub fn unreadable(operation: &'static str, what: &str) -> Fault {
-        Fault { operation, code: format!("an answer without {what}"), class: Class::Transient }
+    pub fn unreadable(operation: &'static str, on: Resource, what: &str) -> Fault {
+        Fault { operation, on, code: format!("an answer without {what}"), class: Class::Transient }
     }
 }
-
 fn classify(code: &str, status: u16) -> Class {
     match code {
         "ThrottlingException"

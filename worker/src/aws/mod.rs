@@ -3,5 +3,7 @@
 pub(crate) mod attribute;
 pub mod clients;
 pub mod fault;
+mod host;
 pub mod rate_limit;
 pub(crate) mod retry;
+pub mod settings;

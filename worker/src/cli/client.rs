@@ -1,7 +1,9 @@
 //! The worker's API, as the command line asks it.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, anyhow};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::Failed;
@@ -20,6 +22,8 @@ pub(super) struct Server {
         default_value = "http://127.0.0.1:8420"
     )]
     url: String,
+    #[arg(from_global)]
+    timeout: Duration,
 }
 
 /// A connection to the API of one worker.
@@ -27,6 +31,7 @@ pub(super) struct Server {
 pub(super) struct Api {
     http: Client,
     base: Url,
+    timeout: Duration,
 }
 
 impl Server {
@@ -41,8 +46,9 @@ impl Server {
             base.set_path(&format!("{}/", base.path()));
         }
         // A proxy for the outside world does not lead to this machine.
-        let http = Client::builder().no_proxy().build().context("the HTTP client cannot start")?;
-        Ok(Api { http, base })
+        let http = Client::builder().no_proxy().timeout(self.timeout).build();
+        let http = http.context("the HTTP client cannot start")?;
+        Ok(Api { http, base, timeout: self.timeout })
     }
 }
 
@@ -62,11 +68,14 @@ impl Api {
         &self,
         request: RequestBuilder,
     ) -> Result<Reply<T>, Failed> {
-        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        let request =
+            request.build().with_context(|| format!("{}: the request cannot be made", self.base))?;
+        let is_change = request.method() != Method::GET;
+        let answer = self.http.execute(request).await;
+        let response = answer.map_err(|error| self.unreachable(error, is_change))?;
         let status = response.status();
         if status.is_success() {
-            let text =
-                response.text().await.with_context(|| format!("{}: the answer broke off", self.base))?;
+            let text = response.text().await.map_err(|error| self.unreachable(error, is_change))?;
             let body = serde_json::from_str(&text)
                 .with_context(|| format!("{}: the answer is not a Countersign worker's", self.base))?;
             return Ok(Reply { status, body });
@@ -86,11 +95,17 @@ impl Api {
         }
     }
 
-    fn unreachable(&self, error: reqwest::Error) -> Failed {
+    fn unreachable(&self, error: reqwest::Error, is_change: bool) -> Failed {
+        if error.is_timeout() {
+            let seconds = self.timeout.as_secs_f64();
+            let advice =
+                if is_change { "it may still take effect: look before you repeat it" } else { "try again" };
+            return anyhow!("{}: no answer within {seconds} s (--timeout): {advice}", self.base).into();
+        }
         let advice = if error.is_connect() {
             "no worker answers there; start one with `countersign run`, or name another by --url or COUNTERSIGN_URL"
         } else {
-            "the request was not answered"
+            "the answer broke off"
         };
         anyhow::Error::from(error.without_url()).context(format!("{}: {advice}", self.base)).into()
     }

@@ -16,7 +16,9 @@ mod tasks;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
+use std::time::Duration;
 
+use anyhow::anyhow;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::aws::fault::Fault;
@@ -27,7 +29,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  error
-  2  a wrong command line
+  2  usage error
   3  another decision stands, or the task changed meanwhile
   4  the workflow no longer waits";
 
@@ -35,8 +37,23 @@ Exit codes:
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, after_help = EXIT_CODES)]
 struct Cli {
+    #[command(flatten)]
+    limits: Limits,
     #[command(subcommand)]
     command: Command,
+}
+
+/// How long a command waits. `Server` and `Store` read it from here.
+#[derive(Debug, clap::Args)]
+struct Limits {
+    /// The most seconds that a call of the API or of AWS may take; `run` has limits of its own
+    #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
+    timeout: Duration,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.1..=3_600.0).contains(seconds));
+    seconds.map(Duration::from_secs_f64).ok_or_else(|| "use a number of seconds from 0.1 to 3600".to_owned())
 }
 
 #[derive(Debug, Subcommand)]
@@ -72,8 +89,8 @@ enum Failed {
 
 impl From<Fault> for Failed {
     fn from(fault: Fault) -> Failed {
-        let error = anyhow::Error::from(fault);
-        Failed::Other(error.context("the tables that the settings name (--config FILE) cannot be asked"))
+        let again = if fault.class.may_pass() { "; try again" } else { "" };
+        Failed::Other(anyhow!("{fault}{again}"))
     }
 }
 

@@ -7,6 +7,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
+use tracing_appender::non_blocking::WorkerGuard;
 
 use super::fail;
 use crate::config::{Config, Setting};
@@ -57,19 +58,29 @@ pub(super) async fn run(args: Args) -> ExitCode {
     });
     let flags: Vec<Setting> = flags.collect();
     let started = start(args.config, &flags);
-    let (config, interrupt, terminate) = match started {
+    let Started { config, log, interrupt, terminate } = match started {
         Ok(started) => started,
         Err(error) => return fail(&error.into()),
     };
-    supervise(config, interrupt, terminate).await
+    let code = supervise(config, interrupt, terminate).await;
+    // Writes what the log still holds.
+    drop(log);
+    code
 }
 
-fn start(file: Option<PathBuf>, flags: &[Setting]) -> anyhow::Result<(Config, Signal, Signal)> {
+struct Started {
+    config: Config,
+    log: WorkerGuard,
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+fn start(file: Option<PathBuf>, flags: &[Setting]) -> anyhow::Result<Started> {
     let config = Config::load(file.as_deref(), flags)?;
-    telemetry::start(&config.log)?;
+    let log = telemetry::start(&config.log)?;
     let interrupt = signal(SignalKind::interrupt()).context("SIGINT cannot be caught")?;
     let terminate = signal(SignalKind::terminate()).context("SIGTERM cannot be caught")?;
-    Ok((config, interrupt, terminate))
+    Ok(Started { config, log, interrupt, terminate })
 }
 
 async fn supervise(config: Config, mut interrupt: Signal, mut terminate: Signal) -> ExitCode {

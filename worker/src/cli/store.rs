@@ -1,6 +1,10 @@
 //! The tables, as the commands that need more than a worker's API reach them.
 
 use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::time::timeout;
 
 use crate::aws::clients::Clients;
 use crate::cli::Failed;
@@ -14,6 +18,8 @@ pub(super) struct Store {
     /// A file with the worker's settings, which name the tables
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    #[arg(from_global)]
+    timeout: Duration,
 }
 
 /// Who changes something, and why.
@@ -39,7 +45,9 @@ impl Store {
     /// Reads the settings and makes the clients; no call is made yet.
     pub(super) async fn open(&self) -> Result<Opened, Failed> {
         let config = Config::load(self.config.as_deref(), &[]).map_err(anyhow::Error::from)?;
-        let clients = Clients::connect(&config.aws).await;
+        let connecting = timeout(self.timeout, Clients::connect(&config.aws, Some(self.timeout)));
+        let clients = connecting.await.context("the AWS settings of this machine do not load in time")?;
+        let clients = clients.map_err(anyhow::Error::from)?;
         let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
         Ok(Opened { control_table, clients, config })
     }

@@ -238,8 +238,8 @@ impl ControlTable {
             .key(PK, text("spend"))
             .key(SK, text(&limit.counter))
             .consistent_read(true);
-        let answer = request.send().await.map_err(|error| Fault::of("GetItem", &error))?;
-        answer.item().map_or(Ok(Decimal::ZERO), |item| used(item, "GetItem"))
+        let answer = request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
+        answer.item().map_or(Ok(Decimal::ZERO), |item| self.used(item, "GetItem"))
     }
 
     /// Adds `chunk` to a counter if it stays within its cap.
@@ -266,24 +266,29 @@ impl ControlTable {
             // A lost reply that the SDK repeats reserves twice: a little below the cap, never above.
             Ok(answer) => answer
                 .attributes()
-                .ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))
-                .and_then(|item| used(item, "UpdateItem"))
+                .ok_or_else(|| Fault::unreadable("UpdateItem", self.resource(), "the new item"))
+                .and_then(|item| self.used(item, "UpdateItem"))
                 .map(Reserved::Yes),
             Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    failed.item().map_or(Ok(limit.most), |item| used(item, "UpdateItem")).map(Reserved::No)
-                }
-                _ => Err(Fault::of("UpdateItem", &error)),
+                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed
+                    .item()
+                    .map_or(Ok(limit.most), |item| self.used(item, "UpdateItem"))
+                    .map(Reserved::No),
+                _ => Err(Fault::of("UpdateItem", self.resource(), &error)),
             },
         }
     }
-}
 
-/// A counter's sum, rounded where the table holds more digits than a [`Decimal`]: it is shown, never reckoned with.
-fn used(item: &HashMap<String, AttributeValue>, operation: &'static str) -> Result<Decimal, Fault> {
-    let used = item.get("used").and_then(|used| used.as_n().ok());
-    let used = used.and_then(|text| text.parse().or_else(|_| Decimal::from_scientific(text)).ok());
-    used.ok_or_else(|| Fault::unreadable(operation, "a readable counter"))
+    /// A counter's sum, rounded where the table holds more digits than a [`Decimal`]: it is shown, never reckoned with.
+    fn used(
+        &self,
+        item: &HashMap<String, AttributeValue>,
+        operation: &'static str,
+    ) -> Result<Decimal, Fault> {
+        let used = item.get("used").and_then(|used| used.as_n().ok());
+        let used = used.and_then(|text| text.parse().or_else(|_| Decimal::from_scientific(text)).ok());
+        used.ok_or_else(|| Fault::unreadable(operation, self.resource(), "a readable counter"))
+    }
 }
 
 /// A capped amount of a task's order, exactly as its text says; none when it is absent, no number, or negative.

@@ -14,7 +14,7 @@ use tracing::{info, warn};
 
 use crate::aws::attribute::text;
 use crate::aws::attribute::{number_of, text_of};
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::control::table::{ControlTable, PK, SK};
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
@@ -170,21 +170,20 @@ impl ControlTable {
             .key(PK, text(ITEM))
             .key(SK, text(ITEM))
             .consistent_read(true);
-        let answer = request.send().await.map_err(|error| Fault::of("GetItem", &error))?;
-        answer.item().map_or(Ok(ControlItem::default()), read)
+        let answer = request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
+        answer.item().map_or(Ok(ControlItem::default()), |item| read(item, &self.name))
     }
 }
 
 /// An item that cannot be read must not look like the default: that would undo a pause.
-fn read(item: &HashMap<String, AttributeValue>) -> Result<ControlItem, Fault> {
+fn read(item: &HashMap<String, AttributeValue>, table: &str) -> Result<ControlItem, Fault> {
+    let unreadable = |what| Fault::unreadable("GetItem", Resource::Control(table.to_owned()), what);
     let paused = match text_of(item, "paused") {
         None => None,
-        Some(json) => {
-            Some(serde_json::from_str(&json).map_err(|_| Fault::unreadable("GetItem", "a readable pause"))?)
-        }
+        Some(json) => Some(serde_json::from_str(&json).map_err(|_| unreadable("a readable pause"))?),
     };
     Ok(ControlItem {
-        revision: number_of(item, "revision").ok_or_else(|| Fault::unreadable("GetItem", "a revision"))?,
+        revision: number_of(item, "revision").ok_or_else(|| unreadable("a revision"))?,
         active: text_of(item, "active"),
         shadow: text_of(item, "shadow"),
         paused,

@@ -166,7 +166,7 @@ impl ControlTable {
             .table_name(&self.name)
             .set_key(Some(item_key(partition, key)))
             .consistent_read(true);
-        Ok(request.send().await.map_err(|error| Fault::of("GetItem", &error))?.item)
+        Ok(request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?.item)
     }
 
     /// Puts an item unless it is there.
@@ -188,7 +188,7 @@ impl ControlTable {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(Fault::of("PutItem", &error)),
+                _ => Err(Fault::of("PutItem", self.resource(), &error)),
             },
         }
     }

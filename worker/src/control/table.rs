@@ -7,7 +7,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 
 use crate::aws::attribute::{names, number, number_of, text, text_of};
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::clock;
 
 /// The table's partition key.
@@ -45,6 +45,11 @@ impl ControlTable {
         ControlTable { client, name: name.to_owned() }
     }
 
+    /// The table, as a failed call names it.
+    pub(crate) fn resource(&self) -> Resource {
+        Resource::Control(self.name.clone())
+    }
+
     /// Writes this worker's heartbeat, unless a later one stands: a write that arrives late would hide it, and peers
     /// that saw the older one before would see a heart that stands still.
     ///
@@ -67,7 +72,7 @@ impl ControlTable {
             .condition_expression("NOT #counter > :counter")
             .expression_attribute_names("#counter", "counter")
             .expression_attribute_values(":counter", number(beat.counter));
-        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
+        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
     }
 
     /// Removes a worker's heartbeat: its last act, or another's after it was long dead.
@@ -78,7 +83,7 @@ impl ControlTable {
     pub async fn remove_heartbeat(&self, worker: &str) -> Result<(), Fault> {
         let request =
             self.client.delete_item().table_name(&self.name).key(PK, text("worker")).key(SK, text(worker));
-        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", &error))
+        request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", self.resource(), &error))
     }
 
     /// Every heartbeat, moving or not. Read consistently: a worker that is missed would lose its leases.
@@ -146,7 +151,7 @@ impl ControlTable {
         for (name, value) in fields {
             request = request.item(*name, text(value));
         }
-        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", &error))
+        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
     }
 
     /// Every item of a partition, all pages; perhaps as it was a moment ago.
@@ -182,7 +187,7 @@ impl ControlTable {
                 .consistent_read(is_consistent)
                 .send()
                 .await
-                .map_err(|error| Fault::of("Query", &error))?;
+                .map_err(|error| Fault::of("Query", self.resource(), &error))?;
             items.extend(answer.items.unwrap_or_default());
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {

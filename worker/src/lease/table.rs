@@ -231,7 +231,9 @@ impl LeaseTable {
                     return Box::pin(self.end(held, children)).await;
                 }
                 Some(_) => return Err(LeaseError::Lost),
-                None => return Err(Fault::of("TransactWriteItems", &error).into()),
+                None => {
+                    return Err(Fault::of("TransactWriteItems", self.control_table.resource(), &error).into());
+                }
             },
         }
         held.position = Position::End;
@@ -311,7 +313,7 @@ impl LeaseTable {
                 Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
                     Ok(Applied::Otherwise(failed.item().and_then(read_lease).map(Box::new)))
                 }
-                _ => Err(Fault::of("UpdateItem", &error)),
+                _ => Err(Fault::of("UpdateItem", self.control_table.resource(), &error)),
             },
         }
     }

@@ -5,6 +5,7 @@
 pub mod behind;
 mod declare;
 mod label;
+mod log;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trouble;
@@ -28,6 +29,7 @@ use statemachine::worklist::Worklist;
 use self::declare::declare;
 use self::label::Label;
 pub use self::label::{By, CallbackResult, Cap, EscalationCause, Reload, Service, Shadowed};
+use self::log::DroppedLines;
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
 use crate::stepfunctions::callback::CallbackAnswer;
@@ -101,6 +103,9 @@ declare! {
     overdue: Gauge = "worklist_overdue_seconds" by list: Worklist;
     /// Stretches of the stream that could not be read. The sweeper finds their tasks in the worklists.
     pub gaps: Counter = "stream_gaps_total";
+    /// Log lines that were dropped because whatever reads the log is too slow, or has stopped. The worker goes on; mend
+    /// the reader.
+    dropped_lines: DroppedLines = "log_lines_dropped_total";
     /// HTTP requests by route, method and status.
     requests: Requests = "http_requests_total";
     /// Duration of one HTTP request.

@@ -10,9 +10,9 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use statemachine::decision::{Decision, Outcome};
-use statemachine::token::TaskToken;
+use statemachine::task::Task;
 
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 
 /// What Step Functions made of a callback or a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,22 +50,20 @@ impl Callback {
     }
 
     /// **C**: one attempt to deliver a decision that was read back from the table.
-    pub async fn send(&self, token: &TaskToken, decision: &Decision) -> CallbackAnswer {
+    pub async fn send(&self, task: &Task, decision: &Decision) -> CallbackAnswer {
+        let token = task.token.expose();
         let answer = match decision.outcome {
             Outcome::Approved => answer(
                 "SendTaskSuccess",
-                self.client
-                    .send_task_success()
-                    .task_token(token.expose())
-                    .output(&decision.payload)
-                    .send()
-                    .await,
+                task,
+                self.client.send_task_success().task_token(token).output(&decision.payload).send().await,
             ),
             Outcome::Rejected => answer(
                 "SendTaskFailure",
+                task,
                 self.client
                     .send_task_failure()
-                    .task_token(token.expose())
+                    .task_token(token)
                     .error(decision.failure_name())
                     .cause(&decision.payload)
                     .send()
@@ -80,17 +78,19 @@ impl Callback {
 
     /// Asks whether the token is still open, without closing it. It resets no timeout: the approval state has no
     /// heartbeat clock.
-    pub async fn ask(&self, token: &TaskToken) -> CallbackAnswer {
-        answer("SendTaskHeartbeat", self.client.send_task_heartbeat().task_token(token.expose()).send().await)
+    pub async fn ask(&self, task: &Task) -> CallbackAnswer {
+        let request = self.client.send_task_heartbeat().task_token(task.token.expose());
+        answer("SendTaskHeartbeat", task, request.send().await)
     }
 }
 
 fn answer<T, E: ProvideErrorMetadata>(
     operation: &'static str,
+    task: &Task,
     result: Result<T, SdkError<E, HttpResponse>>,
 ) -> CallbackAnswer {
     let Err(error) = result else { return CallbackAnswer::Accepted };
-    let fault = Fault::of(operation, &error);
+    let fault = Fault::of(operation, Resource::Execution(task.transaction_id.clone()), &error);
     match (fault.code.as_str(), fault.class) {
         ("TaskTimedOut" | "TaskDoesNotExist", _) => CallbackAnswer::Closed,
         (_, Class::Refused) => CallbackAnswer::Refused(fault),

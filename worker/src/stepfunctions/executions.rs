@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::Decision;
 use statemachine::task::Task;
 
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 use crate::aws::rate_limit::RateLimit;
 
 /// How many events one page of history brings: the API's most.
@@ -80,7 +80,8 @@ impl Executions {
                 }
             }
             Err(error) => {
-                let fault = Fault::of("DescribeExecution", &error);
+                let fault =
+                    Fault::of("DescribeExecution", Resource::Execution(task.transaction_id.clone()), &error);
                 match (fault.code.as_str(), fault.class) {
                     ("ExecutionDoesNotExist" | "InvalidArn", _) => Ok(Execution::Unknown),
                     (_, Class::Refused | Class::Throttled | Class::Transient | Class::Systemic) => Err(fault),
@@ -113,7 +114,11 @@ impl Executions {
             let answer = match request.send().await {
                 Ok(answer) => answer,
                 Err(error) => {
-                    let fault = Fault::of("GetExecutionHistory", &error);
+                    let fault = Fault::of(
+                        "GetExecutionHistory",
+                        Resource::Execution(task.transaction_id.clone()),
+                        &error,
+                    );
                     return match fault.code.as_str() {
                         "ExecutionDoesNotExist" | "InvalidArn" => Ok(Proof::None),
                         _ => Err(fault),

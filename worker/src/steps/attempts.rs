@@ -89,10 +89,11 @@ impl fmt::Display for Attempts {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::fault::Fault;
+    use crate::aws::fault::{Fault, Resource};
 
     fn failed(class: Class) -> TableError {
-        Fault { operation: "UpdateItem", code: "told".to_owned(), class }.into()
+        let on = Resource::Tasks("tasks".to_owned());
+        Fault { operation: "UpdateItem", on, code: "told".to_owned(), class }.into()
     }
 
     /// Fails every five seconds for so long, while the table answers others as told; whether it was given up.

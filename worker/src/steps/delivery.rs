@@ -40,7 +40,7 @@ impl Pipeline {
                 return Err(Lost);
             }
             let started = Instant::now();
-            let answer = self.callback.send(&task.token, decision).await;
+            let answer = self.callback.send(task, decision).await;
             self.metrics.called_back(&answer, started.elapsed());
             match answer {
                 CallbackAnswer::Accepted => {

@@ -29,7 +29,7 @@ impl Pipeline {
     /// [`Fault`] when the question got no answer; nothing is concluded.
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
         self.rates.send_task.take().await;
-        let is_open = match self.callback.ask(&task.token).await {
+        let is_open = match self.callback.ask(task).await {
             CallbackAnswer::Closed => return Ok(Waits::No("the token is closed")),
             CallbackAnswer::Accepted => true,
             // A token that Step Functions cannot read answers nothing; the execution may.

@@ -48,8 +48,8 @@ pub enum PersonOutcome {
     Changed(Box<Task>),
     /// There is no such task.
     NotFound,
-    /// Nothing was stored: a service did not answer.
-    Unavailable(String),
+    /// Nothing was stored: a call of AWS failed, or the stored task cannot be read.
+    Unavailable(TableError),
     /// The table did not say whether it stored the decision: it may still take effect.
     Unknown,
 }
@@ -60,7 +60,7 @@ impl Pipeline {
     pub async fn decide_for_person(&self, request: PersonDecision) -> PersonOutcome {
         match self.try_decide(request).await {
             Ok(response) => response,
-            Err(error) => PersonOutcome::Unavailable(error.to_string()),
+            Err(error) => PersonOutcome::Unavailable(error),
         }
     }
 
@@ -75,7 +75,7 @@ impl Pipeline {
         match self.ask(&task).await {
             Ok(Waits::Yes) => {}
             Ok(Waits::No(_)) => return self.expire_for_person(&task, &request).await,
-            Err(fault) => return Ok(PersonOutcome::Unavailable(fault.to_string())),
+            Err(fault) => return Ok(PersonOutcome::Unavailable(fault.into())),
         }
         let draft = Draft {
             id: self.clock.ulid(),

@@ -7,7 +7,7 @@ use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType, StreamStatus};
 
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::aws::rate_limit::RateLimit;
 use crate::lease::lineage::Listed;
 
@@ -68,7 +68,10 @@ impl Discovery {
     /// [`Fault`] when the table does not answer.
     pub async fn latest_stream(&self) -> Result<Option<String>, Fault> {
         let request = self.dynamodb.describe_table().table_name(&self.table);
-        let answer = request.send().await.map_err(|error| Fault::of("DescribeTable", &error))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| Fault::of("DescribeTable", Resource::Tasks(self.table.clone()), &error))?;
         Ok(answer.table().and_then(|table| table.latest_stream_arn()).map(str::to_owned))
     }
 
@@ -120,7 +123,11 @@ impl Discovery {
                 Ok(None) => return listing,
                 // A page that repeats its own key would go on for ever.
                 Ok(next) if next == start => {
-                    listing.lacks = Some(Fault::unreadable("DescribeStream", "a next page"));
+                    listing.lacks = Some(Fault::unreadable(
+                        "DescribeStream",
+                        Resource::Stream(stream.to_owned()),
+                        "a next page",
+                    ));
                     return listing;
                 }
                 Ok(next) => start = next,
@@ -146,9 +153,13 @@ impl Discovery {
             .stream_arn(stream)
             .set_shard_filter(filter)
             .set_exclusive_start_shard_id(start);
-        let answer = request.send().await.map_err(|error| Fault::of("DescribeStream", &error))?;
-        let description =
-            answer.stream_description.ok_or_else(|| Fault::unreadable("DescribeStream", "a description"))?;
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| Fault::of("DescribeStream", Resource::Stream(stream.to_owned()), &error))?;
+        let description = answer.stream_description.ok_or_else(|| {
+            Fault::unreadable("DescribeStream", Resource::Stream(stream.to_owned()), "a description")
+        })?;
         listing.is_disabled =
             matches!(description.stream_status(), Some(StreamStatus::Disabled | StreamStatus::Disabling));
         listing.shards.extend(description.shards().iter().filter_map(read_shard));

@@ -4,7 +4,7 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
 use tokio::time::Instant;
 
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::Position;
 
@@ -91,7 +91,10 @@ impl Tail {
                     None => Polled::LastPage(records),
                 }
             }
-            Err(error) => self.failed(Fault::of("GetRecords", &error), Some(iterator)),
+            Err(error) => self.failed(
+                Fault::of("GetRecords", Resource::Stream(self.stream.clone()), &error),
+                Some(iterator),
+            ),
         }
     }
 
@@ -122,7 +125,12 @@ impl Tail {
             .shard_id(&self.shard)
             .shard_iterator_type(kind)
             .set_sequence_number(self.read.as_ref().map(|read| read.0.clone()));
-        let answer = request.send().await.map_err(|error| Fault::of("GetShardIterator", &error))?;
-        answer.shard_iterator.ok_or_else(|| Fault::unreadable("GetShardIterator", "an iterator"))
+        let answer = request
+            .send()
+            .await
+            .map_err(|error| Fault::of("GetShardIterator", Resource::Stream(self.stream.clone()), &error))?;
+        answer.shard_iterator.ok_or_else(|| {
+            Fault::unreadable("GetShardIterator", Resource::Stream(self.stream.clone()), "an iterator")
+        })
     }
 }

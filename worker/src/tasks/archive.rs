@@ -19,7 +19,7 @@ use tokio::time::sleep;
 
 use crate::aws::attribute::text_of;
 use crate::aws::attribute::{names, text};
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 use crate::aws::retry;
 use crate::tasks::item;
 
@@ -87,7 +87,10 @@ impl Archive {
                 .set_expression_attribute_names(Some(names(&[condition, projection])))
                 .expression_attribute_values(":list", text(&key))
                 .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| Fault::of("Query", Resource::Tasks(self.table.clone()), &error))?;
             ids.extend(answer.items().iter().filter_map(|item| text_of(item, attribute::TASK_ID)));
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {
@@ -111,7 +114,10 @@ impl Archive {
                 .build()
                 .expect("the keys are set");
             let request = self.client.batch_get_item().request_items(&self.table, keys);
-            let mut answer = request.send().await.map_err(|error| Fault::of("BatchGetItem", &error))?;
+            let mut answer = request
+                .send()
+                .await
+                .map_err(|error| Fault::of("BatchGetItem", Resource::Tasks(self.table.clone()), &error))?;
             let items = answer.responses.take().and_then(|mut tables| tables.remove(&self.table));
             for reviewed in items.unwrap_or_default().iter().filter_map(reviewed) {
                 found.insert(reviewed.task.task_id.clone(), reviewed);
@@ -130,7 +136,8 @@ impl Archive {
                 Some(delay) => sleep(delay).await,
                 None => {
                     let code = format!("{} tasks stay unprocessed", missing.len());
-                    return Err(Fault { operation: "BatchGetItem", code, class: Class::Throttled });
+                    let on = Resource::Tasks(self.table.clone());
+                    return Err(Fault { operation: "BatchGetItem", on, code, class: Class::Throttled });
                 }
             }
         }

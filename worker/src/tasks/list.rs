@@ -18,7 +18,7 @@ use statemachine::worklist::{self, BUCKETS, Worklist};
 use tracing::error;
 
 use crate::aws::attribute::{names, text};
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::tasks::item;
 
 mod cursor;
@@ -143,7 +143,7 @@ impl TaskList {
             .set_exclusive_start_key(start)
             .send()
             .await
-            .map_err(|error| Fault::of("Query", &error))?;
+            .map_err(|error| Fault::of("Query", Resource::Tasks(self.table.clone()), &error))?;
         let keys: Vec<AttributeValue> =
             answer.items().iter().filter_map(|key| key.get(attribute::TASK_ID).cloned()).collect();
         let found = stream::iter(keys).map(|id| self.get(id)).buffered(AT_ONCE);
@@ -167,7 +167,7 @@ impl TaskList {
             .projection_expression(&projection)
             .send()
             .await
-            .map_err(|error| Fault::of("GetItem", &error))?;
+            .map_err(|error| Fault::of("GetItem", Resource::Tasks(self.table.clone()), &error))?;
         Ok(answer.item().and_then(|item| ListedTask::read(&item::from_table(item))))
     }
 

@@ -21,7 +21,7 @@ use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
 use crate::aws::attribute::{number, text};
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 use crate::clock;
 use crate::tasks::item;
 
@@ -116,6 +116,11 @@ impl TaskTable {
     /// The table `name`; settled tasks are kept for `retention`.
     pub fn new(client: Client, name: &str, retention: SignedDuration) -> TaskTable {
         TaskTable { client, name: name.to_owned(), retention, answered: Arc::default() }
+    }
+
+    /// The table, as a failed call names it.
+    fn resource(&self) -> Resource {
+        Resource::Tasks(self.name.clone())
     }
 
     /// How many conditional writes the table answered so far, whether they were applied or not. While this moves, a

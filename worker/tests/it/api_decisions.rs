@@ -98,6 +98,21 @@ async fn a_decision_that_cannot_be_delivered_yet_is_stored_and_said_to_be() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_denied_call_is_named_with_its_remedy_and_nobody_is_told_to_repeat_it() {
+    let office = Office::open();
+    let (_, task) = office.escalate("o-1", None).await;
+    let denied = Fault::Refused(Service::DynamoDb.access_denied());
+    office.world.inject(Rule::new(Matcher::operation("GetItem"), denied));
+    let answer = office.decide(&task, APPROVE).await;
+    assert_eq!(answer.problem(), "unavailable");
+    for part in ["GetItem on table tasks: AccessDeniedException", "dynamodb:GetItem", "ReadAndMoveTasks"] {
+        assert!(answer.text.contains(part), "{}", answer.text);
+    }
+    assert!(!answer.text.contains("try again"), "{}", answer.text);
+    assert!(!answer.headers.contains_key("retry-after"), "{:?}", answer.headers);
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_outage_is_a_503_and_changes_nothing() {
     for (service, operation) in
         [(Service::DynamoDb, "GetItem"), (Service::StepFunctions, "DescribeExecution")]

@@ -159,6 +159,41 @@ fn a_configuration_is_printed_and_a_wrong_one_is_named() {
 }
 
 #[test]
+fn a_variable_is_a_text_where_its_key_is_one_and_is_named_as_it_is_spelt() {
+    let config = |name: &str, value: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
+        let output = command.arg("config").env_clear().env(name, value).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
+    };
+    let (shown, _) = config("COUNTERSIGN_WORKER__ID", "12345");
+    assert!(shown.contains("id = \"12345\""), "{shown}");
+    let (_, wrong) = config("COUNTERSIGN_API__LISTEN", "nowhere");
+    assert_eq!(wrong.matches("COUNTERSIGN_API__LISTEN").count(), 1, "{wrong}");
+    assert_eq!(wrong.lines().count(), 1, "{wrong}");
+}
+
+/// Takes connections and never answers.
+fn silent() -> (std::net::TcpListener, String) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    (listener, url)
+}
+
+#[test]
+fn a_worker_that_does_not_answer_is_not_waited_for() {
+    let (_listener, url) = silent();
+    let shown = countersign(&["status", "--url", &url, "--timeout", "0.5"], "");
+    assert_eq!(shown.code, Some(1), "{shown:?}");
+    assert!(shown.err.contains("no answer within 0.5 s (--timeout): try again"), "{shown:?}");
+    let id = "7a7816bf8f01cfea414140de5dae2223";
+    let decided =
+        countersign(&["tasks", "approve", id, "--by", "ada", "--url", &url, "--timeout", "0.5"], "");
+    assert!(decided.err.contains("it may still take effect: look before you repeat it"), "{decided:?}");
+    let wrong = countersign(&["status", "--timeout", "0"], "");
+    assert_eq!(wrong.code, Some(2), "{wrong:?}");
+}
+
+#[test]
 fn a_missing_worker_is_said_to_be_missing() {
     // A port that was free a moment ago and that nobody listens on.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();

@@ -86,7 +86,7 @@ impl Follower {
                 if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.refused, sha256) {
                     self.metrics.reloaded(Reload::Refused);
                     error!(
-                        wanted = sha256, error = %error,
+                        sha256, error = %error,
                         "ruleset {before} stays, the published one does not load: {error}"
                     );
                 }
@@ -124,7 +124,7 @@ impl Follower {
             Err((error, pause)) => {
                 self.rules.shadow.store(None);
                 if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.shadow_refused, sha256) {
-                    error!(wanted = sha256, error = %error, "the shadow ruleset does not load: {error}");
+                    error!(sha256, error = %error, "the shadow ruleset does not load: {error}");
                 }
                 Some(pause)
             }
@@ -139,7 +139,7 @@ impl Follower {
             }
             Err(StoreError::Fault(fault)) => {
                 self.trouble.failed(fault.class, &self.metrics, Service::Control);
-                warn!(wanted = sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
+                warn!(sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
                 Err((fault.into(), LOOK_EVERY))
             }
             Err(error) => {

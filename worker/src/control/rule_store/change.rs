@@ -162,7 +162,7 @@ impl ControlTable {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
                 Some(TransactWriteItemsError::TransactionCanceledException(_)) => Err(StoreError::Raced),
-                _ => Err(Fault::of("TransactWriteItems", &error).into()),
+                _ => Err(Fault::of("TransactWriteItems", self.resource(), &error).into()),
             },
         }
     }

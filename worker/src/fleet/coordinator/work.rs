@@ -139,7 +139,7 @@ impl Coordinator {
         for _ in 0..RELEASE_ATTEMPTS {
             match self.parts.leases.release(&mut held, target).await {
                 Ok(()) => {
-                    info!(lease = key, target, "lease {key}: released");
+                    info!(lease = key, to = target, "lease {key}: released");
                     return;
                 }
                 Err(LeaseError::Lost) => return,

@@ -117,7 +117,7 @@ impl LeaseTable {
             Err(error) => match error.as_service_error() {
                 // Gone already, by a repeat whose first answer was lost or by another who lists; or not of that kind.
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(Fault::of("DeleteItem", &error)),
+                _ => Err(Fault::of("DeleteItem", self.control_table.resource(), &error)),
             },
         }
     }

@@ -2,7 +2,7 @@
 
 use tracing::error;
 
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::{Class, Fault, Resource};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::stream::reader::source::{Brought, Gap, GapCause, Source};
 use crate::stream::reader::{Next, Reader};
@@ -28,11 +28,11 @@ impl Source {
         };
         if cause == GapCause::Trimmed && self.is_at_horizon {
             // The oldest record is trimmed as well: the same gap, longer.
-            return Err(passing(what));
+            return Err(self.passing(what));
         }
         if !self.guard.is_live() {
             // The gap is the next holder's to note.
-            return Err(passing(what));
+            return Err(self.passing(what));
         }
         let after = after.map_or_else(|| "TRIM_HORIZON".to_owned(), |after| after.0);
         let (control, now) = (&self.parts.control_table, self.parts.clock.now());
@@ -56,22 +56,23 @@ impl Source {
             Ok(listing) if !listing.shards.is_empty() => Ok(Some(GapCause::ShardGone)),
             // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
             // while the table still calls it its own.
-            Ok(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
+            Ok(_) if discovery.is_latest(&self.stream).await? => Err(self.passing(Unreadable::NotFound)),
             Ok(_) => Ok(Some(GapCause::ShardGone)),
             Err(fault) if fault.code != "ResourceNotFoundException" => Err(fault),
-            Err(_) if discovery.is_latest(&self.stream).await? => Err(passing(Unreadable::NotFound)),
+            Err(_) if discovery.is_latest(&self.stream).await? => Err(self.passing(Unreadable::NotFound)),
             Err(_) => Ok(Some(GapCause::StreamGone)),
         }
     }
-}
 
-/// The poll's answer, where it says nothing of the shard for good.
-fn passing(what: Unreadable) -> Fault {
-    let code = match what {
-        Unreadable::Trimmed => "TrimmedDataAccessException",
-        Unreadable::NotFound => "ResourceNotFoundException",
-    };
-    Fault { operation: "GetRecords", code: code.to_owned(), class: Class::Transient }
+    /// The poll's answer, where it says nothing of the shard for good.
+    fn passing(&self, what: Unreadable) -> Fault {
+        let code = match what {
+            Unreadable::Trimmed => "TrimmedDataAccessException",
+            Unreadable::NotFound => "ResourceNotFoundException",
+        };
+        let on = Resource::Stream(self.stream.clone());
+        Fault { operation: "GetRecords", on, code: code.to_owned(), class: Class::Transient }
+    }
 }
 
 impl Reader {

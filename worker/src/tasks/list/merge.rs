@@ -8,7 +8,7 @@ use statemachine::task::{attribute, index};
 
 use super::{AT_ONCE, Cursor, InvalidCursor, ListError, ListedTask, Page, Position, Query, TaskList};
 use crate::aws::attribute::{number, text};
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Fault, Resource};
 use crate::tasks::item;
 
 /// How many more tasks than its even share are read of a key at once: lists are spread by hash, never quite evenly.
@@ -91,7 +91,10 @@ impl TaskList {
             if filter.is_none() {
                 request = request.limit(i32::try_from(share).unwrap_or(i32::MAX));
             }
-            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            let answer = request
+                .send()
+                .await
+                .map_err(|error| Fault::of("Query", Resource::Tasks(self.table.clone()), &error))?;
             let items = answer.items().iter().map(item::from_table);
             source.read.extend(items.filter_map(|item| ListedTask::read(&item)));
             source.next = answer.last_evaluated_key;

@@ -43,7 +43,7 @@ impl TaskTable {
             .consistent_read(true)
             .send()
             .await
-            .map_err(|error| Fault::of("GetItem", &error))?;
+            .map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
         Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
     }
 
@@ -66,7 +66,7 @@ impl TaskTable {
             .expression_attribute_values(":until", number(until))
             .limit(DUE_PAGE)
             .set_exclusive_start_key(start);
-        let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+        let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
         Ok(Due {
             ids: task_ids(answer.items()),
             since: answer
@@ -96,7 +96,7 @@ impl TaskTable {
                 .set_expression_attribute_names(Some(names(&[condition])))
                 .expression_attribute_values(":arn", text(arn))
                 .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(|error| Fault::of("Query", &error))?;
+            let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
             found.extend(task_ids(answer.items()));
             start = answer.last_evaluated_key.filter(|key| !key.is_empty());
             if start.is_none() {

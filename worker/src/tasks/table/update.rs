@@ -43,8 +43,9 @@ impl TaskTable {
         }
         match sent {
             Ok(answer) => {
-                let item =
-                    answer.attributes().ok_or_else(|| Fault::unreadable("UpdateItem", "the new item"))?;
+                let item = answer
+                    .attributes()
+                    .ok_or_else(|| Fault::unreadable("UpdateItem", self.resource(), "the new item"))?;
                 Ok(Written::Now(Box::new(Task::from_item(&item::from_table(item))?)))
             }
             Err(error) => match condition_failure(&error) {
@@ -52,7 +53,7 @@ impl TaskTable {
                     Some(item) => Ok(Written::Otherwise(Box::new(Task::from_item(&item::from_table(item))?))),
                     None => Ok(Written::Gone),
                 },
-                None => Err(Fault::of("UpdateItem", &error).into()),
+                None => Err(Fault::of("UpdateItem", self.resource(), &error).into()),
             },
         }
     }
