@@ -9,7 +9,7 @@ use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 
-pub(super) use self::unreached::no_credentials;
+pub(super) use self::unreached::{no_credentials, words};
 
 /// What a failed call means for the work that made it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

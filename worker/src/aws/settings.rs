@@ -6,7 +6,7 @@ use aws_types::os_shim_internal::{Env, Fs};
 use aws_types::service_config::ServiceConfigKey;
 use tracing::warn;
 
-use crate::aws::fault::{Class, no_credentials};
+use crate::aws::fault::{Class, no_credentials, words};
 use crate::config::{is_region, is_url};
 
 /// The services that are called, as the SDK's variables name them.
@@ -89,12 +89,4 @@ pub(super) async fn check_credentials(loaded: &SdkConfig) -> Result<(), Unusable
     }
     warn!(error = reason, "AWS: {reason}; every call asks again");
     Ok(())
-}
-
-/// An error and its causes in one line.
-pub(super) fn words(error: &(dyn std::error::Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut words: Vec<String> = causes.map(|error| error.to_string().replace('\n', " ")).collect();
-    words.dedup();
-    words.join(": ")
 }

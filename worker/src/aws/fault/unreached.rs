@@ -8,7 +8,6 @@ use aws_smithy_runtime_api::client::result::{ConnectorError, DispatchFailure};
 
 use super::Class;
 use crate::aws::host::ToHost;
-use crate::aws::settings::words;
 
 /// The reason in words, and whether it may pass.
 pub(super) fn reason(failure: &DispatchFailure) -> (String, Class) {
@@ -56,6 +55,14 @@ pub(crate) fn no_credentials(error: &CredentialsError) -> (String, Class) {
         }
         _ => (format!("the source of the credentials fails: {reason}"), Class::Transient),
     }
+}
+
+/// An error and its causes in one line.
+pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    let mut words: Vec<String> = causes.map(|error| error.to_string().replace('\n', " ")).collect();
+    words.dedup();
+    words.join(": ")
 }
 
 /// The innermost cause of a type.
