@@ -43,7 +43,7 @@ const FUNCTIONS: [(&str, &str); 38] = [
 ];
 
 /// Words that look like variables.
-const VARIABLES: [(&str, &str); 22] = [
+const VARIABLES: [(&str, &str); 24] = [
     ("null", NOTHING),
     ("None", NOTHING),
     ("nil", NOTHING),
@@ -66,17 +66,21 @@ const VARIABLES: [(&str, &str); 22] = [
     ("function", "write fn name(values) { … }"),
     ("lambda", "write |x| x > 5"),
     ("unless", "write if !(…) { … }"),
+    ("fun", "write fn name(values) { … }"),
+    ("func", "write fn name(values) { … }"),
 ];
 const NOTHING: &str = "ask record.has(\"field\"), or give a default with ??: nothing has no name";
 
 /// Words and symbols where the parser stumbles.
-const WORDS: [(&str, &str); 29] = [
+const WORDS: [(&str, &str); 31] = [
     ("and", "write &&"),
     ("or", "write ||"),
-    ("not", "write !"),
+    ("not", "write !(…)"),
     ("elif", "write else if"),
     ("elsif", "write else if"),
     ("elseif", "write else if"),
+    (",", "one of several is in [\"a\", \"b\"]"),
+    (":", "blocks stand in { … }, and types are not written"),
     ("then", "write if condition { … }"),
     ("end", "blocks end with }"),
     ("is", "write =="),
@@ -90,7 +94,7 @@ const WORDS: [(&str, &str); 29] = [
     ("!==", "write !="),
     ("<>", "write !="),
     (":=", "write let name = value"),
-    ("=>", "write |x| x > 5"),
+    ("=>", "write >= to compare, |x| x > 5 for a function"),
     ("->", "write |x| x > 5"),
     ("?", "write if a { b } else { c }"),
     ("&", "write &&"),
@@ -112,9 +116,9 @@ pub(crate) fn of_variable(name: &str) -> Option<&'static str> {
     find(&VARIABLES, name)
 }
 
-/// What to write for a word or symbol.
+/// What to write for a word, in any case, or a symbol.
 pub(crate) fn of_word(word: &str) -> Option<&'static str> {
-    find(&WORDS, word)
+    find(&WORDS, &word.to_lowercase())
 }
 
 fn find(table: &'static [(&str, &'static str)], word: &str) -> Option<&'static str> {

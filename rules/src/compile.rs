@@ -74,6 +74,7 @@ fn compile(sorted: Sorted) -> Result<Ruleset, Refused> {
             .collect::<BTreeSet<_>>()
             .into_iter()
             .collect(),
+        fields: parts.schema.iter().flat_map(|schema| schema.fields.keys().cloned()).collect(),
     };
     let Scripts { mut rules, derived, findings } = {
         let fields = Fields::new(parts.schema.as_ref(), &parts.shared);

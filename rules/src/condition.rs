@@ -3,6 +3,7 @@
 use rhai::Scope;
 
 use crate::compiled::Compiled;
+use crate::kind::kind;
 use crate::ruleset::Ruleset;
 use crate::script;
 use crate::task_facts::Facts;
@@ -32,6 +33,6 @@ impl Condition {
     pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
         let mut scope = facts.scope(ruleset);
         let value = script::run(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
-        value.as_bool().map_err(|other| format!("when is {other}, not true or false"))
+        value.as_bool().map_err(|_| format!("when is {}, not true or false", kind(&value)))
     }
 }

@@ -7,6 +7,7 @@ use crate::budget;
 use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 use crate::facts;
 use crate::header::Mode;
+use crate::kind::kind;
 use crate::rule::Rule;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::script;
@@ -177,11 +178,11 @@ fn run(facts: &Facts, ruleset: &Ruleset, rule: &Rule, scope: &mut Scope<'static>
         return Ended::Skipped;
     }
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
-        match script::run(ruleset, ast, scope).map(|value| value.as_bool()) {
+        match script::run(ruleset, ast, scope).map(|value| value.as_bool().map_err(|_| kind(&value))) {
             Ok(Ok(true)) => {}
             Ok(Ok(false)) => return Ended::Skipped,
-            Ok(Err(other)) => {
-                let text = format!("{}:{}: when is {other}, not true or false", rule.file, when.line);
+            Ok(Err(kind)) => {
+                let text = format!("{}:{}: when is {kind}, not true or false", rule.file, when.line);
                 return Ended::Failed { cause: Cause::RuleError, text };
             }
             Err(stop) => return stop.ended(rule, Some((when.line, when.column)), timed),

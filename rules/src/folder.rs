@@ -4,7 +4,7 @@ use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 
-use crate::diagnostic::{Diagnostic, Refused};
+use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::files::{self, Files, Kind, MAX_FILES, refused};
 use crate::strangers::{is_definitions, is_leftover};
 
@@ -19,9 +19,15 @@ const MAX_DEPTH: usize = 8;
 ///
 /// # Errors
 ///
-/// [`Refused`] when the folder cannot be read.
+/// [`Refused`] when the folder cannot be read, or holds a file that is no part of a ruleset: whoever follows the folder
+/// notices when it comes and when it goes, though the hash is the same.
 pub fn content_hash(dir: &Path) -> Result<String, Refused> {
-    read(dir).map(|files| files::sha256(&files))
+    let files = read(dir)?;
+    let sha256 = files::sha256(&files);
+    let findings = files::sort_out(files)?.findings;
+    let diagnostics: Vec<Diagnostic> =
+        findings.into_iter().filter(|finding| finding.severity == Severity::Error).collect();
+    if diagnostics.is_empty() { Ok(sha256) } else { Err(Refused { diagnostics, sha256: Some(sha256) }) }
 }
 
 /// Reads a folder until two readings in a row agree: editors save in steps.
@@ -132,6 +138,12 @@ mod tests {
         let expected: Files =
             entries.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec())).into_iter().collect();
         assert_eq!(snapshot(dir.path()).unwrap(), expected);
+        let stranger = content_hash(dir.path()).unwrap_err();
+        assert_eq!(
+            (stranger.diagnostics[0].file.as_str(), stranger.diagnostics.len()),
+            ("rules/old.rhai/", 1)
+        );
+        fs::remove_dir(dir.path().join("rules/old.rhai")).unwrap();
         assert_eq!(content_hash(dir.path()).unwrap(), files::sha256(&expected));
         let missing = content_hash(&dir.path().join("none")).unwrap_err();
         assert_eq!(missing.diagnostics[0].code, "unreadable");

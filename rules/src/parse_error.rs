@@ -4,12 +4,20 @@
 use rhai::{LexError, ParseErrorType};
 
 use crate::aliases;
+use crate::ending;
 use crate::engine::FORBIDDEN;
 use crate::suggest;
 
+/// The names that a script may have meant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Given<'a> {
+    pub(crate) globals: &'a [String],
+    pub(crate) fields: &'a [String],
+}
+
 /// A code, a message and a remedy. `found` is what stands where the parser stopped.
 pub(crate) fn describe(
-    globals: &[String],
+    given: Given<'_>,
     error: &ParseErrorType,
     found: &str,
 ) -> (&'static str, String, Option<String>) {
@@ -23,10 +31,17 @@ pub(crate) fn describe(
         return ("forbidden", format!("'{symbol}' is not allowed in rules"), Some((*remedy).to_owned()));
     }
     if let ParseErrorType::VariableUndefined(name) = error {
-        let known = globals.iter().map(String::as_str);
-        let hint = suggest::nearest(name, known).map(|known| format!("did you mean '{known}'?"));
-        let hint = aliases::of_variable(name).map(str::to_owned).or(hint);
-        let all = || format!("rules see {} and their own variables", globals.join(", "));
+        let verdict = ending::NAMES.contains(&name.as_str());
+        let call = || format!("a verdict is a call: {name}(\"a-code\", \"a text that says why\")");
+        let hint = aliases::of_variable(name).map(str::to_owned).or_else(|| verdict.then(call));
+        let field = given.fields.iter().any(|field| field == name);
+        let hint = hint.or_else(|| field.then(|| format!("did you mean 'order.{name}'?")));
+        let nearest = || suggest::nearest(name, given.globals.iter().map(String::as_str));
+        let hint = hint.or_else(|| nearest().map(|known| format!("did you mean '{known}'?")));
+        let all = || {
+            let globals = given.globals.join(", ");
+            format!("rules see {globals} and their own variables; a text stands in quotes: \"{name}\"")
+        };
         let message = format!("there is no variable '{name}'");
         return ("unknown-variable", message, Some(hint.unwrap_or_else(all)));
     }
@@ -69,6 +84,9 @@ fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<S
         ParseErrorType::PropertyExpected => {
             let name = if found.is_empty() { "name" } else { found };
             Some(format!("write [\"{name}\"] for a field whose name is a word of the language"))
+        }
+        ParseErrorType::MismatchedType(..) => {
+            Some("each side of && and || is a condition: a == x || a == y, or a in [x, y]".to_owned())
         }
         ParseErrorType::MissingToken(_, what) if what.contains("iteration variable") => {
             Some("write for item in order.items { … }".to_owned())

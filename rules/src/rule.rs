@@ -28,9 +28,15 @@ pub(crate) struct Names {
     pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
     /// `order`, `task`, `lists` and the parameter files.
     pub(crate) globals: Vec<String>,
+    /// The fields of the order that the schema names.
+    pub(crate) fields: Vec<String>,
 }
 
 impl Names {
+    fn given(&self) -> parse_error::Given<'_> {
+        parse_error::Given { globals: &self.globals, fields: &self.fields }
+    }
+
     /// The scope to compile in: names only, because constants would be baked into the rule.
     pub(crate) fn scope(&self) -> Scope<'static> {
         let mut scope = Scope::new();
@@ -83,7 +89,7 @@ pub(crate) fn parse_error(
 ) -> Diagnostic {
     let (line, column) = place(error.position(), origin);
     let found = word_at(text, line, column);
-    let (code, message, help) = parse_error::describe(&names.globals, error.err_type(), found);
+    let (code, message, help) = parse_error::describe(names.given(), error.err_type(), found);
     let mut diagnostic = Diagnostic::error(file, code, message);
     diagnostic.help = help;
     // An end that comes too early has no place of its own.
@@ -96,8 +102,12 @@ fn word_at(text: &str, line: usize, column: usize) -> &str {
     let line = line.checked_sub(1).and_then(|index| text.lines().nth(index)).unwrap_or_default();
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(index, _)| index);
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let is_one = line[at..].starts_with(is_word);
-    let other = |c: char| is_word(c) != is_one || c.is_whitespace();
+    let is_operator = |c: char| "=<>!&|+-*/?:%^~#".contains(c);
+    let Some(first) = line[at..].chars().next() else { return "" };
+    if !is_word(first) && !is_operator(first) {
+        return &line[at..at + first.len_utf8()];
+    }
+    let other = |c: char| is_word(c) != is_word(first) || is_operator(c) != is_operator(first);
     let end = line[at..].find(other).map_or(line.len(), |length| at + length);
     let start = line[..at].rfind(other).map_or(0, |index| index + 1);
     line.get(start..end).unwrap_or_default()

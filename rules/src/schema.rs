@@ -88,24 +88,6 @@ impl Schema {
         }
     }
 
-    /// What the field at a path such as `order.items[].sku` must hold.
-    pub(crate) fn limits(&self, path: &str) -> Option<&Limits> {
-        let (mut fields, mut limits) = (&self.fields, None);
-        for segment in path.strip_prefix("order.")?.split('.') {
-            let shape = fields.get(segment.trim_end_matches("[]"))?;
-            let shape = match &shape.kind {
-                Type::List(element) if segment.ends_with("[]") => element,
-                _ => shape,
-            };
-            limits = Some(&shape.limits);
-            fields = match &shape.kind {
-                Type::Record(fields) => fields,
-                _ => const { &BTreeMap::new() },
-            };
-        }
-        limits
-    }
-
     /// The paths that every order must have, for those who passed none.
     pub(crate) fn required(&self) -> Vec<String> {
         let required = self.fields.iter().filter(|(_, shape)| !shape.optional);

@@ -7,6 +7,7 @@ use rhai::Engine;
 use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::files::{Kind, SCHEMA_FILE, SETTINGS_FILE};
+use crate::header::Mode;
 use crate::lint::{self, Source};
 use crate::rule::{self, Names, Rule};
 use crate::ruleset::Ruleset;
@@ -33,17 +34,22 @@ pub(crate) fn read(
     schema: Option<&Schema>,
 ) -> Scripts {
     let mut scripts = Scripts::default();
+    let mut rules = Vec::new();
+    for (path, text) in texts.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Rule)) {
+        match rule::parse(engine, names, path, text) {
+            Err(errors) => scripts.findings.extend(errors),
+            Ok(rule) => rules.push(rule),
+        }
+    }
+    for rule in rules.iter().filter(|rule| rule.header.mode == Mode::Active) {
+        fields.ask(typing::asked_lists(&rule.ast));
+    }
     if let Some(schema) = schema {
         let text = texts.get(SCHEMA_FILE).copied().unwrap_or_default();
         scripts.derived(engine, names, &mut fields, schema, text);
     }
     let known = lint::Known { names, fields: &fields };
-    for (path, text) in texts.iter().filter(|(path, _)| Kind::of(path) == Some(Kind::Rule)) {
-        match rule::parse(engine, names, path, text) {
-            Err(errors) => scripts.findings.extend(errors),
-            Ok(rule) => scripts.rule(rule, &known),
-        }
-    }
+    rules.into_iter().for_each(|rule| scripts.rule(rule, &known));
     if !texts.keys().any(|path| Kind::of(path) == Some(Kind::Rule)) {
         let error = Diagnostic::error("", "no-rules", "the folder holds no rule (rules/*.rhai or *.rhai)");
         scripts.findings.push(error);
@@ -57,6 +63,7 @@ impl Ruleset {
     /// What its scripts can read.
     pub(crate) fn fields(&self) -> Fields<'_> {
         let mut fields = Fields::new(self.schema.as_ref(), &self.shared);
+        self.rules.iter().for_each(|rule| fields.ask(typing::asked_lists(&rule.ast)));
         let derived = self.schema.iter().flat_map(|schema| &schema.derived).zip(&self.derived);
         let known: Vec<_> =
             derived.map(|(fact, script)| (&fact.name, typing::check_expression(&fields, script).0)).collect();

@@ -93,6 +93,7 @@ impl Namer<'_> {
                 .into_iter()
                 .chain(self.ruleset.shared.iter().map(|(name, _)| name.clone()))
                 .collect(),
+            fields: Vec::new(),
         };
         let known = lint::Known { names: &names, fields: self.fields };
         let findings = lint::check_condition(source, &known);

@@ -3,10 +3,9 @@
 use rhai::{Expr, FnCallExpr, Position};
 
 use super::checker::Checker;
-use super::known::{Doubt, Kind, Known, has_least};
+use super::known::{Doubt, Kind, Known, may_be_empty};
 use super::methods;
 use crate::ending;
-use crate::schema::Type;
 
 const COMPARISONS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 const ARITHMETIC: [&str; 6] = ["+", "-", "*", "/", "%", "**"];
@@ -40,7 +39,12 @@ impl<'a> Checker<'_, 'a> {
         let mut values = vec![receiver];
         values.extend(call.args.iter().map(|arg| self.value(arg)).collect::<Vec<_>>());
         if self.function(&call.name, call.args.len()).is_some() {
-            return self.apply(&call.name, values.split_off(1));
+            let given = values.split_off(1);
+            let receiver = values.pop().unwrap_or(Known::Anything);
+            let this = std::mem::replace(&mut self.this, receiver);
+            let known = self.apply(&call.name, given);
+            self.this = this;
+            return known;
         }
         let args: Vec<&Expr> = call.args.iter().collect();
         self.native(&call.name, values, &args, position, true)
@@ -83,6 +87,9 @@ impl<'a> Checker<'_, 'a> {
             && list.kind() == Some(Kind::List)
         {
             self.compare(value, &list.element(), name, arg, position);
+        }
+        if let ("sum" | "join", [list]) = (name, sure.as_slice()) {
+            self.whole_entries(name, list, position);
         }
         self.signature(name, &sure, position, is_method);
         self.wanted(name, &sure, position);
@@ -131,12 +138,12 @@ impl<'a> Checker<'_, 'a> {
     fn surprise(&mut self, name: &str, values: &[Known<'a>], position: Position) {
         let Some((_, gives)) = OF_NOTHING.iter().find(|(known, _)| *known == name) else { return };
         let (path, may_be_part) = match values.first() {
-            Some(Known::Fact(path, kind @ Type::List(_))) if !has_least(kind) => (path, false),
+            Some(Known::Fact(path, shape)) if may_be_empty(shape) => (path, false),
             Some(Known::Part(path, _)) if name == "all" => (path, true),
             _ => return,
         };
         let doubt = Doubt::Empty(path.clone());
-        if (name != "all" && !self.tells_sums) || !may_be_part && self.sure.contains(&doubt) {
+        if name != "all" && self.fields.is_asked(path) || !may_be_part && self.sure.contains(&doubt) {
             return;
         }
         let message = match may_be_part {
@@ -203,7 +210,10 @@ impl<'a> Checker<'_, 'a> {
                 self.find(position, "type-mismatch", message).help =
                     Some("write a text with both inside: `${…} ${…}`".to_owned());
             }
-            return Known::Text(None);
+            return match (a.literal(), b.literal()) {
+                (Some(first), Some(second)) => Known::text(&format!("{first}{second}")),
+                _ => Known::Text(None),
+            };
         }
         self.number(a, operator, left.start_position());
         self.number(b, operator, right.start_position());

@@ -12,12 +12,9 @@ use super::known::{self, Doubt, Implied, Kind, Known, Sure};
 use super::misreading::Misreading;
 use super::signatures::{SIGNATURES, Signatures};
 
-/// How many calls of a script's functions are looked into: each with its own values.
-const MAX_CALLS: usize = 2_000;
-
 /// A variable of the script.
 #[derive(Debug)]
-struct Variable<'a> {
+pub(super) struct Variable<'a> {
     name: String,
     known: Known<'a>,
     /// What it makes sure of, where it holds a condition.
@@ -27,27 +24,29 @@ struct Variable<'a> {
 }
 
 /// What a function gave for its values.
-type Results<'a> = BTreeMap<(String, String), Known<'a>>;
+pub(super) type Results<'a> = BTreeMap<(String, String), Known<'a>>;
 
 pub(super) struct Checker<'f, 'a> {
     pub(super) fields: &'f Fields<'a>,
     pub(super) signatures: &'static Signatures,
-    functions: Vec<Rc<Function>>,
+    pub(super) functions: Vec<Rc<Function>>,
     /// Names that are assigned: what they hold is not followed.
     changing: BTreeSet<String>,
-    variables: Vec<Variable<'a>>,
+    pub(super) variables: Vec<Variable<'a>>,
     /// Where the variables of the function that is looked into begin.
-    first_visible: usize,
+    pub(super) first_visible: usize,
     pub(super) sure: Sure,
     /// The functions that are looked into.
-    active: Vec<String>,
-    results: Results<'a>,
+    pub(super) active: Vec<String>,
+    pub(super) results: Results<'a>,
+    /// How many functions were looked into.
+    pub(super) calls: usize,
     /// What the `return`s of the function that is looked into give.
-    returned: Known<'a>,
+    pub(super) returned: Known<'a>,
     findings: Vec<Misreading>,
-    is_quiet: bool,
-    /// Sums of what may be empty are told: not in derived facts, where nothing can be asked first.
-    pub(super) tells_sums: bool,
+    pub(super) is_quiet: bool,
+    /// What the function that is looked into was called on.
+    pub(super) this: Known<'a>,
 }
 
 impl<'f, 'a> Checker<'f, 'a> {
@@ -62,10 +61,11 @@ impl<'f, 'a> Checker<'f, 'a> {
             sure: Sure::new(),
             active: Vec::new(),
             results: Results::new(),
+            calls: 0,
             returned: Known::Nothing,
             findings: Vec::new(),
             is_quiet: false,
-            tells_sums: true,
+            this: Known::Anything,
         }
     }
 
@@ -148,7 +148,14 @@ impl<'f, 'a> Checker<'f, 'a> {
         match expr {
             Expr::IntegerConstant(..) => Known::Number,
             Expr::DynamicConstant(value, _) => known::of_constant(value),
-            Expr::StringConstant(text, _) => Known::text(text),
+            Expr::StringConstant(text, position) => {
+                if text.contains("${") {
+                    let message = "in double quotes ${…} is plain text".to_owned();
+                    self.warn(*position, "quotes", message).help =
+                        Some("write the text in backticks: `… ${…}`".to_owned());
+                }
+                Known::text(text)
+            }
             Expr::CharConstant(c, position) => {
                 let help = format!("write \"{c}\"");
                 self.warn(*position, "quotes", format!("texts stand in double quotes, not in '{c}'")).help =
@@ -169,6 +176,7 @@ impl<'f, 'a> Checker<'f, 'a> {
                 )
             }
             Expr::Variable(variable, ..) => self.variable(&variable.1),
+            Expr::ThisPtr(_) => self.this.clone(),
             Expr::Stmt(block) => self.block(block.statements(), true),
             Expr::FnCall(call, position) => self.call(call, *position),
             Expr::Dot(..) | Expr::Index(..) => match Chain::of(expr) {
@@ -272,7 +280,9 @@ impl<'f, 'a> Checker<'f, 'a> {
             (Some(Kind::List), _) => base.element(),
             (Some(Kind::Record), _) => match (known.literal(), &base, &known) {
                 (Some(name), ..) => self.property(&base, name, position),
-                (None, Known::Given(..), Known::Fact(path, kind)) => self.choice(&base, path, kind, position),
+                (None, Known::Given(..), Known::Fact(path, shape)) => {
+                    self.choice(&base, path, shape, position)
+                }
                 _ => Known::Anything,
             },
             _ => Known::Anything,
@@ -327,64 +337,6 @@ impl<'f, 'a> Checker<'f, 'a> {
             }
         }
         answer
-    }
-
-    /// What one of the script's functions gives for these values; its body is checked with them.
-    pub(super) fn apply(&mut self, name: &str, values: Vec<Known<'a>>) -> Known<'a> {
-        let Some(function) = self.function(name, values.len()) else { return Known::Anything };
-        let key = (name.to_owned(), format!("{values:?} {:?}", self.sure));
-        if let Some(known) = self.results.get(&key) {
-            return known.clone();
-        }
-        if self.active.iter().any(|active| active == name) || self.results.len() >= MAX_CALLS {
-            return Known::Anything;
-        }
-        self.active.push(name.to_owned());
-        let sure = self.sure.clone();
-        let first_visible = std::mem::replace(&mut self.first_visible, self.variables.len());
-        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
-        let known = self.scope(|checker| {
-            for (param, known) in function.params.iter().zip(values) {
-                checker.declare(param, known, Implied::default(), Position::NONE);
-            }
-            checker.block(&function.body, true)
-        });
-        let returned = std::mem::replace(&mut self.returned, returned);
-        self.first_visible = first_visible;
-        self.sure = sure;
-        self.active.pop();
-        let known = known.or(returned);
-        if !self.is_quiet {
-            self.results.insert(key, known.clone());
-        }
-        known
-    }
-
-    /// One of the script's functions, by name and number of parameters.
-    pub(super) fn function(&self, name: &str, arity: usize) -> Option<Rc<Function>> {
-        let is_it = |function: &&Rc<Function>| function.name == name && function.params.len() == arity;
-        self.functions.iter().find(is_it).cloned()
-    }
-
-    /// The script has a function of this name.
-    pub(super) fn is_own(&self, name: &str) -> bool {
-        self.functions.iter().any(|function| function.name == name)
-    }
-
-    /// One of the script's functions of this name does more than give a value.
-    pub(super) fn decides(&self, name: &str) -> bool {
-        self.functions.iter().any(|function| function.name == name && function.decides)
-    }
-
-    /// Notes what a `return` gives.
-    pub(super) fn give(&mut self, known: Known<'a>) {
-        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
-        self.returned = returned.or(known);
-    }
-
-    /// A function's body is being looked into.
-    pub(super) fn is_in_function(&self) -> bool {
-        !self.active.is_empty()
     }
 }
 

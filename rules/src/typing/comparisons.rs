@@ -6,8 +6,8 @@ use super::checker::Checker;
 use super::known::{Kind, Known};
 use crate::dates;
 use crate::facts::{Fact, Record};
-use crate::schema::Type;
-use crate::suggest;
+use crate::number;
+use crate::schema::{Shape, Type};
 
 impl<'a> Checker<'_, 'a> {
     pub(super) fn comparison(
@@ -82,7 +82,18 @@ impl<'a> Checker<'_, 'a> {
 
     fn unequal(&mut self, a: &Known<'a>, b: &Known<'a>, operator: &str, position: Position) {
         let message = format!("cannot compare {} with {} using {operator}", a.describe(), b.describe());
-        self.find(position, "type-mismatch", message);
+        let help = match (a.kind(), b.kind()) {
+            (Some(Kind::Date), Some(Kind::Number)) | (Some(Kind::Number), Some(Kind::Date)) => {
+                Some("a day stands in quotes: \"2026-11-22\"".to_owned())
+            }
+            (Some(Kind::Number), _) | (_, Some(Kind::Number)) => a
+                .literal()
+                .or(b.literal())
+                .filter(|text| number::parse(text).is_some())
+                .map(|text| format!("write {text} without quotes")),
+            _ => None,
+        };
+        self.find(position, "type-mismatch", message).help = help;
     }
 
     /// A date with a text: one that is written out and says a date.
@@ -100,35 +111,16 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// A field is only compared with what it can be.
-    fn one_of(&mut self, a: &Known<'a>, b: &Known<'a>, right: &Expr) {
-        let (Known::Fact(path, Type::Text { choices, .. }), Some(text)) = (a, b.literal()) else { return };
-        if let Some(why) = self.never(a, text) {
-            let message = format!("{path} is never '{text}'");
-            self.find(right.start_position(), "never-equal", message).help = Some(why);
-            return;
-        }
-        if choices.is_empty() || choices.iter().any(|choice| choice == text) {
-            return;
-        }
-        let nearest = suggest::nearest(text, choices.iter().map(String::as_str));
-        let help = nearest.map_or_else(
-            || format!("it is one of {}", choices.join(", ")),
-            |nearest| format!("did you mean '{nearest}'?"),
-        );
-        self.find(right.start_position(), "never-equal", format!("{path} is never '{text}'")).help =
-            Some(help);
-    }
-
     /// `limits.tier[order.customer.tier]`: each choice has its parameter.
     pub(super) fn choice(
         &mut self,
         base: &Known<'a>,
         path: &str,
-        kind: &Type,
+        shape: &Shape,
         position: Position,
     ) -> Known<'a> {
-        let (Known::Given(given, Fact::Record(record)), Type::Text { choices, .. }) = (base, kind) else {
+        let (Known::Given(given, Fact::Record(record)), Type::Text { choices, .. }) = (base, &shape.kind)
+        else {
             return Known::Anything;
         };
         let missing: Vec<&str> =

@@ -1,6 +1,6 @@
 //! What scripts can read by name: fields of the schema, derived facts, parameters and lists.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::Dynamic;
 
@@ -19,6 +19,8 @@ pub(crate) struct Fields<'a> {
     shared: BTreeMap<&'a str, Record>,
     /// What is known of derived facts.
     derived: BTreeMap<String, Known<'a>>,
+    /// The lists that some rule asks whether they have entries.
+    asked: BTreeSet<String>,
 }
 
 /// A name that is not there.
@@ -34,7 +36,17 @@ impl<'a> Fields<'a> {
     pub(crate) fn new(schema: Option<&'a Schema>, shared: &'a [(String, Dynamic)]) -> Fields<'a> {
         let record = |value: &Dynamic| value.clone().try_cast::<Record>();
         let shared = shared.iter().filter_map(|(name, value)| Some((name.as_str(), record(value)?)));
-        Fields { schema, shared: shared.collect(), derived: BTreeMap::new() }
+        Fields { schema, shared: shared.collect(), derived: BTreeMap::new(), asked: BTreeSet::new() }
+    }
+
+    /// Some rule asks whether these lists have entries: sums of them are no surprise then.
+    pub(crate) fn ask(&mut self, lists: BTreeSet<String>) {
+        self.asked.extend(lists);
+    }
+
+    /// Some rule asks whether the list at this path has entries.
+    pub(super) fn is_asked(&self, path: &str) -> bool {
+        self.asked.contains(path)
     }
 
     /// Makes a derived fact known.
@@ -71,7 +83,7 @@ impl<'a> Fields<'a> {
                 _ if TASK.contains(&name) => Ok(Known::Text(None)),
                 _ => Err(missing("unknown-field", "task", name, TASK.into_iter())),
             },
-            Known::Fact(path, Type::Record(fields)) => match fields.get(name) {
+            Known::Fact(path, Shape { kind: Type::Record(fields), .. }) => match fields.get(name) {
                 Some(shape) => Ok(fact(path, name, shape)),
                 None => Err(missing("unknown-field", path, name, fields.keys().map(String::as_str))),
             },
@@ -169,7 +181,7 @@ impl<'a> Fields<'a> {
 
 fn fact<'a>(path: &str, name: &str, shape: &'a Shape) -> Known<'a> {
     let path = format!("{path}.{name}");
-    let known = Known::Fact(path.clone(), &shape.kind);
+    let known = Known::Fact(path.clone(), shape);
     if shape.optional { Known::Maybe(Box::new(known), Doubt::Optional(path)) } else { known }
 }
 

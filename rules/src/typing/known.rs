@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::Dynamic;
 
 use crate::facts::Fact;
-use crate::schema::Type;
+use crate::schema::{Shape, Type};
 
 /// What is known of an expression's value.
 #[derive(Debug, Clone)]
@@ -22,9 +22,9 @@ pub(crate) enum Known<'a> {
     /// The order itself.
     Order,
     /// A fact of the schema.
-    Fact(String, &'a Type),
+    Fact(String, &'a Shape),
     /// Some entries of a list of the schema.
-    Part(String, &'a Type),
+    Part(String, &'a Shape),
     /// A value of a parameter file, or `lists`.
     Given(String, Fact),
     /// A list of the script's own, with what is known of its entries.
@@ -113,7 +113,7 @@ impl<'a> Known<'a> {
             Known::Boolean => Some(Kind::Boolean),
             Known::Date => Some(Kind::Date),
             Known::Task | Known::Order | Known::Record(_) => Some(Kind::Record),
-            Known::Fact(_, kind) | Known::Part(_, kind) => Some(of_type(kind)),
+            Known::Fact(_, shape) | Known::Part(_, shape) => Some(of_type(&shape.kind)),
             Known::Given(_, fact) => of_fact(fact),
             Known::List(_) => Some(Kind::List),
             Known::Function(..) => Some(Kind::Function),
@@ -144,9 +144,10 @@ impl<'a> Known<'a> {
     /// An entry of this list.
     pub(crate) fn element(&self) -> Known<'a> {
         match self {
-            Known::Fact(path, Type::List(shape)) | Known::Part(path, Type::List(shape)) => {
-                Known::Fact(format!("{path}[]"), &shape.kind)
-            }
+            Known::Fact(path, shape) | Known::Part(path, shape) => match &shape.kind {
+                Type::List(element) => Known::Fact(format!("{path}[]"), element),
+                _ => Known::Anything,
+            },
             Known::List(element) => (**element).clone(),
             Known::Given(path, Fact::List(list)) => list
                 .0
@@ -176,7 +177,9 @@ impl<'a> Known<'a> {
             (Known::Maybe(a, doubt), b) | (b, Known::Maybe(a, doubt)) => {
                 Known::Maybe(Box::new(a.or(b.without_doubt())), doubt)
             }
-            (Known::Fact(a, kind), Known::Fact(b, other)) if a == b && kind == other => Known::Fact(a, kind),
+            (Known::Fact(a, shape), Known::Fact(b, other)) if a == b && shape == other => {
+                Known::Fact(a, shape)
+            }
             (a, b) if a.kind().is_some() && a.kind() == b.kind() => match a.kind() {
                 Some(Kind::Number) => Known::Number,
                 Some(Kind::Text) => Known::Text(None),
@@ -247,7 +250,7 @@ pub(crate) fn of_constant<'a>(value: &Dynamic) -> Known<'a> {
     }
 }
 
-/// The schema says that the list has entries.
-pub(crate) fn has_least(_kind: &Type) -> bool {
-    false
+/// A list that may have no entry.
+pub(crate) fn may_be_empty(shape: &Shape) -> bool {
+    matches!(shape.kind, Type::List(_)) && shape.limits.min_length == 0
 }

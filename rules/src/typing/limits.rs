@@ -1,41 +1,51 @@
 //! Texts beside a field whose schema leaves them no chance: another case, a pattern that they do not match.
 
-use rhai::Position;
+use rhai::{Expr, Position};
 
 use super::checker::Checker;
 use super::known::Known;
 use crate::facts::Fact;
-use crate::limits::Limits;
 use crate::names::Fold;
-use crate::schema::Type;
+use crate::schema::{Shape, Type};
+use crate::suggest;
 
 impl<'a> Checker<'_, 'a> {
-    /// Why a text of the schema is never equal to one that is written out.
-    pub(super) fn never(&self, known: &Known<'a>, text: &str) -> Option<String> {
-        self.limits(known)?.never(text)
+    /// A field is only compared with what it can be.
+    pub(super) fn one_of(&mut self, a: &Known<'a>, b: &Known<'a>, right: &Expr) {
+        let (Known::Fact(path, shape), Some(text)) = (a, b.literal()) else { return };
+        let Some(why) = never(shape, text) else { return };
+        let message = format!("{path} is never '{text}'");
+        self.find(right.start_position(), "never-equal", message).help = Some(why);
     }
 
     /// Each entry of a list can be equal to the text that is looked for in it.
     pub(super) fn entries(&mut self, value: &Known<'a>, list: &Known<'a>, position: Position) {
-        let Known::Fact(path, _) = value else { return };
-        let (Known::Given(given, Fact::Names(names)), Some(limits)) = (list, self.limits(value)) else {
+        let (Known::Fact(path, shape), Known::Given(given, Fact::Names(names))) = (value, list) else {
             return;
         };
         let found = names.iter().find_map(|entry| {
             // A list that takes upper and lower case for the same finds the text as the schema reads it.
             let compared = match names.fold() {
                 Fold::Form => entry.to_owned(),
-                Fold::Case => limits.normal(entry).into_owned(),
+                Fold::Case => shape.limits.normal(entry).into_owned(),
             };
-            limits.never(&compared).map(|why| (entry.to_owned(), why))
+            never(shape, &compared).map(|why| (entry.to_owned(), why))
         });
         let Some((entry, why)) = found else { return };
         let message = format!("{given} has '{entry}', which {path} never is");
         self.warn(position, "never-equal", message).help = Some(why);
     }
+}
 
-    fn limits(&self, known: &Known<'a>) -> Option<&'a Limits> {
-        let Known::Fact(path, Type::Text { .. }) = known else { return None };
-        self.fields.schema?.limits(path)
+/// Why no text of this shape is ever equal to this one.
+fn never(shape: &Shape, text: &str) -> Option<String> {
+    let Type::Text { choices } = &shape.kind else { return None };
+    if choices.is_empty() || choices.iter().any(|choice| choice == text) {
+        return shape.limits.never(text);
     }
+    let nearest = suggest::nearest(text, choices.iter().map(String::as_str));
+    Some(match nearest {
+        Some(nearest) => format!("did you mean '{nearest}'?"),
+        None => format!("it is one of {}", choices.join(", ")),
+    })
 }

@@ -3,10 +3,9 @@
 use rhai::{Expr, Position};
 
 use super::checker::Checker;
-use super::known::{Doubt, Kind, Known, has_least};
+use super::known::{Doubt, Kind, Known, may_be_empty};
 use crate::aliases;
 use crate::dates;
-use crate::schema::Type;
 use crate::suggest;
 
 const OF_RECORDS: [&str; 3] = ["has", "get", "contains"];
@@ -131,6 +130,20 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
+    /// The entries themselves are summed or joined, without a field.
+    pub(super) fn whole_entries(&mut self, name: &str, list: &Known<'a>, position: Position) {
+        let Some(kind) = list.element().kind() else { return };
+        let (fits, wanted) = match name {
+            "sum" => (kind == Kind::Number, "numbers"),
+            _ => (!matches!(kind, Kind::Record | Kind::List | Kind::Function), "texts"),
+        };
+        if !fits {
+            let message = format!("{name} of a list takes {wanted}, and {}", list.element().claim());
+            let help = (kind == Kind::Record).then(|| format!("name a field: list.{name}(\"field\")"));
+            self.find(position, "type-mismatch", message).help = help;
+        }
+    }
+
     /// The values are what a function that takes any value works with.
     pub(super) fn wanted(&mut self, name: &str, values: &[Known<'a>], position: Position) {
         let Some((_, first, wanted)) = WANT.iter().find(|(known, ..)| *known == name) else { return };
@@ -188,7 +201,7 @@ pub(super) fn result<'a>(
     let Some(first) = values.first() else { return Known::Anything };
     match name {
         "filter" | "where_in" => match first {
-            Known::Fact(path, kind) | Known::Part(path, kind) => Known::Part(path.clone(), kind),
+            Known::Fact(path, shape) | Known::Part(path, shape) => Known::Part(path.clone(), shape),
             other => other.clone(),
         },
         "find" => Known::Maybe(Box::new(first.element()), Doubt::NotFound),
@@ -202,7 +215,7 @@ pub(super) fn result<'a>(
             _ => Known::Anything,
         },
         "max_of" | "min_of" => match first {
-            Known::Fact(path, kind @ Type::List(_)) if !has_least(kind) => {
+            Known::Fact(path, shape) if may_be_empty(shape) => {
                 Known::Maybe(Box::new(Known::Number), Doubt::Empty(path.clone()))
             }
             Known::Part(..) => Known::Maybe(Box::new(Known::Number), Doubt::NotFound),

@@ -1,6 +1,8 @@
 //! What a script does with what it reads, held against what there is: names, types, fields that may be missing, lists
 //! that may be empty, values that nothing uses.
 
+mod apply;
+mod asked;
 mod calls;
 mod chain;
 mod checker;
@@ -17,6 +19,7 @@ mod statements;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 
+pub(crate) use self::asked::asked_lists;
 pub(crate) use self::fields::Fields;
 pub(crate) use self::known::Known;
 pub(crate) use self::misreading::Misreading;
@@ -51,7 +54,6 @@ pub(crate) fn check_condition(fields: &Fields<'_>, ast: &AST) -> Vec<Misreading>
 /// The findings of an expression, and what is known of its value.
 pub(crate) fn check_expression<'a>(fields: &Fields<'a>, ast: &AST) -> (Known<'a>, Vec<Misreading>) {
     let mut checker = Checker::new(fields, ast);
-    checker.tells_sums = false;
     let known = expression(ast).map_or(Known::Anything, |expression| checker.value(expression));
     (known, checker.findings())
 }

@@ -91,6 +91,11 @@ impl<'a> Checker<'_, 'a> {
 
     fn branches(&mut self, condition: &Expr, yes: &[Stmt], no: &[Stmt], is_used: bool) -> Known<'a> {
         self.condition(condition);
+        if !is_used && yes.iter().chain(no).all(Stmt::is_noop) {
+            let message = "this if does nothing, whatever its condition".to_owned();
+            self.warn(leftmost(condition), "empty-block", message).help =
+                Some("write the verdict between its braces, or delete it".to_owned());
+        }
         let Implied { yes: if_true, no: if_false } = self.implied(condition);
         let before = self.sure.clone();
         self.sure.extend(if_true.iter().cloned());

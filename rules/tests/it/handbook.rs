@@ -49,3 +49,45 @@ fn every_function_is_in_the_handbook() {
         .collect();
     assert_eq!(missing, [""; 0]);
 }
+
+/// The rows of a chapter's tables: what stands between bars, with its code in backticks.
+fn rows(chapter: &str) -> Vec<(String, String)> {
+    let rows = chapter.lines().filter(|line| line.starts_with("| `"));
+    let cell = |text: &str| text.replace("\\|", "|");
+    rows.map(|row| {
+        let (code, rest) = row.trim_start_matches("| `").split_once("` | ").expect("a cell with code");
+        (cell(code), cell(rest))
+    })
+    .collect()
+}
+
+#[test]
+fn check_says_what_the_handbook_says() {
+    let chapter = HANDBOOK.split("## What check sees").nth(1).expect("the chapter is there");
+    let chapter = chapter.split("\n## ").next().expect("it ends");
+    let schema =
+        chapter.split("```toml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a schema");
+    let rows = rows(chapter);
+    assert!(rows.len() > 15, "{rows:?}");
+    for (code, says) in rows {
+        let is_line = code.ends_with([';', '}']);
+        let rule =
+            if is_line { format!("{code}\npass();") } else { format!("if {code} {{ approve(\"ok\"); }}") };
+        let files =
+            [("rules/a.rhai", rule.as_str()), ("schema/order.toml", schema), ("lists/vip.txt", "A\n")];
+        let files = files.into_iter().map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+        let checked = check(files.collect(), "2026-11-22");
+        let expected = says.strip_prefix('`').and_then(|says| says.split('`').next());
+        let about = |finding: &&rules::Diagnostic| {
+            !matches!(finding.code.as_str(), "untested" | "unused" | "never-answers" | "unreachable")
+        };
+        let said: Vec<String> = checked
+            .findings
+            .iter()
+            .filter(about)
+            .map(|finding| format!("{}[{}]", finding.severity.as_str(), finding.code))
+            .collect();
+        assert_eq!(said.first().map(String::as_str), expected, "{code}: {said:?}");
+        assert!(said.len() <= 1, "{code}: {said:?}");
+    }
+}

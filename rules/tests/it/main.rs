@@ -14,5 +14,6 @@ mod relatives;
 mod ruleset;
 mod sample;
 mod schema;
+mod sight;
 mod strict;
 mod traps;
