@@ -23,7 +23,8 @@ enum Inside {
 
 /// All comments, in order.
 pub(crate) fn comments(script: &str) -> Vec<Comment<'_>> {
-    let mut scanner = Scanner { script, at: 0, found: Vec::new(), has_code: false };
+    let mut scanner =
+        Scanner { script, at: 0, found: Vec::new(), has_code: false, counted: 0, line: 1, line_start: 0 };
     let mut inside = vec![Inside::Code(0)];
     while let Some(c) = scanner.peek() {
         let is_nested = inside.len() > 1;
@@ -75,6 +76,10 @@ struct Scanner<'a> {
     at: usize,
     found: Vec<Comment<'a>>,
     has_code: bool,
+    /// The lines up to here are counted: which one it is in, and where that begins.
+    counted: usize,
+    line: usize,
+    line_start: usize,
 }
 
 impl<'a> Scanner<'a> {
@@ -105,11 +110,15 @@ impl<'a> Scanner<'a> {
         } else {
             return false;
         };
-        let before = &self.script[..self.at];
-        let line_start = before.rfind('\n').map_or(0, |index| index + 1);
+        let between = &self.script[self.counted..self.at];
+        self.line += between.matches('\n').count();
+        if let Some(index) = between.rfind('\n') {
+            self.line_start = self.counted + index + 1;
+        }
+        self.counted = self.at;
         self.found.push(Comment {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
+            line: self.line,
+            column: self.script[self.line_start..self.at].chars().count() + 1,
             text: &rest[..length],
             is_late: self.has_code,
         });

@@ -12,6 +12,9 @@ use super::known::{self, Doubt, Implied, Kind, Known, Sure};
 use super::misreading::Misreading;
 use super::signatures::{SIGNATURES, Signatures};
 
+/// The most findings of one script: nobody reads more, and each shows its line.
+const MAX_FINDINGS: usize = 100;
+
 /// A variable of the script.
 #[derive(Debug)]
 pub(super) struct Variable<'a> {
@@ -69,14 +72,14 @@ impl<'f, 'a> Checker<'f, 'a> {
         }
     }
 
-    /// Each finding once, whatever way led to it.
+    /// Each finding once, whatever way led to it; of very many the first.
     pub(super) fn findings(self) -> Vec<Misreading> {
-        let mut findings: Vec<Misreading> = Vec::new();
-        for finding in self.findings {
-            if !findings.contains(&finding) {
-                findings.push(finding);
-            }
-        }
+        let mut seen = BTreeSet::new();
+        let place = |position: Position| (position.line(), position.position());
+        let mut findings = self.findings;
+        findings.retain(|found| seen.insert((place(found.position), found.code, found.message.clone())));
+        findings.sort_by_key(|found| found.is_warning);
+        findings.truncate(MAX_FINDINGS);
         findings
     }
 

@@ -28,6 +28,7 @@ fn absurd_nesting_never_ends_the_process() {
         ("calls", format!("let x = {}1{};", many("abs("), many(")"))),
         ("statements", many("let x = 1;\n")),
         ("comments", many("/* ")),
+        ("lines of comments", many("// x\n")),
     ];
     for (name, script) in scripts {
         if let Ok(ruleset) = Ruleset::from_files(files(&[("r.rhai", &script)])) {
