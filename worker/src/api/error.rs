@@ -51,7 +51,12 @@ pub enum Failure {
     /// The task changed since the caller read it.
     Changed(Box<Task>),
     /// A call of AWS failed; nothing was changed.
-    Unavailable(Fault),
+    Unavailable {
+        /// Which call, and what to do.
+        why: String,
+        /// Whether the same request may succeed later without anybody's help.
+        may_pass: bool,
+    },
     /// The request, or a service's answer to its write, took too long; it may still take effect.
     TooSlow,
     /// A defect of the program.
@@ -102,7 +107,7 @@ impl Failure {
             }
             Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
             Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
-            Failure::Unavailable(_) => {
+            Failure::Unavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call of AWS failed")
             }
             Failure::TooSlow => {
@@ -135,11 +140,9 @@ impl Failure {
             Failure::Changed(task) => {
                 format!("task {} is at revision {} now; look at it again", task.id, task.revision)
             }
-            Failure::Unavailable(fault) if fault.class.may_pass() => {
-                format!("{fault}; nothing was changed, try again")
-            }
-            Failure::Unavailable(fault) => {
-                format!("{fault}; nothing was changed, and it fails again until that is mended")
+            Failure::Unavailable { why, may_pass: true } => format!("{why}; nothing was changed, try again"),
+            Failure::Unavailable { why, may_pass: false } => {
+                format!("{why}; nothing was changed, and it fails again until that is mended")
             }
             Failure::TooSlow => "the request may still take effect; look at the task again".to_owned(),
             Failure::Internal(_) => "the worker's log has the reason".to_owned(),
@@ -161,7 +164,7 @@ impl Failure {
             | Failure::NotJson
             | Failure::TooLarge
             | Failure::Foreign(_)
-            | Failure::Unavailable(_)
+            | Failure::Unavailable { .. }
             | Failure::TooSlow
             | Failure::Internal(_) => None,
         }
@@ -187,7 +190,7 @@ impl IntoResponse for Failure {
         if let Failure::Internal(reason) = &self {
             error!(reason, "a request failed: {reason}");
         }
-        let is_worth_repeating = matches!(&self, Failure::Unavailable(fault) if fault.class.may_pass());
+        let is_worth_repeating = matches!(self, Failure::Unavailable { may_pass: true, .. });
         let detail = self.detail();
         let task = self.into_task();
         let revision = task.as_ref().map(|task| task.revision);
@@ -233,7 +236,7 @@ impl From<TableError> for Failure {
 
 impl From<Fault> for Failure {
     fn from(fault: Fault) -> Failure {
-        Failure::Unavailable(fault)
+        Failure::Unavailable { why: fault.to_string(), may_pass: fault.class.may_pass() }
     }
 }
 

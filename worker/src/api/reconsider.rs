@@ -34,8 +34,9 @@ pub(super) async fn reconsider(
         Reconsidered::GivenBack(task) => Ok(shown(StatusCode::OK, *task)),
         Reconsidered::Refused(task, why) => Err(Failure::NotReconsidered(task, why)),
         Reconsidered::NotFound => Err(Failure::NoSuchTask(id)),
-        Reconsidered::Unknown => {
-            Err(Failure::Unavailable("could not read whether automation runs".to_owned()))
-        }
+        Reconsidered::Unknown => Err(Failure::Unavailable {
+            why: "could not read whether automation runs".to_owned(),
+            may_pass: true,
+        }),
     }
 }
