@@ -85,7 +85,9 @@ impl Node {
             }
             Some(Fault::Forged(body)) => Ok(body),
             Some(Fault::Altered(alteration)) => alteration.apply(self.apply(&call).await),
+            Some(Fault::Panic) => panic!("the caller of {} breaks", call.operation),
         };
+        let answered_ms = self.world.now_ms();
         if let Some(held) = self.world.held(&call, Door::AfterApply)
             && let Some(failure) = held.wait().await
         {
@@ -94,7 +96,7 @@ impl Node {
         sleep(back).await;
         self.pass_link(&call).await?;
         self.world.answered(&call, &answer);
-        Ok(response(&answer))
+        Ok(response(&answer, answered_ms))
     }
 
     /// Applies a call; a long poll waits for its message first.

@@ -117,6 +117,8 @@ pub enum Fault {
         /// After it is applied.
         back_ms: u64,
     },
+    /// The caller's own code panics in the middle of it.
+    Panic,
 }
 
 /// A change of an answer's body.

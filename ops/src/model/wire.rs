@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_types::DateTime;
 use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::date_time::Format;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value as Json, json};
 
@@ -201,8 +203,8 @@ impl Service {
 /// The body of a success, or an error.
 pub type Answer = Result<String, ServiceError>;
 
-/// An answer as the SDK reads it.
-pub(super) fn response(answer: &Answer) -> HttpResponse {
+/// An answer as the SDK reads it, made at a moment in milliseconds since the epoch.
+pub(super) fn response(answer: &Answer, now_ms: u64) -> HttpResponse {
     let (status, body) = match answer {
         Ok(body) => (200, body.clone()),
         Err(error) => {
@@ -215,6 +217,9 @@ pub(super) fn response(answer: &Answer) -> HttpResponse {
     let status = status.try_into().expect("answers have valid statuses");
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     response.headers_mut().insert("content-type", "application/x-amz-json-1.0");
+    let seconds = i64::try_from(now_ms / 1_000).expect("virtual time is near");
+    let date = DateTime::from_secs(seconds).fmt(Format::HttpDate).expect("virtual time is near");
+    response.headers_mut().insert("date", date);
     if let Err(error) = answer
         && let Some(code) = error.query_code()
     {
