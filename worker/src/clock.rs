@@ -44,6 +44,9 @@ impl fmt::Debug for Clock {
     }
 }
 
+/// By more than this many seconds no machine's clock may be wrong: its worker ends.
+pub(crate) const MOST_WRONG_SECONDS: u16 = 300;
+
 /// RFC 3339 in UTC, to the millisecond.
 pub fn text(time: Timestamp) -> String {
     format!("{time:.3}")

@@ -14,24 +14,27 @@ use futures::{FutureExt as _, StreamExt as _};
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
+use statemachine::worklist::{ASK_AFTER_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
 use crate::aws::rate_limit::RateLimits;
 use crate::aws::retry;
-use crate::clock::Clock;
+use crate::clock::{Clock, MOST_WRONG_SECONDS};
 use crate::lease::guard::Guard;
 use crate::metrics::behind::{Behind, Since};
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::{TableError, TaskTable};
+use crate::tasks::table::{Due, Entries, Key, TableError, TaskTable};
 
 /// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;
+
+/// Between two looks for people's tasks that stand too far ahead: each reads all that wait for their deadline.
+const FAR_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Walks worklists.
 #[derive(Debug, Clone)]
@@ -55,6 +58,31 @@ pub struct Sweeper {
 struct Hands {
     ids: HashSet<TaskId>,
     work: FuturesUnordered<BoxFuture<'static, (TaskId, Result<Handled, Lost>)>>,
+    /// When entries too far ahead were looked for last.
+    looked_far: Option<Instant>,
+}
+
+impl Hands {
+    /// Notes a look at what stands too far ahead, unless one was made within [`FAR_EVERY`].
+    fn has_just_looked_far(&mut self) -> bool {
+        let has_just = self.looked_far.is_some_and(|at| at.elapsed() < FAR_EVERY);
+        if !has_just {
+            self.looked_far = Some(Instant::now());
+        }
+        has_just
+    }
+}
+
+/// How far ahead an entry may stand: nothing is put off for longer, but for a person's task, which stands at its
+/// deadline. What lies beyond was put there by a wrong clock, or by hand, and is taken up.
+fn longest_wait_seconds(list: Worklist) -> i64 {
+    let most = match list {
+        Worklist::Pending => PENDING_GRACE_SECONDS,
+        Worklist::Escalated => ASK_AFTER_SECONDS,
+        Worklist::Due | Worklist::Verify => retry::PUT_OFF_MOST_SECONDS,
+    };
+    // Of who put it off and of who walks, each clock may be wrong by so much.
+    most + 2 * i64::from(MOST_WRONG_SECONDS)
 }
 
 impl Sweeper {
@@ -117,8 +145,14 @@ impl Sweeper {
         behind: &Since,
         hands: &mut Hands,
     ) -> Result<Result<(), TableError>, Lost> {
-        let key = list.key(bucket);
-        let mut start = None;
+        let now = self.clock.now().as_second();
+        let beyond = now + longest_wait_seconds(list);
+        let far = match list {
+            Worklist::Pending | Worklist::Due | Worklist::Verify => Some(Entries::Beyond(beyond)),
+            Worklist::Escalated if !hands.has_just_looked_far() => Some(Entries::BeyondDeadline(beyond)),
+            Worklist::Escalated => None,
+        };
+        let (mut entries, mut then, mut start) = (Entries::Due(now), far, None);
         loop {
             if !guard.is_live() {
                 return Err(Lost);
@@ -126,18 +160,8 @@ impl Sweeper {
             if drain.is_cancelled() {
                 return Ok(Ok(()));
             }
-            let now = self.clock.now().as_second();
-            let is_first = start.is_none();
-            let mut page = pin!(self.tasks.due(&key, now, start));
-            let page = loop {
-                // What is in work goes on meanwhile: one of it may stand first in a budget's queue.
-                tokio::select! {
-                    biased;
-                    page = &mut page => break page,
-                    finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
-                }
-            };
-            let page = match page {
+            let is_first = start.is_none() && then == far;
+            let page = match self.read(&list.key(bucket), entries, start, hands).await? {
                 Ok(page) => page,
                 Err(error) => return Ok(Err(error)),
             };
@@ -161,7 +185,26 @@ impl Sweeper {
             }
             start = page.next;
             if start.is_none() {
-                return Ok(Ok(()));
+                let Some(far) = then.take() else { return Ok(Ok(())) };
+                entries = far;
+            }
+        }
+    }
+
+    /// Reads a page. What is in work goes on meanwhile: one of it may stand first in a rate limit's queue.
+    async fn read(
+        &self,
+        key: &str,
+        entries: Entries,
+        start: Option<Key>,
+        hands: &mut Hands,
+    ) -> Result<Result<Due, TableError>, Lost> {
+        let mut page = pin!(self.tasks.listed(key, entries, start));
+        loop {
+            tokio::select! {
+                biased;
+                page = &mut page => return Ok(page),
+                finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
             }
         }
     }

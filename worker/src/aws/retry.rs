@@ -30,11 +30,14 @@ fn policy(first: Duration, cap: Duration, times: usize) -> ExponentialBackoff {
         .build()
 }
 
+/// The longest that a delivery or a verification is put off, in seconds.
+pub(crate) const PUT_OFF_MOST_SECONDS: i64 = 600;
+
 /// When a delivery or a verification that was put off `attempts` times is tried again, in seconds: doubling from
 /// two, at most ten minutes.
 pub(crate) fn put_off_seconds(attempts: i64) -> i64 {
     let doublings = u32::try_from(attempts.clamp(0, 9)).unwrap_or(0);
-    (2_i64 << doublings).min(600)
+    (2_i64 << doublings).min(PUT_OFF_MOST_SECONDS)
 }
 
 #[cfg(test)]

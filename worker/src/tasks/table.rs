@@ -25,7 +25,7 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::clock;
 use crate::tasks::item;
 
-pub use self::reads::Key;
+pub use self::reads::{Due, Entries, Key};
 
 /// How long the one who stored a decision has for the first callback, in seconds. Until then nobody else starts one.
 pub const FIRST_ATTEMPT_SECONDS: i64 = 2;

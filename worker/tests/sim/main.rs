@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a simulation says what it ran")]
 
 mod actors;
+mod ahead;
 mod budgets;
 mod closed;
 mod days;

@@ -34,7 +34,10 @@ pub(crate) fn set(world: &World) -> Queues {
         name: TASKS.to_owned(),
         key: KeySchema::hash(("taskId", Kind::S)),
         indexes: vec![
-            index("worklist", KeySchema::hash_and_range(("list", Kind::S), ("listAt", Kind::N))),
+            IndexSchema {
+                projection: Projection::Include(vec!["deadline".to_owned()]),
+                ..index("worklist", KeySchema::hash_and_range(("list", Kind::S), ("listAt", Kind::N)))
+            },
             index(
                 "by-transaction",
                 KeySchema::hash_and_range(("transactionId", Kind::S), ("startTime", Kind::S)),

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use statemachine::task::{Task, attribute, index};
 use statemachine::token::TaskId;
 
-use crate::aws::attribute::{names, number, text};
+use crate::aws::attribute::{names, number, number_of, text};
 use crate::aws::fault::Fault;
 use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable};
@@ -16,6 +16,17 @@ pub type Key = HashMap<String, AttributeValue>;
 
 /// How many tasks one page of a worklist brings.
 const DUE_PAGE: i32 = 100;
+
+/// Which entries of a worklist are wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Entries {
+    /// Those due by this time, in epoch seconds.
+    Due(i64),
+    /// Those that stand further ahead than this.
+    Beyond(i64),
+    /// Of these, those whose task has no deadline, or an earlier one.
+    BeyondDeadline(i64),
+}
 
 /// A page of a worklist.
 #[derive(Debug)]
@@ -47,14 +58,18 @@ impl TaskTable {
         Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
     }
 
-    /// One page of a worklist's tasks that are due by `until` (epoch seconds), and where the next page starts. The
-    /// index lags behind: read each task again before acting on it.
+    /// One page of a worklist's entries, and where the next page starts. The index lags behind: read each task again
+    /// before acting on it.
     ///
     /// # Errors
     ///
     /// [`TableError`] when the call fails.
-    pub async fn due(&self, list: &str, until: i64, start: Option<Key>) -> Result<Due, TableError> {
-        let condition = "#list = :list AND #listAt <= :until";
+    pub async fn listed(&self, list: &str, entries: Entries, start: Option<Key>) -> Result<Due, TableError> {
+        let (due, beyond) = ("#list = :list AND #listAt <= :time", "#list = :list AND #listAt > :time");
+        let (condition, time) = match entries {
+            Entries::Due(until) => (due, until),
+            Entries::Beyond(time) | Entries::BeyondDeadline(time) => (beyond, time),
+        };
         let request = self
             .client
             .query()
@@ -63,12 +78,19 @@ impl TaskTable {
             .key_condition_expression(condition)
             .set_expression_attribute_names(Some(names(&[condition])))
             .expression_attribute_values(":list", text(list))
-            .expression_attribute_values(":until", number(until))
+            .expression_attribute_values(":time", number(time))
             .limit(DUE_PAGE)
             .set_exclusive_start_key(start);
         let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
+        // Here and not in a filter expression, which may not name the index's keys (Query, API reference).
+        let is_wanted = |item: &&Key| match (entries, number_of(item, attribute::DEADLINE)) {
+            (Entries::BeyondDeadline(_), Some(deadline)) => {
+                number_of(item, attribute::LIST_AT).is_some_and(|at| at > deadline)
+            }
+            (Entries::Due(_) | Entries::Beyond(_) | Entries::BeyondDeadline(_), _) => true,
+        };
         Ok(Due {
-            ids: task_ids(answer.items()),
+            ids: task_ids(answer.items().iter().filter(is_wanted)),
             since: answer
                 .items()
                 .first()
@@ -106,7 +128,7 @@ impl TaskTable {
     }
 }
 
-fn task_ids(items: &[Key]) -> Vec<TaskId> {
-    let ids = items.iter().filter_map(|item| item.get(attribute::TASK_ID)?.as_s().ok());
+fn task_ids<'i>(items: impl IntoIterator<Item = &'i Key>) -> Vec<TaskId> {
+    let ids = items.into_iter().filter_map(|item| item.get(attribute::TASK_ID)?.as_s().ok());
     ids.filter_map(|id| TaskId::parse(id).ok()).collect()
 }
