@@ -4,14 +4,17 @@
 //! is a reason to ask, not proof: since then the execution may have been redriven, and wait again. It never touches a
 //! decided task: a rejection makes its own execution FAILED before its delivery is recorded.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use futures::FutureExt as _;
 use serde::Deserialize;
 use statemachine::decision::Outcome;
 use statemachine::status::Delivery;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -56,11 +59,22 @@ pub struct ClosedExecutions {
     pub sqs: Client,
     /// The queue.
     pub queue_url: String,
+    /// Whether this worker takes part in the fleet by now. Messages that a newcomer takes to its grave come late.
+    pub may_start: watch::Receiver<bool>,
 }
 
 impl ClosedExecutions {
     /// Works until `stop`; the messages in hand are finished.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
+        let is_alone = tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            started = self.may_start.wait_for(|may_start| *may_start) => started.is_err(),
+        };
+        if is_alone {
+            // The coordinator is gone: its end is the one to tell.
+            return stop.cancelled().await;
+        }
         let mut trouble = Trouble::default();
         loop {
             let received = tokio::select! {
@@ -71,7 +85,7 @@ impl ClosedExecutions {
             match received {
                 Ok(messages) => {
                     trouble.answered();
-                    futures::future::join_all(messages.iter().map(|message| self.take(message))).await;
+                    futures::future::join_all(messages.iter().map(|message| self.contain(message))).await;
                 }
                 Err(fault) => {
                     trouble.failed(fault.class, &self.metrics, Service::Queue);
@@ -94,6 +108,14 @@ impl ClosedExecutions {
             Fault::of("ReceiveMessage", Resource::ClosedExecutions(self.queue_url.clone()), &error)
         })?;
         Ok(answer.messages.unwrap_or_default())
+    }
+
+    /// Handles one message. A panic is that message's alone.
+    async fn contain(&self, message: &Message) {
+        if AssertUnwindSafe(self.take(message)).catch_unwind().await.is_err() {
+            let id = message.message_id().unwrap_or("none");
+            error!(message.id = id, "message {id}: a panic while it was handled; SQS will deliver it again");
+        }
     }
 
     /// Handles one message; one that is not deleted comes again, and ends in the dead-letter queue.

@@ -1,10 +1,15 @@
 //! Starts the worker's tasks, and stops them in order.
 
+use std::fmt::Debug;
 use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use axum::serve::Listener;
+use futures::FutureExt as _;
+use futures::future::FusedFuture as _;
 use rules::Ruleset;
 use tokio::net::TcpListener;
 use tokio::time::timeout;
@@ -19,10 +24,14 @@ use crate::clock::Clock;
 use crate::config::{Config, RulesSource};
 use crate::control::active_rules::{self, ActiveRules};
 use crate::control::table::ControlTable;
+use crate::fleet::long_lived::LongLived;
 use crate::fleet::member::Member;
 use crate::fleet::parts::Parts;
 use crate::metrics::{Metrics, registry};
 use crate::tasks::list::TaskList;
+
+/// How long the API's requests and people's decisions may take to end once the work has ended.
+const STOP: Duration = Duration::from_secs(2);
 
 /// Runs until `shutdown` resolves or a task fails, then drains within the configured time.
 ///
@@ -34,7 +43,6 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let clients = Clients::connect_for_good(&config.aws).await?;
     let ruleset = first_ruleset(&config, &clients).await?;
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
-    let rules = ActiveRules::new(ruleset);
     let listener = TcpListener::bind(config.api.listen)
         .await
         .with_context(|| format!("api.listen = {}: choose another address or port 0", config.api.listen))?;
@@ -45,47 +53,91 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     }
     info!(%address, "listening on http://{address}");
 
-    let mut registry = registry();
-    let metrics = Metrics::register(&mut registry);
-    let parts = Parts::new(&config, clients.clone(), Clock::system(), rules.clone(), metrics.clone());
+    Process { clients, clock: Clock::system(), ruleset, listener }.run(config, shutdown).await
+}
 
-    let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
-    let tasks = TaskTracker::new();
-    if config.rules.source == RulesSource::Directory {
-        tasks.spawn(active_rules::follow(config.rules.dir.clone(), rules, metrics, stop.clone()));
-    }
-    let readiness = Readiness::starting("the first look at the tables");
-    let task_list = TaskList::new(clients.dynamodb, &config.tables.tasks);
-    let state = ApiState::new(&parts, task_list, Arc::new(registry), readiness.clone(), tasks.clone());
-    let member = Member::new(&config, parts);
-    let mut api = tasks.spawn(serve(listener, state, stop.clone()));
-    tasks.spawn(become_ready(member.ready.clone(), readiness.clone(), stop.clone()));
-    let mut work = tasks.spawn({
-        let leave = leave.clone();
-        async move { member.run(leave).await }
-    });
+/// What a process works with, beside its configuration.
+#[derive(Debug)]
+pub struct Process<L> {
+    /// AWS.
+    pub clients: Clients,
+    /// The wall clock.
+    pub clock: Clock,
+    /// The ruleset to start with.
+    pub ruleset: Ruleset,
+    /// Where the API's requests come from.
+    pub listener: L,
+}
 
-    let outcome = tokio::select! {
-        // A request to stop wins over a task that ends at the same moment: both lead to the drain.
-        biased;
-        () = shutdown => Ok(()),
-        ended = &mut work => ended.context("the worker panicked"),
-        ended = &mut api => ended.context("the API panicked").flatten(),
-    };
+impl<L: Listener<Addr: Debug>> Process<L> {
+    /// Runs until `shutdown` resolves or a long-lived task ends before its time, then drains within the configured time.
+    ///
+    /// # Errors
+    ///
+    /// The first long-lived task that ended before its time, by name.
+    pub async fn run(self, config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
+        let Process { clients, clock, ruleset, listener } = self;
+        let rules = ActiveRules::new(ruleset);
+        let mut registry = registry();
+        let metrics = Metrics::register(&mut registry);
+        let parts = Parts::new(&config, clients.clone(), clock, rules.clone(), metrics.clone());
+        let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
+        let mut tasks = LongLived::default();
+        if config.rules.source == RulesSource::Directory {
+            let follow = active_rules::follow(config.rules.dir.clone(), rules, metrics, stop.clone());
+            tasks.spawn("follower of the rules folder", follow.map(Ok));
+        }
+        let decisions = TaskTracker::new();
+        let readiness = Readiness::starting("the first look at the tables");
+        let task_list = TaskList::new(clients.dynamodb, &config.tables.tasks);
+        let registry = Arc::new(registry);
+        let state = ApiState::new(&parts, task_list, registry, readiness.clone(), decisions.clone());
+        let member = Member::new(&config, parts);
+        tasks.spawn("API server", serve(listener, state, stop.clone()));
+        let mut work = Box::pin(member.run(leave.clone()).fuse());
 
-    info!("draining");
-    readiness.drain();
-    leave.cancel();
-    if !work.is_finished() && timeout(Duration::from_millis(config.worker.drain_ms), work).await.is_err() {
-        warn!("the drain ran out of time; what was in work is read again from its checkpoint");
+        let (mut shutdown, mut starting) = (pin!(shutdown), true);
+        let first = loop {
+            tokio::select! {
+                // A request to stop wins over a task that ends at the same moment: both lead to the drain.
+                biased;
+                () = &mut shutdown => break Ok(()),
+                ended = &mut work => break ended,
+                Some(ended) = tasks.next() => break Err(ended.into()),
+                () = member.ready.cancelled(), if starting => {
+                    starting = false;
+                    readiness.ready();
+                }
+            }
+        };
+
+        info!("draining");
+        readiness.drain();
+        leave.cancel();
+        let drained = if work.is_terminated() {
+            Ok(Ok(()))
+        } else {
+            timeout(Duration::from_millis(config.worker.drain_ms), work).await
+        };
+        if drained.is_err() {
+            warn!("the drain ran out of time; what was in work is read again from its checkpoint");
+        }
+        stop.cancel();
+        decisions.close();
+        let stopped = async {
+            decisions.wait().await;
+            while tasks.next().await.is_some() {}
+        };
+        if timeout(STOP, stopped).await.is_err() {
+            warn!(
+                remaining = decisions.len(),
+                "{} decisions or requests did not end in time",
+                decisions.len()
+            );
+        }
+        info!("stopped");
+        first.and(drained.unwrap_or(Ok(())))
     }
-    stop.cancel();
-    tasks.close();
-    if timeout(Duration::from_secs(2), tasks.wait()).await.is_err() {
-        warn!(remaining = tasks.len(), "{} tasks did not stop in time", tasks.len());
-    }
-    info!("stopped");
-    outcome
 }
 
 /// The set to start with: a worker without rules does not start, so that nothing is escalated for want of them.
@@ -102,13 +154,5 @@ async fn first_ruleset(config: &Config, clients: &Clients) -> anyhow::Result<Rul
                 active.context("no ruleset is published yet: run `countersign rules publish DIR` first")?;
             table.load_ruleset(&active).await.with_context(|| format!("the published ruleset {active}"))
         }
-    }
-}
-
-async fn become_ready(ready: CancellationToken, readiness: Readiness, stop: CancellationToken) {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = ready.cancelled() => readiness.ready(),
     }
 }

@@ -11,8 +11,10 @@ pub mod rulesets;
 pub mod status;
 pub mod tasks;
 pub mod view;
+pub mod workers;
 
 use std::any::Any;
+use std::fmt::Debug;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,8 +23,8 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
+use axum::serve::Listener;
 use axum::{Router, serve as serve_http};
-use tokio::net::TcpListener;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -32,6 +34,7 @@ use crate::clock::Clock;
 use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::fleet::parts::Parts;
+use crate::lease::fleet_view::FleetView;
 use crate::metrics::{Metrics, Shared};
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
@@ -58,6 +61,8 @@ pub struct ApiState {
     pub control_table: ControlTable,
     /// What the fleet obeys, as this process has it.
     pub automation: Automation,
+    /// The fleet as this worker sees it.
+    pub fleet: FleetView,
     /// Of the requests, and what `/v1/status` tells of the work.
     pub metrics: Metrics,
     /// The wall clock.
@@ -79,13 +84,14 @@ impl ApiState {
         readiness: Readiness,
         tracker: TaskTracker,
     ) -> ApiState {
-        let Parts { tasks, control_table, automation, metrics, clock, pipeline, .. } = parts.clone();
+        let Parts { tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } = parts.clone();
         ApiState {
             pipeline,
             tasks,
             task_list,
             control_table,
             automation,
+            fleet,
             metrics,
             clock,
             registry,
@@ -100,7 +106,11 @@ impl ApiState {
 /// # Errors
 ///
 /// When the listener fails.
-pub async fn serve(listener: TcpListener, state: ApiState, stop: CancellationToken) -> anyhow::Result<()> {
+pub async fn serve<L: Listener<Addr: Debug>>(
+    listener: L,
+    state: ApiState,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     serve_http(listener, router(state))
         .with_graceful_shutdown(stop.cancelled_owned())
         .await

@@ -4,11 +4,12 @@ use axum::Json;
 use axum::extract::State;
 use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 use super::ApiState;
+use super::workers::WorkersView;
 use crate::control::caps::Limit;
 use crate::control::gate::{Paused, Permit};
-use crate::control::table::Heartbeat;
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,8 +31,8 @@ pub struct Status {
     pub automation: String,
     /// Why rules do not decide.
     pub paused: Option<Paused>,
-    /// Every worker's heartbeat in the control table; none where the table does not answer.
-    pub workers: Option<Vec<WorkerView>>,
+    /// The fleet as this worker last saw it; none before its first look.
+    pub fleet: Option<WorkersView>,
     /// Leases that this process holds: of shards of the stream, and of the worklists' buckets.
     pub leases_held: i64,
     /// Records read and not yet settled.
@@ -62,17 +63,6 @@ pub struct CapView {
     pub reserved: Option<String>,
 }
 
-/// One worker's heartbeat.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WorkerView {
-    /// The worker.
-    pub worker: String,
-    /// The ruleset it decides with.
-    pub ruleset: String,
-    /// It drains.
-    pub leaving: bool,
-}
-
 /// An edit that changes nothing, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRuleset {
@@ -92,8 +82,6 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         Permit::Paused(paused) => ("paused", Some(paused)),
         Permit::Unknown => ("held", None),
     };
-    // Who asks for the status may do so because the table does not answer.
-    let heartbeats = state.control_table.heartbeats().await.ok();
     let caps = caps(&state, &active).await;
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -103,7 +91,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         caps,
         automation: automation.to_owned(),
         paused,
-        workers: heartbeats.map(|beats| beats.into_iter().map(WorkerView::from).collect()),
+        fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now())),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
         leases_held: metrics.leases.get(),
@@ -130,11 +118,5 @@ async fn caps(state: &ApiState, ruleset: &Ruleset) -> Vec<CapView> {
 impl ActiveRuleset {
     fn of(ruleset: &Ruleset) -> ActiveRuleset {
         ActiveRuleset { label: ruleset.label(), sha256: ruleset.sha256().to_owned() }
-    }
-}
-
-impl From<Heartbeat> for WorkerView {
-    fn from(beat: Heartbeat) -> WorkerView {
-        WorkerView { worker: beat.worker, ruleset: beat.ruleset, leaving: beat.leaving }
     }
 }

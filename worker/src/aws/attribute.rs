@@ -31,6 +31,14 @@ pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> O
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
+/// The largest counter that is read: half of what 64 bits hold, so that counting on never overflows.
+const COUNTER_MAX: i64 = i64::MAX / 2;
+
+/// A counter; none where the item has none, or an edit by hand left something else than 0 to [`COUNTER_MAX`].
+pub(crate) fn counter_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
+    number_of(item, name).filter(|counter| (0..=COUNTER_MAX).contains(counter))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

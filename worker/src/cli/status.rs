@@ -4,6 +4,7 @@ use super::client::Server;
 use super::render::{json, plain};
 use super::{Failed, Format};
 use crate::api::status::{CapView, Status};
+use crate::api::workers::{WorkerState, WorkerView, WorkersView};
 use crate::control::gate::Paused;
 
 /// Show what a worker does: its ruleset, its leases, its work.
@@ -27,7 +28,7 @@ pub(super) async fn status(args: Args) -> Result<String, Failed> {
 }
 
 fn text(status: &Status) -> String {
-    let Status { version, phase, ruleset, shadow, automation, paused, workers, refused, .. } = status;
+    let Status { version, phase, ruleset, shadow, automation, paused, fleet, refused, .. } = status;
     let mut text =
         format!("worker      {version}, {phase}\nruleset     {} ({})\n", ruleset.label, ruleset.sha256);
     if let Some(shadow) = shadow {
@@ -47,18 +48,9 @@ fn text(status: &Status) -> String {
     }
     text.push_str(&format!("leases      {}\n", status.leases_held));
     text.push_str(&format!("in work     {} records\n", status.in_flight_records));
-    match workers {
-        None => text.push_str("fleet       the control table does not answer\n"),
-        Some(workers) => {
-            for worker in workers {
-                let leaving = if worker.leaving { ", leaving" } else { "" };
-                text.push_str(&format!(
-                    "fleet       {} with {}{leaving}\n",
-                    plain(&worker.worker),
-                    worker.ruleset
-                ));
-            }
-        }
+    match fleet {
+        None => text.push_str("fleet       not seen yet\n"),
+        Some(fleet) => text.push_str(&fleet_text(fleet)),
     }
     if let Some(refused) = refused {
         text.push_str(&format!("\nthe newest edit is refused, {} stays:\n", ruleset.label));
@@ -69,10 +61,43 @@ fn text(status: &Status) -> String {
     text
 }
 
+/// A line for each worker: dead ones too, until what is left of them is cleared away.
+fn fleet_text(fleet: &WorkersView) -> String {
+    let WorkersView { answering, seen_seconds_ago, workers } = fleet;
+    let mut text = format!("fleet       seen {seen_seconds_ago} s ago by {}\n", plain(answering));
+    for WorkerView { worker, state, heard_seconds_ago, shards, buckets, ruleset, .. } in workers {
+        let state = match state {
+            WorkerState::Live => "live",
+            WorkerState::New => "new",
+            WorkerState::Leaving => "leaving",
+            WorkerState::Dead => "dead",
+        };
+        let answers = if worker == answering { ", answers" } else { "" };
+        text.push_str(&format!(
+            "            {}: {state}{answers}, heard of {heard_seconds_ago} s ago, {shards} shards, {buckets} buckets, {}\n",
+            plain(worker),
+            plain(ruleset)
+        ));
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::status::ActiveRuleset;
+
+    fn worker(name: &str, state: WorkerState, heard_seconds_ago: u64) -> WorkerView {
+        WorkerView {
+            worker: name.to_owned(),
+            state,
+            heard_seconds_ago,
+            up_seconds: Some(60),
+            shards: 3,
+            buckets: 5,
+            ruleset: "approval@7f3a91c2".to_owned(),
+        }
+    }
 
     fn status(caps: Vec<CapView>) -> Status {
         Status {
@@ -84,7 +109,11 @@ mod tests {
             caps,
             automation: "running".to_owned(),
             paused: None,
-            workers: None,
+            fleet: Some(WorkersView {
+                answering: "w1-a".to_owned(),
+                seen_seconds_ago: 1,
+                workers: vec![worker("w1-a", WorkerState::Live, 2), worker("w2-b", WorkerState::Dead, 57)],
+            }),
             leases_held: 2,
             in_flight_records: 1,
         }
@@ -107,7 +136,9 @@ mod tests {
                         cap         600.50 order.amount an hour, the control table does not answer\n\
                         leases      2\n\
                         in work     1 records\n\
-                        fleet       the control table does not answer\n";
+                        fleet       seen 1 s ago by w1-a\n\
+                        \x20           w1-a: live, answers, heard of 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
+                        \x20           w2-b: dead, heard of 57 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n";
         assert_eq!(told, expected);
         assert!(!text(&status(Vec::new())).contains("cap "));
     }

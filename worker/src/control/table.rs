@@ -1,12 +1,15 @@
 //! The control table's keys, and its items beside the leases: heartbeats, gap records, poison records.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use jiff::Timestamp;
 
 use crate::aws::attribute::{names, number, number_of, text, text_of};
+use crate::aws::date::ServerDate;
 use crate::aws::fault::{Fault, Resource};
 use crate::clock;
 
@@ -28,6 +31,17 @@ pub struct Heartbeat {
     pub leaving: bool,
     /// The ruleset it decides with.
     pub ruleset: String,
+    /// How long it had been up, on its own monotonic clock; none from a version that did not tell.
+    pub uptime: Option<Duration>,
+}
+
+/// What became of a heartbeat.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Beat {
+    /// It is written.
+    Written,
+    /// It is not: somebody's edit left this higher counter. The next one may be written over it.
+    Edited(AttributeValue),
 }
 
 /// The control table.
@@ -51,12 +65,21 @@ impl ControlTable {
     }
 
     /// Writes this worker's heartbeat, unless a later one stands: a write that arrives late would hide it, and peers
-    /// that saw the older one before would see a heart that stands still.
+    /// that saw the older one before would see a heart that stands still. `edited` is a counter that an edit by hand
+    /// left, to be written over. `date` takes the date of the answer.
     ///
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be written.
-    pub async fn beat(&self, beat: &Heartbeat, now: Timestamp) -> Result<(), Fault> {
+    pub(crate) async fn beat(
+        &self,
+        beat: &Heartbeat,
+        now: Timestamp,
+        edited: Option<&AttributeValue>,
+        date: &ServerDate,
+    ) -> Result<Beat, Fault> {
+        let counter = number(beat.counter);
+        let uptime_ms = beat.uptime.and_then(|uptime| i64::try_from(uptime.as_millis()).ok());
         let request = self
             .client
             .put_item()
@@ -66,13 +89,26 @@ impl ControlTable {
             .item("counter", number(beat.counter))
             .item("leaving", AttributeValue::Bool(beat.leaving))
             .item("ruleset", text(&beat.ruleset))
+            .item("uptimeMs", number(uptime_ms.unwrap_or(0)))
             .item("version", text(env!("CARGO_PKG_VERSION")))
             .item("expiresAt", number(now.as_second() + KEPT_SECONDS))
-            // Also true where there is none, or where somebody's edit left no number.
-            .condition_expression("NOT #counter > :counter")
+            // Also true where there is none, or where an edit by hand left no number.
+            .condition_expression("NOT #counter > :counter OR #counter = :edited")
             .expression_attribute_names("#counter", "counter")
-            .expression_attribute_values(":counter", number(beat.counter));
-        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
+            .expression_attribute_values(":edited", edited.unwrap_or(&counter).clone())
+            .expression_attribute_values(":counter", counter)
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match request.customize().interceptor(date.clone()).send().await {
+            Ok(_) => Ok(Beat::Written),
+            Err(error) => {
+                let stored = match error.as_service_error() {
+                    Some(PutItemError::ConditionalCheckFailedException(failed)) => failed.item(),
+                    _ => None,
+                };
+                let edited = stored.and_then(|stored| stored.get("counter")).cloned();
+                edited.map(Beat::Edited).ok_or_else(|| Fault::of("PutItem", self.resource(), &error))
+            }
+        }
     }
 
     /// Removes a worker's heartbeat: its last act, or another's after it was long dead.
@@ -197,11 +233,15 @@ impl ControlTable {
     }
 }
 
+/// An edit by hand may leave anything: the worker is there still, and its next beat mends the item. Until then the edit
+/// looks like one beat.
 fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
+    let uptime_ms = number_of(item, "uptimeMs").and_then(|uptime_ms| u64::try_from(uptime_ms).ok());
     Some(Heartbeat {
         worker: text_of(item, SK)?,
-        counter: number_of(item, "counter")?,
+        counter: number_of(item, "counter").unwrap_or(-1),
         leaving: item.get("leaving").and_then(|leaving| leaving.as_bool().ok()).copied().unwrap_or(false),
         ruleset: text_of(item, "ruleset").unwrap_or_default(),
+        uptime: uptime_ms.map(Duration::from_millis),
     })
 }

@@ -18,7 +18,8 @@ use tracing::{error, info, warn};
 use self::work::Local;
 use crate::aws::fault::Fault;
 use crate::aws::rate_limit::RateLimits;
-use crate::lease::fleet::Fleet;
+use crate::lease::fleet::{Fleet, Roster};
+use crate::lease::fleet_view::{FleetView, Look};
 use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
 use crate::lease::plan::{Action, Lease, Subject, View, plan};
@@ -53,6 +54,10 @@ pub struct Coordinator {
     pub last_round: Arc<std::sync::Mutex<Instant>>,
     /// This worker lists the streams.
     pub is_discoverer: watch::Sender<bool>,
+    /// What it sees of the fleet, for people who ask.
+    pub view: FleetView,
+    /// This worker takes part: it is no newcomer beside established workers.
+    pub is_member: watch::Sender<bool>,
     /// Wakes the discoverer.
     pub discover: Arc<Notify>,
     /// Woken when leases were made.
@@ -185,15 +190,15 @@ impl Coordinator {
     }
 
     async fn follow(&self, hands: &mut Hands, leases: &[Lease], now: Instant, leaving: bool) {
-        let alive = with_me(hands.fleet.alive(self.lease, now), &self.me);
-        let mut live = hands.fleet.live(self.lease, now);
-        live.retain(|name| *name != self.me);
-        hands.peer_leaves = alive.iter().any(|name| *name != self.me && !live.contains(name));
-        if !leaving {
-            live = with_me(live, &self.me);
+        let Roster { alive, live, sharing, peer_leaves } =
+            hands.fleet.roster(&self.me, leaving, leases, self.lease, now);
+        hands.peer_leaves = peer_leaves;
+        let workers = hands.fleet.workers(leases);
+        self.view.see(Look { at: now, me: self.me.clone(), lease: self.lease, workers });
+        if live.contains(&self.me) {
+            self.is_member.send_replace(true);
         }
-        // Who leaves still works.
-        self.share_rates(alive.len());
+        self.share_rates(sharing);
         self.lead(hands, &live, now).await;
         self.seek_children(hands, leases);
         for (subject, local) in &hands.work {
@@ -280,12 +285,4 @@ impl Coordinator {
         self.rates.share(workers);
         self.parts.discovery.of_readers.share(workers);
     }
-}
-
-fn with_me(mut workers: Vec<String>, me: &str) -> Vec<String> {
-    if workers.iter().all(|name| name != me) {
-        workers.push(me.to_owned());
-        workers.sort();
-    }
-    workers
 }

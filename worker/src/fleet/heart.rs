@@ -1,68 +1,101 @@
-//! One worker's heartbeat.
+//! The heartbeat, apart from the work: slow work must not lose leases, and a stuck coordinator must.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, warn};
 
-use crate::clock::Clock;
+use crate::aws::date::{ServerDate, seconds_ahead};
+use crate::clock::{Clock, MOST_WRONG_SECONDS};
 use crate::control::active_rules::ActiveRules;
-use crate::control::table::{ControlTable, Heartbeat};
+use crate::control::table::{Beat, ControlTable, Heartbeat};
 use crate::fleet::parts::Parts;
 use crate::lease::guard::Validity;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
 
-/// A holder stops this much before its peers may take over: a ninth tenth of the lease, for clocks that drift apart.
+/// A holder stops this much before its peers may take over: nine tenths of the lease, for clocks that drift apart.
 const HOLDER_TENTHS: u32 = 9;
 /// Between two tries of a heartbeat that was not answered.
 pub(super) const BEAT_AGAIN: Duration = Duration::from_millis(500);
 
-/// The heartbeat, apart from the work: slow work must not lose leases, and a stuck coordinator must.
+/// From this many seconds on the worker says that its clock is wrong.
+const TOLD_SECONDS: u64 = 30;
+/// So many heartbeats in a row must show it: one answer may come from a proxy, or just before the clock is set.
+const LOOKS: u32 = 3;
+
+/// This machine's clock is too wrong to work by.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this machine's clock is {seconds} s {direction} AWS's; at most {MOST_WRONG_SECONDS} s are accepted: synchronize it \
+     (chrony or another NTP client), then start the worker again"
+)]
+pub(super) struct WrongClock {
+    seconds: u64,
+    direction: &'static str,
+}
+
+/// Writes the heartbeat, and moves this worker's right to act on with it.
 #[derive(Debug)]
 pub(super) struct Heart {
     control_table: ControlTable,
+    clock: Clock,
     rules: ActiveRules,
     metrics: Metrics,
-    clock: Clock,
     me: String,
     lease: Duration,
     /// Until when this worker may act.
     pub(super) validity: Validity,
     /// When the coordinator last looked at the fleet.
     pub(super) last_round: Arc<Mutex<Instant>>,
+    started: Instant,
     /// The last beat's.
     counter: i64,
+    /// What an edit by hand left in its place.
+    edited: Option<AttributeValue>,
     trouble: Trouble,
+    /// Heartbeats in a row whose answer showed a clock that is too wrong.
+    wrong_looks: u32,
+    /// That the clock is wrong was told.
+    told: bool,
 }
 
 impl Heart {
-    /// A heart that has not beaten yet, of the worker `me`.
+    /// A heart that has not beaten yet, of the worker `me`, which starts now.
     pub(super) fn new(parts: &Parts, me: &str, lease: Duration) -> Heart {
         Heart {
             control_table: parts.control_table.clone(),
+            clock: parts.clock.clone(),
             rules: parts.automation.rules.clone(),
             metrics: parts.metrics.clone(),
-            clock: parts.clock.clone(),
             me: me.to_owned(),
             lease,
             validity: Validity::until(Instant::now()),
             last_round: Arc::new(Mutex::new(Instant::now())),
+            started: Instant::now(),
             counter: 0,
+            edited: None,
             trouble: Trouble::default(),
+            wrong_looks: 0,
+            told: false,
         }
     }
 
     /// Beats until dropped. Says so at once when the worker leaves.
-    pub(super) async fn run(mut self, leave: CancellationToken) {
+    ///
+    /// # Errors
+    ///
+    /// [`WrongClock`].
+    pub(super) async fn run(mut self, leave: CancellationToken) -> Result<(), WrongClock> {
         loop {
             let leaving = leave.is_cancelled();
             let pause = if self.is_stuck() {
-                error!("no look at the fleet ended for {:?}: this worker gives its leases up", self.lease);
+                error!("the coordinator has been stuck for {:?}; heartbeat stopped", self.lease * 2);
                 self.lease / 3
-            } else if self.beat(leaving).await {
+            } else if self.beat(leaving).await? {
                 self.lease / 3
             } else {
                 BEAT_AGAIN
@@ -80,9 +113,14 @@ impl Heart {
         self.last_round.lock().expect("no holder of the time panics").elapsed() > self.lease * 2
     }
 
-    /// One beat; the right to act counts from before it was sent.
-    pub(super) async fn beat(&mut self, leaving: bool) -> bool {
-        let sent = Instant::now();
+    /// One beat; the right to act counts from before it was sent. Tells whether it was written, by a clock that is not
+    /// too wrong.
+    ///
+    /// # Errors
+    ///
+    /// [`WrongClock`] when that is so for the third time in a row.
+    pub(super) async fn beat(&mut self, leaving: bool) -> Result<bool, WrongClock> {
+        let (sent, sent_wall) = (Instant::now(), self.clock.now());
         // Never the same twice: a beat whose answer was lost was seen, and the next one must be seen to move.
         self.counter += 1;
         let beat = Heartbeat {
@@ -90,18 +128,47 @@ impl Heart {
             counter: self.counter,
             leaving,
             ruleset: self.rules.pin().label(),
+            uptime: Some(sent - self.started),
         };
-        match self.control_table.beat(&beat, self.clock.now()).await {
-            Ok(()) => {
+        let date = ServerDate::default();
+        let answer = self.control_table.beat(&beat, sent_wall, self.edited.as_ref(), &date).await;
+        let is_right = self.look_at_clock(sent_wall.as_second(), date.seconds())?;
+        match answer {
+            Ok(Beat::Written) => {
                 self.trouble.answered();
+                self.edited = None;
                 self.validity.extend(sent + self.lease * HOLDER_TENTHS / 10);
-                true
+                Ok(is_right)
+            }
+            Ok(Beat::Edited(counter)) => {
+                warn!("the heartbeat was edited by hand; writing over it");
+                self.edited = Some(counter);
+                Ok(false)
             }
             Err(fault) => {
                 self.trouble.failed(fault.class, &self.metrics, Service::Control);
-                warn!(error = %fault, "the heartbeat is not written: {fault}");
-                false
+                warn!(error = %fault, "heartbeat not written: {fault}; retrying");
+                Ok(false)
             }
         }
+    }
+
+    /// Tells whether this machine's clock is right enough, as far as an answer's date shows it.
+    fn look_at_clock(&mut self, sent: i64, date: Option<i64>) -> Result<bool, WrongClock> {
+        let Some(date) = date else { return Ok(self.wrong_looks == 0) };
+        let ahead = seconds_ahead(sent, date, self.clock.now().as_second());
+        let seconds = ahead.unsigned_abs();
+        let direction = if ahead > 0 { "ahead of" } else { "behind" };
+        let is_far = seconds > TOLD_SECONDS;
+        if is_far && !self.told {
+            warn!(ahead_s = ahead, "this machine's clock is {seconds} s {direction} AWS's; synchronize it");
+        }
+        self.told = is_far;
+        if seconds <= MOST_WRONG_SECONDS.into() {
+            self.wrong_looks = 0;
+            return Ok(true);
+        }
+        self.wrong_looks += 1;
+        if self.wrong_looks >= LOOKS { Err(WrongClock { seconds, direction }) } else { Ok(false) }
     }
 }

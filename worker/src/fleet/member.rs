@@ -6,11 +6,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use tokio::sync::{Notify, watch};
-use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
-use tracing::{info, warn};
+use tracing::{error, info, warn};
 
 use crate::closed_executions::ClosedExecutions;
 use crate::config::Config;
@@ -18,6 +18,7 @@ use crate::control::active_rules;
 use crate::control::gate::{self, ControlItem};
 use crate::fleet::coordinator::Coordinator;
 use crate::fleet::heart::{BEAT_AGAIN, Heart};
+use crate::fleet::long_lived::{Ended, LongLived};
 use crate::fleet::parts::Parts;
 use crate::lease::table::LeaseTable;
 use crate::stream::discoverer::Discoverer;
@@ -69,30 +70,39 @@ impl Member {
         &self.me
     }
 
-    /// Works until `leave`, then leaves in order.
-    pub async fn run(&self, leave: CancellationToken) {
+    /// Works until `leave` is cancelled or one of its tasks ends before its time, then leaves in order.
+    ///
+    /// # Errors
+    ///
+    /// The first task that ended before its time, or a clock that is too wrong to start with.
+    pub async fn run(&self, leave: CancellationToken) -> anyhow::Result<()> {
         info!(worker = self.me, "worker {}: joining the fleet", self.me);
+        // Cancelled by a task that ends too soon as well, and then for this worker alone.
+        let leave = leave.child_token();
+        let outcome = self.take_part(&leave).await;
+        if let Err(fault) = self.parts.control_table.remove_heartbeat(&self.me).await {
+            warn!(error = %fault, "the heartbeat is not removed, peers wait for its expiry: {fault}");
+        }
+        info!(worker = self.me, "worker {}: left the fleet", self.me);
+        outcome
+    }
+
+    async fn take_part(&self, leave: &CancellationToken) -> anyhow::Result<()> {
         let mut heart = Heart::new(&self.parts, &self.me, self.lease);
-        while !heart.beat(false).await {
+        while !heart.beat(false).await? {
             if timeout(BEAT_AGAIN, leave.cancelled()).await.is_ok() {
-                return;
+                return Ok(());
             }
         }
         let coordinator = self.coordinator(&heart);
-        let mut beside = JoinSet::new();
-        beside.spawn(heart.run(leave.clone()));
-        beside.spawn(self.discoverer(&coordinator).run());
-        let (seen, control) = watch::channel(ControlItem::default());
-        let Parts { control_table, automation, metrics, .. } = self.parts.clone();
-        beside.spawn(gate::follow(control_table.clone(), automation.gate, metrics.clone(), seen));
-        beside.spawn(active_rules::follow_published(
-            control_table,
-            automation.rules,
-            metrics,
-            control,
-            automation.follows_published,
-        ));
-        let mut consumer = JoinSet::new();
+        // What works until `leave` and then finishes, and what goes on beside it to the end.
+        let (mut work, mut beside) = (LongLived::default(), LongLived::default());
+        let beats = heart.run(leave.clone());
+        beside.spawn("heartbeat", async move { Ok(beats.await?) });
+        let discoverer = self.discoverer(&coordinator).run();
+        // It returns when the coordinator is gone, whose end is the one to tell.
+        beside.spawn("discoverer of shards", discoverer.then(|()| std::future::pending()));
+        self.follow_control(&mut beside);
         if let Some(queue_url) = &self.closed_queue {
             let closed = ClosedExecutions {
                 pipeline: Arc::clone(&self.parts.pipeline),
@@ -100,16 +110,22 @@ impl Member {
                 metrics: self.parts.metrics.clone(),
                 sqs: self.parts.clients.sqs.clone(),
                 queue_url: queue_url.clone(),
+                may_start: coordinator.is_member.subscribe(),
             };
-            consumer.spawn(closed.run(leave.clone()));
+            work.spawn("consumer of closed executions", closed.run(leave.clone()).map(Ok));
         }
-        coordinator.run(leave).await;
-        while consumer.join_next().await.is_some() {}
-        beside.shutdown().await;
-        if let Err(fault) = self.parts.control_table.remove_heartbeat(&self.me).await {
-            warn!(error = %fault, "the heartbeat is not removed, peers wait for its expiry: {fault}");
-        }
-        info!(worker = self.me, "worker {}: left the fleet", self.me);
+        work.spawn("coordinator of leases", coordinator.run(leave.clone()).map(Ok));
+        until_all_end(work, beside, leave).await
+    }
+
+    fn follow_control(&self, beside: &mut LongLived) {
+        let (seen, control) = watch::channel(ControlItem::default());
+        let Parts { control_table, automation, metrics, .. } = self.parts.clone();
+        let follow = gate::follow(control_table.clone(), automation.gate, metrics.clone(), seen);
+        beside.spawn("reader of the control item", follow.map(Ok));
+        let (rules, published) = (automation.rules, automation.follows_published);
+        let follow = active_rules::follow_published(control_table, rules, metrics, control, published);
+        beside.spawn("follower of published rulesets", follow.map(Ok));
     }
 
     fn coordinator(&self, heart: &Heart) -> Coordinator {
@@ -141,6 +157,8 @@ impl Member {
             validity: heart.validity.clone(),
             last_round: Arc::clone(&heart.last_round),
             is_discoverer: watch::Sender::new(false),
+            is_member: watch::Sender::new(false),
+            view: self.parts.fleet.clone(),
             discover: Arc::new(Notify::new()),
             made: Arc::new(Notify::new()),
             ready: self.ready.clone(),
@@ -160,6 +178,34 @@ impl Member {
             made: Arc::clone(&coordinator.made),
         }
     }
+}
+
+/// Waits until all work has ended, after `leave` or after the first task that ended too soon, which is returned.
+async fn until_all_end(
+    mut work: LongLived,
+    mut beside: LongLived,
+    leave: &CancellationToken,
+) -> anyhow::Result<()> {
+    let mut failed = None;
+    loop {
+        let ended = tokio::select! {
+            // Whichever is first: what ends by itself is a fault, and the others go on until they are told.
+            biased;
+            Some(ended) = beside.next() => ended,
+            ended = work.next() => match ended {
+                Some(ended) => ended,
+                None => break,
+            },
+        };
+        if matches!(ended, Ended::Returned(_)) && leave.is_cancelled() {
+            continue;
+        }
+        error!("{ended}; draining");
+        failed.get_or_insert(ended);
+        leave.cancel();
+    }
+    beside.stop().await;
+    failed.map_or(Ok(()), |ended: Ended| Err(ended.into()))
 }
 
 fn host_name() -> String {

@@ -2,5 +2,6 @@
 
 pub mod coordinator;
 mod heart;
+pub mod long_lived;
 pub mod member;
 pub mod parts;

@@ -11,6 +11,7 @@ use crate::config::{Config, RulesSource};
 use crate::control::active_rules::ActiveRules;
 use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
+use crate::lease::fleet_view::FleetView;
 use crate::metrics::Metrics;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::TaskTable;
@@ -34,6 +35,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The steps of a task.
     pub pipeline: Arc<Pipeline>,
+    /// The fleet as this worker sees it.
+    pub fleet: FleetView,
 }
 
 impl Parts {
@@ -68,6 +71,7 @@ impl Parts {
             metrics,
             clock,
             pipeline: Arc::new(pipeline),
+            fleet: FleetView::default(),
         }
     }
 }

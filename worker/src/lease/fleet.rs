@@ -1,11 +1,18 @@
-//! Which workers are alive, by their heartbeats' movement on this process's own monotonic clock. No wall clock.
+//! Which workers are alive and who of them may take leases, by their heartbeats' movement on this process's own monotonic
+//! clock. No wall clock.
+//!
+//! A worker that is started and killed every second must not take leases to its grave. A *newcomer*, which has not been
+//! up for a lease's time, therefore takes part only while no *established* worker lives: at the first start of a fleet,
+//! or when all the others leave.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::control::table::Heartbeat;
+use crate::lease::fleet_view::Worker;
+use crate::lease::plan::{Lease, Subject};
 
 /// The heartbeats as this process saw them move.
 #[derive(Debug, Default)]
@@ -15,9 +22,21 @@ pub struct Fleet {
 
 #[derive(Debug)]
 struct Seen {
-    counter: i64,
+    beat: Heartbeat,
     moved: Instant,
-    leaving: bool,
+}
+
+/// Who takes part, as one look at the heartbeats and the leases shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Roster {
+    /// Workers whose heartbeat moves, sorted, this one included: they hold what they hold.
+    pub alive: Vec<String>,
+    /// Of these, who may take leases: who is not leaving, and no newcomer beside an established worker.
+    pub live: Vec<String>,
+    /// How many share the fleet's rates.
+    pub sharing: usize,
+    /// Another worker gives its leases up.
+    pub peer_leaves: bool,
 }
 
 impl Fleet {
@@ -25,71 +44,168 @@ impl Fleet {
     pub fn note(&mut self, beats: &[Heartbeat], now: Instant) {
         self.seen.retain(|worker, _| beats.iter().any(|beat| beat.worker == *worker));
         for beat in beats {
-            let seen = self.seen.entry(beat.worker.clone()).or_insert(Seen {
-                counter: beat.counter,
-                moved: now,
-                leaving: beat.leaving,
-            });
-            if seen.counter != beat.counter {
-                (seen.counter, seen.moved) = (beat.counter, now);
+            let seen = self
+                .seen
+                .entry(beat.worker.clone())
+                .or_insert_with(|| Seen { beat: beat.clone(), moved: now });
+            if seen.beat.counter != beat.counter {
+                seen.moved = now;
             }
-            seen.leaving = beat.leaving;
+            seen.beat.clone_from(beat);
         }
     }
 
-    /// Workers whose heartbeat moved within `lease`, sorted; they hold what they hold. `now` is when the heartbeats
-    /// were asked for last: what was written since is not known.
-    pub fn alive(&self, lease: Duration, now: Instant) -> Vec<String> {
-        self.select(|seen| now.duration_since(seen.moved) < lease)
-    }
-
-    /// Alive, and not leaving: they may take more.
-    pub fn live(&self, lease: Duration, now: Instant) -> Vec<String> {
-        self.select(|seen| now.duration_since(seen.moved) < lease && !seen.leaving)
+    /// Who takes part, for the worker `me`, which is `leaving` or not. `lease` is how long a heartbeat may stand still;
+    /// `now` is when the heartbeats were asked for last: what was written since is not known.
+    pub fn roster(&self, me: &str, leaving: bool, leases: &[Lease], lease: Duration, now: Instant) -> Roster {
+        let holders: BTreeSet<&str> = leases.iter().filter_map(|lease| lease.owner.as_deref()).collect();
+        let alive: BTreeMap<&str, Option<&Heartbeat>> = self
+            .seen
+            .iter()
+            .filter(|(worker, seen)| *worker == me || now.duration_since(seen.moved) < lease)
+            .map(|(worker, seen)| (worker.as_str(), Some(&seen.beat)))
+            .chain((!self.seen.contains_key(me)).then_some((me, None)))
+            .collect();
+        let is_leaving = |worker: &str, beat: Option<&Heartbeat>| {
+            if worker == me { leaving } else { beat.is_some_and(|beat| beat.leaving) }
+        };
+        // Each worker tells its own age, so that all see the same newcomers.
+        let is_new = |beat: Option<&Heartbeat>| {
+            beat.is_none_or(|beat| beat.uptime.is_some_and(|uptime| uptime < lease))
+        };
+        let has_established = alive.iter().any(|(worker, beat)| !is_new(*beat) && !is_leaving(worker, *beat));
+        // One that holds leases took them when nobody was established: it keeps its part.
+        let waits = |worker: &str, beat: Option<&Heartbeat>| {
+            has_established && is_new(beat) && !holders.contains(worker)
+        };
+        let names = |is: &dyn Fn(&str, Option<&Heartbeat>) -> bool| -> Vec<String> {
+            let chosen = alive.iter().filter(|(worker, beat)| is(worker, **beat));
+            chosen.map(|(worker, _)| (*worker).to_owned()).collect()
+        };
+        Roster {
+            alive: names(&|_, _| true),
+            live: names(&|worker, beat| !is_leaving(worker, beat) && !waits(worker, beat)),
+            // This one has people to serve, whatever it waits for.
+            sharing: names(&|worker, beat| worker == me || !waits(worker, beat)).len(),
+            peer_leaves: alive.iter().any(|(worker, beat)| *worker != me && is_leaving(worker, *beat)),
+        }
     }
 
     /// Workers whose heartbeat has stood still for `long`: their items can go.
     pub fn dead(&self, long: Duration, now: Instant) -> Vec<String> {
-        self.select(|seen| now.duration_since(seen.moved) >= long)
+        let dead = self.seen.iter().filter(|(_, seen)| now.duration_since(seen.moved) >= long);
+        dead.map(|(worker, _)| worker.clone()).collect()
     }
 
-    fn select(&self, is: impl Fn(&Seen) -> bool) -> Vec<String> {
-        self.seen.iter().filter(|(_, seen)| is(seen)).map(|(worker, _)| worker.clone()).collect()
+    /// Every worker that has a heartbeat, moving or not, with what it holds.
+    pub fn workers(&self, leases: &[Lease]) -> Vec<Worker> {
+        let holds = |worker: &str, is: fn(&Subject) -> bool| {
+            let held = leases.iter().filter(|lease| lease.owner.as_deref() == Some(worker));
+            held.filter(|lease| is(&lease.subject)).count()
+        };
+        self.seen
+            .iter()
+            .map(|(worker, seen)| Worker {
+                beat: seen.beat.clone(),
+                moved: seen.moved,
+                shards: holds(worker, |subject| matches!(subject, Subject::Shard { .. })),
+                buckets: holds(worker, |subject| matches!(subject, Subject::Sweep(_))),
+            })
+            .collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::lease::plan::Position;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_worker_dies_by_standing_still_and_not_by_any_clock_of_its_own() {
-        let lease = Duration::from_secs(10);
-        let beat = |counter, leaving| Heartbeat {
-            worker: "w1".to_owned(),
+    const LEASE: Duration = Duration::from_secs(10);
+
+    fn beat(worker: &str, counter: i64, leaving: bool, uptime_s: u64) -> Heartbeat {
+        Heartbeat {
+            worker: worker.to_owned(),
             counter,
             leaving,
             ruleset: String::new(),
-        };
+            uptime: Some(Duration::from_secs(uptime_s)),
+        }
+    }
+
+    fn held_by(owner: &str) -> Lease {
+        Lease {
+            subject: Subject::Sweep(1),
+            parent: None,
+            owner: Some(owner.to_owned()),
+            target: None,
+            epoch: 1,
+            counter: 1,
+            position: Position::TrimHorizon,
+            parent_gone: false,
+            parent_missing_since: None,
+            missing_since: None,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_dies_by_standing_still_and_not_by_any_clock_of_its_own() {
         let mut fleet = Fleet::default();
-        fleet.note(&[beat(5, false)], Instant::now());
+        let alive = |fleet: &Fleet, now| fleet.roster("me", false, &[], LEASE, now);
+        fleet.note(&[beat("w1", 5, false, 99)], Instant::now());
         tokio::time::advance(Duration::from_secs(9)).await;
-        fleet.note(&[beat(6, false)], Instant::now());
+        fleet.note(&[beat("w1", 6, false, 99)], Instant::now());
         tokio::time::advance(Duration::from_secs(9)).await;
-        assert_eq!(fleet.live(lease, Instant::now()), ["w1"]);
-        fleet.note(&[beat(6, true)], Instant::now());
-        assert_eq!(
-            (fleet.live(lease, Instant::now()).len(), fleet.alive(lease, Instant::now()).len()),
-            (0, 1)
-        );
+        assert_eq!(alive(&fleet, Instant::now()).live, ["w1"]);
+        fleet.note(&[beat("w1", 6, true, 99)], Instant::now());
+        let leaving = alive(&fleet, Instant::now());
+        assert_eq!((leaving.live, leaving.peer_leaves), (vec!["me".to_owned()], true));
+        assert_eq!(leaving.alive, ["me", "w1"]);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(fleet.alive(lease, Instant::now()).len(), 0);
-        assert_eq!(fleet.dead(lease, Instant::now()), ["w1"]);
+        assert_eq!(alive(&fleet, Instant::now()).alive, ["me"]);
+        assert_eq!(fleet.dead(LEASE, Instant::now()), ["w1"]);
         let asked = Instant::now();
-        tokio::time::advance(lease * 2).await;
-        fleet.note(&[beat(7, false)], Instant::now());
-        assert_eq!(fleet.live(lease, asked), ["w1"], "it moved after the question");
+        tokio::time::advance(LEASE * 2).await;
+        fleet.note(&[beat("w1", 7, false, 99)], Instant::now());
+        assert_eq!(alive(&fleet, asked).live, ["w1"], "it moved after the question");
         fleet.note(&[], Instant::now());
-        assert_eq!(fleet.dead(lease, Instant::now()).len(), 0);
+        assert_eq!(fleet.dead(LEASE, Instant::now()).len(), 0);
+    }
+
+    /// Who may take leases, and how many share the rates, as `me` sees it.
+    fn takers(beats: &[Heartbeat], me: (&str, bool), leases: &[Lease]) -> (Vec<String>, usize) {
+        let mut fleet = Fleet::default();
+        fleet.note(beats, Instant::now());
+        let roster = fleet.roster(me.0, me.1, leases, LEASE, Instant::now());
+        (roster.live, roster.sharing)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_newcomer_waits_for_a_leases_time_beside_an_established_worker() {
+        let at = |new_s, old_s| [beat("new", 1, false, new_s), beat("old", 9, false, old_s)];
+        let both = vec!["new".to_owned(), "old".to_owned()];
+        let old = vec!["old".to_owned()];
+        for me in ["new", "old"] {
+            let shares = if me == "new" { 2 } else { 1 };
+            assert_eq!(takers(&at(9, 10), (me, false), &[]), (old.clone(), shares), "{me}");
+            assert_eq!(takers(&at(10, 99), (me, false), &[]), (both.clone(), 2), "{me}");
+            assert_eq!(takers(&at(0, 9), (me, false), &[]), (both.clone(), 2), "{me}: nobody is established");
+            let holds = [held_by("new")];
+            assert_eq!(takers(&at(9, 10), (me, false), &holds), (both.clone(), 2), "{me}: it has its part");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_leaves_hands_over_to_newcomers_when_nobody_else_is_there() {
+        let leaving = [beat("new", 1, false, 1), beat("old", 9, true, 99)];
+        assert_eq!(takers(&leaving, ("new", false), &[]).0, ["new"]);
+        let not_told_yet = [beat("new", 1, false, 1), beat("old", 9, false, 99)];
+        assert_eq!(takers(&not_told_yet, ("old", true), &[]).0, ["new"]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_of_a_version_without_an_age_is_established() {
+        let mut old = beat("old", 1, false, 0);
+        old.uptime = None;
+        assert_eq!(takers(&[beat("new", 1, false, 1), old], ("new", false), &[]).0, ["old"]);
     }
 }

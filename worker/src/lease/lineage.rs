@@ -112,7 +112,7 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
             (true, None) if !lease.parent_gone => {
                 changes.push(Change::ParentMissing(lease.subject.clone()));
             }
-            (true, Some(since)) if !lease.parent_gone && now - since >= ORPHAN_SECONDS => {
+            (true, Some(since)) if !lease.parent_gone && now.saturating_sub(since) >= ORPHAN_SECONDS => {
                 changes.push(Change::Orphan(lease.subject.clone()));
             }
             (false, Some(_)) if !lease.parent_gone => {
@@ -147,7 +147,7 @@ pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: 
 fn unlisted(lease: &Lease, may_go: bool, now: i64) -> Option<Change> {
     match lease.missing_since {
         None => Some(Change::Missing(lease.subject.clone())),
-        Some(since) if may_go && now - since >= TOMBSTONE_SECONDS => {
+        Some(since) if may_go && now.saturating_sub(since) >= TOMBSTONE_SECONDS => {
             Some(Change::Forget(lease.subject.clone()))
         }
         Some(_) => None,

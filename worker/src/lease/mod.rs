@@ -2,6 +2,7 @@
 
 pub mod checkpoint;
 pub mod fleet;
+pub mod fleet_view;
 pub mod guard;
 pub mod lineage;
 pub mod plan;

@@ -59,11 +59,15 @@ fn clock(world: &World) -> Clock {
 }
 
 /// A worker at its work, and what makes it leave.
-fn start(world: &World, node: &str) -> (JoinSet<()>, CancellationToken) {
+fn start(world: &World, node: &str) -> (JoinSet<anyhow::Result<()>>, CancellationToken) {
     start_counted(world, node, Metrics::register(&mut registry()))
 }
 
-fn start_counted(world: &World, node: &str, metrics: Metrics) -> (JoinSet<()>, CancellationToken) {
+fn start_counted(
+    world: &World,
+    node: &str,
+    metrics: Metrics,
+) -> (JoinSet<anyhow::Result<()>>, CancellationToken) {
     let shared = SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))

@@ -12,6 +12,7 @@ mod command_line;
 mod command_line_tasks;
 mod contributors;
 mod log_fields;
+mod long_lived;
 mod mutations;
 mod office;
 mod panics;

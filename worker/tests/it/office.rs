@@ -30,7 +30,8 @@ use worker::metrics::{Metrics, registry};
 use worker::tasks::list::TaskList;
 use worker::tasks::table::Notes;
 
-const TABLE: &str = "tasks";
+pub(crate) const TABLE: &str = "tasks";
+pub(crate) const CONTROL: &str = "control";
 /// Every token of the model begins with it.
 const TOKEN_START: &str = "AAAAKgAAAAIAAAAAAAAAAQ";
 
@@ -54,31 +55,15 @@ impl Office {
 
     /// An office whose worker looks at another clock.
     pub(crate) fn open_with(clock_of: impl FnOnce(Clock) -> Clock) -> Office {
-        let world = World::new(7, Options::default());
+        let world = world();
         let clock = clock_of(clock(&world));
-        world.create_table(schema());
-        world.create_table(TableSchema {
-            name: "control".to_owned(),
-            key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
-            indexes: Vec::new(),
-            has_stream: false,
-        });
-        let shared = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new("us-east-1"))
-            .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(
-                credentials(),
-            ))
-            .http_client(world.client_for("worker"))
-            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .build();
-        let clients = Clients::new(&shared);
+        let clients = clients(&world);
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
         let files = Files::from([("rules/none.rhai".to_owned(), b"pass();".to_vec())]);
         let ruleset = Ruleset::from_files(files).expect("a ruleset");
         let mut config = Config::load(None, &[]).expect("the defaults");
-        (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), "control".to_owned());
+        (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), CONTROL.to_owned());
         (config.budgets.send_task, config.budgets.describe_execution) = (1_000, 1_000);
         config.budgets.execution_history = 1_000;
         let task_list = TaskList::new(clients.dynamodb.clone(), TABLE);
@@ -188,7 +173,33 @@ pub(crate) fn decision(task: &Task, body: &str, headers: &[(header::HeaderName, 
     request.body(Body::from(body.to_owned())).expect("a request")
 }
 
-fn clock(world: &World) -> Clock {
+/// A world with the two tables.
+pub(crate) fn world() -> World {
+    let world = World::new(7, Options::default());
+    world.create_table(schema());
+    world.create_table(TableSchema {
+        name: CONTROL.to_owned(),
+        key: KeySchema::hash_and_range(("pk", Kind::S), ("sk", Kind::S)),
+        indexes: Vec::new(),
+        has_stream: false,
+    });
+    world
+}
+
+/// The worker's clients.
+pub(crate) fn clients(world: &World) -> Clients {
+    let shared = SdkConfig::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("us-east-1"))
+        .credentials_provider(aws_credential_types::provider::SharedCredentialsProvider::new(credentials()))
+        .http_client(world.client_for("worker"))
+        .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+        .build();
+    Clients::new(&shared)
+}
+
+/// The world's time.
+pub(crate) fn clock(world: &World) -> Clock {
     let world = world.clone();
     Clock::from_fn(move || {
         let millis = i64::try_from(world.now_ms()).expect("virtual time is near");

@@ -234,6 +234,9 @@ impl State {
     ) -> Option<Moved> {
         let item = new.or(old)?;
         match text(item, "pk") {
+            "worker" if event.call.as_ref().is_some_and(|call| &*call.node == OPERATOR) => {
+                self.leases.note_edited_beat(text(item, "sk"));
+            }
             // A write that is repeated shows nobody a heart that beats.
             "worker"
                 if old

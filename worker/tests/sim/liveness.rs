@@ -1,7 +1,6 @@
 //! After the troubles: everything comes to an end, every shard has one reader, and who leaves leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::Ordering;
 
 use ops::model::{ShardView, Value};
 use rand::rngs::SmallRng;
@@ -21,6 +20,8 @@ const INDEX_LAG_MS: u64 = 10_000;
 /// How long a worker may take to leave a quiet world.
 const LEAVE_MS: u64 = 15_000;
 const LOOK_MS: u64 = 3_000;
+/// In how many of the seeds a neighbour crashes every second meanwhile.
+const NEIGHBOUR: f64 = 0.3;
 /// How many orders come into the quiet world.
 const PROBES: u32 = 6;
 /// A reader whose last poll was denied polls again after ten seconds.
@@ -44,17 +45,16 @@ pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
     }
-    for process in sim.fleet.values() {
-        process.skew_ms.store(0, Ordering::Relaxed);
+    for process in sim.fleet.values_mut() {
+        process.set_skew(0);
     }
-    let skew = Duration::from_millis(sim.most_skew_ms.unsigned_abs());
     sim.most_skew_ms = 0;
-    while sim.fleet.len() < 2 {
-        sim.start_worker();
-    }
-    // What a wrong clock put off by an hour is done an hour later.
-    let end = Instant::now() + QUIET + skew * 2;
+    let end = Instant::now() + QUIET;
     loop {
+        sim.bury()?;
+        while sim.fleet.len() < 2 {
+            sim.start_worker();
+        }
         sim.pass(LOOK_MS).await?;
         sim.fleet.values_mut().for_each(|process| drop(process.answers()));
         let left = left(sim);
@@ -111,7 +111,14 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
     let tokens = new.flat_map(|execution| execution.tokens);
     let mut open: BTreeMap<TaskId, Option<u64>> = tokens.map(|token| (task_id(&token), None)).collect();
     let begun_ms = sim.world.now_ms();
-    while !open.is_empty() {
+    let (has_neighbour, mut neighbour) = (sim.rng.random_bool(NEIGHBOUR), None);
+    for tenth in 0_u64.. {
+        if open.is_empty() {
+            break;
+        }
+        if has_neighbour && tenth.is_multiple_of(10) {
+            crash_and_restart(sim, &mut neighbour)?;
+        }
         sim.pass(100).await?;
         let now_ms = sim.world.now_ms();
         let state = sim.watch.state();
@@ -129,6 +136,19 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
             }
         }
     }
+    if let Some(node) = neighbour {
+        sim.crash(&node);
+    }
+    Ok(())
+}
+
+/// A neighbour that crashes every second: it takes no lease, and none is without an owner meanwhile.
+fn crash_and_restart(sim: &mut Sim, neighbour: &mut Option<String>) -> Result<(), String> {
+    if let Some(node) = neighbour.take() {
+        unbalanced_but(sim, Some(&node))?;
+        sim.crash(&node);
+    }
+    *neighbour = Some(sim.start_worker());
     Ok(())
 }
 
@@ -167,6 +187,11 @@ pub(crate) fn owned_shards(sim: &Sim) -> usize {
 /// Every open shard and every bucket has one owner that runs, and the owners' loads differ by one at most. Without a
 /// stream there are the buckets alone.
 pub(crate) fn unbalanced(sim: &Sim) -> Result<(), String> {
+    unbalanced_but(sim, None)
+}
+
+/// The same without one of the workers, which must hold nothing.
+fn unbalanced_but(sim: &Sim, newcomer: Option<&str>) -> Result<(), String> {
     let stream = sim.world.stream_arn(TASKS);
     if stream.is_some() != sim.has_stream {
         return Err(format!("the stream is {stream:?}"));
@@ -182,7 +207,8 @@ pub(crate) fn unbalanced(sim: &Sim) -> Result<(), String> {
     let buckets: Vec<String> =
         (0..statemachine::worklist::BUCKETS).map(|bucket| format!("sweep|{bucket:02}")).collect();
     for keys in [shards, buckets] {
-        let mut load: BTreeMap<&str, usize> = sim.fleet.keys().map(|node| (node.as_str(), 0)).collect();
+        let members = sim.fleet.keys().filter(|node| Some(node.as_str()) != newcomer);
+        let mut load: BTreeMap<&str, usize> = members.map(|node| (node.as_str(), 0)).collect();
         for key in keys {
             let owner = rows.get(&key).and_then(owner).ok_or(format!("lease {key} has no owner"))?;
             let node = owner.rsplit_once('-').map_or(owner.as_str(), |(node, _)| node);

@@ -17,6 +17,8 @@ mod fleet;
 mod incidents;
 mod invariants;
 mod liveness;
+mod log;
+mod newcomers;
 mod operator;
 mod poison;
 mod process;

@@ -39,6 +39,7 @@ enum Act {
     Start,
     Leave,
     LeaveThenKill,
+    CrashLoop,
     Freeze,
     Cut,
     CutFrom,
@@ -59,6 +60,7 @@ enum Act {
     ClockJump,
     DeleteLease,
     GarbleLease,
+    GarbleHeartbeat,
     MoveBack,
 }
 
@@ -74,6 +76,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::Start, "start", 10),
     (Act::Leave, "leave", 5),
     (Act::LeaveThenKill, "leave, then kill", 3),
+    (Act::CrashLoop, "a crash loop", 5),
     (Act::Freeze, "freeze", 9),
     (Act::Cut, "cut off", 3),
     (Act::CutFrom, "one service gone for one", 5),
@@ -94,6 +97,7 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::ClockJump, "a clock jumps", 4),
     (Act::DeleteLease, "delete a lease", 3),
     (Act::GarbleLease, "garble a lease", 4),
+    (Act::GarbleHeartbeat, "garble a heartbeat", 3),
     (Act::MoveBack, "move a position back", 5),
 ];
 
@@ -109,11 +113,13 @@ pub(crate) struct Operator<'s> {
     mending: JoinSet<()>,
     /// Workers that leave, and by when they must be gone.
     leaving: Vec<(String, Instant)>,
+    /// A worker that is killed and started again and again, until when.
+    looping: Option<(String, Instant)>,
 }
 
 impl<'s> Operator<'s> {
     pub(crate) fn new(sim: &'s mut Sim) -> Operator<'s> {
-        Operator { sim, mending: JoinSet::new(), leaving: vec![] }
+        Operator { sim, mending: JoinSet::new(), leaving: vec![], looping: None }
     }
 
     /// Works for a time.
@@ -127,6 +133,7 @@ impl<'s> Operator<'s> {
         while Instant::now() < end {
             let pause_ms = self.sim.rng.random_range(100..=3_000);
             self.sim.pass(pause_ms).await?;
+            self.sim.bury()?;
             self.look_after();
             let mut dice = self.sim.rng.random_range(0..total);
             let drawn = MIX.iter().find(|(_, _, weight)| {
@@ -141,7 +148,8 @@ impl<'s> Operator<'s> {
             self.sim.check()?;
         }
         let leaving = std::mem::take(&mut self.leaving);
-        leaving.iter().for_each(|(node, _)| self.sim.crash(node));
+        let looping = self.looping.take();
+        leaving.iter().chain(&looping).for_each(|(node, _)| self.sim.crash(node));
         Ok(())
     }
 
@@ -156,6 +164,12 @@ impl<'s> Operator<'s> {
             }
         }
         let now = Instant::now();
+        if let Some((node, until)) = self.looping.take() {
+            sim.crash(&node);
+            if now < until {
+                self.looping = Some((sim.start_worker(), until));
+            }
+        }
         self.leaving.retain(|(node, by)| {
             let is_over = sim.fleet.get_mut(node).is_none_or(|process| process.is_over());
             if is_over || now >= *by {
@@ -202,6 +216,7 @@ impl<'s> Operator<'s> {
                 self.leaving.push((node, Instant::now() + DRAIN));
                 true
             }
+            Act::CrashLoop => self.crash_loop(),
             Act::Freeze => self.unlink(Link::Frozen),
             Act::Cut => self.unlink(Link::Cut),
             Act::CutFrom | Act::Outage => self.take_away(act),
@@ -219,21 +234,11 @@ impl<'s> Operator<'s> {
                 world.enable_stream(TASKS);
                 true
             }
-            Act::Reload => {
-                let all = self.sim.rng.random_bool(0.5);
-                let ruleset = scene::ruleset(self.sim.rng.random_range(0..scene::RULESETS));
-                let some = self.worker();
-                for (node, process) in &self.sim.fleet {
-                    if all || some.as_ref() == Some(node) {
-                        process.rules.activate(ruleset.clone());
-                    }
-                }
-                true
-            }
+            Act::Reload => self.reload(),
             Act::ClockJump => {
                 let Some(node) = self.worker() else { return false };
                 let skew_ms = self.sim.rng.random_range(-self.sim.most_skew_ms..=self.sim.most_skew_ms);
-                self.sim.fleet[&node].skew_ms.store(skew_ms, std::sync::atomic::Ordering::Relaxed);
+                self.sim.fleet.get_mut(&node).expect("it runs").set_skew(skew_ms);
                 true
             }
             Act::StopDecided => {
@@ -244,8 +249,32 @@ impl<'s> Operator<'s> {
             }
             Act::DeleteTask | Act::Poison | Act::Stop | Act::Answer => self.meddle(act).await,
             Act::GarbleLease => self.garble_lease().await,
+            Act::GarbleHeartbeat => self.garble_heartbeat().await,
             Act::DeleteLease | Act::MoveBack => self.edit_lease(act).await,
         }
+    }
+
+    /// A worker is started, and killed and started again for a while: see [`Operator::look_after`].
+    fn crash_loop(&mut self) -> bool {
+        let for_ms = self.sim.rng.random_range(5_000..40_000);
+        let is_new = self.looping.is_none();
+        if is_new {
+            let until = Instant::now() + Duration::from_millis(for_ms);
+            self.looping = Some((self.sim.start_worker(), until));
+        }
+        is_new
+    }
+
+    fn reload(&mut self) -> bool {
+        let all = self.sim.rng.random_bool(0.5);
+        let ruleset = scene::ruleset(self.sim.rng.random_range(0..scene::RULESETS));
+        let some = self.worker();
+        for (node, process) in &self.sim.fleet {
+            if all || some.as_ref() == Some(node) {
+                process.rules.activate(ruleset.clone());
+            }
+        }
+        true
     }
 
     fn people(&mut self) -> bool {

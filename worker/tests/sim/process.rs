@@ -37,10 +37,14 @@ pub(crate) struct Process {
     /// Its counters.
     pub(crate) metrics: Metrics,
     /// How far its wall clock is off.
-    pub(crate) skew_ms: Arc<AtomicI64>,
+    skew_ms: Arc<AtomicI64>,
+    /// Its clock has been too wrong to work by.
+    pub(crate) was_wrong: bool,
     pub(crate) leave: CancellationToken,
     registry: Registry,
-    run: JoinSet<()>,
+    run: JoinSet<anyhow::Result<()>>,
+    /// How it ended.
+    ended: Option<String>,
     people: JoinSet<PersonOutcome>,
 }
 
@@ -53,6 +57,7 @@ impl Process {
         skew_ms: i64,
     ) -> Process {
         config.worker.id = Some(node.to_owned());
+        let was_wrong = is_wrong(skew_ms);
         let skew_ms = Arc::new(AtomicI64::new(skew_ms));
         let clock = {
             let (world, skew_ms) = (world.clone(), Arc::clone(&skew_ms));
@@ -78,9 +83,11 @@ impl Process {
             rules,
             metrics,
             skew_ms,
+            was_wrong,
             leave,
             registry,
             run,
+            ended: None,
             people: JoinSet::new(),
         }
     }
@@ -115,11 +122,33 @@ impl Process {
         std::iter::from_fn(|| self.people.try_join_next()).filter_map(Result::ok).collect()
     }
 
+    /// Sets its wall clock wrong by so much.
+    pub(crate) fn set_skew(&mut self, skew_ms: i64) {
+        self.was_wrong |= is_wrong(skew_ms);
+        self.skew_ms.store(skew_ms, Ordering::Relaxed);
+    }
+
     /// It has left, or ended by itself.
     pub(crate) fn is_over(&mut self) -> bool {
-        while self.run.try_join_next().is_some() {}
-        self.run.is_empty()
+        self.ended().is_some()
     }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<&str> {
+        if let Some(ended) = self.run.try_join_next() {
+            self.ended = Some(match ended {
+                Ok(Ok(())) => "in order".to_owned(),
+                Ok(Err(error)) => format!("{error:#}"),
+                Err(panicked) => panicked.to_string(),
+            });
+        }
+        self.ended.as_deref()
+    }
+}
+
+/// No worker may work by a clock that is wrong by so much.
+fn is_wrong(skew_ms: i64) -> bool {
+    skew_ms.unsigned_abs() > 300_000
 }
 
 /// The SDK's clock: signatures and stalled requests follow virtual time too.

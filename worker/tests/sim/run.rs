@@ -30,6 +30,11 @@ const INDEX_LAGS: f64 = 0.03;
 /// Its name in the mix.
 pub(crate) const LATE_INDEX: &str = "an index that lags by minutes";
 
+/// A worker's end by its wrong clock, in the mix.
+pub(crate) const WRONG_CLOCK: &str = "ended by a wrong clock";
+/// How many seeds have clocks that no worker may work by, and how many have wrong ones that it may; in milliseconds.
+const CLOCKS: [(f64, i64); 2] = [(0.02, 3_600_000), (0.03, 280_000)];
+
 /// What one seed showed.
 #[derive(Debug)]
 pub(crate) struct Report {
@@ -129,8 +134,12 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     let mut sim = Sim::with_config(world, rng, config);
     let count = sim.rng.random_range(8..=32);
     let chaos_ms = sim.rng.random_range(30_000..=120_000);
-    // A wrong clock puts work off by an hour, which must then pass.
-    sim.most_skew_ms = if sim.rng.random_bool(0.01) { 3_600_000 } else { 3_000 };
+    sim.most_skew_ms = 3_000;
+    for (share, skew_ms) in CLOCKS {
+        if sim.rng.random_bool(share) {
+            sim.most_skew_ms = skew_ms;
+        }
+    }
     if sim.rng.random_bool(STREAM_OFF) {
         sim.switch_stream_off();
         sim.count(SWEEPER_ALONE, 1);
@@ -210,8 +219,31 @@ impl Sim {
 
     /// Kills a process at once.
     pub(crate) fn crash(&mut self, node: &str) {
-        self.watch.crashed(node);
-        self.fleet.remove(node);
+        if let Some(process) = self.fleet.remove(node) {
+            self.watch.crashed(node);
+            drop(process);
+        }
+    }
+
+    /// Buries the processes that ended by themselves: only a clock that is too wrong may end one.
+    ///
+    /// # Errors
+    ///
+    /// Which process ended otherwise.
+    pub(crate) fn bury(&mut self) -> Result<(), String> {
+        let mut ended = vec![];
+        for process in self.fleet.values_mut().filter(|process| !process.leave.is_cancelled()) {
+            let Some(why) = process.ended().map(str::to_owned) else { continue };
+            if !process.was_wrong || !why.contains("clock is") {
+                return Err(format!("{}: ended by itself: {why}", process.node));
+            }
+            ended.push(process.node.clone());
+        }
+        for node in ended {
+            self.crash(&node);
+            self.count(WRONG_CLOCK, 1);
+        }
+        Ok(())
     }
 
     pub(crate) fn count(&mut self, name: &'static str, hits: u64) {

@@ -5,8 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::PARTITION;
-use crate::aws::attribute::text;
-use crate::aws::attribute::{number_of, text_of};
+use crate::aws::attribute::{counter_of, number_of, text, text_of};
 use crate::control::table::{PK, SK};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::{Lease, Position, Subject};
@@ -29,8 +28,8 @@ pub(super) fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease
         parent: text_of(item, "parent"),
         owner: text_of(item, "owner"),
         target: text_of(item, "target"),
-        epoch: number_of(item, "epoch")?,
-        counter: number_of(item, "counter")?,
+        epoch: counter_of(item, "epoch")?,
+        counter: counter_of(item, "counter")?,
         position: match text_of(item, "position")?.as_str() {
             START => Position::TrimHorizon,
             END => Position::End,

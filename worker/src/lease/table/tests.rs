@@ -1,8 +1,10 @@
 //! A holder whose answers are lost, over the tables' model.
 
-use ops::model::{Failure, Fault, Matcher, Rule, World};
+use ops::model::{Failure, Matcher, Rule, World};
 
 use super::*;
+use crate::aws::date::ServerDate;
+use crate::control::table::{Beat, Heartbeat};
 use crate::lease::lineage::Change;
 use crate::stream::tests::{CONTROL, world};
 
@@ -16,7 +18,7 @@ async fn taken(world: &World) -> (LeaseTable, Held) {
 }
 
 fn lose_the_next_answer(world: &World) {
-    let fault = Fault::AnswerLost(Failure::Timeout);
+    let fault = ops::model::Fault::AnswerLost(Failure::Timeout);
     world.inject(Rule::new(Matcher::operation("UpdateItem"), fault).times(1));
 }
 
@@ -87,19 +89,24 @@ async fn a_tombstone_that_is_gone_already_is_forgotten() {
     assert!(leases.list().await.unwrap().iter().all(|lease| lease.subject != subject));
 }
 
+/// Sets an attribute of the bucket's lease by hand.
+async fn edit(world: &World, name: &str, value: AttributeValue) {
+    let client = world.client_for("operator").dynamodb();
+    let edited = client
+        .update_item()
+        .table_name(CONTROL)
+        .set_key(Some(key(&Subject::Sweep(1))))
+        .update_expression("SET #name = :value")
+        .expression_attribute_names("#name", name)
+        .expression_attribute_values(":value", value);
+    edited.send().await.unwrap();
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_was_made_anew_outlives_a_second_deletion_of_what_could_not_be_read() {
     let world = world();
     let (leases, _) = taken(&world).await;
-    let client = world.client_for("operator").dynamodb();
-    let garbled = client
-        .update_item()
-        .table_name(CONTROL)
-        .set_key(Some(key(&Subject::Sweep(1))))
-        .update_expression("SET #counter = :text")
-        .expression_attribute_names("#counter", "counter")
-        .expression_attribute_values(":text", text("two"));
-    garbled.send().await.unwrap();
+    edit(&world, "counter", text("two")).await;
     let (readable, unreadable) = leases.list_whole().await.unwrap();
     assert_eq!((readable.len(), unreadable.len()), (0, 1));
     leases.remove(&Subject::Sweep(1), &unreadable[0]).await.unwrap();
@@ -111,18 +118,81 @@ async fn what_was_made_anew_outlives_a_second_deletion_of_what_could_not_be_read
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_heartbeat_that_arrives_late_hides_no_later_one() {
+async fn a_lease_whose_numbers_are_out_of_range_is_created_anew_and_taken() {
+    for name in ["epoch", "counter"] {
+        for edited in ["9223372036854775807", "4611686018427387904", "-1", "99999999999999999999", "1.5"] {
+            let world = world();
+            let (leases, mut held) = taken(&world).await;
+            edit(&world, name, AttributeValue::N(edited.to_owned())).await;
+            let (readable, unreadable) = leases.list_whole().await.unwrap();
+            assert_eq!((readable.len(), unreadable.len()), (0, 1), "{name} = {edited}");
+            assert_eq!(leases.release(&mut held, None).await, Err(LeaseError::Lost));
+            leases.remove(&Subject::Sweep(1), &unreadable[0]).await.unwrap();
+            leases.create_sweep(1).await.unwrap();
+            leases.take(&leases.list().await.unwrap()[0]).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_largest_numbers_that_are_read_are_counted_on() {
     let world = world();
-    let control = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
-    let beat = |counter| crate::control::table::Heartbeat {
+    let (leases, _) = taken(&world).await;
+    for name in ["epoch", "counter"] {
+        edit(&world, name, AttributeValue::N((i64::MAX / 2).to_string())).await;
+    }
+    leases.take(&leases.list().await.unwrap()[0]).await.unwrap();
+    assert_eq!(leases.list_whole().await.unwrap().1.len(), 1, "and not read any more");
+}
+
+fn beat(counter: i64) -> Heartbeat {
+    Heartbeat {
         worker: "a".to_owned(),
         counter,
         leaving: false,
         ruleset: "rules@1".to_owned(),
-    };
-    for counter in [1, 2, 2] {
-        control.beat(&beat(counter), jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        uptime: Some(std::time::Duration::from_millis(1_500)),
     }
-    control.beat(&beat(1), jiff::Timestamp::UNIX_EPOCH).await.unwrap_err();
+}
+
+async fn written(
+    control: &ControlTable,
+    counter: i64,
+    edited: Option<&AttributeValue>,
+) -> Result<Beat, Fault> {
+    control.beat(&beat(counter), jiff::Timestamp::UNIX_EPOCH, edited, &ServerDate::default()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_that_arrives_late_hides_no_later_one() {
+    let world = world();
+    let control = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
+    for counter in [1, 2, 2] {
+        assert_eq!(written(&control, counter, None).await, Ok(Beat::Written));
+    }
+    let refused = written(&control, 1, None).await;
+    assert_eq!(refused, Ok(Beat::Edited(number(2))), "its sender is gone");
     assert_eq!(control.heartbeats().await.unwrap(), [beat(2)]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_heartbeat_is_written_over_whatever_an_edit_by_hand_left() {
+    let world = world();
+    let control = ControlTable::new(world.client_for("a").dynamodb(), CONTROL);
+    written(&control, 1, None).await.unwrap();
+    for edited in ["9223372036854775807", "77", "99999999999999999999999", "-5", "no number"] {
+        let value =
+            edited.parse::<f64>().map_or_else(|_| text(edited), |_| AttributeValue::N(edited.to_owned()));
+        let client = world.client_for("operator").dynamodb();
+        let edit = client.update_item().table_name(CONTROL).key("pk", text("worker")).key("sk", text("a"));
+        let edit =
+            edit.update_expression("SET #counter = :value").expression_attribute_names("#counter", "counter");
+        edit.expression_attribute_values(":value", value).send().await.unwrap();
+        assert_eq!(control.heartbeats().await.unwrap().len(), 1, "{edited}: the worker is there");
+        let mut answer = written(&control, 2, None).await;
+        if let Ok(Beat::Edited(seen)) = &answer {
+            answer = written(&control, 3, Some(seen)).await;
+        }
+        assert_eq!(answer, Ok(Beat::Written), "{edited}");
+    }
 }

@@ -7,7 +7,7 @@ use crate::metrics;
 
 /// A worker at its work, and its metrics as they are shown.
 struct Counted {
-    run: (JoinSet<()>, CancellationToken),
+    run: (JoinSet<anyhow::Result<()>>, CancellationToken),
     registry: Registry,
 }
 
@@ -100,7 +100,7 @@ async fn records_that_are_dropped_with_their_lease_are_counted() {
     assert_eq!(worker.left_to_the_next(), 0);
     // What does not end in time is dropped.
     worker.run.1.cancel();
-    worker.run.0.join_next().await.unwrap().unwrap();
+    worker.run.0.join_next().await.unwrap().unwrap().unwrap();
     assert_eq!(worker.left_to_the_next(), 3);
 }
 

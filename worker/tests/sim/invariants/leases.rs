@@ -21,6 +21,12 @@ pub(crate) struct Leases {
     beats: BTreeMap<String, u64>,
     /// When a heart beat again after peers could call its worker dead.
     revived: BTreeMap<String, u64>,
+    /// When each worker's heart beat first.
+    born: BTreeMap<String, u64>,
+    /// Since when each worker has been up for a lease's time, as its heartbeat tells it; not those that leave.
+    established: BTreeMap<String, u64>,
+    /// Workers that have taken a lease.
+    takers: BTreeSet<String>,
     /// Shards that were read to their end, even if their lease is forgotten.
     ended: BTreeSet<String>,
     /// Since when the fleet is at rest.
@@ -54,6 +60,9 @@ impl Leases {
             rows: BTreeMap::new(),
             beats: BTreeMap::new(),
             revived: BTreeMap::new(),
+            born: BTreeMap::new(),
+            established: BTreeMap::new(),
+            takers: BTreeSet::new(),
             ended: BTreeSet::new(),
             quiet_from_ms: None,
             listings: Listings::default(),
@@ -90,6 +99,34 @@ impl Leases {
         };
         if before.is_some_and(|before_ms| at_ms >= before_ms + self.lease_ms) {
             self.revived.insert(worker.to_owned(), at_ms);
+        }
+        self.born.entry(worker.to_owned()).or_insert(at_ms);
+        let lease_ms = i64::try_from(self.lease_ms).expect("a lease is short");
+        let is_established = |item: &Item| {
+            item.get("leaving") != Some(&Value::BOOL(true)) && number(item, "uptimeMs") >= lease_ms
+        };
+        if new.is_some_and(is_established) {
+            self.established.entry(worker.to_owned()).or_insert(at_ms);
+        } else {
+            self.established.remove(worker);
+        }
+    }
+
+    /// A heartbeat was edited by hand: what it told of its worker's age is not relied on.
+    pub(crate) fn note_edited_beat(&mut self, worker: &str) {
+        self.established.remove(worker);
+        self.takers.insert(worker.to_owned());
+    }
+
+    /// A worker's first lease: it is a newcomer, and every one of its looks has shown an established worker.
+    fn check_first_take(&mut self, sk: &str, at_ms: u64, taker: &str, wrong: &mut Vec<String>) {
+        let born_ms = self.born.get(taker).copied().unwrap_or(0);
+        let is_first = self.takers.insert(taker.to_owned());
+        let is_new = is_first && at_ms < born_ms + self.lease_ms;
+        let beside = self.established.iter().find(|(_, since_ms)| **since_ms <= born_ms);
+        if let Some((beside, _)) = beside.filter(|_| is_new) {
+            let age_ms = at_ms - born_ms;
+            wrong.push(format!("lease {sk}: {taker} took it at the age of {age_ms} ms, beside {beside}"));
         }
     }
 
@@ -133,6 +170,7 @@ impl Leases {
         let is_taken = epoch > epoch_before;
         if is_taken {
             self.check_take(&sk, event.at_ms, before, after, wrong);
+            self.check_first_take(&sk, event.at_ms, after, wrong);
         } else if before != after && !is_of(before, node) {
             wrong.push(format!("lease {sk}: {node} changed the owner {before} to {after:?}"));
         }
@@ -271,9 +309,10 @@ impl Leases {
     }
 }
 
-/// What every lease has.
+/// What every lease has: its numbers can be counted on.
 pub(crate) fn is_lease(row: &Item) -> bool {
-    let is_number = |name| matches!(row.get(name), Some(Value::N(_)));
+    let is_number =
+        |name| matches!(row.get(name), Some(Value::N(_))) && (0..=i64::MAX / 2).contains(&number(row, name));
     is_number("epoch") && is_number("counter") && matches!(row.get("position"), Some(Value::S(_)))
 }
 

@@ -97,8 +97,13 @@ impl Operator<'_> {
 
     /// An edit of a lease by hand.
     pub(super) fn update_lease(&self, sk: String) -> UpdateItemFluentBuilder {
+        self.update_control("lease", sk)
+    }
+
+    /// An edit of an item of the control table by hand.
+    pub(super) fn update_control(&self, kind: &str, sk: String) -> UpdateItemFluentBuilder {
         let client = self.world().client_for(OPERATOR).dynamodb();
-        let key = AttributeValue::S("lease".to_owned());
+        let key = AttributeValue::S(kind.to_owned());
         client.update_item().table_name(CONTROL).key("pk", key).key("sk", AttributeValue::S(sk))
     }
 

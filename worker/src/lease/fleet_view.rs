@@ -1,0 +1,54 @@
+//! The fleet as this worker last saw it, for people who ask.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::control::table::Heartbeat;
+
+/// The fleet as this worker's coordinator last saw it. Cheap to clone.
+#[derive(Debug, Clone, Default)]
+pub struct FleetView(Arc<Mutex<Option<Look>>>);
+
+/// One look at the heartbeats and the leases.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// When.
+    pub at: Instant,
+    /// Who looked.
+    pub me: String,
+    /// How long a heartbeat may stand still.
+    pub lease: Duration,
+    /// Every worker that has a heartbeat, moving or not, by name.
+    pub workers: Vec<Worker>,
+}
+
+/// One worker of the fleet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Worker {
+    /// Its last heartbeat.
+    pub beat: Heartbeat,
+    /// When that was seen first.
+    pub moved: Instant,
+    /// Shards that it holds.
+    pub shards: usize,
+    /// Buckets of the worklists that it holds.
+    pub buckets: usize,
+}
+
+impl FleetView {
+    /// The last look; none before the first.
+    ///
+    /// # Panics
+    ///
+    /// Never: no holder of the look panics.
+    pub fn last(&self) -> Option<Look> {
+        self.0.lock().expect("no holder of the look panics").clone()
+    }
+
+    /// Takes the place of the last look.
+    pub(crate) fn see(&self, look: Look) {
+        *self.0.lock().expect("no holder of the look panics") = Some(look);
+    }
+}
