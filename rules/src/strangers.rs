@@ -31,7 +31,25 @@ pub(crate) fn judge(path: &str, content: &[u8]) -> Stranger {
     }
     let error =
         Diagnostic::error(path, "not-read", format!("'{path}' is no part of a ruleset and is not read"));
-    Stranger::Finding(Box::new(error.help(remedy(path, name))))
+    let error = error.help(remedy(path, name));
+    Stranger::Finding(Box::new(if is_foreign(path, name) { error.into_warning() } else { error }))
+}
+
+/// A file of another kind outside of a ruleset's own folders, such as a `Makefile` or an order to try the rules on: its
+/// author hardly takes it for a part of the ruleset.
+fn is_foreign(path: &str, name: &str) -> bool {
+    let folder = path.trim_end_matches('/').split_once('/').map(|(folder, _)| folder);
+    let is_ours = |folder: &str| suggest::nearest(folder, FOLDERS.into_iter()).is_some();
+    if folder.is_some_and(is_ours) || path.ends_with('/') {
+        return false;
+    }
+    match name.rsplit_once('.') {
+        None => name.starts_with(|c: char| c.is_ascii_uppercase()),
+        Some((_, suffix)) => {
+            let ours = ["rhai", "toml", "txt", "yaml", "yml", "csv"].into_iter();
+            suggest::nearest(suffix, ours).is_none() && !looks_like_a_rule(name)
+        }
+    }
 }
 
 /// Hidden files, and those that editors leave behind.
@@ -107,7 +125,12 @@ mod tests {
             ("params/a.yaml", "error: params/ holds files that end in .toml"),
             ("schema/orders.toml", "error: the schema is schema/order.toml"),
             ("Ruleset.toml", "error: the settings stand in ruleset.toml"),
-            ("Makefile", "error: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("docs/a.rhai", "error: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("order.json", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("docs/a.png", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("10-stop", "error: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("lists/a.png", "error: lists/ holds files that end in .txt, one entry a line"),
+            ("Makefile", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
             ("rules/.a.rhai", "warning: delete it, or rename it"),
             ("rules/a.rhai~", "warning: delete it, or rename it"),
             ("README.md", "note"),
