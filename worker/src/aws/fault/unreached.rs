@@ -59,8 +59,12 @@ pub(crate) fn no_credentials(error: &CredentialsError) -> (String, Class) {
 
 /// An error and its causes in one line.
 pub(crate) fn words(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    let mut words: Vec<String> = causes.map(|error| error.to_string().replace('\n', " ")).collect();
+    let mut words = Vec::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        words.push(error.to_string().replace('\n', " "));
+        next = error.source();
+    }
     words.dedup();
     words.join(": ")
 }
