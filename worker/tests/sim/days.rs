@@ -74,7 +74,7 @@ async fn days(lists_dead_shards: bool) -> Result<(), String> {
         .await?;
     stage.until(BACK_MS, "reading what is left", |sim| liveness::unbalanced(sim).is_ok()).await?;
     let is_expired = |sim: &Sim| tasks(sim, Status::Expired).iter().any(|task| task.id == answered.id);
-    stage.until(BACK_MS, "asked about by age", is_expired).await?;
+    stage.until(BACK_MS, "expired because of their age", is_expired).await?;
     stage.store(8).await?;
     stage.until_handled().await?;
     stage.sim.pass(BACK_MS).await?;

@@ -27,7 +27,7 @@ Examples:
   countersign rules agreement --since 30d
   countersign rules agreement ./rules --from export.jsonl --format json
 
-An export is what `countersign tasks export` writes: one task a line.")]
+An export is what `countersign tasks export` writes: one task per line.")]
 pub(super) struct Agreement {
     #[command(flatten)]
     folder: Folder,
