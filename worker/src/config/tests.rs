@@ -149,7 +149,8 @@ fn the_readme_lists_every_key_with_its_default() {
         let mut cells =
             line.strip_prefix("| `")?.split('|').map(|cell| cell.trim_matches(['`', ' ']).to_owned());
         let (key, default) = (cells.next()?, cells.next()?);
-        key.contains('.').then_some((key, default))
+        // The table of modules has rows with several names, which keep their inner backticks.
+        (key.contains('.') && !key.contains('`')).then_some((key, default))
     });
     assert_eq!(rows.collect::<BTreeMap<_, _>>(), defaults);
 }
