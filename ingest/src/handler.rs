@@ -60,7 +60,7 @@ async fn ingest(message_id: &str, message: SqsMessage, store: &Store) -> Result<
     let (task_id, order_id) = (task.id.as_str(), task.order_id.as_str());
     let (outcome, told) = match stored {
         Stored::New => ("stored", "stored"),
-        Stored::Already => ("duplicate", "is stored already"),
+        Stored::Already => ("duplicate", "is already stored"),
     };
     tracing::info!(
         message.id = message_id,
