@@ -174,8 +174,8 @@ fn a_variable_is_a_text_where_its_key_is_one_and_is_named_as_it_is_spelt() {
 
 /// Takes connections and never answers.
 fn silent() -> (std::net::TcpListener, String) {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let url = format!("http://{}", listener.local_addr().expect("it is bound"));
     (listener, url)
 }
 
