@@ -75,7 +75,7 @@ fn classify(error: SdkError<PutItemError>, token: &TaskToken) -> Result<Stored, 
 
 /// DynamoDB may quote the value it refuses.
 fn hide(text: &str, token: &TaskToken) -> String {
-    text.replace(token.expose(), "(task token)")
+    token.strike(text).into_owned()
 }
 
 fn to_attributes(item: Item) -> HashMap<String, AttributeValue> {

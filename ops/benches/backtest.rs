@@ -141,7 +141,7 @@ fn task(order: &SampleOrder) -> Result<Task> {
         decided_by: DecidedBy::Rule,
         decided_at: at.clone(),
     };
-    task.decision = Some(draft.seal(&task.order_id, &task.id));
+    task.decision = Some(draft.seal(&task.order_id, &task.token));
     (task.status, task.delivery) = (status, Some(Delivery::Delivered));
     task.list = Some(settled_key(&at[..10], &task.id));
     Ok(task)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::Failure;
 use crate::item::{self, Item, Malformed};
-use crate::token::TaskId;
+use crate::token::{TaskId, TaskToken};
 
 pub use crate::status::Outcome;
 
@@ -99,12 +99,15 @@ pub struct Payload {
 }
 
 impl Draft {
-    /// Seals the draft for one task: from here on the payload is fixed.
+    /// Seals the draft for one task: from here on the payload is fixed. Its texts may quote the order, and the order
+    /// may hold the token: it is struck out.
     ///
     /// # Panics
     ///
     /// Never: strings and enums always serialise.
-    pub fn seal(mut self, order_id: &str, task_id: &TaskId) -> Decision {
+    pub fn seal(mut self, order_id: &str, token: &TaskToken) -> Decision {
+        self.code = token.strike(&self.code).into_owned();
+        self.reason = token.strike(&self.reason).into_owned();
         if self.reason.chars().count() > MAX_REASON_CHARS {
             self.reason = self.reason.chars().take(MAX_REASON_CHARS - 1).chain(['…']).collect();
         }
@@ -118,7 +121,7 @@ impl Draft {
             decided_at: self.decided_at.clone(),
             decision_id: self.id.clone(),
             order_id: order_id.to_owned(),
-            task_id: task_id.clone(),
+            task_id: token.task_id(),
         })
         .expect("strings and enums always serialise");
         let Draft { id, outcome, code, reason, rule, ruleset, decided_by, decided_at } = self;
@@ -164,11 +167,12 @@ impl Decision {
     ///
     /// # Errors
     ///
-    /// [`Malformed`] when a field is missing or of another type: such a decision is never sent.
+    /// [`Malformed`] when a field is missing, of another type, or not what the payload says: such a decision is never
+    /// sent.
     pub fn from_item(map: &Item) -> Result<Decision, Malformed> {
         let outcome = Outcome::parse(&item::text(map, "outcome")?)
             .ok_or(Malformed::Not("outcome", "approved or rejected"))?;
-        Ok(Decision {
+        let decision = Decision {
             id: item::text(map, "id")?,
             outcome,
             code: item::text(map, "code")?,
@@ -178,7 +182,44 @@ impl Decision {
             decided_by: item::text(map, "decidedBy")?.into(),
             decided_at: item::text(map, "decidedAt")?,
             payload: item::text(map, "payload")?,
-        })
+        };
+        let payload = decision.read_payload()?;
+        for (name, agrees) in [
+            ("decision.id", payload.decision_id == decision.id),
+            ("decision.outcome", payload.outcome == decision.outcome),
+            ("decision.code", payload.code == decision.code),
+            ("decision.reason", payload.reason == decision.reason),
+            ("decision.rule", payload.rule == decision.rule),
+            ("decision.ruleset", payload.ruleset == decision.ruleset),
+            ("decision.decidedBy", payload.decided_by == decision.decided_by),
+            ("decision.decidedAt", payload.decided_at == decision.decided_at),
+        ] {
+            if !agrees {
+                return Err(Malformed::Not(name, "what the decision's payload says"));
+            }
+        }
+        Ok(decision)
+    }
+
+    /// Whether this is a decision of the task with this id and order; an edit by hand may have copied another's.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] names what differs.
+    pub fn check_task(&self, task_id: &TaskId, order_id: &str) -> Result<(), Malformed> {
+        let payload = self.read_payload()?;
+        if payload.task_id != *task_id {
+            return Err(Malformed::Not("decision.payload", "of this task"));
+        }
+        if payload.order_id != order_id {
+            return Err(Malformed::Not("orderId", "what the decision's payload says"));
+        }
+        Ok(())
+    }
+
+    fn read_payload(&self) -> Result<Payload, Malformed> {
+        serde_json::from_str(&self.payload)
+            .map_err(|_| Malformed::Not("decision.payload", "the JSON of a decision"))
     }
 }
 
@@ -201,7 +242,7 @@ mod tests {
     }
 
     fn sealed(reason: &str) -> Decision {
-        draft(reason).seal("o-1", &TaskToken::new("abc").unwrap().task_id())
+        draft(reason).seal("o-1", &TaskToken::new("abc").unwrap())
     }
 
     #[test]
@@ -244,5 +285,36 @@ mod tests {
             item.remove(name);
             assert!(Decision::from_item(&item).is_err(), "{name}");
         }
+    }
+
+    #[test]
+    fn a_decision_that_disagrees_with_its_payload_is_none() {
+        let decision = sealed("no");
+        let names = ["id", "code", "reason", "rule", "ruleset", "decidedBy", "decidedAt", "payload"];
+        for name in names {
+            let mut item = decision.to_item();
+            item::put_text(&mut item, name, Some("by hand"));
+            let error = Decision::from_item(&item).unwrap_err().to_string();
+            assert!(error.starts_with(&format!("attribute decision.{name} is not ")), "{error}");
+        }
+        let mut item = decision.to_item();
+        item::put_text(&mut item, "outcome", Some("approved"));
+        let error = Decision::from_item(&item).unwrap_err();
+        assert_eq!(error, Malformed::Not("decision.outcome", "what the decision's payload says"));
+        item.remove("rule");
+        assert!(Decision::from_item(&item).is_err());
+    }
+
+    #[test]
+    fn a_sealed_text_never_holds_the_token() {
+        let token = TaskToken::new("AAAAKgAAAAIAAAAA/secret+token==").unwrap();
+        let mut draft = draft("the note is <AAAAKgAAAAIAAAAA/secret+token==>");
+        draft.code = "AAAAKgAAAAIAAAAA/secret+token==".to_owned();
+        let decision = draft.seal("o-1", &token);
+        assert_eq!(
+            (decision.reason.as_str(), decision.code.as_str()),
+            ("the note is <(hidden)>", "(hidden)")
+        );
+        assert!(!token.is_in(&format!("{decision:?}")));
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::status::State;
+
 /// One attribute value. Only the types a task uses; the rest is [`Value::Other`], kept apart so that a foreign
 /// attribute is noticed where it matters and ignored elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,6 +30,12 @@ pub enum Malformed {
     /// The attribute has another type, or a value outside its range.
     #[error("attribute {0} is not {1}")]
     Not(&'static str, &'static str),
+    /// Status, decision and delivery do not go together.
+    #[error("no task can have {0}")]
+    Impossible(State),
+    /// The attribute holds the task token, which no other attribute may hold.
+    #[error("attribute {0} holds the task token")]
+    HoldsToken(&'static str),
 }
 
 /// The text of an attribute that must be there.

@@ -60,6 +60,9 @@ pub enum Invalid {
     /// A field of another type or outside its range.
     #[error("field {0} is not {1}")]
     Not(&'static str, String),
+    /// A field that is logged and listed holds the secret.
+    #[error("field {0} holds the task token; mend the MessageBody of the workflow")]
+    HoldsToken(&'static str),
 }
 
 impl Message {
@@ -79,6 +82,15 @@ impl Message {
             timeout_seconds: fields.timeout()?,
             unknown_fields: fields.0.into_keys().collect(),
         };
+        for (name, text) in [
+            ("transactionId", &message.transaction_id),
+            ("startTime", &message.start_time),
+            ("orderId", &message.order_id),
+        ] {
+            if message.task_token.is_in(text) {
+                return Err(Invalid::HoldsToken(name));
+            }
+        }
         Ok(message)
     }
 }
@@ -236,6 +248,23 @@ mod tests {
     fn unknown_fields_are_named() {
         let message = Message::parse(&MINIMAL.replace('}', r#","oder":{}}"#)).unwrap();
         assert_eq!(message.unknown_fields, ["oder"]);
+    }
+
+    #[test]
+    fn a_token_in_a_field_that_is_shown_is_refused_without_being_quoted() {
+        let token = "AAAAKgAAAAIAAAAA/secret+token==";
+        let body = MINIMAL.replace("tok\"", &format!("{token}\""));
+        assert!(Message::parse(&body.replace('}', &format!(r#","order":"{token}"}}"#))).is_ok());
+        for (name, value) in
+            [("transactionId", "arn:e"), ("startTime", "2026-11-22T10:00:00Z"), ("orderId", "o-1")]
+        {
+            for misplaced in [token.to_owned(), format!("x {token}"), token.replace('/', "\\/")] {
+                let error = Message::parse(&body.replace(value, &misplaced)).unwrap_err().to_string();
+                let expected =
+                    format!("field {name} holds the task token; mend the MessageBody of the workflow");
+                assert_eq!(error, expected);
+            }
+        }
     }
 
     #[test]

@@ -215,6 +215,22 @@ impl State {
     /// Where ingest puts a new task.
     pub const NEW: State = State { status: Status::Pending, outcome: None, delivery: None };
 
+    /// Tells whether a task can be in this state at all: whether some sequence of events leads here from
+    /// [`State::NEW`]. An edit by hand can leave any other.
+    pub fn is_possible(self) -> bool {
+        match (self.status, self.outcome, self.delivery) {
+            (Status::Pending | Status::Escalated | Status::Expired, None, None) => true,
+            (Status::Pending | Status::Escalated, Some(_), Some(Delivery::Due | Delivery::Unverified)) => {
+                true
+            }
+            (Status::Approved, Some(Outcome::Approved), Some(Delivery::Delivered)) => true,
+            (Status::Rejected, Some(Outcome::Rejected), Some(Delivery::Delivered)) => true,
+            (Status::Expired, Some(_), Some(Delivery::ClosedElsewhere)) => true,
+            (Status::Failed, Some(_), Some(Delivery::Undeliverable)) => true,
+            (_, _, _) => false,
+        }
+    }
+
     /// The state after `event`.
     ///
     /// # Errors
@@ -248,6 +264,14 @@ impl State {
     }
 }
 
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let outcome = self.outcome.map_or("no", Outcome::as_str);
+        let delivery = self.delivery.map_or("none", Delivery::as_str);
+        write!(f, "status {}, {outcome} decision, delivery {delivery}", self.status)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -276,6 +300,20 @@ mod tests {
         for state in reachable().into_iter().filter(|state| state.status.is_final()) {
             for event in Event::ALL {
                 assert_eq!(state.after(event), Err(IllegalMove { from: state, event }));
+            }
+        }
+    }
+
+    #[test]
+    fn a_state_is_possible_exactly_when_events_lead_to_it() {
+        let reachable = reachable();
+        let outcomes = [None, Some(Outcome::Approved), Some(Outcome::Rejected)];
+        for status in Status::ALL {
+            for outcome in outcomes {
+                for delivery in [None].into_iter().chain(Delivery::ALL.map(Some)) {
+                    let state = State { status, outcome, delivery };
+                    assert_eq!(state.is_possible(), reachable.contains(&state), "{state}");
+                }
             }
         }
     }

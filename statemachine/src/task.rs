@@ -1,6 +1,7 @@
 //! A task as the table holds it and the stream brings it.
 
 pub mod attribute;
+mod check;
 mod escalation;
 mod history;
 
@@ -148,7 +149,8 @@ impl Task {
     /// # Errors
     ///
     /// [`Malformed`] names the first attribute that is missing or wrong, never its value. An id that is not its
-    /// token's hash is one: such an item was not written by ingest.
+    /// token's hash is one: such an item was not written by ingest. So is anything that no step writes, such as a final
+    /// status without a decision: somebody edited the item by hand.
     pub fn from_item(map: &Item) -> Result<Task, Malformed> {
         let token = TaskToken::new(item::text(map, attribute::TASK_TOKEN)?)
             .map_err(|_| Malformed::Not(attribute::TASK_TOKEN, "1 to 2048 bytes long"))?;
@@ -180,9 +182,7 @@ impl Task {
             traceparent: item::optional_text(map, attribute::TRACEPARENT)?,
             expires_at: item::optional_number(map, attribute::EXPIRES_AT)?,
         };
-        if task.decision.is_some() != task.delivery.is_some() {
-            return Err(Malformed::Not(attribute::DELIVERY, "there exactly when a decision is"));
-        }
+        task.check()?;
         Ok(task)
     }
 }
@@ -211,8 +211,9 @@ mod tests {
             decided_by: DecidedBy::Rule,
             decided_at: "2026-11-22T10:00:01.000Z".to_owned(),
         };
-        task.decision = Some(draft.seal(&task.order_id, &task.id));
+        task.decision = Some(draft.seal(&task.order_id, &task.token));
         task.delivery = Some(Delivery::Due);
+        task.list = Some(Worklist::Due.key_of(&task.id));
         task.escalation = Some(Escalation {
             code: "no-rule-approved".to_owned(),
             reason: "no rule had an answer".to_owned(),
@@ -261,12 +262,16 @@ mod tests {
             "attribute taskId is not the hash of the task token"
         );
         assert_eq!(
-            refused(&|item| drop(item.insert("status".to_owned(), Value::Text("APROVED".to_owned())))),
+            refused(&|item| drop(item.insert("status".to_owned(), Value::Text("APPROVED".to_owned())))),
+            "no task can have status APPROVED, approved decision, delivery DUE"
+        );
+        assert_eq!(
+            refused(&|item| drop(item.insert("status".to_owned(), Value::Text("approved".to_owned())))),
             "attribute status is not a known status"
         );
         assert_eq!(
             refused(&|item| drop(item.remove("delivery"))),
-            "attribute delivery is not there exactly when a decision is"
+            "no task can have status PENDING, approved decision, delivery none"
         );
         assert_eq!(
             refused(&|item| drop(item.insert("order".to_owned(), Value::Other))),

@@ -5,6 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
+mod strike;
+
 /// The longest token accepted, in bytes (Step Functions API model: 1 to 2,048).
 pub const MAX_TOKEN_BYTES: usize = 2_048;
 
@@ -44,7 +46,7 @@ impl TaskToken {
 
     /// The task this token answers.
     pub fn task_id(&self) -> TaskId {
-        TaskId(Sha256::digest(self.0.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+        TaskId::of(&self.0)
     }
 }
 
@@ -81,6 +83,15 @@ impl TaskId {
             return Ok(TaskId(text.to_owned()));
         }
         Err(InvalidTaskId(text.chars().take(80).collect()))
+    }
+
+    /// Tells whether a text is the very token of this task, without knowing the token.
+    pub fn is_of(&self, text: &str) -> bool {
+        *self == TaskId::of(text)
+    }
+
+    fn of(token: &str) -> TaskId {
+        TaskId(Sha256::digest(token.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// The id as text.

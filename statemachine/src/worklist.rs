@@ -2,6 +2,7 @@
 //!
 //! Each open list and each day is spread over [`BUCKETS`] keys by the task's id, so that no status is one hot partition.
 
+use crate::status::{Delivery, State, Status};
 use crate::token::TaskId;
 
 /// How many keys each list is spread over.
@@ -33,6 +34,17 @@ pub enum Worklist {
 impl Worklist {
     /// Every list, in the order a task meets them.
     pub const ALL: [Worklist; 4] = [Worklist::Pending, Worklist::Escalated, Worklist::Due, Worklist::Verify];
+
+    /// The list that a task in this state stands in; none once it is settled.
+    pub fn of(state: State) -> Option<Worklist> {
+        match (state.status, state.delivery) {
+            (Status::Approved | Status::Rejected | Status::Expired | Status::Failed, _) => None,
+            (Status::Pending, None) => Some(Worklist::Pending),
+            (Status::Escalated, None) => Some(Worklist::Escalated),
+            (Status::Pending | Status::Escalated, Some(Delivery::Unverified)) => Some(Worklist::Verify),
+            (Status::Pending | Status::Escalated, Some(_)) => Some(Worklist::Due),
+        }
+    }
 
     /// The list's name in its keys.
     pub fn name(self) -> &'static str {

@@ -164,8 +164,17 @@ impl ClosedExecutions {
         let ids = self.tasks.of_execution(&event.execution_arn).await.map_err(|error| self.failed(&error))?;
         let (mut is_explained, mut is_left_open) = (false, false);
         for id in &ids {
-            let Some(task) = self.tasks.get(id).await.map_err(|error| self.failed(&error))? else {
-                continue;
+            let task = match self.tasks.get(id).await {
+                Ok(Some(task)) => task,
+                Ok(None) => continue,
+                // The event need not wait until somebody mends it: the sweeper looks at it again.
+                Err(TableError::Malformed(_)) => {
+                    let handled = self.pipeline.quarantine(id, guard).await;
+                    self.metrics.swept(handled.map_err(|Lost| "no time left".to_owned())?);
+                    is_left_open = true;
+                    continue;
+                }
+                Err(error) => return Err(self.failed(&error)),
             };
             if task.status.is_final() && task.decision.is_none() {
                 continue;

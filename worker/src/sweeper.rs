@@ -11,13 +11,12 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
-use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
 use statemachine::worklist::{ASK_AFTER_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, warn};
+use tracing::warn;
 
 use crate::aws::rate_limit::RateLimits;
 use crate::aws::retry;
@@ -238,10 +237,7 @@ impl Sweeper {
         let task = match self.tasks.get(id).await {
             Ok(Some(task)) => task,
             Ok(None) => return Ok(Handled::Gone),
-            Err(error) if error.is_final() => {
-                error!(task.id = %id, error = %error, "task {id}: {error}; someone must look");
-                return Ok(Handled::Poison);
-            }
+            Err(TableError::Malformed(_)) => return self.pipeline.quarantine(id, guard).await,
             Err(error) => {
                 self.metrics.failed(Service::Table, error.class());
                 warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
@@ -270,7 +266,6 @@ impl Sweeper {
                 return Ok(asked);
             }
         }
-        debug_assert_eq!(task.status, Status::Pending);
         self.pipeline.decide(task, guard).await
     }
 

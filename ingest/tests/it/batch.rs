@@ -153,13 +153,43 @@ async fn a_poison_message_fails_alone_with_its_reason() {
     }
 }
 
+/// The token in a field that is logged and listed; `handle` searches the log for it.
+#[tokio::test]
+async fn a_token_in_the_wrong_field_is_rejected_by_the_name_of_the_field() {
+    for name in ["transactionId", "startTime", "orderId"] {
+        for misplaced in [token("o-2"), format!("execution of {}", token("o-2"))] {
+            let mut message: Value = serde_json::from_str(&body("o-2")).unwrap();
+            message[name] = misplaced.into();
+            let line = fails_alone(&Table::default(), record("bad", &message.to_string())).await;
+            assert_eq!(
+                line["message"],
+                format!(
+                    "message bad: rejected: field {name} holds the task token; mend the MessageBody of the workflow"
+                )
+            );
+        }
+    }
+}
+
+/// A workflow that passes its whole context object passes its token: the order is stored as it came, and never logged.
+#[tokio::test]
+async fn a_token_in_the_order_is_stored_and_not_logged() {
+    let table = Table::default();
+    let order = format!(r#"{{"Task":{{"Token":"{}"}},"amount":1.50}}"#, token("o-1"));
+    let message = record("m", &body("o-1").replace('}', &format!(r#","order":{order}}}"#)));
+    let (failed, log) = handle(&table, vec![message]).await;
+    assert!(failed.is_empty());
+    assert_eq!(table.items()["o-1"]["order"]["S"], order);
+    assert_eq!(log.outcome("m")["outcome"], "stored");
+}
+
 #[tokio::test]
 async fn an_item_that_dynamodb_refuses_is_rejected_without_its_token() {
     let refusal = Answer::Error(400, "ValidationException", "bad value SECRET-token-of-o-2 in it");
     let line = fails_alone(&Table::answering("o-2", refusal), order("o-2")).await;
     assert_eq!(
         line["message"],
-        "message m-o-2: rejected: DynamoDB rejected the item: ValidationException: bad value (task token) in it"
+        "message m-o-2: rejected: DynamoDB rejected the item: ValidationException: bad value (hidden) in it"
     );
 }
 

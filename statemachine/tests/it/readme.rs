@@ -39,7 +39,7 @@ fn the_success_example_is_what_a_decision_sends() {
         decided_at: payload.decided_at,
     };
     let token = TaskToken::new("an example's token").unwrap();
-    let sent: Value = serde_json::from_str(&draft.seal(&payload.order_id, &token.task_id()).payload).unwrap();
+    let sent: Value = serde_json::from_str(&draft.seal(&payload.order_id, &token).payload).unwrap();
     let shown: Value = serde_json::from_str(example).unwrap();
     assert_eq!(sent, shown);
 }

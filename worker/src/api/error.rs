@@ -50,6 +50,8 @@ pub enum Failure {
     Expired(Box<Task>),
     /// The task changed since the caller read it.
     Changed(Box<Task>),
+    /// A stored item cannot be read: somebody edited it by hand.
+    Damaged(String),
     /// A call of AWS failed; nothing was changed.
     Unavailable {
         /// Which call, and what to do.
@@ -87,6 +89,11 @@ impl Problem {
 }
 
 impl Failure {
+    /// A stored task is none; `what` says why.
+    pub(super) fn damaged(what: &str) -> Failure {
+        Failure::Damaged(format!("{what}; nothing is decided until an operator mends it in the tasks table"))
+    }
+
     /// Status, stable name, title.
     fn kind(&self) -> (StatusCode, &'static str, &'static str) {
         match self {
@@ -107,6 +114,9 @@ impl Failure {
             }
             Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
             Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
+            Failure::Damaged(_) => {
+                (StatusCode::INTERNAL_SERVER_ERROR, "damaged-item", "a stored item is damaged")
+            }
             Failure::Unavailable { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call of AWS failed")
             }
@@ -140,6 +150,7 @@ impl Failure {
             Failure::Changed(task) => {
                 format!("task {} is at revision {} now; look at it again", task.id, task.revision)
             }
+            Failure::Damaged(what) => what.clone(),
             Failure::Unavailable { why, may_pass: true } => format!("{why}; nothing was changed, try again"),
             Failure::Unavailable { why, may_pass: false } => {
                 format!("{why}; nothing was changed, and it fails again until that is mended")
@@ -164,6 +175,7 @@ impl Failure {
             | Failure::NotJson
             | Failure::TooLarge
             | Failure::Foreign(_)
+            | Failure::Damaged(_)
             | Failure::Unavailable { .. }
             | Failure::TooSlow
             | Failure::Internal(_) => None,
@@ -227,9 +239,7 @@ impl From<TableError> for Failure {
     fn from(error: TableError) -> Failure {
         match error {
             TableError::Fault(fault) => fault.into(),
-            TableError::Malformed(malformed) => {
-                Failure::Internal(format!("a stored task cannot be read: {malformed}"))
-            }
+            TableError::Malformed(_) => Failure::damaged(&error.to_string()),
         }
     }
 }

@@ -92,8 +92,19 @@ impl TaskView {
 
     /// A task with all that a person may know of it.
     pub fn of_task(mut task: Task) -> TaskView {
-        let order = task.order.take().map(|text| json(text, &task.token));
-        let evaluation = task.evaluation.take().map(|text| json(text, &task.token));
+        let token = &task.token;
+        let order = task.order.take().map(|text| json(&text, token));
+        let evaluation = task.evaluation.take().map(|text| json(&text, token));
+        // What was stored before tokens were struck out of it.
+        if let Some(escalation) = &mut task.escalation {
+            strike(token, [&mut escalation.code, &mut escalation.reason]);
+        }
+        if let Some(decision) = &mut task.decision {
+            strike(token, [&mut decision.code, &mut decision.reason]);
+        }
+        for given in &mut task.history {
+            strike(token, [&mut given.escalation.code, &mut given.escalation.reason]);
+        }
         let history = std::mem::take(&mut task.history);
         TaskView { order, evaluation, history, ..TaskView::of_listed(task.into()) }
     }
@@ -110,12 +121,18 @@ impl DecisionView {
 /// Stored JSON text as JSON; a text that is none becomes a JSON string.
 ///
 /// A workflow that passes its whole context object passes the token with it: it is struck out.
-fn json(text: String, token: &TaskToken) -> Box<RawValue> {
-    let text = if text.contains(token.expose()) { text.replace(token.expose(), "(hidden)") } else { text };
+fn json(text: &str, token: &TaskToken) -> Box<RawValue> {
+    let text = token.strike_json(text).into_owned();
     RawValue::from_string(text.clone()).unwrap_or_else(|_| {
         let quoted = serde_json::to_string(&text).expect("a string always serialises");
         RawValue::from_string(quoted).expect("a serialised string is JSON")
     })
+}
+
+fn strike(token: &TaskToken, texts: [&mut String; 2]) {
+    for text in texts.into_iter().filter(|text| token.is_in(text)) {
+        *text = token.strike(text).into_owned();
+    }
 }
 
 /// Epoch seconds as RFC 3339; none beyond the calendar's end.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use jiff::Timestamp;
 
@@ -147,12 +148,13 @@ impl ControlTable {
         now: Timestamp,
     ) -> Result<(), Fault> {
         let fields = [("stream", stream), ("shard", shard), ("after", after), ("cause", cause)];
-        self.note("gap", &format!("{stream}|{shard}|{after}"), &fields, now).await
+        let request = self.note("gap", &format!("{stream}|{shard}|{after}"), &fields, now);
+        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
     }
 
     /// Keeps a record or a task that can neither be worked on nor left to a person, without its token, and the
-    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note
-    /// of it takes the first one's place.
+    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note of it takes the first
+    /// one's place. Gives whether it is news: false where the same image was kept for the same cause before.
     ///
     /// # Errors
     ///
@@ -164,18 +166,30 @@ impl ControlTable {
         cause: &str,
         ruleset: &str,
         now: Timestamp,
-    ) -> Result<(), Fault> {
+    ) -> Result<bool, Fault> {
         let fields = [("record", image), ("cause", cause), ("ruleset", ruleset)];
-        self.note("poison", key, &fields, now).await
+        let condition = "attribute_not_exists(#pk) OR #cause <> :cause OR #record <> :record";
+        let request = self
+            .note("poison", key, &fields, now)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":cause", text(cause))
+            .expression_attribute_values(":record", text(image))
+            .return_values_on_condition_check_failure(OnFailure::AllOld);
+        match request.send().await {
+            Ok(_) => Ok(true),
+            Err(error) => match error.as_service_error() {
+                // The SDK repeats a write whose answer was lost: what stands may be this very note.
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    let at = failed.item().and_then(|item| text_of(item, "at"));
+                    Ok(at == Some(clock::text(now)))
+                }
+                _ => Err(Fault::of("PutItem", self.resource(), &error)),
+            },
+        }
     }
 
-    async fn note(
-        &self,
-        kind: &str,
-        key: &str,
-        fields: &[(&str, &str)],
-        now: Timestamp,
-    ) -> Result<(), Fault> {
+    fn note(&self, kind: &str, key: &str, fields: &[(&str, &str)], now: Timestamp) -> PutItemFluentBuilder {
         let mut request = self
             .client
             .put_item()
@@ -187,7 +201,7 @@ impl ControlTable {
         for (name, value) in fields {
             request = request.item(*name, text(value));
         }
-        request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
+        request
     }
 
     /// Every item of a partition, all pages; perhaps as it was a moment ago.

@@ -103,6 +103,9 @@ impl Pipeline {
                     }
                 }
             };
+            if matches!(error, TableError::Malformed(_)) {
+                return self.quarantine(&task.id, guard).await;
+            }
             if error.is_final() {
                 let reason = format!("the decision could not be stored: {error}");
                 return self.escalate_for(task, guard, "decision-refused", &reason).await;
@@ -141,10 +144,12 @@ impl Pipeline {
 
     async fn attempt(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Attempt {
         let started = Instant::now();
-        let evaluation = ruleset.evaluate(&decision::facts(task));
+        let order = decision::order(task);
+        let facts = decision::facts(task, order.as_deref());
+        let evaluation = ruleset.evaluate(&facts);
         self.metrics.evaluated(started.elapsed());
         let shadow =
-            self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, task, &evaluation));
+            self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, &facts, &evaluation));
         let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
         if matches!(evaluation.verdict, Verdict::Approve { .. }) {
             let (budget, now) = (&ruleset.settings().budget, self.clock.now());
@@ -170,7 +175,7 @@ impl Pipeline {
                 Attempt::Escalate(escalation, EscalationCause::of(&evaluation.verdict), kept)
             }
             RuleAnswer::Decide(draft) => {
-                Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.id)), kept)
+                Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.token)), kept)
             }
         }
     }
@@ -241,8 +246,8 @@ impl Pipeline {
             Ok(Written::Gone) => Ok(gone(task)),
             Err(refused) => {
                 let Escalation { code, reason, .. } = escalation;
-                let cause = format!("cannot be left to a person for {code} ({reason}): {refused}");
-                self.keep_task(task, &cause, guard).await
+                let what = format!("cannot be left to a person for {code} ({reason})");
+                self.keep_refused(task, &what, &refused, guard).await
             }
         }
     }

@@ -1,5 +1,7 @@
 //! A task to a decision, or to the reason why a person must take it. No I/O.
 
+use std::borrow::Cow;
+
 use rules::{Evaluation, Ruleset, TaskFacts, Verdict};
 use statemachine::decision::{DecidedBy, Draft, MAX_REASON_CHARS, Outcome};
 use statemachine::task::{Escalation, Task};
@@ -15,10 +17,16 @@ pub enum RuleAnswer {
     Escalate(Escalation),
 }
 
-/// What a task is to its rules.
-pub fn facts(task: &Task) -> TaskFacts<'_> {
+/// The order as rules may see it. A workflow that passes its whole context object passes the token with it: it is struck
+/// out, so that no reason, code or explanation can quote it.
+pub fn order(task: &Task) -> Option<Cow<'_, str>> {
+    task.order.as_deref().map(|order| task.token.strike_json(order))
+}
+
+/// What a task with this [`order`] is to its rules.
+pub fn facts<'t>(task: &'t Task, order: Option<&'t str>) -> TaskFacts<'t> {
     TaskFacts {
-        order: task.order.as_deref(),
+        order,
         order_id: &task.order_id,
         start_time: &task.start_time,
         transaction_id: &task.transaction_id,
@@ -27,8 +35,8 @@ pub fn facts(task: &Task) -> TaskFacts<'_> {
 }
 
 /// What a ruleset that only looks on would have said of a task, and whether it is the same outcome.
-pub fn shadow(ruleset: &Ruleset, task: &Task, active: &Evaluation) -> (Shadowed, String) {
-    let evaluation = ruleset.evaluate(&facts(task));
+pub fn shadow(ruleset: &Ruleset, facts: &TaskFacts<'_>, active: &Evaluation) -> (Shadowed, String) {
+    let evaluation = ruleset.evaluate(facts);
     let shadowed = Shadowed { active: active.verdict.outcome(), shadow: evaluation.verdict.outcome() };
     let note = serde_json::json!({
         "ruleset": ruleset.sha256(),

@@ -93,7 +93,7 @@ impl Pipeline {
             }
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => self.keep_task(task, &format!("cannot be settled: {refused}"), guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be settled", &refused, guard).await,
         }
     }
 
@@ -106,7 +106,7 @@ impl Pipeline {
             Ok(Written::Now(unverified)) => self.verify_now(&unverified, guard).await,
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => self.keep_task(task, &format!("cannot be marked: {refused}"), guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be marked", &refused, guard).await,
         }
     }
 
@@ -169,7 +169,7 @@ impl Pipeline {
         match self.repeat(task, guard, write).await? {
             // Whoever wrote it, the task stands in a worklist, at this attempt or an earlier one.
             Ok(_) => Ok(Handled::PutOff),
-            Err(refused) => self.keep_task(task, &format!("cannot be put off: {refused}"), guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be put off", &refused, guard).await,
         }
     }
 

@@ -86,7 +86,7 @@ impl Pipeline {
             }
             Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => self.keep_task(task, &format!("cannot be expired: {refused}"), guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be expired", &refused, guard).await,
         }
     }
 }

@@ -87,13 +87,14 @@ impl Pipeline {
             decided_by: DecidedBy::Person(request.by.clone()),
             decided_at: self.clock.now_text(),
         };
-        let mine = draft.seal(&task.order_id, &task.id);
+        let mine = draft.seal(&task.order_id, &task.token);
         let stored = match self.tasks.decide(&task, &mine, Notes::default(), self.clock.now()).await {
             Ok(Written::Now(stored)) => stored,
             // The SDK repeats a write whose answer was lost: the one that stands may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
             Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
             Ok(Written::Gone) => return Ok(PersonOutcome::NotFound),
+            Err(TableError::Malformed(malformed)) => return Err(malformed.into()),
             // The SDK repeats a write that was not answered: a refusal of the last attempt says nothing of the first.
             Err(error) => {
                 warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);

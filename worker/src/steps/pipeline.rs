@@ -92,6 +92,7 @@ impl Pipeline {
             Work::Deliver(task) => {
                 self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
             }
+            Work::Damaged(id) => self.quarantine(&id, guard).await,
             Work::Poison(malformed) => self.keep_record(record, &malformed, guard).await,
         };
         handled.unwrap_or(Handled::LeaseLost)
@@ -108,7 +109,7 @@ impl Pipeline {
         if let Ok(handled) = AssertUnwindSafe(steps).catch_unwind().await {
             return handled;
         }
-        error!(task.id = %task.id, "task {}: a step panicked; it goes to a person", task.id);
+        error!(task.id = %task.id, "task {}: a step panicked; leaving the task to a person", task.id);
         let cause = "a step of the worker panicked";
         let escalation = self.escalate_for(task, guard, "worker-panic", cause);
         match AssertUnwindSafe(escalation).catch_unwind().await {
@@ -148,7 +149,9 @@ impl Pipeline {
         match self.repeat(task, guard, || self.tasks.get(&task.id)).await? {
             Ok(Some(stored)) => self.finish_stored(&stored, guard).await,
             Ok(None) => Ok(gone(task)),
-            Err(error) if error.is_final() => self.keep_task(task, &error.to_string(), guard).await,
+            Err(error) if error.is_final() => {
+                self.keep_refused(task, "cannot be read again", &error, guard).await
+            }
             Err(error) => {
                 warn!(task.id = %task.id, error = %error, "task {}: {error}; left to the sweeper", task.id);
                 Ok(Handled::PutOff)

@@ -1,9 +1,10 @@
 //! A stream record to the work it asks for, or a counted reason to skip it.
 
 use aws_sdk_dynamodbstreams::types::{OperationType, Record};
-use statemachine::item::Malformed;
+use statemachine::item::{Item, Malformed, Value};
 use statemachine::status::{Delivery, State};
-use statemachine::task::Task;
+use statemachine::task::{Task, attribute};
+use statemachine::token::TaskId;
 
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
@@ -17,6 +18,8 @@ pub enum Work {
     Deliver(Box<Task>),
     /// Nothing.
     Skip(Handled),
+    /// The image has the key of a task and is none: somebody edited the item by hand. What stands now is looked at.
+    Damaged(TaskId),
     /// The image is not a task.
     Poison(Malformed),
 }
@@ -37,7 +40,7 @@ pub fn work(record: &Record) -> Work {
     };
     let task = match Task::from_item(&image) {
         Ok(task) => task,
-        Err(malformed) => return Work::Poison(malformed),
+        Err(malformed) => return not_a_task(&image, malformed),
     };
     let is_new = record.event_name() == Some(&OperationType::Insert);
     if is_new && task.state() == State::NEW {
@@ -47,4 +50,12 @@ pub fn work(record: &Record) -> Work {
     } else {
         Work::Skip(Handled::OwnWrite)
     }
+}
+
+fn not_a_task(image: &Item, malformed: Malformed) -> Work {
+    let id = match image.get(attribute::TASK_ID) {
+        Some(Value::Text(id)) => TaskId::parse(id).ok(),
+        Some(_) | None => None,
+    };
+    id.map_or(Work::Poison(malformed), Work::Damaged)
 }

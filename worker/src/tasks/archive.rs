@@ -14,6 +14,7 @@ use rules::backtest::StoredTask;
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Outcome, Status};
 use statemachine::task::{attribute, index};
+use statemachine::token::TaskToken;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tokio::time::sleep;
 
@@ -28,8 +29,10 @@ const BATCH: usize = 100;
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
 /// The task's name, what the rules saw, and what became of it.
-const READ: [&str; 9] = [
+const READ: [&str; 10] = [
     attribute::TASK_ID,
+    // To strike it out of the order, as it is for the rules.
+    attribute::TASK_TOKEN,
     attribute::ORDER,
     attribute::ORDER_ID,
     attribute::START_TIME,
@@ -176,9 +179,11 @@ fn end_of(decision: Decision) -> End {
 }
 
 fn stored(item: &Item) -> Option<StoredTask> {
+    let token = TaskToken::new(text_of(item, attribute::TASK_TOKEN)?).ok()?;
+    let order = text_of(item, attribute::ORDER);
     Some(StoredTask {
         task_id: text_of(item, attribute::TASK_ID)?,
-        order: text_of(item, attribute::ORDER),
+        order: order.map(|order| token.strike_json(&order).into_owned()),
         order_id: text_of(item, attribute::ORDER_ID)?,
         start_time: text_of(item, attribute::START_TIME)?,
         transaction_id: text_of(item, attribute::TRANSACTION_ID)?,

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, Record};
 use statemachine::item::{Item, Value};
 use statemachine::task::{Task, attribute};
+use statemachine::token::{TaskId, TaskToken};
 
 /// An item of a table.
 pub(crate) fn from_table(item: &HashMap<String, AttributeValue>) -> Item {
@@ -58,7 +59,12 @@ pub(crate) fn hidden_record(record: &Record) -> String {
 
 /// A task as text, for a person to read, without the token.
 pub(crate) fn hidden_task(task: &Task) -> String {
-    serde_json::json!({ "task": hidden(task.to_item()) }).to_string()
+    hidden_item(task.to_item())
+}
+
+/// An item of the tasks table as text, for a person to read, without the token.
+pub(crate) fn hidden_item(item: Item) -> String {
+    serde_json::json!({ "task": hidden(item) }).to_string()
 }
 
 /// The token is hidden, wherever it stands: only the attributes that a task has and that are not its token are shown
@@ -76,9 +82,18 @@ fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
         attribute::DELIVERY,
         attribute::ORDER,
     ];
+    let token = text_of(&image, attribute::TASK_TOKEN).and_then(|token| TaskToken::new(token).ok());
+    let id = text_of(&image, attribute::TASK_ID).and_then(|id| TaskId::parse(id).ok());
     let fields = image.into_iter().map(|(name, value)| {
         let text = match value {
-            Value::Text(text) | Value::Number(text) if shown.contains(&name.as_str()) => text,
+            // Without a readable token, its hash still tells the token itself.
+            Value::Text(text) if id.as_ref().is_some_and(|id| id.is_of(&text)) => {
+                format!("(hidden, {} bytes)", text.len())
+            }
+            Value::Text(text) | Value::Number(text) if shown.contains(&name.as_str()) => match &token {
+                Some(token) => token.strike_json(&text).into_owned(),
+                None => text,
+            },
             Value::Text(text) => format!("(hidden, {} bytes)", text.len()),
             Value::Number(_) => "(a number)".to_owned(),
             Value::Map(_) => "(a map)".to_owned(),
@@ -87,4 +102,11 @@ fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
         (name, serde_json::Value::String(text))
     });
     fields.collect()
+}
+
+fn text_of<'i>(image: &'i Item, name: &str) -> Option<&'i str> {
+    match image.get(name) {
+        Some(Value::Text(text)) => Some(text),
+        Some(_) | None => None,
+    }
 }

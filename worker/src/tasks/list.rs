@@ -216,9 +216,16 @@ impl ListedTask {
     }
 
     fn from_item(item: &Item) -> Result<ListedTask, Malformed> {
+        let id = TaskId::parse(&contract::text(item, attribute::TASK_ID)?)
+            .map_err(|_| Malformed::Not(attribute::TASK_ID, "32 lowercase hex digits"))?;
+        // No list holds the token, so its hash must tell.
+        for name in [attribute::ORDER_ID, attribute::START_TIME, attribute::TRANSACTION_ID] {
+            if id.is_of(&contract::text(item, name)?) {
+                return Err(Malformed::HoldsToken(name));
+            }
+        }
         Ok(ListedTask {
-            id: TaskId::parse(&contract::text(item, attribute::TASK_ID)?)
-                .map_err(|_| Malformed::Not(attribute::TASK_ID, "32 lowercase hex digits"))?,
+            id,
             order_id: contract::text(item, attribute::ORDER_ID)?,
             start_time: contract::text(item, attribute::START_TIME)?,
             transaction_id: contract::text(item, attribute::TRANSACTION_ID)?,

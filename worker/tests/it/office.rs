@@ -75,16 +75,26 @@ impl Office {
 
     /// A waiting execution and its PENDING task.
     pub(crate) async fn receive(&self, order_id: &str, timeout_seconds: Option<u64>) -> (Started, Task) {
+        self.receive_order(order_id, timeout_seconds, |_| r#"{"amount":12.50}"#.to_owned()).await
+    }
+
+    /// The same with an order that is made of its token.
+    pub(crate) async fn receive_order(
+        &self,
+        order_id: &str,
+        timeout_seconds: Option<u64>,
+        order: impl FnOnce(&str) -> String,
+    ) -> (Started, Task) {
         let name = format!("{order_id}-{}", self.world.executions().len());
         let started = self.world.start(Start {
-            order: Some(r#"{"amount":12.50}"#.to_owned()),
             timeout_seconds,
             tells_timeout: timeout_seconds.is_some(),
             ..Start::new(&name, order_id)
         });
         let now = self.now();
         let received_at = ReceivedAt { text: worker::clock::text(now), epoch_seconds: now.as_second() };
-        let message = Message::parse(&started.body).expect("the model's message");
+        let mut message = Message::parse(&started.body).expect("the model's message");
+        message.order = Some(order(&started.token));
         let task = Task::new(message, received_at, None);
         self.put(&task).await;
         (started, task)

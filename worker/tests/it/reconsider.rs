@@ -41,7 +41,7 @@ fn decision(office: &Office, task: &Task, by: DecidedBy) -> Decision {
         decided_by: by,
         decided_at: worker::clock::text(office.now()),
     };
-    draft.seal(&task.order_id, &task.id)
+    draft.seal(&task.order_id, &task.token)
 }
 
 fn asked(code: &str, ruleset: Option<&str>) -> Escalation {

@@ -22,6 +22,7 @@ mod newcomers;
 mod operator;
 mod poison;
 mod process;
+mod quarantine;
 mod reconsider;
 mod redrive;
 mod run;

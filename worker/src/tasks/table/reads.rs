@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use statemachine::item::Item;
 use statemachine::task::{Task, attribute, index};
 use statemachine::token::TaskId;
 
@@ -46,6 +47,15 @@ impl TaskTable {
     ///
     /// [`TableError`] when the call fails or the item is not a task.
     pub async fn get(&self, id: &TaskId) -> Result<Option<Task>, TableError> {
+        Ok(self.item(id).await?.map(|item| Task::from_item(&item)).transpose()?)
+    }
+
+    /// Reads the item of a task, consistently, whether or not it is one.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the call fails.
+    pub async fn item(&self, id: &TaskId) -> Result<Option<Item>, Fault> {
         let answer = self
             .client
             .get_item()
@@ -55,7 +65,7 @@ impl TaskTable {
             .send()
             .await
             .map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
-        Ok(answer.item().map(item::from_table).map(|item| Task::from_item(&item)).transpose()?)
+        Ok(answer.item().map(item::from_table))
     }
 
     /// One page of a worklist's entries, and where the next page starts. The index lags behind: read each task again

@@ -6,6 +6,7 @@ use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::error::ConditionalCheckFailedException;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
+use jiff::Timestamp;
 use statemachine::task::{Task, attribute};
 use statemachine::token::TaskId;
 
@@ -15,6 +16,31 @@ use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable, Written};
 
 impl TaskTable {
+    /// Puts off an item that is no task, in the worklist where it stands. Nothing else of it is touched.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be written.
+    pub async fn put_off_damaged(&self, id: &TaskId, list: &str, next: Timestamp) -> Result<(), Fault> {
+        let (set, condition) = ("SET #listAt = :at", "#list = :list");
+        let request = self
+            .client
+            .update_item()
+            .table_name(&self.name)
+            .key(attribute::TASK_ID, text(id.as_str()))
+            .update_expression(set)
+            .condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[set, condition])))
+            .expression_attribute_values(":at", number(next.as_second()))
+            .expression_attribute_values(":list", text(list));
+        match request.send().await {
+            Ok(_) => Ok(()),
+            // It was mended or deleted meanwhile.
+            Err(error) if condition_failure(&error).is_some() => Ok(()),
+            Err(error) => Err(Fault::of("UpdateItem", self.resource(), &error)),
+        }
+    }
+
     pub(super) async fn update(
         &self,
         id: &TaskId,

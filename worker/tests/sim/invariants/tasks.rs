@@ -6,11 +6,11 @@ use ops::model::{Answer, Call, Callback, Event, ExecutionStatus, Item, Value, Ve
 use serde_json::Value as Json;
 use statemachine::decision::{Decision, Outcome};
 use statemachine::item::{Item as Map, Value as Field};
-use statemachine::status::{Delivery, Status};
+use statemachine::status::{Delivery, State, Status};
 use statemachine::task::Task;
 use statemachine::token::TaskToken;
 
-use crate::scene::ROGUE;
+use crate::scene::{OPERATOR, ROGUE};
 use crate::windows::Windows;
 
 /// Every task that was ever seen.
@@ -117,8 +117,9 @@ impl Tasks {
         let task = match Task::from_item(&map(item)) {
             Ok(task) => task,
             Err(malformed) => {
-                // One that never was a task is a poison record's business.
-                if matches!(old, Some(Ok(_))) {
+                // One that never was a task is a poison record's business; one that was is edited by hand only.
+                let is_by_hand = event.call.as_ref().is_some_and(|call| *call.node == *OPERATOR);
+                if matches!(old, Some(Ok(_))) && !is_by_hand {
                     wrong.push(format!("task {id}: is no task any more: {malformed}"));
                 }
                 return;
@@ -136,8 +137,9 @@ impl Tasks {
         }
         match old {
             Some(Ok(old)) => seen.check_move(world, &old, &task, wrong),
+            // New, or mended: nothing was done to it meanwhile.
             Some(Err(_)) | None => {
-                if task.decision.is_some() || task.status != Status::Pending {
+                if task.state() != seen.now.as_ref().map_or(State::NEW, Task::state) {
                     wrong.push(format!("task {id}: appeared as {:?}", task.state()));
                 }
             }

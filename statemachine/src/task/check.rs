@@ -1,0 +1,167 @@
+//! Whether the attributes of a stored item go together. No step of the system writes what is refused here: somebody
+//! edited the item by hand.
+
+use crate::item::Malformed;
+use crate::task::{Task, attribute};
+use crate::worklist::Worklist;
+
+impl Task {
+    pub(super) fn check(&self) -> Result<(), Malformed> {
+        let state = self.state();
+        if !state.is_possible() {
+            return Err(Malformed::Impossible(state));
+        }
+        for (name, text) in [
+            (attribute::ORDER_ID, &self.order_id),
+            (attribute::START_TIME, &self.start_time),
+            (attribute::TRANSACTION_ID, &self.transaction_id),
+        ] {
+            // These are logged and listed.
+            if self.token.is_in(text) {
+                return Err(Malformed::HoldsToken(name));
+            }
+        }
+        if let Some(decision) = &self.decision {
+            decision.check_task(&self.id, &self.order_id)?;
+        }
+        match Worklist::of(state) {
+            Some(list) => self.check_open(list),
+            None => self.check_settled(),
+        }
+    }
+
+    /// An open task stands in its list, or nobody comes back to it; and no time to live ends it.
+    fn check_open(&self, list: Worklist) -> Result<(), Malformed> {
+        if self.list.as_ref() != Some(&list.key_of(&self.id)) {
+            return Err(Malformed::Not(attribute::LIST, "the worklist of its status and delivery"));
+        }
+        if self.list_at.is_none() {
+            return Err(Malformed::Missing(attribute::LIST_AT));
+        }
+        if self.expires_at.is_some() {
+            return Err(Malformed::Not(attribute::EXPIRES_AT, "absent while the task is open"));
+        }
+        Ok(())
+    }
+
+    fn check_settled(&self) -> Result<(), Malformed> {
+        let name = self.list.as_deref().and_then(|list| list.split('#').next());
+        if Worklist::ALL.iter().any(|list| Some(list.name()) == name) {
+            return Err(Malformed::Not(attribute::LIST, "the day on which the task settled"));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::decision::{DecidedBy, Draft, Outcome};
+    use crate::item::{Item, Value};
+    use crate::message::Message;
+    use crate::status::{Delivery, State, Status};
+    use crate::task::ReceivedAt;
+    use crate::worklist::settled_key;
+
+    use super::*;
+
+    const TOKEN: &str = "AAAAKgAAAAIAAAAA/secret+token==";
+
+    fn new() -> Task {
+        let body = format!(
+            r#"{{"transactionId":"arn:e","taskToken":"{TOKEN}","startTime":"2026","orderId":"o-1","order":1}}"#
+        );
+        let received_at = ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 0 };
+        Task::new(Message::parse(&body).unwrap(), received_at, None)
+    }
+
+    /// A task in this state and this list, whether or not there is such a one.
+    fn task(state: State, list: Option<String>) -> Task {
+        let mut task = new();
+        let draft = |outcome| Draft {
+            id: "01JD".to_owned(),
+            outcome,
+            code: "c".to_owned(),
+            reason: "r".to_owned(),
+            rule: None,
+            ruleset: None,
+            decided_by: DecidedBy::Rule,
+            decided_at: "2026-11-22T10:00:01.000Z".to_owned(),
+        };
+        task.decision = state.outcome.map(|outcome| draft(outcome).seal(&task.order_id, &task.token));
+        (task.status, task.delivery, task.list) = (state.status, state.delivery, list);
+        task
+    }
+
+    /// Every status, outcome, delivery and list: what events lead to is read, in its own list, and nothing else is.
+    #[test]
+    fn of_all_combinations_only_those_that_the_steps_write_are_read() {
+        let id = new().id;
+        let open = Worklist::ALL.map(|list| list.key_of(&id));
+        let day = settled_key("2026-11-22", &id);
+        let lists: Vec<Option<String>> = open.into_iter().chain([day]).map(Some).chain([None]).collect();
+        let mut read = 0;
+        for status in Status::ALL {
+            for outcome in [None, Some(Outcome::Approved), Some(Outcome::Rejected)] {
+                for delivery in [None].into_iter().chain(Delivery::ALL.map(Some)) {
+                    let state = State { status, outcome, delivery };
+                    for list in &lists {
+                        let task = task(state, list.clone());
+                        let is_open_key = list.as_deref().is_some_and(|list| !list.starts_with("2026"));
+                        let is_its_list = match Worklist::of(state) {
+                            Some(its) => *list == Some(its.key_of(&id)),
+                            None => !is_open_key,
+                        };
+                        let is_read = Task::from_item(&task.to_item()).is_ok();
+                        assert_eq!(is_read, state.is_possible() && is_its_list, "{state}, list {list:?}");
+                        read += u32::from(is_read);
+                    }
+                }
+            }
+        }
+        // PENDING and ESCALATED undecided, DUE and UNVERIFIED; seven settled states with a day or none.
+        assert_eq!(read, 2 + 8 + 7 * 2);
+    }
+
+    fn refused(change: impl Fn(&mut Item)) -> String {
+        let state = State {
+            status: Status::Pending,
+            outcome: Some(Outcome::Approved),
+            delivery: Some(Delivery::Due),
+        };
+        let task = task(state, Some(Worklist::Due.key_of(&new().id)));
+        let mut item = task.to_item();
+        assert_eq!(Task::from_item(&item), Ok(task));
+        change(&mut item);
+        let error = Task::from_item(&item).unwrap_err().to_string();
+        assert!(!error.contains("secret"), "{error}");
+        error
+    }
+
+    #[test]
+    fn what_the_system_never_writes_is_named() {
+        let put = |name: &'static str, value: Value| {
+            move |item: &mut Item| drop(item.insert(name.to_owned(), value.clone()))
+        };
+        assert_eq!(refused(|item| drop(item.remove("listAt"))), "attribute listAt is missing");
+        assert_eq!(
+            refused(put("expiresAt", Value::Number("7".to_owned()))),
+            "attribute expiresAt is not absent while the task is open"
+        );
+        assert_eq!(
+            refused(put("orderId", Value::Text("o-2".to_owned()))),
+            "attribute orderId is not what the decision's payload says"
+        );
+        for name in ["orderId", "startTime", "transactionId"] {
+            assert_eq!(
+                refused(put(name, Value::Text(format!("x{TOKEN}")))),
+                format!("attribute {name} holds the task token")
+            );
+        }
+        let copied = |item: &mut Item| {
+            let Some(Value::Map(decision)) = item.get_mut("decision") else { panic!("it is decided") };
+            let Some(Value::Text(payload)) = decision.get_mut("payload") else { panic!("it has a payload") };
+            *payload = payload.replace(new().id.as_str(), "ba7816bf8f01cfea414140de5dae2223");
+        };
+        assert_eq!(refused(copied), "attribute decision.payload is not of this task");
+    }
+}
