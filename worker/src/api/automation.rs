@@ -9,11 +9,8 @@ use statemachine::decision::MAX_REASON_CHARS;
 use super::ApiState;
 use super::error::Failure;
 use super::tasks::{bad_body, person};
-use crate::control::gate::{ControlItem, Paused};
-use crate::control::rule_store::{Author, Event, StoreError};
-
-/// How often a change is tried that others came before.
-const TRIES: usize = 5;
+use crate::control::item::{ControlError, Paused};
+use crate::control::rule_store::{Author, Event, Line};
 
 /// The answer of `/v1/automation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +20,8 @@ pub struct Automation {
     pub running: bool,
     /// Why they do not.
     pub paused: Option<Paused>,
+    /// Why they do not although nobody paused them: the control item was edited or deleted by hand.
+    pub held: Option<String>,
 }
 
 /// The body of `POST /v1/automation/pause` and `resume`.
@@ -38,7 +37,13 @@ pub struct SwitchBody {
 
 /// `GET /v1/automation`: as the table has it, not as this worker last saw it.
 pub(super) async fn get(State(state): State<ApiState>) -> Result<Json<Automation>, Failure> {
-    Ok(Json(state.control_table.read_control_item().await?.into()))
+    Ok(Json(match state.control_table.read_control_item().await {
+        Ok(control) => Automation { running: control.paused.is_none(), paused: control.paused, held: None },
+        Err(ControlError::Fault(fault)) => return Err(fault.into()),
+        Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
+            Automation { running: false, paused: None, held: Some(damage.to_string()) }
+        }
+    }))
 }
 
 /// `POST /v1/automation/pause`.
@@ -57,23 +62,15 @@ pub(super) async fn resume(
     switch(&state, Event::Resume, body).await
 }
 
-/// Whoever wants to stop everything must not be told to try again because someone published at the same moment.
 async fn switch(
     state: &ApiState,
     event: Event,
     body: Result<Json<SwitchBody>, JsonRejection>,
 ) -> Result<Json<Automation>, Failure> {
     let author = author(body.map_err(bad_body)?.0)?;
-    let mut raced = Failure::Raced;
-    for _ in 0..TRIES {
-        let now = state.clock.now();
-        match state.control_table.change(event, None, &author, now).await {
-            Ok(control) => return Ok(Json(control.into())),
-            Err(error @ StoreError::Raced) => raced = error.into(),
-            Err(error) => return Err(error.into()),
-        }
-    }
-    Err(raced)
+    let line: Line = state.control_table.change(event, None, &author, state.clock.now()).await?;
+    let paused = line.paused();
+    Ok(Json(Automation { running: paused.is_none(), paused, held: None }))
 }
 
 fn author(body: SwitchBody) -> Result<Author, Failure> {
@@ -82,10 +79,4 @@ fn author(body: SwitchBody) -> Result<Author, Failure> {
         return Err(Failure::Invalid(format!("reason is not 1 to {MAX_REASON_CHARS} characters long")));
     }
     Ok(Author { by: person(body.by.as_deref())?, message })
-}
-
-impl From<ControlItem> for Automation {
-    fn from(control: ControlItem) -> Automation {
-        Automation { running: control.paused.is_none(), paused: control.paused }
-    }
 }

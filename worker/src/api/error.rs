@@ -10,6 +10,7 @@ use tracing::error;
 
 use super::view::{TaskView, etag};
 use crate::aws::fault::Fault;
+use crate::control::item::ControlError;
 use crate::control::rule_store::StoreError;
 use crate::tasks::list::ListError;
 use crate::tasks::table::TableError;
@@ -155,7 +156,7 @@ impl Failure {
             Failure::Unavailable { why, may_pass: false } => {
                 format!("{why}; nothing was changed, and it fails again until that is mended")
             }
-            Failure::TooSlow => "the request may still take effect; look at the task again".to_owned(),
+            Failure::TooSlow => "the request may still take effect; look before you repeat it".to_owned(),
             Failure::Internal(_) => "the worker's log has the reason".to_owned(),
         }
     }
@@ -250,10 +251,18 @@ impl From<Fault> for Failure {
     }
 }
 
+impl From<ControlError> for Failure {
+    fn from(error: ControlError) -> Failure {
+        StoreError::from(error).into()
+    }
+}
+
 impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Failure {
         match error {
             StoreError::Fault(fault) => fault.into(),
+            StoreError::MayStand(_) => Failure::TooSlow,
+            StoreError::Unreadable(_) => Failure::Damaged(error.to_string()),
             StoreError::Raced => Failure::Raced,
             StoreError::Unknown(_) | StoreError::Ambiguous(_) | StoreError::NoEarlier => {
                 Failure::NoSuchRuleset(error.to_string())

@@ -1,15 +1,23 @@
 //! `GET /v1/status`: what this process does, for a person who asks.
 
+use std::future::Future;
+use std::time::Duration;
+
 use axum::Json;
 use axum::extract::State;
 use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::ApiState;
 use super::workers::WorkersView;
+use crate::aws::fault::Fault;
 use crate::control::caps::Limit;
-use crate::control::gate::{Paused, Permit};
+use crate::control::gate::Permit;
+use crate::control::item::Paused;
+
+/// How long the tables are waited for: a person gets an answer within two seconds, with what this worker knows.
+const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The answer of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +39,10 @@ pub struct Status {
     pub automation: String,
     /// Why rules do not decide.
     pub paused: Option<Paused>,
+    /// Why they are held, if the control item was edited or deleted by hand.
+    pub held: Option<String>,
+    /// How old what this worker knows of the control item is; none before the first read.
+    pub control_age_seconds: Option<u64>,
     /// The fleet as this worker last saw it; none before its first look.
     pub fleet: Option<WorkersView>,
     /// Leases that this process holds: of shards of the stream, and of the worklists' buckets.
@@ -61,6 +73,8 @@ pub struct CapView {
     /// What the fleet has reserved since the hour began, as decimal text; none where the table does not answer. A
     /// worker reserves a little ahead: what is approved may be less.
     pub reserved: Option<String>,
+    /// The same as this worker last saw it, at its last reservation in this hour; 0 before that.
+    pub seen: String,
 }
 
 /// An edit that changes nothing, and why.
@@ -91,6 +105,8 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         caps,
         automation: automation.to_owned(),
         paused,
+        held: state.automation.gate.damage(),
+        control_age_seconds: state.automation.gate.age().map(|age| age.as_secs()),
         fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now())),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
@@ -102,17 +118,22 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
 /// The caps of a ruleset, each with one consistent read of its counter.
 async fn caps(state: &ApiState, ruleset: &Ruleset) -> Vec<CapView> {
     let limits = Limit::all(ruleset.name(), &ruleset.settings().budget, state.clock.now());
-    let mut caps = Vec::new();
-    for limit in limits {
-        let reserved = state.control_table.reserved(&limit).await.ok();
-        caps.push(CapView {
+    let caps = limits.into_iter().map(|limit| async move {
+        let reserved = in_time(state.control_table.reserved(&limit)).await;
+        CapView {
             cap: limit.cap.label().to_owned(),
-            fact: limit.fact,
             limit: limit.most.to_string(),
             reserved: reserved.map(|reserved| reserved.to_string()),
-        });
-    }
-    caps
+            seen: state.automation.caps.seen(&limit).to_string(),
+            fact: limit.fact,
+        }
+    });
+    futures::future::join_all(caps).await
+}
+
+/// An answer of the table, unless it fails or takes too long for a person who waits.
+async fn in_time<T>(call: impl Future<Output = Result<T, Fault>>) -> Option<T> {
+    timeout(PATIENCE, call).await.ok()?.ok()
 }
 
 impl ActiveRuleset {

@@ -5,6 +5,7 @@ use clap::Subcommand;
 use super::render::plain;
 use super::store::{Signed, Store};
 use super::{Failed, clock};
+use crate::control::item::{ControlError, ControlItem, Paused};
 use crate::control::rule_store::Event;
 
 /// Stop or start all automatic decisions of the whole fleet.
@@ -56,13 +57,16 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
             (Event::Resume, "resumed: rules decide again, on every worker within two seconds\n", change)
         }
         Command::Show(Show { store }) => {
-            let control = store.open().await?.control_table.read_control_item().await?;
-            return Ok(match control.paused {
-                None => "automatic decisions run\n".to_owned(),
-                Some(paused) => {
-                    format!("paused by {} at {}: {}\n", paused.by, paused.at, plain(&paused.reason))
+            return match store.open().await?.control_table.read_control_item().await {
+                Ok(ControlItem { paused: None, .. }) => Ok("automatic decisions run\n".to_owned()),
+                Ok(ControlItem { paused: Some(Paused { reason, by, at }), .. }) => {
+                    Ok(format!("paused by {} at {at}: {}\n", plain(&by), plain(&reason)))
                 }
-            });
+                Err(ControlError::Fault(fault)) => Err(fault.into()),
+                Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
+                    Ok(format!("held, no rule decides: {damage}\n"))
+                }
+            };
         }
     };
     let table = store.open().await?.control_table;

@@ -23,6 +23,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::aws::fault::Fault;
 use crate::clock::Clock;
+use crate::control::item::ControlError;
 use crate::control::rule_store::StoreError;
 
 const EXIT_CODES: &str = "\
@@ -91,6 +92,12 @@ impl From<Fault> for Failed {
     fn from(fault: Fault) -> Failed {
         let again = if fault.class.may_pass() { "; try again" } else { "" };
         Failed::Other(anyhow!("{fault}{again}"))
+    }
+}
+
+impl From<ControlError> for Failed {
+    fn from(error: ControlError) -> Failed {
+        StoreError::from(error).into()
     }
 }
 

@@ -34,15 +34,20 @@ fn text(status: &Status) -> String {
     if let Some(shadow) = shadow {
         text.push_str(&format!("shadow      {} ({})\n", shadow.label, shadow.sha256));
     }
-    text.push_str(&format!("automation  {automation}\n"));
+    let age = status.control_age_seconds.filter(|age| *age > 2);
+    let age = age.map(|age| format!(", as read {age} s ago")).unwrap_or_default();
+    text.push_str(&format!("automation  {automation}{age}\n"));
+    if let Some(held) = &status.held {
+        text.push_str(&format!("            {}\n", plain(held)));
+    }
     if let Some(Paused { reason, by, at }) = paused {
         text.push_str(&format!("            by {} at {at}: {}\n", plain(by), plain(reason)));
     }
-    for CapView { fact, limit, reserved, .. } in &status.caps {
+    for CapView { fact, limit, reserved, seen, .. } in &status.caps {
         let what = fact.as_deref().unwrap_or("approvals");
         let reserved = match reserved {
             Some(reserved) => format!("{reserved} reserved"),
-            None => "the control table does not answer".to_owned(),
+            None => format!("{seen} reserved as last seen; the control table does not answer"),
         };
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
@@ -109,6 +114,8 @@ mod tests {
             caps,
             automation: "running".to_owned(),
             paused: None,
+            held: None,
+            control_age_seconds: Some(1),
             fleet: Some(WorkersView {
                 answering: "w1-a".to_owned(),
                 seen_seconds_ago: 1,
@@ -126,6 +133,7 @@ mod tests {
             fact: fact.map(str::to_owned),
             limit: limit.to_owned(),
             reserved: reserved.map(str::to_owned),
+            seen: "7".to_owned(),
         };
         let told =
             text(&status(vec![cap(None, "30", Some("12")), cap(Some("order.amount"), "600.50", None)]));
@@ -133,7 +141,7 @@ mod tests {
                         ruleset     approval@7f3a91c2 (7f3a91c2)\n\
                         automation  running\n\
                         cap         30 approvals an hour, 12 reserved\n\
-                        cap         600.50 order.amount an hour, the control table does not answer\n\
+                        cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not answer\n\
                         leases      2\n\
                         in work     1 records\n\
                         fleet       seen 1 s ago by w1-a\n\

@@ -1,21 +1,20 @@
-//! What the whole fleet obeys: which ruleset decides, which one is tried beside it, and whether rules decide at all.
+//! Whether rules may decide, as this worker last read it from the control item.
 //!
-//! One item of the control table says it; every worker reads it twice a second, consistently. A worker that has not
-//! read it within two seconds starts no automatic decision: it holds, it does not escalate.
+//! Every worker reads the item twice a second, consistently. A worker that has not read it within two seconds, or reads
+//! one that says nothing it can obey, starts no automatic decision: it holds, it does not escalate.
 
-use std::collections::HashMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use aws_sdk_dynamodb::types::AttributeValue;
-use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, MissedTickBehavior, interval};
-use tracing::{info, warn};
+use tokio::sync::watch;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tracing::{error, info, warn};
 
-use crate::aws::attribute::text;
-use crate::aws::attribute::{number_of, text_of};
-use crate::aws::fault::{Fault, Resource};
-use crate::control::table::{ControlTable, PK, SK};
+use crate::aws::fault::{Class, Fault};
+use crate::control::item::ControlError;
+pub use crate::control::item::{ControlItem, Paused};
+use crate::control::table::ControlTable;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
 
@@ -23,34 +22,6 @@ use crate::metrics::{Metrics, Service};
 const READ_EVERY: Duration = Duration::from_millis(500);
 /// How old the last read may be when an automatic decision starts: a pause and a new ruleset hold within two seconds.
 const FRESH: Duration = Duration::from_millis(1_900);
-
-/// The partition and sort key of the item.
-pub(crate) const ITEM: &str = "control";
-
-/// The control item.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ControlItem {
-    /// +1 each write; every change is conditioned on it.
-    pub revision: i64,
-    /// The published ruleset that decides, by SHA-256; none before the first publication.
-    pub active: Option<String>,
-    /// The published ruleset that is tried beside it.
-    pub shadow: Option<String>,
-    /// Why automatic decisions are paused, if they are.
-    pub paused: Option<Paused>,
-}
-
-/// A pause of all automatic decisions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Paused {
-    /// Why, in the words of who paused.
-    pub reason: String,
-    /// Who.
-    pub by: String,
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-}
 
 /// Whether a rule may decide now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,9 +36,17 @@ pub enum Permit {
 
 /// The control item as this process last read it. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct Gate(Arc<Mutex<Option<Seen>>>);
+pub struct Gate(Arc<Mutex<Reads>>);
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Default)]
+struct Reads {
+    /// The last item that could be obeyed.
+    last: Option<Seen>,
+    /// Why the item cannot be obeyed, if it was edited or deleted by hand since.
+    damage: Option<String>,
+}
+
+#[derive(Debug)]
 struct Seen {
     control: ControlItem,
     /// From before the read was sent.
@@ -77,54 +56,80 @@ struct Seen {
 impl Gate {
     /// Whether a rule may decide now.
     pub fn permit(&self) -> Permit {
-        match &*self.lock() {
-            Some(seen) if seen.at.elapsed() <= FRESH => match &seen.control.paused {
-                None => Permit::Automatic,
-                Some(paused) => Permit::Paused(paused.clone()),
-            },
+        let reads = self.lock();
+        match &reads.last {
+            Some(seen) if reads.damage.is_none() && seen.at.elapsed() <= FRESH => {
+                match &seen.control.paused {
+                    None => Permit::Automatic,
+                    Some(paused) => Permit::Paused(paused.clone()),
+                }
+            }
             Some(_) | None => Permit::Unknown,
         }
     }
 
     /// The item as last read, however old.
     pub fn last_seen(&self) -> Option<ControlItem> {
-        self.lock().as_ref().map(|seen| seen.control.clone())
+        self.lock().last.as_ref().map(|seen| seen.control.clone())
+    }
+
+    /// How old what this process knows of the item is; none before the first read.
+    pub fn age(&self) -> Option<Duration> {
+        self.lock().last.as_ref().map(|seen| seen.at.elapsed())
+    }
+
+    /// Why the item cannot be obeyed, if it was edited or deleted by hand.
+    pub fn damage(&self) -> Option<String> {
+        self.lock().damage.clone()
     }
 
     /// Whether a set may decide for a fleet that follows the published one: it is the very one that the item names. A
     /// worker that has not loaded it yet holds.
     pub fn is_wanted(&self, sha256: &str) -> bool {
-        self.lock().as_ref().is_some_and(|seen| seen.control.active.as_deref() == Some(sha256))
+        self.lock().last.as_ref().is_some_and(|seen| seen.control.active.as_deref() == Some(sha256))
+    }
+
+    /// An item that was there and is not any more has not become the default one.
+    fn check(&self, control: ControlItem) -> Result<ControlItem, ControlError> {
+        let had_one = self.lock().last.as_ref().is_some_and(|seen| seen.control.revision > 0);
+        if had_one && control.revision == 0 { Err(ControlError::Vanished) } else { Ok(control) }
     }
 
     fn see(&self, control: ControlItem, at: Instant) {
-        *self.lock() = Some(Seen { control, at });
+        *self.lock() = Reads { last: Some(Seen { control, at }), damage: None };
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Seen>> {
+    /// Notes damage; says whether it is news.
+    fn see_damage(&self, damage: &ControlError) -> bool {
+        let damage = damage.to_string();
+        self.lock().damage.replace(damage.clone()) != Some(damage)
+    }
+
+    /// When what was read last is too old.
+    fn fresh_until(&self) -> Instant {
+        self.lock().last.as_ref().map_or_else(Instant::now, |seen| seen.at + FRESH)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Reads> {
         self.0.lock().expect("no holder of the gate panics")
     }
 }
 
 /// Reads the item until dropped.
-pub async fn follow(
-    table: ControlTable,
-    gate: Gate,
-    metrics: Metrics,
-    changed: tokio::sync::watch::Sender<ControlItem>,
-) {
+pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: watch::Sender<ControlItem>) {
     let mut reads = interval(READ_EVERY);
     let mut trouble = Trouble::default();
     reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         reads.tick().await;
         let sent = Instant::now();
-        match table.read_control_item().await {
+        match read(&table, &gate, &metrics).await {
             Ok(control) => {
                 trouble.answered();
-                let before = gate.last_seen();
+                let is_news = gate.damage().is_some()
+                    || gate.last_seen().is_none_or(|before| before.paused != control.paused);
                 gate.see(control.clone(), sent);
-                if before.as_ref().map(|before| &before.paused) != Some(&control.paused) {
+                if is_news {
                     tell(&control);
                 }
                 changed.send_if_modified(|current| {
@@ -133,14 +138,37 @@ pub async fn follow(
                     differs
                 });
             }
-            Err(fault) => {
+            Err(ControlError::Fault(fault)) => {
                 trouble.failed(fault.class, &metrics, Service::Control);
                 warn!(error = %fault, "the control item is not read, automatic decisions hold: {fault}");
             }
+            Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
+                trouble.answered();
+                metrics.systemic_fault(Service::Control);
+                if gate.see_damage(&damage) {
+                    error!(error = %damage, "automatic decisions hold: {damage}");
+                }
+            }
         }
-        let held = gate.permit() != Permit::Automatic;
-        metrics.automation_held.set(i64::from(held));
+        metrics.automation_held.set(i64::from(gate.permit() != Permit::Automatic));
     }
+}
+
+/// One read. An answer that takes too long is out of date when it comes, so it is not waited for; and that rules hold
+/// meanwhile shows at once.
+async fn read(table: &ControlTable, gate: &Gate, metrics: &Metrics) -> Result<ControlItem, ControlError> {
+    let mut read = pin!(timeout(FRESH, table.read_control_item()));
+    let read = tokio::select! {
+        biased;
+        read = &mut read => read,
+        () = sleep_until(gate.fresh_until()) => {
+            metrics.automation_held.set(1);
+            read.await
+        }
+    };
+    let (operation, on, code) = ("GetItem", table.resource(), "no answer in time".to_owned());
+    let late = || Fault { operation, on, code, class: Class::Transient };
+    gate.check(read.unwrap_or_else(|_| Err(late().into()))?)
 }
 
 fn tell(control: &ControlItem) {
@@ -154,38 +182,4 @@ fn tell(control: &ControlItem) {
         ),
         None => info!("automatic decisions run"),
     }
-}
-
-impl ControlTable {
-    /// Reads the control item, consistently. Absent, it is the default: automatic, no published ruleset.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`] when the table does not answer.
-    pub async fn read_control_item(&self) -> Result<ControlItem, Fault> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key(PK, text(ITEM))
-            .key(SK, text(ITEM))
-            .consistent_read(true);
-        let answer = request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
-        answer.item().map_or(Ok(ControlItem::default()), |item| read(item, &self.name))
-    }
-}
-
-/// An item that cannot be read must not look like the default: that would undo a pause.
-fn read(item: &HashMap<String, AttributeValue>, table: &str) -> Result<ControlItem, Fault> {
-    let unreadable = |what| Fault::unreadable("GetItem", Resource::Control(table.to_owned()), what);
-    let paused = match text_of(item, "paused") {
-        None => None,
-        Some(json) => Some(serde_json::from_str(&json).map_err(|_| unreadable("a readable pause"))?),
-    };
-    Ok(ControlItem {
-        revision: number_of(item, "revision").ok_or_else(|| unreadable("a revision"))?,
-        active: text_of(item, "active"),
-        shadow: text_of(item, "shadow"),
-        paused,
-    })
 }

@@ -4,5 +4,7 @@ pub mod active_rules;
 pub mod automation;
 pub mod caps;
 pub mod gate;
+pub mod history;
+pub mod item;
 pub mod rule_store;
 pub mod table;

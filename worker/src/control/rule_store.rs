@@ -5,7 +5,7 @@
 
 mod change;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -16,9 +16,10 @@ use crate::aws::attribute::{number, text};
 use crate::aws::attribute::{number_of, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
-use crate::control::table::{ControlTable, PK, SK};
+use crate::control::item::ControlError;
+use crate::control::table::{ControlTable, SK, item_key};
 
-pub use self::change::{Event, Line};
+pub use crate::control::history::{Event, Line};
 
 /// The longest text of one stored part, in bytes: an item of DynamoDB ends at 400 KB.
 const PART_BYTES: usize = 300_000;
@@ -40,9 +41,17 @@ pub struct Author {
 /// What keeps a change from being made.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The table did not answer; whether it was applied is unknown.
+    /// The table did not answer; nothing was changed.
     #[error(transparent)]
     Fault(#[from] Fault),
+    /// The table did not say whether it made the change: it may still take effect.
+    #[error(
+        "the change may have been made ({0}); look at `countersign automation show` and `countersign rules history`"
+    )]
+    MayStand(#[source] Fault),
+    /// The control item was edited or deleted by hand.
+    #[error(transparent)]
+    Unreadable(ControlError),
     /// Another change came first.
     #[error(
         "someone else changed the control item at the same time; look at `countersign rules history` and try again"
@@ -74,6 +83,15 @@ pub enum StoreError {
     /// The stored set does not compile on this engine.
     #[error(transparent)]
     Refused(#[from] Refused),
+}
+
+impl From<ControlError> for StoreError {
+    fn from(error: ControlError) -> StoreError {
+        match error {
+            ControlError::Fault(fault) => StoreError::Fault(fault),
+            ControlError::Unreadable { .. } | ControlError::Vanished => StoreError::Unreadable(error),
+        }
+    }
 }
 
 impl ControlTable {
@@ -155,20 +173,6 @@ impl ControlTable {
         }
     }
 
-    async fn get(
-        &self,
-        partition: &str,
-        key: &str,
-    ) -> Result<Option<HashMap<String, AttributeValue>>, Fault> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .set_key(Some(item_key(partition, key)))
-            .consistent_read(true);
-        Ok(request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?.item)
-    }
-
     /// Puts an item unless it is there.
     async fn put_once<const N: usize>(
         &self,
@@ -192,10 +196,6 @@ impl ControlTable {
             },
         }
     }
-}
-
-fn item_key(partition: &str, key: &str) -> HashMap<String, AttributeValue> {
-    HashMap::from([(PK.to_owned(), text(partition)), (SK.to_owned(), text(key))])
 }
 
 /// Cuts a text into parts of at most [`PART_BYTES`], between characters.

@@ -204,6 +204,41 @@ impl ControlTable {
         request
     }
 
+    /// One item, as it is.
+    pub(crate) async fn get(
+        &self,
+        partition: &str,
+        key: &str,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, Fault> {
+        let request = self
+            .client
+            .get_item()
+            .table_name(&self.name)
+            .set_key(Some(item_key(partition, key)))
+            .consistent_read(true);
+        Ok(request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?.item)
+    }
+
+    /// The item of a partition with the greatest sort key, as it is.
+    pub(crate) async fn last_of(
+        &self,
+        partition: &str,
+    ) -> Result<Option<HashMap<String, AttributeValue>>, Fault> {
+        let condition = "#pk = :pk";
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":pk", text(partition))
+            .scan_index_forward(false)
+            .limit(1)
+            .consistent_read(true);
+        let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
+        Ok(answer.items.unwrap_or_default().into_iter().next())
+    }
+
     /// Every item of a partition, all pages; perhaps as it was a moment ago.
     pub(crate) async fn query(&self, partition: &str) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
         self.query_pages(partition, false).await
@@ -245,6 +280,11 @@ impl ControlTable {
             }
         }
     }
+}
+
+/// The key of an item.
+pub(crate) fn item_key(partition: &str, key: &str) -> HashMap<String, AttributeValue> {
+    HashMap::from([(PK.to_owned(), text(partition)), (SK.to_owned(), text(key))])
 }
 
 /// An edit by hand may leave anything: the worker is there still, and its next beat mends the item. Until then the edit

@@ -127,6 +127,8 @@ impl Metrics {
         metrics.start_at_zero();
         // A ruleset has no cap until it says so.
         metrics.capped(&[]);
+        // No rule decides before the control item was read.
+        metrics.automation_held.set(1);
         metrics.add_to(registry);
         metrics
     }

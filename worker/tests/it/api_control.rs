@@ -80,6 +80,12 @@ async fn the_status_answers_although_the_table_does_not() {
     let status = office.get("/v1/status").await;
     assert_eq!(status.status, StatusCode::OK);
     assert!(status.json()["fleet"].is_null(), "nobody has looked yet");
+    // Nothing answers at all: a person does not wait for the calls to give up.
+    office.world.calm();
+    office.world.inject(Rule::new(Matcher::service(Service::DynamoDb), Fault::Lost(Failure::Silence)));
+    let started = tokio::time::Instant::now();
+    assert_eq!(office.get("/v1/status").await.status, StatusCode::OK);
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     // Nobody has read the switch yet: rules do not decide.
     assert_eq!(status.json()["automation"], "held");
     assert_eq!(office.get("/v1/automation").await.problem(), "unavailable");
@@ -116,8 +122,8 @@ async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
     assert_eq!((pay().await, pay().await), (Spent::Within, Spent::Within));
     assert!(matches!(pay().await, Spent::Exhausted(_)));
     let expected = serde_json::json!([
-        { "cap": "approvals", "fact": null, "limit": "200", "reserved": "4" },
-        { "cap": "amount", "fact": "order.amount", "limit": "30.1", "reserved": "25" },
+        { "cap": "approvals", "fact": null, "limit": "200", "reserved": "4", "seen": "4" },
+        { "cap": "amount", "fact": "order.amount", "limit": "30.1", "reserved": "25", "seen": "25" },
     ]);
     assert_eq!(office.get("/v1/status").await.json()["caps"], expected);
     let metrics = office.get("/metrics").await.text;

@@ -19,4 +19,5 @@ mod office;
 mod panics;
 mod reconsider;
 mod stale_rules;
+mod switch;
 mod tokens;

@@ -10,6 +10,7 @@ mod people;
 mod rates;
 mod records;
 mod rights;
+mod switch;
 mod tasks;
 
 use std::collections::BTreeMap;
@@ -28,6 +29,7 @@ use self::people::People;
 use self::rates::Rates;
 use self::records::Records;
 use self::rights::Rights;
+use self::switch::Switch;
 use self::tasks::Tasks;
 use crate::scene::{CONTROL, LATE_MS, OPERATOR, TASKS};
 use crate::windows::Windows;
@@ -44,6 +46,7 @@ pub(crate) struct State {
     pub(crate) leases: Leases,
     pub(crate) rates: Rates,
     pub(crate) rights: Rights,
+    switch: Switch,
     hands: Hands,
     pub(crate) people: People,
     ends: Ends,
@@ -64,6 +67,7 @@ impl Watch {
             leases: Leases::new(config.worker.lease_ms),
             rates: Rates::new(config.budgets.clone()),
             rights: Rights::new(config.worker.lease_ms),
+            switch: Switch::default(),
             hands: Hands::new(&config.worker),
             people: People::default(),
             ends: Ends::default(),
@@ -78,13 +82,15 @@ impl Watch {
         world.listen(move |call| {
             let mut state = heard.state();
             let mut wrong = vec![];
-            let State { rates, leases, rights, hands, tasks, records, ends, windows, .. } = &mut *state;
+            let State { rates, leases, rights, switch, hands, tasks, records, ends, windows, .. } =
+                &mut *state;
             if ends.note_sent(call) {
                 windows.hit(9);
             }
             rates.note(call, &mut wrong);
             leases.check_reader(call, &mut wrong);
             rights.check(call, tasks, &mut wrong);
+            switch.check(call, &mut wrong);
             hands.check(call, leases, (tasks, records), &mut wrong);
             state.accuse(call.sent_ms, wrong);
         });
@@ -250,6 +256,7 @@ impl State {
             }
             "gap" => self.records.note_gap(text(item, "stream"), text(item, "shard")),
             "poison" => self.records.note_poison(text(item, "sk")),
+            "control" => self.switch.note_item(new, event.at_ms),
             "lease" => {
                 // An edit by hand may arrive late, after a trim that nothing shows any more then.
                 let is_by_hand = event.call.as_ref().is_some_and(|call| &*call.node == OPERATOR);

@@ -1,8 +1,9 @@
 //! After the troubles: everything comes to an end, every shard has one reader, and who leaves leaves nothing behind.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use ops::model::{ShardView, Value};
+use ops::model::{Item, ShardView, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use statemachine::token::{TaskId, TaskToken};
@@ -10,6 +11,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::actors;
 use crate::invariants::is_lease;
+use crate::operator;
 use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 
@@ -41,6 +43,10 @@ const BY_STREAM_MS: u64 = 20_000;
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
     sim.watch.calm();
+    let is_change = |item: &Arc<Item>| item.get("pk").and_then(Value::as_text) == Some("history");
+    if sim.world.items(CONTROL).iter().any(is_change) && !operator::resume(&sim.world).await {
+        return Err("nobody can resume".to_owned());
+    }
     sim.world.configure(|options| options.index_lag_ms = options.index_lag_ms.min(INDEX_LAG_MS));
     if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);

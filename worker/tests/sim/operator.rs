@@ -4,8 +4,10 @@ mod edits;
 mod garble;
 mod kills;
 mod outages;
+mod switch;
 
 pub(crate) use self::outages::deny_for_long;
+pub(crate) use self::switch::resume;
 
 use std::time::Duration;
 
@@ -62,6 +64,9 @@ enum Act {
     GarbleLease,
     GarbleHeartbeat,
     MoveBack,
+    PullSwitch,
+    EditSwitch,
+    DeleteSwitch,
 }
 
 /// What is done, and how often among all.
@@ -99,6 +104,9 @@ const MIX: &[(Act, &str, u32)] = &[
     (Act::GarbleLease, "garble a lease", 4),
     (Act::GarbleHeartbeat, "garble a heartbeat", 3),
     (Act::MoveBack, "move a position back", 5),
+    (Act::PullSwitch, "pause and resume", 3),
+    (Act::EditSwitch, "edit the switch", 4),
+    (Act::DeleteSwitch, "delete the switch", 3),
 ];
 
 /// The names of all deeds.
@@ -251,6 +259,7 @@ impl<'s> Operator<'s> {
             Act::GarbleLease => self.garble_lease().await,
             Act::GarbleHeartbeat => self.garble_heartbeat().await,
             Act::DeleteLease | Act::MoveBack => self.edit_lease(act).await,
+            Act::PullSwitch | Act::EditSwitch | Act::DeleteSwitch => self.switch(act).await,
         }
     }
 

@@ -1,73 +1,36 @@
 //! A change of what the fleet obeys: on condition of the control item's revision, and with its line of history in the
 //! same transaction.
+//!
+//! It writes the one attribute that it is about, so that a pause is possible whatever else of the item was edited by
+//! hand. An item that was deleted is made again from its history.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 
-use crate::aws::attribute::text_of;
-use crate::aws::attribute::{names, number, text};
+use crate::aws::attribute::{names, number, text, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
-use crate::control::gate::{ControlItem, ITEM, Paused};
-use crate::control::rule_store::{Author, StoreError, item_key};
-use crate::control::table::ControlTable;
+use crate::control::history::{Event, HISTORY, Line, line_key};
+use crate::control::item::{Attributes, ControlItem, ITEM, read_revision, read_rulesets};
+use crate::control::rule_store::{Author, StoreError};
+use crate::control::table::{ControlTable, item_key};
 
-const HISTORY: &str = "history";
+/// How often a change is tried that others came before: whoever wants to stop everything must not be told to try again
+/// because someone published at the same moment.
+const TRIES: usize = 5;
 
-/// What happened to the control item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Event {
-    /// A set decides from now on.
-    Publish,
-    /// An earlier set decides again.
-    Rollback,
-    /// A set is tried beside the active one.
-    Shadow,
-    /// None is tried any more.
-    Unshadow,
-    /// No rule decides.
-    Pause,
-    /// Rules decide again.
-    Resume,
-}
-
-/// One line of history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Line {
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-    /// What.
-    pub event: Event,
-    /// Who.
-    pub by: String,
-    /// Why.
-    pub message: String,
-    /// The set it is about, by SHA-256.
-    pub ruleset: Option<String>,
-    /// The set that decided before, by SHA-256.
-    pub before: Option<String>,
-    /// The control item's revision after it.
-    pub revision: i64,
+/// What stands before a change.
+struct Before {
+    item: Option<Attributes>,
+    /// Where there is no item, every line; the last revision alone is enough elsewhere.
+    lines: Vec<Line>,
+    last_revision: i64,
 }
 
 impl ControlTable {
-    /// Every change of the control item, oldest first.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`] when the table does not answer.
-    pub async fn history(&self) -> Result<Vec<Line>, Fault> {
-        let items = self.query(HISTORY).await?;
-        let lines = items.iter().filter_map(|item| serde_json::from_str(&text_of(item, "line")?).ok());
-        Ok(lines.collect())
-    }
-
     /// The set that decided before the active one.
     ///
     /// # Errors
@@ -84,57 +47,53 @@ impl ControlTable {
             .ok_or(StoreError::NoEarlier)
     }
 
-    /// Makes one change of the control item, with its line of history, if nobody else did since it was read.
+    /// Makes one change of the control item, and gives its line of history. If somebody else changes the item at the
+    /// same time, it is made after theirs.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Raced`] when someone did.
+    /// [`StoreError::Raced`] when others came first each time, [`StoreError::MayStand`] when nobody knows whether it was
+    /// made, [`StoreError::Unreadable`] when rules would decide by an item that was edited by hand; after any other
+    /// error nothing was changed.
     pub async fn change(
         &self,
         event: Event,
         ruleset: Option<&str>,
         author: &Author,
         now: Timestamp,
-    ) -> Result<ControlItem, StoreError> {
-        let before = self.read_control_item().await?;
-        let mut after = before.clone();
-        after.revision += 1;
-        let at = clock::text(now);
-        match event {
-            Event::Publish | Event::Rollback => after.active = ruleset.map(str::to_owned),
-            Event::Shadow | Event::Unshadow => after.shadow = ruleset.map(str::to_owned),
-            Event::Pause => {
-                let (reason, by) = (author.message.clone(), author.by.clone());
-                after.paused = Some(Paused { reason, by, at: at.clone() });
+    ) -> Result<Line, StoreError> {
+        for _ in 0..TRIES {
+            let before = self.before().await?;
+            if let (Event::Resume, Some(item)) = (event, &before.item) {
+                read_rulesets(item)?;
             }
-            Event::Resume => after.paused = None,
+            let line = Line {
+                at: clock::text(now),
+                event,
+                by: author.by.clone(),
+                message: author.message.clone(),
+                ruleset: ruleset.map(str::to_owned),
+                before: before.active(),
+                revision: before.last_revision.max(before.revision().unwrap_or(0)) + 1,
+            };
+            if self.write_change(&before, &line).await? {
+                return Ok(line);
+            }
         }
-        let line = Line {
-            at,
-            event,
-            by: author.by.clone(),
-            message: author.message.clone(),
-            ruleset: ruleset.map(str::to_owned),
-            before: before.active.clone(),
-            revision: after.revision,
-        };
-        self.write_change(&before, &after, &line).await?;
-        Ok(after)
+        Err(StoreError::Raced)
     }
 
-    async fn write_change(
-        &self,
-        before: &ControlItem,
-        after: &ControlItem,
-        line: &Line,
-    ) -> Result<(), StoreError> {
-        let (set, mut values) = control_update(after);
-        let condition = if before.revision == 0 {
-            "attribute_not_exists(#pk)"
-        } else {
-            values.insert(":before".to_owned(), number(before.revision));
-            "#revision = :before"
-        };
+    async fn before(&self) -> Result<Before, Fault> {
+        let item = self.control_attributes().await?;
+        let lines = if item.is_none() { self.history().await? } else { vec![] };
+        let last_revision = self.last_revision().await?.unwrap_or(0);
+        Ok(Before { item, lines, last_revision })
+    }
+
+    /// Writes a change; false when the item changed since it was read.
+    async fn write_change(&self, before: &Before, line: &Line) -> Result<bool, StoreError> {
+        let (set, mut values) = before.update(line);
+        let condition = before.condition(&mut values);
         let update = Update::builder()
             .table_name(&self.name)
             .set_key(Some(item_key(ITEM, ITEM)))
@@ -145,7 +104,7 @@ impl ControlTable {
             .build()
             .expect("table, key and expression are set");
         let json = serde_json::to_string(line).expect("texts always serialise");
-        let mut item = item_key(HISTORY, &format!("{:010}", line.revision));
+        let mut item = item_key(HISTORY, &line_key(line.revision));
         item.insert("line".to_owned(), text(&json));
         let put = Put::builder()
             .table_name(&self.name)
@@ -158,47 +117,127 @@ impl ControlTable {
             .transact_write_items()
             .transact_items(TransactWriteItem::builder().update(update).build())
             .transact_items(TransactWriteItem::builder().put(put).build());
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(TransactWriteItemsError::TransactionCanceledException(_)) => Err(StoreError::Raced),
-                _ => Err(Fault::of("TransactWriteItems", self.resource(), &error).into()),
-            },
+        let Err(error) = request.send().await else { return Ok(true) };
+        let is_refused = matches!(
+            error.as_service_error(),
+            Some(TransactWriteItemsError::TransactionCanceledException(_))
+        );
+        // The SDK repeats a transaction whose answer was lost: the line that stands may be this very one.
+        match self.line(line.revision).await {
+            Ok(Some(stands)) => Ok(stands == *line),
+            Ok(None) if is_refused => Ok(false),
+            Ok(None) | Err(_) => {
+                Err(StoreError::MayStand(Fault::of("TransactWriteItems", self.resource(), &error)))
+            }
         }
     }
 }
 
-fn control_update(after: &ControlItem) -> (String, HashMap<String, AttributeValue>) {
-    let mut set = vec!["#revision = :revision".to_owned()];
-    let mut remove = vec![];
-    let mut values = HashMap::from([(":revision".to_owned(), number(after.revision))]);
-    let paused =
-        after.paused.as_ref().map(|paused| serde_json::to_string(paused).expect("texts always serialise"));
-    for (name, value) in [("active", &after.active), ("shadow", &after.shadow), ("paused", &paused)] {
-        match value {
-            Some(value) => {
-                set.push(format!("#{name} = :{name}"));
-                values.insert(format!(":{name}"), text(value));
-            }
-            None => remove.push(format!("#{name}")),
+impl Before {
+    fn revision(&self) -> Option<i64> {
+        self.item.as_ref().and_then(read_revision)
+    }
+
+    fn active(&self) -> Option<String> {
+        match &self.item {
+            Some(item) => text_of(item, "active"),
+            None => self.replayed().active,
         }
     }
-    let mut expression = format!("SET {}", set.join(", "));
-    if !remove.is_empty() {
-        expression.push_str(&format!(" REMOVE {}", remove.join(", ")));
+
+    /// The item as its history has it.
+    fn replayed(&self) -> ControlItem {
+        let mut item = ControlItem::default();
+        self.lines.iter().for_each(|line| line.change(&mut item));
+        item
     }
-    (expression, values)
+
+    /// That the item is as it was read, whatever somebody made of its revision.
+    fn condition(&self, values: &mut HashMap<String, AttributeValue>) -> &'static str {
+        match &self.item {
+            None => "attribute_not_exists(#pk)",
+            Some(item) => match item.get("revision") {
+                None => "attribute_exists(#pk) AND attribute_not_exists(#revision)",
+                Some(revision) => {
+                    values.insert(":before".to_owned(), revision.clone());
+                    "#revision = :before"
+                }
+            },
+        }
+    }
+
+    /// Sets what the line is about; all that its history has of an item that is gone.
+    fn update(&self, line: &Line) -> (String, HashMap<String, AttributeValue>) {
+        let mut after = self.replayed();
+        line.change(&mut after);
+        let written: &[&str] = match (&self.item, line.event) {
+            (None, _) => &["active", "shadow", "paused"],
+            (Some(_), Event::Publish | Event::Rollback) => &["active"],
+            (Some(_), Event::Shadow | Event::Unshadow) => &["shadow"],
+            (Some(_), Event::Pause | Event::Resume) => &["paused"],
+        };
+        let paused = after
+            .paused
+            .as_ref()
+            .map(|paused| serde_json::to_string(paused).expect("texts always serialise"));
+        let all = [("active", &after.active), ("shadow", &after.shadow), ("paused", &paused)];
+        let mut set = "SET #revision = :revision".to_owned();
+        let mut remove = vec![];
+        let mut values = HashMap::from([(":revision".to_owned(), number(line.revision))]);
+        for (name, value) in all.into_iter().filter(|(name, _)| written.contains(name)) {
+            match value {
+                Some(value) => {
+                    set.push_str(&format!(", #{name} = :{name}"));
+                    values.insert(format!(":{name}"), text(value));
+                }
+                None => remove.push(format!("#{name}")),
+            }
+        }
+        if !remove.is_empty() {
+            set.push_str(&format!(" REMOVE {}", remove.join(", ")));
+        }
+        (set, values)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn line(revision: i64, event: Event, ruleset: Option<&str>) -> Line {
+        Line {
+            at: "t".to_owned(),
+            event,
+            by: "ada".to_owned(),
+            message: "m".to_owned(),
+            ruleset: ruleset.map(str::to_owned),
+            before: None,
+            revision,
+        }
+    }
+
     #[test]
-    fn a_control_item_sets_what_is_there_and_removes_what_is_not() {
-        let control = ControlItem { revision: 4, active: Some("aa".to_owned()), shadow: None, paused: None };
-        let (expression, values) = control_update(&control);
-        assert_eq!(expression, "SET #revision = :revision, #active = :active REMOVE #shadow, #paused");
-        assert_eq!(values.len(), 2);
+    fn a_change_writes_what_it_is_about_and_nothing_else() {
+        let item = Attributes::from([("active".to_owned(), number(7))]);
+        let before = Before { item: Some(item), lines: vec![], last_revision: 3 };
+        let (set, values) = before.update(&line(4, Event::Resume, None));
+        assert_eq!((set.as_str(), values.len()), ("SET #revision = :revision REMOVE #paused", 1));
+        let (set, values) = before.update(&line(4, Event::Publish, Some("bb")));
+        assert_eq!((set.as_str(), values.len()), ("SET #revision = :revision, #active = :active", 2));
+        let mut values = HashMap::new();
+        let condition = before.condition(&mut values);
+        assert_eq!(condition, "attribute_exists(#pk) AND attribute_not_exists(#revision)");
+    }
+
+    #[test]
+    fn an_item_that_is_gone_is_made_again_from_its_history() {
+        let lines = vec![line(1, Event::Publish, Some("aa")), line(2, Event::Pause, None)];
+        let before = Before { item: None, lines, last_revision: 2 };
+        let (set, values) = before.update(&line(3, Event::Resume, None));
+        assert_eq!(set, "SET #revision = :revision, #active = :active REMOVE #shadow, #paused");
+        assert_eq!(values[":active"], text("aa"));
+        let (set, values) = before.update(&line(3, Event::Shadow, Some("cc")));
+        assert_eq!(set, "SET #revision = :revision, #active = :active, #shadow = :shadow, #paused = :paused");
+        assert!(values[":paused"].as_s().unwrap().contains("ada"));
     }
 }
