@@ -73,6 +73,9 @@ pub struct Queues {
 pub struct Rules {
     pub source: RulesSource,
     pub dir: PathBuf,
+    pub strict: bool,
+    #[serde(with = "empty_is_none")]
+    pub accepted_file: Option<String>,
 }
 
 /// How the fleet gets its rules.

@@ -23,7 +23,9 @@ use crate::aws::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, RulesSource};
 use crate::control::active_rules::{self, ActiveRules};
+use crate::control::rules_folder::RulesFolder;
 use crate::control::table::ControlTable;
+use crate::control::tested;
 use crate::fleet::long_lived::LongLived;
 use crate::fleet::member::Member;
 use crate::fleet::parts::Parts;
@@ -41,7 +43,14 @@ const STOP: Duration = Duration::from_secs(2);
 /// returned: whatever was in work is read again from its checkpoint.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let clients = Clients::connect_for_good(&config.aws).await?;
-    let ruleset = first_ruleset(&config, &clients).await?;
+    let mut shutdown = std::pin::pin!(shutdown);
+    let folder = RulesFolder::new(&config.rules, Clock::system())?;
+    let ruleset = tokio::select! {
+        // A folder or a table that does not answer must not keep a worker from stopping.
+        biased;
+        () = &mut shutdown => return Ok(()),
+        first = first_ruleset(&config, &clients, &folder) => first?,
+    };
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
     let listener = TcpListener::bind(config.api.listen)
         .await
@@ -80,11 +89,12 @@ impl<L: Listener<Addr: Debug>> Process<L> {
         let rules = ActiveRules::new(ruleset);
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
-        let parts = Parts::new(&config, clients.clone(), clock, rules.clone(), metrics.clone());
+        let parts = Parts::new(&config, clients.clone(), clock.clone(), rules.clone(), metrics.clone());
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = LongLived::default();
         if config.rules.source == RulesSource::Directory {
-            let follow = active_rules::follow(config.rules.dir.clone(), rules, metrics, stop.clone());
+            let folder = RulesFolder::new(&config.rules, clock.clone())?;
+            let follow = active_rules::follow(folder, rules, metrics, stop.clone());
             tasks.spawn("follower of the rules folder", follow.map(Ok));
         }
         let decisions = TaskTracker::new();
@@ -140,19 +150,32 @@ impl<L: Listener<Addr: Debug>> Process<L> {
     }
 }
 
-/// The set to start with: a worker without rules does not start, so that nothing is escalated for want of them.
-async fn first_ruleset(config: &Config, clients: &Clients) -> anyhow::Result<Ruleset> {
+/// The set to start with. A worker without rules does not start, so that nothing is
+/// escalated for want of them.
+async fn first_ruleset(
+    config: &Config,
+    clients: &Clients,
+    folder: &RulesFolder,
+) -> anyhow::Result<Ruleset> {
     match config.rules.source {
         RulesSource::Directory => {
-            let dir = &config.rules.dir;
-            Ruleset::load(dir).with_context(|| format!("rules.dir = {}", dir.display()))
+            let first = folder.first().await;
+            let (ruleset, refused) =
+                first.with_context(|| format!("rules.dir = {}", folder.dir().display()))?;
+            if let Some(refused) = refused {
+                // The follower shows it for as long as it lasts.
+                warn!(error = %refused, "starting with the last accepted ruleset: {refused}");
+            }
+            Ok(ruleset)
         }
         RulesSource::Published => {
             let table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
             let active = table.read_control_item().await.context("the control table")?.active;
             let active =
                 active.context("no ruleset is published yet: run `countersign rules publish DIR` first")?;
-            table.load_ruleset(&active).await.with_context(|| format!("the published ruleset {active}"))
+            let place = || format!("the published ruleset {active}");
+            let ruleset = table.load_ruleset(&active).await.with_context(place)?;
+            tested::tested(ruleset.files().clone(), "").with_context(place)
         }
     }
 }

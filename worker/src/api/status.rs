@@ -29,8 +29,11 @@ pub struct Status {
     pub phase: String,
     /// The ruleset that decides.
     pub ruleset: ActiveRuleset,
-    /// The newest edit of the ruleset, if it was refused.
+    /// The wanted ruleset, while it is refused.
     pub refused: Option<RefusedRuleset>,
+    /// What a ruleset had that decided since the start of the process, and the one that decides lacks: `rule tier-limit`.
+    #[serde(default)]
+    pub lacking: Vec<String>,
     /// The ruleset that is tried beside it.
     pub shadow: Option<ActiveRuleset>,
     /// The hourly caps of the ruleset that decides; empty if it has none.
@@ -110,6 +113,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
         fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now())),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
+        lacking: state.automation.rules.lacking().iter().map(ToString::to_string).collect(),
         leases_held: metrics.leases.get(),
         in_flight_records: metrics.in_flight.get(),
     })
@@ -117,7 +121,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
 
 /// The caps of a ruleset, each with one consistent read of its counter.
 async fn caps(state: &ApiState, ruleset: &Ruleset) -> Vec<CapView> {
-    let limits = Limit::all(ruleset.name(), &ruleset.settings().budget, state.clock.now());
+    let limits = Limit::all(&ruleset.settings().budget, state.clock.now());
     let caps = limits.into_iter().map(|limit| async move {
         let reserved = in_time(state.control_table.reserved(&limit)).await;
         CapView {

@@ -57,8 +57,11 @@ fn text(status: &Status) -> String {
         None => text.push_str("fleet       not seen yet\n"),
         Some(fleet) => text.push_str(&fleet_text(fleet)),
     }
+    for part in &status.lacking {
+        text.push_str(&format!("lacking     the {}, which an earlier ruleset had\n", plain(part)));
+    }
     if let Some(refused) = refused {
-        text.push_str(&format!("\nthe newest edit is refused, {} stays:\n", ruleset.label));
+        text.push_str(&format!("\nthe wanted ruleset is refused, {} stays:\n", ruleset.label));
         for diagnostic in &refused.diagnostics {
             text.push_str(&format!("\n{}\n", plain(&diagnostic.to_string())));
         }
@@ -110,6 +113,7 @@ mod tests {
             phase: "ready".to_owned(),
             ruleset: ActiveRuleset { label: "approval@7f3a91c2".to_owned(), sha256: "7f3a91c2".to_owned() },
             refused: None,
+            lacking: vec!["rule tier-limit".to_owned()],
             shadow: None,
             caps,
             automation: "running".to_owned(),
@@ -146,7 +150,8 @@ mod tests {
                         in work     1 records\n\
                         fleet       seen 1 s ago by w1-a\n\
                         \x20           w1-a: live, answers, heard of 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
-                        \x20           w2-b: dead, heard of 57 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n";
+                        \x20           w2-b: dead, heard of 57 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
+                        lacking     the rule tier-limit, which an earlier ruleset had\n";
         assert_eq!(told, expected);
         assert!(!text(&status(Vec::new())).contains("cap "));
     }

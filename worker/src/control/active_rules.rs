@@ -1,22 +1,21 @@
 //! The ruleset that decides, and its reload from a folder or from the control table: the last good set always stays.
 
+mod folder;
 mod published;
 
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use rules::parts::{Part, PartKind};
 use rules::{Refused, Ruleset};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
+pub use self::folder::follow;
 pub use self::published::follow_published;
 use crate::metrics::{Metrics, Reload};
-
-/// How often the folder is looked at: an edit takes effect within a second.
-const LOOK_EVERY: Duration = Duration::from_millis(400);
 
 /// The active set, shared by all work. A decision uses the set it pinned, whatever is swapped meanwhile.
 #[derive(Debug, Clone)]
@@ -24,6 +23,8 @@ pub struct ActiveRules {
     active: Arc<ArcSwap<Ruleset>>,
     shadow: Arc<ArcSwapOption<Ruleset>>,
     refused: Arc<Mutex<Option<Refused>>>,
+    /// What a set had that decided since the start, and the active one lacks.
+    lacking: Arc<Mutex<BTreeSet<Part>>>,
     /// Since when the wanted set cannot be activated.
     behind: Arc<Mutex<Option<Instant>>>,
 }
@@ -35,13 +36,45 @@ impl ActiveRules {
             active: Arc::new(ArcSwap::new(ruleset.into())),
             shadow: Arc::default(),
             refused: Arc::default(),
+            lacking: Arc::default(),
             behind: Arc::default(),
         }
     }
 
-    /// Decides with another good set from now on.
-    pub fn activate(&self, ruleset: impl Into<Arc<Ruleset>>) {
-        self.active.store(ruleset.into());
+    /// Decides with another good set from now on. What it lacks of those that decided before is remembered until a set
+    /// has it again; gives what it lacks of the one before.
+    pub fn activate(&self, ruleset: impl Into<Arc<Ruleset>>) -> Vec<Part> {
+        let ruleset = ruleset.into();
+        let has = ruleset.parts();
+        let before = self.active.swap(ruleset);
+        let lost: Vec<Part> = before.parts().difference(&has).cloned().collect();
+        let mut lacking = self.lock_lacking();
+        lacking.extend(lost.iter().cloned());
+        lacking.retain(|part| !has.contains(part));
+        lost
+    }
+
+    /// The same, told in log and metric.
+    fn activate_and_tell(&self, ruleset: Ruleset, metrics: &Metrics) {
+        let (label, before) = (ruleset.label(), self.pin().label());
+        for part in self.activate(ruleset) {
+            warn!(
+                ruleset = label, before, part = %part,
+                "ruleset {label} lacks the {part}, which {before} has"
+            );
+        }
+        let lacking = self.lacking();
+        let count = |kind: PartKind| lacking.iter().filter(|part| part.kind == kind).count();
+        metrics.lacking(count);
+    }
+
+    /// What a set had that decided since the start, and the active one lacks.
+    pub fn lacking(&self) -> Vec<Part> {
+        self.lock_lacking().iter().cloned().collect()
+    }
+
+    fn lock_lacking(&self) -> MutexGuard<'_, BTreeSet<Part>> {
+        self.lacking.lock().expect("no holder of the parts panics")
     }
 
     /// The set to decide with, for as long as the caller holds it.
@@ -76,81 +109,31 @@ impl ActiveRules {
         self.behind.lock().expect("no holder of the time panics")
     }
 
-    fn set_refused(&self, refused: Option<Refused>) {
+    /// Shows why the wanted set does not decide, or that nothing keeps it from deciding. What is shown already is not
+    /// told again.
+    pub fn show_refused(&self, refused: Option<Refused>, metrics: &Metrics) {
+        metrics.ruleset_refused(refused.is_some());
+        self.follows(refused.is_none());
+        if *self.lock_refused() == refused {
+            return;
+        }
+        if let Some(refused) = &refused {
+            metrics.reloaded(Reload::Refused);
+            let active = self.pin().label();
+            for diagnostic in &refused.diagnostics {
+                error!(
+                    place = diagnostic.place(),
+                    active,
+                    snippet = diagnostic.snippet,
+                    "the wanted ruleset is refused, {active} stays: {}",
+                    diagnostic.one_line()
+                );
+            }
+        }
         *self.lock_refused() = refused;
     }
 
     fn lock_refused(&self) -> MutexGuard<'_, Option<Refused>> {
         self.refused.lock().expect("no holder of the refusal panics")
     }
-}
-
-/// Follows a folder until `stop`: an edit that compiles decides from then on; one that does not is shown in log,
-/// metric and status, and changes nothing.
-pub async fn follow(dir: PathBuf, rules: ActiveRules, metrics: Metrics, stop: CancellationToken) {
-    let mut seen = rules.pin().sha256().to_owned();
-    loop {
-        tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            () = tokio::time::sleep(LOOK_EVERY) => {}
-        }
-        match rules::content_hash(&dir) {
-            Ok(hash) if hash == seen => {}
-            Ok(hash) => {
-                seen = reload(&dir, hash, &rules, &metrics);
-            }
-            Err(refused) if seen.is_empty() => drop(refused),
-            Err(refused) => {
-                refuse(&rules, &metrics, refused);
-                seen = String::new();
-            }
-        }
-    }
-}
-
-/// Returns the hash of what was looked at, so that the same refused edit is reported once.
-fn reload(dir: &Path, hash: String, rules: &ActiveRules, metrics: &Metrics) -> String {
-    let active = rules.pin();
-    if hash == active.sha256() {
-        rules.set_refused(None);
-        rules.follows(true);
-        info!(ruleset = active.label(), "the folder holds the active ruleset again: {}", active.label());
-        return hash;
-    }
-    match Ruleset::load(dir) {
-        Ok(ruleset) => {
-            let label = ruleset.label();
-            let hash = ruleset.sha256().to_owned();
-            for warning in ruleset.warnings() {
-                warn!(place = warning.place(), "ruleset {label}: {}", warning.one_line());
-            }
-            rules.activate(ruleset);
-            rules.set_refused(None);
-            rules.follows(true);
-            metrics.reloaded(Reload::Activated);
-            info!(ruleset = label, before = active.label(), "ruleset {label} is active");
-            hash
-        }
-        Err(refused) => {
-            refuse(rules, metrics, refused);
-            hash
-        }
-    }
-}
-
-fn refuse(rules: &ActiveRules, metrics: &Metrics, refused: Refused) {
-    let active = rules.pin().label();
-    for diagnostic in &refused.diagnostics {
-        error!(
-            place = diagnostic.place(),
-            active,
-            snippet = diagnostic.snippet,
-            "the edited ruleset is refused, {active} stays: {}",
-            diagnostic.one_line()
-        );
-    }
-    metrics.reloaded(Reload::Refused);
-    rules.set_refused(Some(refused));
-    rules.follows(false);
 }

@@ -1,5 +1,6 @@
 //! What the whole fleet obeys: the control table, the automation switch, the rulesets and the hourly caps.
 
+mod accepted;
 pub mod active_rules;
 pub mod automation;
 pub mod caps;
@@ -7,4 +8,6 @@ pub mod gate;
 pub mod history;
 pub mod item;
 pub mod rule_store;
+pub mod rules_folder;
 pub mod table;
+pub mod tested;

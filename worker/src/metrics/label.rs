@@ -1,5 +1,6 @@
 //! The labels: closed enums, so that a metric's size is known before it runs.
 
+use rules::parts::PartKind;
 use statemachine::decision;
 use statemachine::worklist::Worklist;
 
@@ -37,6 +38,7 @@ labels! {
     Worklist: name;
     decision::Outcome: as_str;
     rules::Outcome: as_str;
+    PartKind: as_str;
 }
 
 named! {

@@ -22,6 +22,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use rules::parts::PartKind;
 
 use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::worklist::Worklist;
@@ -79,6 +80,11 @@ declare! {
     /// Changes of the ruleset by result. After `refused` the last good one goes on deciding; `countersign status` says
     /// what is wrong with the new one.
     reloads: Counter = "ruleset_reloads_total" by result: Reload;
+    /// 1 while the wanted ruleset is refused and the last good one decides. `countersign status` says why.
+    refused: Gauge = "ruleset_refused";
+    /// Parts of rulesets that decided since the process started, which the active ruleset lacks. `countersign status`
+    /// names them.
+    lacking_parts: Gauge = "ruleset_lacking" by part: PartKind;
     /// Failures that are not specific to one task, by service. Work is held, and goes on by itself once the cause is
     /// gone.
     faults: Counter = "systemic_faults_total" by service: Service;
@@ -188,6 +194,19 @@ impl Metrics {
     /// Counts a changed ruleset.
     pub fn reloaded(&self, result: Reload) {
         self.reloads(result).inc();
+    }
+
+    /// Shows whether the wanted ruleset is refused.
+    pub fn ruleset_refused(&self, is_refused: bool) {
+        self.refused.set(i64::from(is_refused));
+    }
+
+    /// Shows how many parts of each kind the active ruleset lacks.
+    pub fn lacking(&self, count: impl Fn(PartKind) -> usize) {
+        for kind in PartKind::ALL {
+            let count = i64::try_from(count(kind)).unwrap_or(i64::MAX);
+            self.lacking_parts(kind).set(count);
+        }
     }
 
     /// Counts an answered request. `route` is the router's pattern, never the path.

@@ -7,12 +7,15 @@ use rules::Ruleset;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
+use worker::clock::Clock;
 use worker::control::active_rules;
 use worker::control::gate::{self, ControlItem};
+use worker::control::rules_folder::RulesFolder;
 use worker::lease::guard::{Guard, Validity};
 use worker::tasks::handled::Handled;
 
 use crate::office::Office;
+use crate::rules_folder::directory;
 
 const RULE: &str = "rules/all.rhai";
 
@@ -41,7 +44,8 @@ async fn the_last_good_set_decides_no_longer_than_it_allows() {
     let gate =
         gate::follow(state.control_table.clone(), state.automation.gate.clone(), metrics.clone(), followed);
     office.state.tracker.spawn(gate);
-    let folder = active_rules::follow(dir.path().to_owned(), rules, metrics, stop.clone());
+    let folder = RulesFolder::new(&directory(dir.path()), Clock::system()).unwrap();
+    let folder = active_rules::follow(folder, rules, metrics, stop.clone());
     office.state.tracker.spawn(folder);
 
     fs::write(dir.path().join(RULE), "approve(\"all\"\n").unwrap();
@@ -52,7 +56,7 @@ async fn the_last_good_set_decides_no_longer_than_it_allows() {
     assert_eq!(decided(&office, "o-2").await, stale);
 
     fs::write(dir.path().join(RULE), "approve(\"all\");\n").unwrap();
-    sleep(Duration::from_secs(1)).await;
+    sleep(Duration::from_secs(2)).await;
     assert_eq!(decided(&office, "o-3").await, (Handled::Delivered, None));
     stop.cancel();
 }

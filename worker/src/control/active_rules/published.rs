@@ -3,18 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rules::Ruleset;
+use rules::{Diagnostic, Refused, Ruleset, Severity};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{error, info, warn};
 
-use super::{ActiveRules, LOOK_EVERY};
+use super::ActiveRules;
 use crate::control::gate::ControlItem;
 use crate::control::rule_store::StoreError;
 use crate::control::table::ControlTable;
+use crate::control::tested::tested;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Reload, Service};
 
+/// Between two tries of a set that the table did not give.
+const AGAIN: Duration = Duration::from_millis(400);
 /// Between two tries of a set that is refused: what is published never changes, this program or the item may.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
@@ -28,14 +32,13 @@ pub async fn follow_published(
     published: bool,
 ) {
     let trouble = Trouble::default();
-    let mut follower = Follower { table, rules, metrics, trouble, refused: None, shadow_refused: None };
+    let mut follower = Follower { table, rules, metrics, trouble, shadow_refused: None };
     loop {
         let wanted = control.borrow_and_update().clone();
-        let active = published.then_some(wanted.active.as_deref()).flatten();
-        let active_again = follower.activate(active).await;
-        if published {
-            follower.rules.follows(active_again.is_none());
-        }
+        let active_again = match published {
+            true => follower.activate(wanted.active.as_deref()).await,
+            false => None,
+        };
         let shadow_again = follower.set_shadow(wanted.shadow.as_deref()).await;
         let changed = async {
             match control.changed().await {
@@ -57,9 +60,7 @@ struct Follower {
     metrics: Metrics,
     /// Of the table's answers.
     trouble: Trouble,
-    /// The wanted set, once it was told to be refused.
-    refused: Option<String>,
-    /// The same of the shadow.
+    /// The wanted shadow, once it was told to be refused.
     shadow_refused: Option<String>,
 }
 
@@ -68,31 +69,34 @@ impl Follower {
     async fn activate(&mut self, wanted: Option<&str>) -> Option<Duration> {
         let active = self.rules.pin();
         let Some(sha256) = wanted.filter(|sha256| *sha256 != active.sha256()) else {
-            self.refused = None;
+            self.rules.show_refused(None, &self.metrics);
             return None;
         };
-        let before = active.label();
-        match self.load(sha256).await {
+        let loaded = self.load(sha256).await.and_then(|ruleset| {
+            // What is published has passed its tests on the engine that published it; this may be another.
+            let tested = off_the_runtime(|| tested(ruleset.files().clone(), ""));
+            tested.map_err(|refused| (refused.into(), REFUSED_PAUSE))
+        });
+        match loaded {
             Ok(ruleset) => {
                 let label = ruleset.label();
-                self.rules.activate(ruleset);
-                self.rules.set_refused(None);
                 self.metrics.reloaded(Reload::Activated);
-                info!(ruleset = label, before, "ruleset {label} is active");
-                self.refused = None;
+                info!(ruleset = label, before = active.label(), "ruleset {label} is active");
+                self.rules.activate_and_tell(ruleset, &self.metrics);
+                self.rules.show_refused(None, &self.metrics);
                 None
             }
+            // Nobody knows yet what is wanted: what was shown stays.
+            Err((StoreError::Fault(_), pause)) => {
+                self.rules.follows(false);
+                Some(pause)
+            }
             Err((error, pause)) => {
-                if !matches!(error, StoreError::Fault(_)) && is_news(&mut self.refused, sha256) {
-                    self.metrics.reloaded(Reload::Refused);
-                    error!(
-                        sha256, error = %error,
-                        "ruleset {before} stays, the published one does not load: {error}"
-                    );
-                }
-                if let StoreError::Refused(refused) = error {
-                    self.rules.set_refused(Some(refused));
-                }
+                let refused = match error {
+                    StoreError::Refused(refused) => refused,
+                    other => unusable(sha256, &other),
+                };
+                self.rules.show_refused(Some(refused), &self.metrics);
                 Some(pause)
             }
         }
@@ -140,13 +144,37 @@ impl Follower {
             Err(StoreError::Fault(fault)) => {
                 self.trouble.failed(fault.class, &self.metrics, Service::Control);
                 warn!(sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
-                Err((fault.into(), LOOK_EVERY))
+                Err((fault.into(), AGAIN))
             }
             Err(error) => {
                 self.trouble.answered();
                 Err((error, REFUSED_PAUSE))
             }
         }
+    }
+}
+
+/// A published set that cannot be used, as a refusal.
+fn unusable(sha256: &str, error: &StoreError) -> Refused {
+    let diagnostic = Diagnostic {
+        file: format!("ruleset {sha256}"),
+        line: 0,
+        column: 0,
+        code: "unusable".to_owned(),
+        severity: Severity::Error,
+        message: error.to_string(),
+        help: None,
+        snippet: String::new(),
+    };
+    Refused { diagnostics: vec![diagnostic], sha256: Some(sha256.to_owned()) }
+}
+
+/// Runs what may take long while other threads go on with the runtime's work. A runtime of one thread, as the simulation
+/// has it, waits: what runs there stays in the order of its seed.
+fn off_the_runtime<T>(run: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => tokio::task::block_in_place(run),
+        _ => run(),
     }
 }
 

@@ -1,0 +1,107 @@
+//! The last accepted ruleset, kept in a file for the next start.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rules::lock::Lock;
+use rules::{Files, Ruleset};
+use serde::{Deserialize, Serialize};
+use tokio::task::spawn_blocking;
+use tokio::time::timeout;
+use tracing::error;
+
+use super::tested::tested;
+
+/// The longest that reading or writing the file may take.
+const LIMIT: Duration = Duration::from_secs(5);
+/// The largest file: a ruleset has at most 1 MiB, which escapes may make six times as long.
+const MAX_BYTES: u64 = 8 * 1024 * 1024;
+
+/// The file.
+#[derive(Debug, Clone)]
+pub(super) struct Accepted(PathBuf);
+
+/// What it holds.
+#[derive(Debug, Serialize, Deserialize)]
+struct Kept {
+    /// The lock that accepted the set.
+    lock: String,
+    /// Path to content.
+    files: BTreeMap<String, String>,
+}
+
+impl Accepted {
+    /// The file at this path; it need not be there yet.
+    pub(super) fn new(path: PathBuf) -> Accepted {
+        Accepted(path)
+    }
+
+    /// Its path.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Keeps a set that the lock accepts. A failure is logged: the set decides all the same.
+    pub(super) async fn keep(&self, ruleset: &Ruleset) {
+        let files = ruleset.files().iter();
+        let files =
+            files.map(|(path, content)| (path.clone(), String::from_utf8_lossy(content).into_owned()));
+        let kept = Kept { lock: Lock::of(ruleset).to_text(), files: files.collect() };
+        let path = self.0.clone();
+        let write = spawn_blocking(move || write(&path, &serde_json::to_vec(&kept)?));
+        let failed = match timeout(LIMIT, write).await {
+            Ok(Ok(Ok(()))) => return,
+            Ok(Ok(Err(failed))) => failed.to_string(),
+            Ok(Err(_)) => "writing it panicked".to_owned(),
+            Err(_) => format!("writing it takes longer than {} s", LIMIT.as_secs()),
+        };
+        let (path, label) = (self.0.display(), ruleset.label());
+        error!(
+            ruleset = label, path = %path, error = failed,
+            "{path}: cannot be written: {failed}; a restart needs a folder that holds {label} or another accepted set"
+        );
+    }
+
+    /// The set that was kept. Err says why there is none that may decide.
+    pub(super) async fn load(&self, now: String) -> Result<Ruleset, String> {
+        let path = self.0.clone();
+        let name = path.display().to_string();
+        let load = spawn_blocking(move || {
+            let text = read(&path).map_err(|error| error.to_string())?;
+            let kept: Kept = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let lock = Lock::parse(&name, &kept.lock).map_err(|refused| refused.to_string())?;
+            let files: Files =
+                kept.files.into_iter().map(|(path, content)| (path, content.into_bytes())).collect();
+            let ruleset = tested(files, &now).map_err(|refused| refused.to_string())?;
+            lock.accepts(&name, &ruleset).map_err(|refused| refused.to_string())?;
+            Ok(ruleset)
+        });
+        match timeout(LIMIT, load).await {
+            Ok(loaded) => loaded.unwrap_or_else(|_| Err("reading it panicked".to_owned())),
+            Err(_) => Err(format!("reading it takes longer than {} s", LIMIT.as_secs())),
+        }
+    }
+}
+
+/// Replaces the file as a whole: a reader sees the old one or the new one.
+fn write(path: &Path, content: &[u8]) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::InvalidFilename)?.to_owned();
+    name.push(".new");
+    let new = path.with_file_name(name);
+    let mut file = File::create(&new)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    fs::rename(&new, path)
+}
+
+fn read(path: &Path) -> io::Result<String> {
+    if !fs::metadata(path)?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}

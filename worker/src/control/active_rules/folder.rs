@@ -1,0 +1,100 @@
+//! Follows a folder: an edit decides once it is whole, checked and, where `rules.strict` is set, accepted.
+
+use rules::{Refused, Ruleset};
+use tokio::time::sleep;
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::ActiveRules;
+use crate::control::rules_folder::{LOOK_EVERY, MAX_UNSETTLED, Reading, RulesFolder};
+use crate::metrics::{Metrics, Reload};
+
+/// Follows a folder until `stop`. Two readings half a second apart must agree before a set is judged; one that may not
+/// decide is shown in log, metric and status for as long as the folder holds it, and the active set stays.
+pub async fn follow(folder: RulesFolder, rules: ActiveRules, metrics: Metrics, stop: CancellationToken) {
+    let follower = Follower { folder, rules, metrics, last: None, unsettled: 0, judged: None };
+    tokio::select! {
+        // A reading or a test that takes long must not hold up the end: nothing here needs to be finished.
+        biased;
+        () = stop.cancelled() => {}
+        () = follower.run() => {}
+    }
+}
+
+struct Follower {
+    folder: RulesFolder,
+    rules: ActiveRules,
+    metrics: Metrics,
+    /// The reading before this one.
+    last: Option<Reading>,
+    /// How many readings in a row were unlike the one before.
+    unsettled: u32,
+    /// The reading that was judged last, and why it may not decide.
+    judged: Option<(Reading, Option<Refused>)>,
+}
+
+impl Follower {
+    async fn run(mut self) {
+        let mut reader = self.folder.reader();
+        loop {
+            match reader.next().await {
+                Ok(reading) => self.look(reading).await,
+                Err(refused) => {
+                    self.last = None;
+                    self.rules.show_refused(Some(refused), &self.metrics);
+                }
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
+    async fn look(&mut self, reading: Reading) {
+        if let Some((judged, refused)) = &self.judged
+            && *judged == reading
+        {
+            // Whatever was shown meanwhile, such as a reading that took too long, is over.
+            self.rules.show_refused(refused.clone(), &self.metrics);
+            (self.last, self.unsettled) = (Some(reading), 0);
+            return;
+        }
+        if self.last.as_ref() != Some(&reading) {
+            self.unsettled += 1;
+            if self.unsettled > MAX_UNSETTLED {
+                self.rules.show_refused(Some(self.folder.unsettled()), &self.metrics);
+            }
+            self.last = Some(reading);
+            return;
+        }
+        self.unsettled = 0;
+        let refused = match self.folder.judge(reading.clone()).await {
+            Ok(ruleset) => {
+                self.activate(ruleset).await;
+                None
+            }
+            Err(refused) => Some(refused),
+        };
+        self.rules.show_refused(refused.clone(), &self.metrics);
+        self.judged = Some((reading, refused));
+    }
+
+    async fn activate(&self, ruleset: Ruleset) {
+        let (active, label) = (self.rules.pin(), ruleset.label());
+        if ruleset.sha256() == active.sha256() {
+            if self.rules.refused().is_some() {
+                info!(ruleset = label, "the folder holds the active ruleset again: {label}");
+            }
+            if ruleset.files() == active.files() {
+                return;
+            }
+            // The same version with other tests.
+        } else {
+            for warning in ruleset.warnings() {
+                warn!(place = warning.place(), "ruleset {label}: {}", warning.one_line());
+            }
+            self.metrics.reloaded(Reload::Activated);
+            info!(ruleset = label, before = active.label(), "ruleset {label} is active");
+        }
+        self.folder.keep(&ruleset).await;
+        self.rules.activate_and_tell(ruleset, &self.metrics);
+    }
+}

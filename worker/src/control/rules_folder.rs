@@ -1,0 +1,260 @@
+//! The folder of `rules.dir`: what it holds at one moment, and whether that may decide.
+//!
+//! Files are read on a thread of their own and within a limit: a network folder that hangs must hang nothing else. What
+//! is read once is hashed, checked and activated; nothing is read a second time in between.
+
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rules::lock::{self, Lock};
+use rules::{Diagnostic, Files, Refused, Ruleset, Severity, snapshot};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::{sleep, timeout};
+
+use super::accepted::Accepted;
+use super::tested::tested;
+use crate::clock::Clock;
+use crate::config;
+
+/// Between two readings that must agree: longer than an editor takes to save its files.
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The longest reading of a folder that is well: a local one takes milliseconds.
+const READ_LIMIT: Duration = Duration::from_secs(5);
+/// How many readings a folder may keep changing for.
+pub(super) const MAX_UNSETTLED: u32 = 20;
+/// The largest lock file, in bytes.
+const MAX_LOCK_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Where the rules are, and which of them may decide.
+#[derive(Debug, Clone)]
+pub struct RulesFolder {
+    dir: PathBuf,
+    clock: Clock,
+    strict: Option<Strict>,
+}
+
+/// The files beside the folder that `rules.strict` needs.
+#[derive(Debug, Clone)]
+struct Strict {
+    lock: PathBuf,
+    accepted: Accepted,
+}
+
+/// The folder and its lock at one moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Reading {
+    files: Result<Files, Refused>,
+    /// The lock's text; none where there is no such file.
+    lock: Result<Option<String>, String>,
+}
+
+/// Reads the folder again and again, one reading at a time.
+#[derive(Debug)]
+pub(super) struct Reader {
+    folder: RulesFolder,
+    /// A reading that has not returned yet.
+    pending: Option<JoinHandle<Reading>>,
+}
+
+impl RulesFolder {
+    /// The folder that the settings name.
+    ///
+    /// # Errors
+    ///
+    /// When `rules.strict` is set and the folder has no name that a file beside it could have.
+    pub fn new(rules: &config::Rules, clock: Clock) -> anyhow::Result<RulesFolder> {
+        let dir = rules.dir.clone();
+        let beside = |suffix| {
+            let nameless = || anyhow::anyhow!("rules.dir = {}: name the folder itself", dir.display());
+            lock::beside(&dir, suffix).ok_or_else(nameless)
+        };
+        let strict = match rules.strict {
+            false => None,
+            true => Some(Strict {
+                lock: beside(".lock")?,
+                accepted: Accepted::new(match &rules.accepted_file {
+                    Some(file) => PathBuf::from(file),
+                    None => beside(".accepted")?,
+                }),
+            }),
+        };
+        Ok(RulesFolder { dir, clock, strict })
+    }
+
+    /// The folder's path.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The set to start with: the folder's, once two readings agree; else, where `rules.strict` is set, the one that was
+    /// accepted last, with the reason why the folder's does not decide.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when there is no set that may decide.
+    pub async fn first(&self) -> Result<(Ruleset, Option<Refused>), Refused> {
+        let refused = match self.settled().await {
+            Ok(reading) => match self.judge(reading).await {
+                Ok(ruleset) => {
+                    self.keep(&ruleset).await;
+                    return Ok((ruleset, None));
+                }
+                Err(refused) => refused,
+            },
+            Err(refused) => refused,
+        };
+        let Some(strict) = &self.strict else { return Err(refused) };
+        match strict.accepted.load(self.clock.now_text()).await {
+            Ok(ruleset) => Ok((ruleset, Some(refused))),
+            Err(reason) => {
+                let mut refused = refused;
+                let message = format!("there is no earlier accepted set to start with: {reason}");
+                refused.diagnostics.push(error(strict.accepted.path(), "no-accepted-set", message, ""));
+                Err(refused)
+            }
+        }
+    }
+
+    /// Reads until two readings in a row agree.
+    async fn settled(&self) -> Result<Reading, Refused> {
+        let mut reader = self.reader();
+        let mut last = reader.next().await?;
+        for _ in 0..MAX_UNSETTLED {
+            sleep(LOOK_EVERY).await;
+            let next = reader.next().await?;
+            if next == last {
+                return Ok(next);
+            }
+            last = next;
+        }
+        Err(self.unsettled())
+    }
+
+    /// Readings of this folder.
+    pub(super) fn reader(&self) -> Reader {
+        Reader { folder: self.clone(), pending: None }
+    }
+
+    /// What to say of a folder that never stays the same for long enough.
+    pub(super) fn unsettled(&self) -> Refused {
+        let message = "the folder keeps changing: no two readings in a row agree".to_owned();
+        refused(error(&self.dir, "unsettled", message, "end what writes to it, or write less often"))
+    }
+
+    /// The ruleset of a reading, if it may decide: it compiles, its tests pass, and where `rules.strict` is set its lock
+    /// accepts it.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`], with every error.
+    pub(super) async fn judge(&self, reading: Reading) -> Result<Ruleset, Refused> {
+        let (strict, now) = (self.strict.clone(), self.clock.now_text());
+        // Tests may take their time; the runtime must not.
+        let judged = spawn_blocking(move || {
+            let ruleset = tested(reading.files?, &now)?;
+            if let Some(Strict { lock, .. }) = strict {
+                accepted_by(&lock, reading.lock, &ruleset)?;
+            }
+            Ok(ruleset)
+        });
+        judged.await.unwrap_or_else(|_| {
+            let message = "checking it panicked; the process goes on".to_owned();
+            Err(refused(error(&self.dir, "panic", message, "report this")))
+        })
+    }
+
+    /// Keeps an accepted set for the next start, where `rules.strict` is set.
+    pub(super) async fn keep(&self, ruleset: &Ruleset) {
+        if let Some(strict) = &self.strict {
+            strict.accepted.keep(ruleset).await;
+        }
+    }
+
+    fn read(&self) -> Reading {
+        let lock = match &self.strict {
+            None => Ok(None),
+            Some(strict) => read_lock(&strict.lock).map_err(|error| error.to_string()),
+        };
+        Reading { files: snapshot(&self.dir), lock }
+    }
+}
+
+impl Reader {
+    /// The folder as it is now. May be dropped at any time: a reading that has begun is waited for the next time.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] when the file system does not answer in time.
+    pub(super) async fn next(&mut self) -> Result<Reading, Refused> {
+        let folder = &self.folder;
+        let pending = self.pending.get_or_insert_with(|| {
+            let folder = folder.clone();
+            spawn_blocking(move || folder.read())
+        });
+        match timeout(READ_LIMIT, &mut *pending).await {
+            Ok(read) => {
+                self.pending = None;
+                read.map_err(|_| {
+                    let message = "reading it panicked; the process goes on".to_owned();
+                    refused(error(&self.folder.dir, "panic", message, "report this"))
+                })
+            }
+            Err(_) => {
+                let message = format!("reading it takes longer than {} s", READ_LIMIT.as_secs());
+                Err(refused(error(
+                    &self.folder.dir,
+                    "unreadable",
+                    message,
+                    "look at the file system it is on",
+                )))
+            }
+        }
+    }
+}
+
+fn accepted_by(file: &Path, text: Result<Option<String>, String>, ruleset: &Ruleset) -> Result<(), Refused> {
+    const ACCEPT: &str = "look at the change, then run `countersign rules check --accept`";
+    let name = file.display().to_string();
+    match text {
+        Ok(Some(text)) => Lock::parse(&name, &text)?.accepts(&name, ruleset),
+        Ok(None) => {
+            let message = format!("rules.strict is set, and nobody has accepted {}", ruleset.label());
+            Err(refused(error(file, "not-accepted", message, ACCEPT)))
+        }
+        Err(reason) => Err(refused(error(file, "unreadable", format!("cannot be read: {reason}"), ACCEPT))),
+    }
+}
+
+/// The lock's text; none where there is no lock.
+fn read_lock(path: &Path) -> io::Result<Option<String>> {
+    match fs::metadata(path) {
+        Ok(metadata) if metadata.is_file() => {}
+        Ok(_) => return Err(io::Error::other("it is not a regular file")),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && fs::symlink_metadata(path).is_err() => {
+            return Ok(None);
+        }
+        Err(error) => return Err(error),
+    }
+    let mut text = String::new();
+    File::open(path)?.take(MAX_LOCK_BYTES).read_to_string(&mut text)?;
+    Ok(Some(text))
+}
+
+fn error(path: &Path, code: &str, message: String, help: &str) -> Diagnostic {
+    Diagnostic {
+        file: path.display().to_string(),
+        line: 0,
+        column: 0,
+        code: code.to_owned(),
+        severity: Severity::Error,
+        message,
+        help: Some(help.to_owned()).filter(|help| !help.is_empty()),
+        snippet: String::new(),
+    }
+}
+
+fn refused(diagnostic: Diagnostic) -> Refused {
+    Refused { diagnostics: vec![diagnostic], sha256: None }
+}
