@@ -29,7 +29,7 @@ pub(crate) fn advise(ruleset: &Ruleset, today: jiff::civil::Date) -> Vec<Diagnos
             warnings
                 .push(whole_file(rule, "out-of-season", message).help("remove it, or give it a new until"));
         }
-        let shown = ruleset.schema.iter().flat_map(|schema| masked::shown(rule, schema));
+        let shown = ruleset.schema.iter().flat_map(|schema| masked::shown(rule, schema, &ruleset.derived));
         warnings.extend(shown.map(|(path, position)| {
             let message = format!("{path} is masked, and this verdict's text shows it");
             at(rule, position, "masked-fact", message)

@@ -20,26 +20,60 @@ const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
 
 thread_local! {
     static NOTING: Cell<bool> = const { Cell::new(false) };
-    static COMPARED: RefCell<Vec<(Decimal, Decimal)>> = const { RefCell::new(Vec::new()) };
+    static COMPARED: RefCell<Vec<Compared>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Notes the numbers that scripts compare while `run` runs on this thread. For tests of rulesets only.
-pub(crate) fn noting(run: impl FnOnce()) -> Vec<(Decimal, Decimal)> {
+/// The most comparisons of one run that are noted: a loop makes many.
+const MAX_NOTED: usize = 10_000;
+
+/// One comparison that a script made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Compared {
+    pub(crate) left: Operand,
+    pub(crate) operator: &'static str,
+    pub(crate) right: Operand,
+    pub(crate) holds: bool,
+}
+
+/// What is compared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operand {
+    Number(Decimal),
+    Text(String),
+}
+
+/// Notes what scripts compare while `run` runs on this thread. For tools only.
+pub(crate) fn noting<T>(run: impl FnOnce() -> T) -> (T, Vec<Compared>) {
     COMPARED.take();
     NOTING.set(true);
-    run();
+    let result = run();
     NOTING.set(false);
+    (result, COMPARED.take())
+}
+
+/// What was noted since it was last taken, while `noting` runs.
+pub(crate) fn take_noted() -> Vec<Compared> {
     COMPARED.take()
+}
+
+fn note(operator: &'static str, holds: bool, operands: impl FnOnce() -> (Operand, Operand)) {
+    if NOTING.get() {
+        COMPARED.with_borrow_mut(|compared| {
+            if compared.len() < MAX_NOTED {
+                let (left, right) = operands();
+                compared.push(Compared { left, operator, right, holds });
+            }
+        });
+    }
 }
 
 /// Replaces rhai's comparisons.
 pub(crate) fn register(engine: &mut Engine) {
     for operator in OPERATORS {
         let compare = move |a: Decimal, b: Decimal| {
-            if NOTING.get() {
-                COMPARED.with_borrow_mut(|compared| compared.push((a, b)));
-            }
-            holds(operator, a.cmp(&b))
+            let holds = holds(operator, a.cmp(&b));
+            note(operator, holds, || (Operand::Number(a), Operand::Number(b)));
+            holds
         };
         engine.register_fn(operator, move |a: i64, b: i64| compare(a.into(), b.into()));
         engine.register_fn(operator, compare);
@@ -75,7 +109,7 @@ fn is_equality(operator: &str) -> bool {
     matches!(operator, "==" | "!=")
 }
 
-fn compare_texts(operator: &str, a: &str, b: &str) -> Result<bool, Failure> {
+fn compare_texts(operator: &'static str, a: &str, b: &str) -> Result<bool, Failure> {
     if !is_equality(operator) {
         // "900" > "1000" is true of texts, and never meant; so is 18:00-08:00 before 20:00Z.
         if number::parse(a).is_some() || number::parse(b).is_some() {
@@ -90,10 +124,12 @@ fn compare_texts(operator: &str, a: &str, b: &str) -> Result<bool, Failure> {
             );
         }
     }
-    Ok(holds(operator, a.cmp(b)))
+    let holds = holds(operator, a.cmp(b));
+    note(operator, holds, || (Operand::Text(a.to_owned()), Operand::Text(b.to_owned())));
+    Ok(holds)
 }
 
-fn compare_others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
+fn compare_others(operator: &'static str, a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
     if let (true, Ok(a), Ok(b)) = (is_equality(operator), a.as_bool(), b.as_bool()) {
         return Ok(holds(operator, a.cmp(&b)));
     }

@@ -4,8 +4,9 @@ use rhai::Scope;
 use rust_decimal::Decimal;
 
 use crate::budget;
+use crate::compare::{self, Compared};
 use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
-use crate::facts;
+use crate::facts::{self, Record};
 use crate::header::Mode;
 use crate::kind::kind;
 use crate::rule::Rule;
@@ -15,16 +16,35 @@ use crate::settings::{Combine, Default};
 use crate::task_facts::{self, Facts};
 use crate::verdict::{Cause, Outcome, Verdict};
 
+/// What one rule looked at.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct RuleReads {
+    pub(crate) facts: Vec<FactRead>,
+    /// Where parameters are watched.
+    pub(crate) parameters: Vec<FactRead>,
+    /// Where comparisons are noted; none of a rule that read a masked fact.
+    pub(crate) compared: Vec<Compared>,
+}
+
 /// Which of the facts that were read are told.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reads {
     /// Those of the whole evaluation.
     #[default]
     All,
-    /// Those of the evaluation and, here, of each rule.
-    ByRule(Vec<Vec<FactRead>>),
+    /// Those of the evaluation and, here, what is told of each rule.
+    ByRule(Vec<RuleReads>),
     /// None: collecting them takes time.
     None,
+}
+
+/// A number of a task, read as rules read it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Measured {
+    /// None where the task has no such fact, where it is no number, and where the task does not fit the schema.
+    pub number: Option<Decimal>,
+    /// It must not be shown.
+    pub is_masked: bool,
 }
 
 /// What is told of an evaluation besides its answer, where somebody asks.
@@ -36,8 +56,8 @@ pub(crate) struct Extras<'a> {
     pub(crate) known: Option<(&'a [RuleVerdict], &'a [Option<usize>])>,
     /// Paths such as `order.amount`.
     pub(crate) paths: &'a [String],
-    /// The number at each of `paths`; empty for a task that does not fit the schema.
-    pub(crate) amounts: Vec<Option<Decimal>>,
+    /// The number at each of `paths`, and whether it is masked; empty for a task that does not fit the schema.
+    pub(crate) amounts: Vec<Measured>,
 }
 
 /// A task as a ruleset's rules see it, before any of them runs.
@@ -54,19 +74,12 @@ impl Ruleset {
         evaluate(self, task, &mut Extras::default())
     }
 
-    /// Decides one task, and tells its numbers at `paths` such as `order.amount`: what budgets count and backtests sum.
-    ///
-    /// A number is none where the task has no such fact, or does not fit the schema.
-    pub fn evaluate_measuring(
-        &self,
-        task: &TaskFacts<'_>,
-        paths: &[String],
-    ) -> (Evaluation, Vec<Option<Decimal>>) {
-        let mut extras = Extras { paths, ..Extras::default() };
+    /// Decides one task, and tells its number at `path`, such as `order.amount` or a derived fact: what caps count.
+    pub fn evaluate_measuring(&self, task: &TaskFacts<'_>, path: &str) -> (Evaluation, Measured) {
+        let paths = [path.to_owned()];
+        let mut extras = Extras { paths: &paths, ..Extras::default() };
         let evaluation = evaluate(self, task, &mut extras);
-        let mut amounts = extras.amounts;
-        amounts.resize(paths.len(), None);
-        (evaluation, amounts)
+        (evaluation, extras.amounts.pop().unwrap_or_default())
     }
 }
 
@@ -115,7 +128,12 @@ pub(crate) fn evaluate_prepared(
             None => run(facts, ruleset, rule, &mut scope, &mut evaluation.timed),
         };
         if let Reads::ByRule(reads) = &mut extras.reads {
-            reads.push(facts.take_reads());
+            let compared = compare::take_noted();
+            reads.push(RuleReads {
+                facts: facts.take_reads(),
+                parameters: parameters_read(ruleset),
+                compared: if facts::has_read_masked() { Vec::new() } else { compared },
+            });
         }
         let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
         let counts = rule.header.mode == Mode::Active;
@@ -131,10 +149,11 @@ pub(crate) fn evaluate_prepared(
     }
     evaluation.facts = match &extras.reads {
         Reads::All => facts.take_reads(),
-        Reads::ByRule(reads) => facts::union(reads.iter().flatten()),
+        Reads::ByRule(reads) => facts::union(reads.iter().flat_map(|rule| &rule.facts)),
         Reads::None => Vec::new(),
     };
-    extras.amounts = extras.paths.iter().map(|path| facts.number(path)).collect();
+    let measure = |path: &String| Measured { number: facts.number(path), is_masked: facts.is_masked(path) };
+    extras.amounts = extras.paths.iter().map(measure).collect();
     if let Some(verdict) = combine(&evaluation.verdicts) {
         evaluation.verdict = verdict;
     } else if ruleset.settings.default == Default::Approve {
@@ -143,6 +162,13 @@ pub(crate) fn evaluate_prepared(
         evaluation.verdict = Verdict::Approve { code, text, rule: None };
     }
     evaluation
+}
+
+/// The parameters that were read since they were last taken.
+fn parameters_read(ruleset: &Ruleset) -> Vec<FactRead> {
+    let records = ruleset.shared.iter().filter_map(|(_, value)| value.clone().try_cast::<Record>());
+    let reads: Vec<FactRead> = records.flat_map(|record| record.take_reads()).collect();
+    facts::union(&reads).into_iter().filter(|read| read.value.is_some()).collect()
 }
 
 /// The strongest verdict: reject, then escalate or a failure, then approve; among equals the first.

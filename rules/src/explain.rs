@@ -2,11 +2,17 @@
 
 use std::fmt;
 
+use rhai::Dynamic;
 use serde::Serialize;
 
-use crate::evaluate::{self, Extras, Reads};
+use crate::compare::{self, Operand};
+use crate::evaluate::{self, Extras, Reads, RuleReads};
 use crate::evaluation::{Ended, Evaluation, FactRead};
+use crate::facts::Record;
 use crate::ruleset::{Ruleset, TaskFacts};
+
+/// The most false comparisons of one rule that are told.
+const MAX_NOT_MET: usize = 20;
 
 /// One evaluation, told rule by rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -38,16 +44,22 @@ pub struct ExplainedRule {
     pub ended: Ended,
     /// The facts it read.
     pub facts: Vec<FactRead>,
+    /// The parameters it read.
+    pub parameters: Vec<FactRead>,
+    /// The comparisons that were false, such as `order.amount (120.00) <= 100`; none of a rule that read a masked fact.
+    pub not_met: Vec<String>,
 }
 
 /// Evaluates a task and tells how it came about.
 pub fn explain(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Explanation {
+    let watched = watching_parameters(ruleset);
+    let asked = watched.as_ref().unwrap_or(ruleset);
     let mut extras = Extras { reads: Reads::ByRule(Vec::new()), ..Extras::default() };
-    let evaluation = evaluate::evaluate(ruleset, task, &mut extras);
+    let (evaluation, _) = compare::noting(|| evaluate::evaluate(asked, task, &mut extras));
     // An invalid task has no reads, as no rule ran.
     let Reads::ByRule(reads) = extras.reads else { unreachable!("it was asked for above") };
     let said = evaluation.verdicts.iter().zip(reads);
-    let rules = said.filter_map(|(verdict, facts)| {
+    let rules = said.filter_map(|(verdict, reads)| {
         let rule = ruleset.rules.iter().find(|rule| rule.header.id == verdict.rule)?;
         Some(ExplainedRule {
             id: verdict.rule.clone(),
@@ -57,11 +69,52 @@ pub fn explain(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Explanation {
             why: rule.header.why.clone(),
             counts: verdict.counts,
             ended: verdict.ended.clone(),
-            facts,
+            not_met: not_met(&reads),
+            facts: reads.facts,
+            parameters: reads.parameters,
         })
     });
     let rules = rules.collect();
     Explanation { ruleset: ruleset.label(), evaluation, rules }
+}
+
+/// A copy of a ruleset that notes which parameters are read.
+fn watching_parameters(ruleset: &Ruleset) -> Option<Ruleset> {
+    let mut copy = Ruleset::from_files(ruleset.files.clone()).ok()?;
+    for (_, value) in &mut copy.shared {
+        if let Some(record) = value.clone().try_cast::<Record>() {
+            *value = Dynamic::from(record.watched());
+        }
+    }
+    Some(copy)
+}
+
+/// The comparisons of a rule that were false, each once, with the names of what was read where one read has that value.
+fn not_met(reads: &RuleReads) -> Vec<String> {
+    let named = |operand: &Operand| {
+        let text = match operand {
+            Operand::Number(number) => number.to_string(),
+            Operand::Text(text) => format!("\"{text}\""),
+        };
+        let is_it = |read: &&FactRead| match (operand, &read.value) {
+            (Operand::Number(number), Some(value)) => value.parse() == Ok(*number),
+            (Operand::Text(text), Some(value)) => text == value,
+            (_, None) => false,
+        };
+        let mut found = reads.facts.iter().chain(&reads.parameters).filter(is_it);
+        match (found.next(), found.next()) {
+            (Some(read), None) => format!("{} ({text})", read.path),
+            _ => text,
+        }
+    };
+    let mut told: Vec<String> = Vec::new();
+    for compared in reads.compared.iter().filter(|compared| !compared.holds) {
+        let text = format!("{} {} {}", named(&compared.left), compared.operator, named(&compared.right));
+        if told.len() < MAX_NOT_MET && !told.contains(&text) {
+            told.push(text);
+        }
+    }
+    told
 }
 
 /// What came of repeating a stored evaluation.
@@ -136,6 +189,17 @@ impl fmt::Display for ExplainedRule {
                 Some(value) => writeln!(f, "    read {} = {value}", fact.path)?,
                 None => writeln!(f, "    read {}", fact.path)?,
             }
+        }
+        for parameter in &self.parameters {
+            writeln!(
+                f,
+                "    parameter {} = {}",
+                parameter.path,
+                parameter.value.as_deref().unwrap_or_default()
+            )?;
+        }
+        for comparison in &self.not_met {
+            writeln!(f, "    false: {comparison}")?;
         }
         Ok(())
     }

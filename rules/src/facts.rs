@@ -1,5 +1,6 @@
 //! The read-only values a script sees: what the workflow passed, parameters and lists.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,6 +16,20 @@ use crate::suggest;
 /// The most facts, and the longest value of one, that an evaluation keeps.
 const MAX_FACTS_KEPT: usize = 100;
 const MAX_VALUE_CHARS: usize = 100;
+
+thread_local! {
+    static MASKED_READ: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Forgets that this thread read a masked fact.
+pub(crate) fn forget_masked_reads() {
+    MASKED_READ.set(false);
+}
+
+/// Whether this thread read a masked fact since it was last forgotten: what came of it may tell its value.
+pub(crate) fn has_read_masked() -> bool {
+    MASKED_READ.get()
+}
 
 /// A value that a script can read and never change.
 #[derive(Debug, Clone)]
@@ -91,6 +106,19 @@ impl Record {
         Record(Arc::new(RecordData { path: path.into(), absent: Some(why), fields: Vec::new() }))
     }
 
+    /// A copy whose readings are noted, whatever this one's are.
+    pub(crate) fn watched(&self) -> Record {
+        let watch = |field: &Field| {
+            let value = match &field.value {
+                Fact::Record(record) => Fact::Record(record.watched()),
+                other => other.clone(),
+            };
+            Field::watched(field.name.clone(), value).masked(field.masked)
+        };
+        let fields = self.0.fields.iter().map(watch).collect();
+        Record::new(self.0.path.clone(), fields)
+    }
+
     /// The same record with more fields.
     pub(crate) fn with(self, more: Vec<Field>) -> Record {
         let path = self.0.path.clone();
@@ -123,7 +151,15 @@ impl Record {
         if let Some(read) = &field.read {
             read.store(true, Ordering::Relaxed);
         }
+        if field.masked {
+            MASKED_READ.set(true);
+        }
         Some(&field.value)
+    }
+
+    /// Whether a name's value is kept out of what is stored and shown.
+    pub(crate) fn is_masked(&self, name: &str) -> bool {
+        self.0.fields.iter().any(|field| field.name == name && field.masked)
     }
 
     /// Its names, sorted.

@@ -68,6 +68,7 @@ mod masked;
 pub mod parts;
 
 pub use diagnostic::{Diagnostic, Refused, Severity};
+pub use evaluate::Measured;
 pub use evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 pub use files::Files;
 pub use folder::{content_hash, snapshot};

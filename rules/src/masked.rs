@@ -1,25 +1,46 @@
 //! Masked facts that a verdict's text would show: the text is stored, logged and sent to the workflow.
 
-use rhai::{ASTNode, Expr, FnCallExpr, Position, Stmt};
+use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
+use crate::compiled::Compiled;
 use crate::ending;
 use crate::rule::Rule;
 use crate::schema::{Schema, Shape, Type};
 
-/// Each masked fact that a rule puts into a verdict: its path and where.
-pub(crate) fn shown(rule: &Rule, schema: &Schema) -> Vec<(String, Position)> {
+/// Each masked fact, or one derived of it, that a rule puts into a verdict: its path and where.
+pub(crate) fn shown(rule: &Rule, schema: &Schema, derived: &[Compiled]) -> Vec<(String, Position)> {
     let mut found = Vec::new();
+    let of_masked: Vec<&str> = schema
+        .derived
+        .iter()
+        .zip(derived)
+        .filter(|(_, ast)| reads_masked(ast, schema))
+        .map(|(derived, _)| derived.name.as_str())
+        .collect();
     rule.ast.walk(&mut |path| {
         if let Some(ASTNode::Expr(chain @ Expr::Dot(..))) = path.last()
             && path.iter().any(is_verdict)
             && let Some(names) = names(chain)
-            && is_masked(&schema.fields, &names)
+            && (is_masked(&schema.fields, &names) || of_masked.contains(&names[0]))
         {
             found.push((format!("order.{}", names.join(".")), chain.start_position()));
         }
         true
     });
     found
+}
+
+fn reads_masked(ast: &AST, schema: &Schema) -> bool {
+    let mut reads = false;
+    ast.walk(&mut |path| {
+        if let Some(ASTNode::Expr(chain @ Expr::Dot(..))) = path.last()
+            && let Some(names) = names(chain)
+        {
+            reads |= is_masked(&schema.fields, &names);
+        }
+        true
+    });
+    reads
 }
 
 fn is_verdict(node: &ASTNode<'_>) -> bool {

@@ -80,7 +80,7 @@ impl Type {
 impl Schema {
     /// The facts of an order that fits; otherwise every way in which it does not.
     pub(crate) fn facts(&self, order: Json<'_>) -> Result<Record, Vec<String>> {
-        let mut reader = Reader { problems: Vec::new() };
+        let mut reader = Reader { problems: Vec::new(), masked: false };
         let record = reader.record(&Arc::from("order"), &self.fields, order);
         match record {
             Some(record) if reader.problems.is_empty() => Ok(record),
@@ -97,6 +97,8 @@ impl Schema {
 
 struct Reader {
     problems: Vec<String>,
+    /// What is read now stands inside a masked fact.
+    masked: bool,
 }
 
 impl Reader {
@@ -128,7 +130,7 @@ impl Reader {
                 Some(value) => self.fact(path, Some(name), shape, value),
             };
             if let Some(value) = value {
-                fields.push(Field::watched(name.clone(), value).masked(shape.masked));
+                fields.push(Field::watched(name.clone(), value).masked(self.masked || shape.masked));
             }
         }
         Some(Record::new(path.clone(), fields))
@@ -138,10 +140,19 @@ impl Reader {
     /// put together where they are kept.
     fn fact(&mut self, path: &Arc<str>, name: Option<&str>, shape: &Shape, value: Json<'_>) -> Option<Fact> {
         let full = || name.map_or_else(|| path.clone(), |name| Arc::from(format!("{path}.{name}")));
+        let is_masked = self.masked || shape.masked;
         let fact = match (&shape.kind, value) {
-            (Type::Record(shapes), value) => return self.record(&full(), shapes, value).map(Fact::Record),
+            (Type::Record(shapes), value) => {
+                let outside = std::mem::replace(&mut self.masked, is_masked);
+                let record = self.record(&full(), shapes, value).map(Fact::Record);
+                self.masked = outside;
+                return record;
+            }
             (Type::List(element), Json::List(values)) => {
-                return self.list(&full(), &shape.limits, element, values);
+                let outside = std::mem::replace(&mut self.masked, is_masked);
+                let list = self.list(&full(), &shape.limits, element, values);
+                self.masked = outside;
+                return list;
             }
             (Type::Boolean, Json::Bool(value)) => Ok(Fact::Bool(value)),
             (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &shape.limits, &text),
@@ -164,7 +175,7 @@ impl Reader {
             _ => Ok(fact),
         });
         fact.map_err(|problem| {
-            let problem = if shape.masked { "not a value that the schema allows" } else { &problem };
+            let problem = if is_masked { "not a value that the schema allows" } else { &problem };
             self.problem(format!("{} is {problem}", full()));
         })
         .ok()
@@ -190,9 +201,10 @@ impl Reader {
 
     /// Entries that must differ and do not.
     fn unique(&mut self, path: &str, limits: &Limits, shape: &Shape, facts: &[Fact]) {
+        let inside_masked = self.masked;
         let mut twice = |path: &str, masked: bool, value: Option<String>| {
             let Some(value) = value else { return };
-            let value = if masked { "the same".to_owned() } else { format!("'{value}'") };
+            let value = if masked || inside_masked { "the same".to_owned() } else { format!("'{value}'") };
             self.problem(format!("{path} is {value} twice"));
         };
         if limits.unique {

@@ -8,6 +8,7 @@ use crate::budget;
 use crate::compiled::Compiled;
 use crate::ending::{self, Ending};
 use crate::evaluation::Ended;
+use crate::facts;
 use crate::functions;
 use crate::rule::{self, Rule};
 use crate::ruleset::Ruleset;
@@ -26,6 +27,7 @@ pub(crate) fn run(ruleset: &Ruleset, script: &Compiled, scope: &mut Scope<'stati
     let given = scope.len();
     budget::start();
     functions::take_fault();
+    facts::forget_masked_reads();
     let result = script.while_running(scope, |scope| {
         let evaluate = || ruleset.engine.eval_ast_with_scope::<Dynamic>(scope, script);
         catch_unwind(AssertUnwindSafe(evaluate))
@@ -83,6 +85,10 @@ impl Stop {
             }
             Stop::Error(error) if is_deadline(error) => {
                 format!("it took more than {} steps", budget::MAX_STEPS)
+            }
+            // Whatever an error quotes may be a masked value, or made of one.
+            Stop::Error(_) if facts::has_read_masked() => {
+                "an error that is not shown, since it may tell a masked fact".to_owned()
             }
             Stop::Error(error) => words::of(innermost(error).0),
         }

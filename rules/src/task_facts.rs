@@ -60,7 +60,7 @@ impl Facts {
                 .map_err(|stop| format!("order.{name} cannot be derived: {}", stop.message()))?;
             let fact = Fact::from_dynamic(value)
                 .ok_or_else(|| format!("order.{name} cannot be derived: its value is no fact"))?;
-            fields.push(Field::watched(name.clone(), fact));
+            fields.push(Field::watched(name.clone(), fact).masked(facts::has_read_masked()));
         }
         // What deriving looked at, no rule has.
         self.take_reads();
@@ -76,13 +76,24 @@ impl Facts {
         facts::union(&reads)
     }
 
-    /// The number at a path such as `order.customer.limit`.
-    pub(crate) fn number(&self, path: &str) -> Option<Decimal> {
+    /// Whether the fact at a path such as `order.customer.limit` is masked.
+    pub(crate) fn is_masked(&self, path: &str) -> bool {
+        let Some((parents, name)) = path.rsplit_once('.') else { return false };
+        matches!(self.at(parents), Some(Fact::Record(record)) if record.is_masked(name))
+    }
+
+    fn at(&self, path: &str) -> Option<&Fact> {
         let mut fact = &self.order;
-        for name in path.strip_prefix("order.")?.split('.') {
+        for name in path.split('.').skip(1) {
             let Fact::Record(record) = fact else { return None };
             fact = record.find(name)?;
         }
+        Some(fact)
+    }
+
+    /// The number at a path such as `order.customer.limit`.
+    pub(crate) fn number(&self, path: &str) -> Option<Decimal> {
+        let fact = self.at(path)?;
         match fact {
             Fact::Integer(number) => Some(Decimal::from(*number)),
             Fact::Decimal(number) => Some(*number),

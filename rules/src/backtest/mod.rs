@@ -16,7 +16,7 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 
 pub use self::never::Broken;
-use crate::evaluate::{self, Extras, Reads};
+use crate::evaluate::{self, Extras, Measured, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::verdict::Outcome;
@@ -230,13 +230,13 @@ impl Part {
         let mut extras = Extras { reads: Reads::None, known, paths, amounts: Vec::new() };
         let after = evaluate::evaluate_prepared(new, seen_again, &mut extras);
         let mut amounts = extras.amounts;
-        amounts.resize(self.amounts.len(), None);
+        amounts.resize(self.amounts.len(), Measured::default());
         let (row, column) = (place(before.verdict.outcome()), place(after.verdict.outcome()));
         self.tasks += 1;
         self.matrix[row][column] += 1;
         self.timed += u64::from(before.timed) + u64::from(after.timed);
         for (sums, amount) in self.amounts.iter_mut().zip(amounts) {
-            sums.add(amount, row, column);
+            sums.add(amount.number, row, column);
         }
         for (never, broken) in pair.nevers.iter().zip(&mut self.broken) {
             never.ask(new, (index, &task.order_id, seen_again), &after, broken);

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Number, Value};
 
 use super::file::{Case, Expect, assign};
-use crate::compare;
+use crate::compare::{self, Compared, Operand};
 use crate::evaluation::Evaluation;
 use crate::number;
 use crate::ruleset::Ruleset;
@@ -45,9 +45,14 @@ pub(super) fn around(ruleset: &Ruleset, name: &str, base: &Value) -> Vec<Case> {
         task: serde_json::Map::new(),
         expect: Expect::default(),
     };
-    let compared = compare::noting(|| {
-        super::with_task(&case(base.clone(), "", ""), |task| drop(ruleset.evaluate(task)))
+    let ((), compared) = compare::noting(|| {
+        super::with_task(&case(base.clone(), "", ""), |task| drop(ruleset.evaluate(task)));
     });
+    let numbers_of = |compared: &Compared| match (&compared.left, &compared.right) {
+        (Operand::Number(left), Operand::Number(right)) => Some((*left, *right)),
+        _ => None,
+    };
+    let compared: Vec<(Decimal, Decimal)> = compared.iter().filter_map(numbers_of).collect();
     let mut facts = Vec::new();
     numbers(base, String::new(), &mut facts);
     let mut edges = BTreeSet::new();

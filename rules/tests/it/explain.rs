@@ -38,3 +38,32 @@ fn a_stored_evaluation_repeats_bit_for_bit() {
     assert!(matches!(replay(&ruleset, &facts, &old.to_json()).unwrap(), Replay::OtherEngine(_)));
     assert!(replay(&ruleset, &facts, "{}").is_err());
 }
+
+#[test]
+fn a_rule_that_passes_tells_which_comparison_was_false_and_of_which_parameter() {
+    let rule = "if order.tier == \"gold\" && order.amount <= limits.tier[order.tier] / 10 { approve(\"small\"); }\n\
+                if order.amount <= limits.least { approve(\"least\"); }\n";
+    let schema = |masked: bool| {
+        format!("[fields]\namount = {{ type = \"money\", masked = {masked} }}\ntier = \"text\"\n")
+    };
+    let told = |masked: bool| {
+        let schema = schema(masked);
+        let entries = [
+            ("rules/small.rhai", rule),
+            ("params/limits.toml", "least = 5\n[tier]\ngold = 1000.00\n"),
+            ("schema/order.toml", schema.as_str()),
+        ];
+        let ruleset = Ruleset::from_files(files(&entries)).unwrap();
+        let facts = task(Some(r#"{"amount":120.5,"tier":"gold"}"#));
+        let explanation = explain(&ruleset, &facts);
+        assert_eq!(explanation.evaluation, ruleset.evaluate(&facts));
+        explanation.rules[0].clone()
+    };
+    let rule = told(false);
+    let parameters: Vec<_> =
+        rule.parameters.iter().map(|read| (read.path.as_str(), read.value.as_deref())).collect();
+    assert_eq!(parameters, [("limits.least", Some("5")), ("limits.tier.gold", Some("1000"))]);
+    assert_eq!(rule.not_met, ["order.amount (120.50) <= 100", "order.amount (120.50) <= limits.least (5)"]);
+    let masked = told(true);
+    assert_eq!((masked.not_met.len(), masked.to_string().contains("120")), (0, false));
+}

@@ -68,3 +68,12 @@ fn a_task_without_an_order_goes_to_a_person_with_the_reason() {
                   order.items";
     assert_eq!(verdict.text(), reason);
 }
+
+/// The package deploys the sample with `rules.strict`: its lock is written again with each edit.
+#[test]
+fn the_sample_is_accepted_by_its_lock() {
+    let ruleset = Ruleset::load(Path::new("scripts")).unwrap();
+    let lock = std::fs::read_to_string("scripts.lock").unwrap_or_default();
+    let accepted = rules::lock::Lock::of(&ruleset).to_text();
+    assert!(lock == accepted, "run `cargo run -p worker --bin countersign -- rules check --accept`");
+}
