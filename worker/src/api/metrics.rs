@@ -25,7 +25,7 @@ pub(super) async fn metrics(State(state): State<ApiState>) -> Result<impl IntoRe
 /// Sets the gauges of the hourly caps: they depend on the active ruleset and on the hour, and no call is made for them.
 fn show_caps(state: &ApiState) {
     let active = state.automation.rules.pin();
-    let limits = Limit::all(active.name(), &active.settings().budget, state.clock.now());
+    let limits = Limit::all(&active.settings().budget, state.clock.now());
     let shown = limits.iter().map(|limit| {
         let reserved = state.automation.caps.seen(limit);
         // A gauge is a float; the API tells the decimals.

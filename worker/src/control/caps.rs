@@ -2,7 +2,8 @@
 //!
 //! One counter an hour in the control table. A worker reserves a small chunk by a conditional update before the
 //! decision is written, and spends it from memory; what is left when the hour ends or the worker stops is given up. So
-//! the counter is not written for each task, and no crash can spend twice.
+//! the counter is not written for each task, and no crash can spend twice. The counters are the fleet's: a ruleset of
+//! another name goes on with them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -10,9 +11,9 @@ use std::sync::{Arc, Mutex};
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
+use rules::Measured;
 use rules::settings::Budget;
 use rust_decimal::Decimal;
-use statemachine::task::Task;
 
 use crate::aws::attribute::{names, number, text};
 use crate::aws::fault::Fault;
@@ -34,16 +35,20 @@ pub struct Limit {
     pub fact: Option<String>,
     /// The most in this hour, over the whole fleet.
     pub most: Decimal,
+    /// The counter's key in the table.
     counter: String,
+    /// What this process keeps its reserve under: what was reserved below another cap is not spent below this one.
+    reserve: String,
 }
 
 impl Limit {
-    /// The caps of the ruleset `name` in the hour of `now`.
-    pub fn all(name: &str, budget: &Budget, now: Timestamp) -> Vec<Limit> {
+    /// The caps of a ruleset in the hour of `now`.
+    pub fn all(budget: &Budget, now: Timestamp) -> Vec<Limit> {
         let hour = hour(now);
-        let limit = |cap: Cap, fact, most| {
-            let counter = format!("{name}|{}|{hour}", cap.label());
-            Limit { cap, fact, most, counter }
+        let limit = |cap: Cap, fact, most: Decimal| {
+            let counter = format!("{}|{hour}", cap.label());
+            let reserve = format!("{most}|{counter}");
+            Limit { cap, fact, most, counter, reserve }
         };
         let approvals = budget.approvals_per_hour.map(|most| limit(Cap::Approvals, None, most.into()));
         let amount = budget.amount_per_hour.as_ref();
@@ -75,11 +80,21 @@ pub enum Spent {
     Exhausted(String),
 }
 
-/// What one approval has paid: however often its answer is stored, a ruleset's caps are paid once an hour.
+/// What one approval has paid: however often its answer is stored, the same caps are paid once an hour.
 #[derive(Debug, Default)]
 pub struct Receipt {
-    /// The ruleset and the hour.
-    paid: Option<(String, String)>,
+    paid: Vec<(Limit, Decimal)>,
+}
+
+impl Receipt {
+    /// Nothing was paid yet.
+    pub fn is_empty(&self) -> bool {
+        self.paid.is_empty()
+    }
+
+    fn is_of(&self, limits: &[Limit]) -> bool {
+        self.paid.iter().map(|(limit, _)| limit).eq(limits)
+    }
 }
 
 /// This process's reserved chunks, by counter. Cheap to clone.
@@ -106,7 +121,7 @@ enum Reserved {
 }
 
 impl HourlyCaps {
-    /// Pays for one approval by the ruleset `name`, unless its receipt shows that it did.
+    /// Pays for one approval of a task with this amount, unless its receipt shows that these caps are paid.
     ///
     /// # Errors
     ///
@@ -115,33 +130,41 @@ impl HourlyCaps {
     pub async fn pay(
         &self,
         table: &ControlTable,
-        name: &str,
         budget: &Budget,
-        task: &Task,
+        amount: Measured,
         now: Timestamp,
         receipt: &mut Receipt,
     ) -> Result<Spent, Fault> {
-        let caps = Some((name.to_owned(), hour(now)));
-        if receipt.paid == caps {
+        let limits = Limit::all(budget, now);
+        if receipt.is_of(&limits) {
             return Ok(Spent::Within);
         }
         let mut taken = vec![];
-        let paid = self.pay_each(table, Limit::all(name, budget, now), task, now, &mut taken).await;
+        let paid = self.pay_each(table, limits, amount, now, &mut taken).await;
         if paid == Ok(Spent::Within) {
-            receipt.paid = caps;
+            receipt.paid = taken;
         } else {
-            for (limit, need) in taken {
-                self.keep(&limit, need, Decimal::ZERO, now);
-            }
+            self.free(taken, now);
         }
         paid
+    }
+
+    /// Gives back what was paid for an approval that was not stored and never can be: another answer stands.
+    pub fn give_back(&self, receipt: &mut Receipt, now: Timestamp) {
+        self.free(std::mem::take(&mut receipt.paid), now);
+    }
+
+    fn free(&self, taken: Vec<(Limit, Decimal)>, now: Timestamp) {
+        for (limit, need) in taken {
+            self.keep(&limit, need, Decimal::ZERO, now);
+        }
     }
 
     async fn pay_each(
         &self,
         table: &ControlTable,
         limits: Vec<Limit>,
-        task: &Task,
+        amount: Measured,
         now: Timestamp,
         taken: &mut Vec<(Limit, Decimal)>,
     ) -> Result<Spent, Fault> {
@@ -149,16 +172,21 @@ impl HourlyCaps {
             let most = limit.most;
             let need = match &limit.fact {
                 None => Decimal::ONE,
-                Some(fact) => match amount(task, fact) {
-                    Some(amount) => amount,
+                Some(fact) => match amount.number.filter(|number| *number >= Decimal::ZERO) {
+                    Some(number) => number,
                     None => {
-                        return Ok(Spent::Exhausted(format!("{fact} is no amount, and its sum is capped")));
+                        return Ok(Spent::Exhausted(format!(
+                            "{fact} is missing, negative or not a number, but the ruleset caps its hourly sum"
+                        )));
                     }
                 },
             };
             if !self.take(table, &limit, need, now).await? {
                 return Ok(Spent::Exhausted(match &limit.fact {
                     None => format!("{most} automatic approvals this hour"),
+                    Some(fact) if amount.is_masked => {
+                        format!("{fact} on top of this hour's sum, at most {most}")
+                    }
                     Some(fact) => format!("{fact} of {need} on top of this hour's sum, at most {most}"),
                 }));
             }
@@ -169,7 +197,7 @@ impl HourlyCaps {
 
     /// What the fleet has reserved of a cap, as this process last saw it: 0 before it asked for any in this hour.
     pub fn seen(&self, limit: &Limit) -> Decimal {
-        self.lock().get(&limit.counter).map(|counter| counter.used).unwrap_or_default()
+        self.lock().get(&limit.reserve).map(|counter| counter.used).unwrap_or_default()
     }
 
     /// Takes from what is reserved, or reserves a chunk, or just what is needed.
@@ -200,7 +228,7 @@ impl HourlyCaps {
     }
 
     fn spend_reserve(&self, limit: &Limit, need: Decimal) -> bool {
-        match self.lock().get_mut(&limit.counter) {
+        match self.lock().get_mut(&limit.reserve) {
             Some(counter) if counter.left >= need => {
                 counter.left -= need;
                 true
@@ -213,7 +241,7 @@ impl HourlyCaps {
         let (mut counters, hour) = (self.lock(), hour(now));
         // An earlier hour's remainder is given up; what is given back late must not throw away this hour's.
         counters.retain(|other, _| other.rsplit('|').next().is_some_and(|of| of >= hour.as_str()));
-        let counter = counters.entry(limit.counter.clone()).or_default();
+        let counter = counters.entry(limit.reserve.clone()).or_default();
         counter.left += rest;
         // Answers may come out of order; a counter only grows.
         counter.used = counter.used.max(used);
@@ -291,25 +319,9 @@ impl ControlTable {
     }
 }
 
-/// A capped amount of a task's order, exactly as its text says; none when it is absent, no number, or negative.
-fn amount(task: &Task, fact: &str) -> Option<Decimal> {
-    let order: serde_json::Value = serde_json::from_str(task.order.as_deref()?).ok()?;
-    let path = fact.strip_prefix("order.").unwrap_or(fact);
-    let value = path.split('.').try_fold(&order, |value, field| value.get(field))?;
-    let text = match value {
-        serde_json::Value::Number(number) => number.to_string(),
-        serde_json::Value::String(text) => text.clone(),
-        _ => return None,
-    };
-    let amount = Decimal::from_str_exact(&text).or_else(|_| Decimal::from_scientific(&text)).ok()?;
-    (amount >= Decimal::ZERO).then_some(amount)
-}
-
 #[cfg(test)]
 mod tests {
     use ops::model::{Fault as Injected, Matcher, Rule, Service, World};
-    use statemachine::message::Message;
-    use statemachine::task::ReceivedAt;
 
     use super::*;
     use crate::stream::tests::{CONTROL, world};
@@ -320,12 +332,8 @@ mod tests {
         (world, table)
     }
 
-    fn order(amount: u32) -> Task {
-        let body = format!(
-            r#"{{"transactionId":"arn:e","taskToken":"abc","startTime":"t","orderId":"o-1","order":{{"amount":{amount}}}}}"#
-        );
-        let received_at = ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 0 };
-        Task::new(Message::parse(&body).unwrap(), received_at, None)
+    fn of(amount: u32) -> Measured {
+        Measured { number: Some(amount.into()), is_masked: false }
     }
 
     #[tokio::test(start_paused = true)]
@@ -334,25 +342,24 @@ mod tests {
         let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
         let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
         let (spend, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
-        let pay =
-            async |task: &Task| spend.pay(&table, "rules", &budget, task, now, &mut Receipt::default()).await;
-        let large = order(200);
+        let pay = async |amount| spend.pay(&table, &budget, amount, now, &mut Receipt::default()).await;
+        let large = of(200);
         for _ in 0..3 {
-            let paid = pay(&large).await.unwrap();
+            let paid = pay(large).await.unwrap();
             assert!(matches!(paid, Spent::Exhausted(_)), "{paid:?}");
         }
-        let small = order(10);
+        let small = of(10);
         let amounts = Matcher::operation("UpdateItem")
-            .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.contains("|amount|")));
+            .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.starts_with("amount|")));
         let denied = world.inject(Rule::new(amounts, Injected::Refused(Service::DynamoDb.access_denied())));
         for _ in 0..3 {
-            pay(&small).await.unwrap_err();
+            pay(small).await.unwrap_err();
         }
         world.end(denied);
         for _ in 0..2 {
-            assert_eq!(pay(&small).await.unwrap(), Spent::Within);
+            assert_eq!(pay(small).await.unwrap(), Spent::Within);
         }
-        let third = pay(&small).await.unwrap();
+        let third = pay(small).await.unwrap();
         assert_eq!(third, Spent::Exhausted("2 automatic approvals this hour".to_owned()));
     }
 
@@ -362,16 +369,47 @@ mod tests {
         let budget = Budget { approvals_per_hour: Some(1_000), amount_per_hour: None };
         let (spend, before) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
         let after = before + jiff::SignedDuration::from_hours(1);
-        let task = order(1);
         let mut receipt = Receipt::default();
         for _ in 0..2 {
-            spend.pay(&table, "rules", &budget, &task, after, &mut receipt).await.unwrap();
+            spend.pay(&table, &budget, of(1), after, &mut receipt).await.unwrap();
         }
-        let [limit] = &Limit::all("rules", &budget, after)[..] else { panic!("one cap") };
-        let left = || spend.lock()[&limit.counter].left;
+        let [limit] = &Limit::all(&budget, after)[..] else { panic!("one cap") };
+        let left = || spend.lock()[&limit.reserve].left;
         assert_eq!(left(), Decimal::from(9), "a chunk of ten, and one approval however often it is stored");
-        let [late] = &Limit::all("rules", &budget, before)[..] else { panic!("one cap") };
+        let [late] = &Limit::all(&budget, before)[..] else { panic!("one cap") };
         spend.keep(late, Decimal::ONE, Decimal::ONE, before);
         assert_eq!(left(), Decimal::from(9));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lower_cap_is_not_passed_by_what_was_reserved_below_a_higher_one() {
+        let (_world, table) = control();
+        let cap = |most| Budget { approvals_per_hour: Some(most), amount_per_hour: None };
+        let (caps, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
+        let pay =
+            async |most| caps.pay(&table, &cap(most), of(1), now, &mut Receipt::default()).await.unwrap();
+        assert_eq!(pay(1_000).await, Spent::Within, "ten are reserved, and one is spent");
+        assert!(matches!(pay(5).await, Spent::Exhausted(_)), "ten are used of five");
+        assert_eq!(pay(1_000).await, Spent::Within);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_no_approval_came_of_is_given_back_and_a_masked_amount_is_not_told() {
+        let (_world, table) = control();
+        let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
+        let budget = Budget { approvals_per_hour: Some(1), amount_per_hour: amount };
+        let (caps, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
+        let mut receipt = Receipt::default();
+        for _ in 0..3 {
+            let paid = caps.pay(&table, &budget, of(77), now, &mut receipt).await.unwrap();
+            assert_eq!((paid, receipt.is_empty()), (Spent::Within, false));
+            caps.give_back(&mut receipt, now);
+        }
+        let masked = Measured { is_masked: true, ..of(177) };
+        let Spent::Exhausted(told) = caps.pay(&table, &budget, masked, now, &mut receipt).await.unwrap()
+        else {
+            panic!("177 is above the cap")
+        };
+        assert_eq!(told, "order.amount on top of this hour's sum, at most 100");
     }
 }

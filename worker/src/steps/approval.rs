@@ -5,13 +5,15 @@
 
 use std::time::Duration;
 
-use rules::{Ruleset, Verdict};
+use rules::settings::Budget;
+use rules::{Measured, Ruleset, Verdict};
 use statemachine::decision::{Decision, MAX_REASON_CHARS};
+use statemachine::status::Status;
 use statemachine::task::{Escalation, Task};
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
-use crate::control::caps::{Receipt, Spent};
+use crate::control::caps::{Limit, Receipt, Spent};
 use crate::control::gate::Permit;
 use crate::lease::guard::Guard;
 use crate::metrics::Shadowed;
@@ -51,8 +53,12 @@ struct Mine {
 enum Attempt {
     Decide(Box<Decision>, Kept),
     Escalate(Escalation, EscalationCause, Kept),
-    /// The caps could not be asked.
-    Unknown(TableError),
+    /// Somebody answered it before.
+    Answered(Box<Task>),
+    /// It is no longer in the table.
+    Gone,
+    /// The caps, or the task that they are paid for, could not be asked.
+    Unknown(TableError, Service),
 }
 
 impl Pipeline {
@@ -74,9 +80,11 @@ impl Pipeline {
                 continue;
             };
             let (error, service, next) = match attempt {
-                Attempt::Unknown(error) => {
+                Attempt::Answered(stored) => return self.finish_stored(&stored, guard).await,
+                Attempt::Gone => return Ok(gone(task)),
+                Attempt::Unknown(error, service) => {
                     let next = attempts.shared_failed(&error);
-                    (error, Service::Control, next)
+                    (error, service, next)
                 }
                 Attempt::Escalate(escalation, cause, kept) => {
                     self.note_shadow(&kept);
@@ -94,6 +102,9 @@ impl Pipeline {
                     match self.tasks.decide(task, &decision, kept.notes(), self.clock.now()).await {
                         Ok(written) => {
                             self.note_shadow(&kept);
+                            if !is_mine(&written, &mine.id) {
+                                self.automation.caps.give_back(&mut mine.receipt, self.clock.now());
+                            }
                             return self.after_decision(task, &mine.id, written, guard).await;
                         }
                         Err(error) => {
@@ -145,21 +156,17 @@ impl Pipeline {
     async fn attempt(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Attempt {
         let started = Instant::now();
         let order = decision::order(task);
-        let facts = decision::facts(task, order.as_deref());
-        let evaluation = ruleset.evaluate(&facts);
+        let (facts, budget) = (decision::facts(task, order.as_deref()), &ruleset.settings().budget);
+        let (evaluation, amount) = match &budget.amount_per_hour {
+            Some((fact, _)) => ruleset.evaluate_measuring(&facts, fact),
+            None => (ruleset.evaluate(&facts), Measured::default()),
+        };
         self.metrics.evaluated(started.elapsed());
         let shadow =
             self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, &facts, &evaluation));
         let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
         if matches!(evaluation.verdict, Verdict::Approve { .. }) {
-            let (budget, now) = (&ruleset.settings().budget, self.clock.now());
-            let receipt = &mut mine.receipt;
-            match self
-                .automation
-                .caps
-                .pay(&self.control_table, ruleset.name(), budget, task, now, receipt)
-                .await
-            {
+            match self.pay(task, budget, amount, &mut mine.receipt).await {
                 Ok(Spent::Within) => {}
                 Ok(Spent::Exhausted(cap)) => {
                     let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
@@ -167,7 +174,7 @@ impl Pipeline {
                     escalation.ruleset = Some(ruleset.sha256().to_owned());
                     return Attempt::Escalate(escalation, EscalationCause::BudgetExhausted, kept);
                 }
-                Err(fault) => return Attempt::Unknown(fault.into()),
+                Err(attempt) => return attempt,
             }
         }
         match decision::answer(&evaluation, mine.id.clone(), self.clock.now_text()) {
@@ -178,6 +185,31 @@ impl Pipeline {
                 Attempt::Decide(Box::new(draft.seal(&task.order_id, &task.token)), kept)
             }
         }
+    }
+
+    /// Pays the caps for an approval. Who reads the stream again meets tasks that are answered: they are looked at
+    /// first, so that they take nothing from those that are not.
+    async fn pay(
+        &self,
+        task: &Task,
+        budget: &Budget,
+        amount: Measured,
+        receipt: &mut Receipt,
+    ) -> Result<Spent, Attempt> {
+        let now = self.clock.now();
+        if Limit::all(budget, now).is_empty() {
+            return Ok(Spent::Within);
+        }
+        if receipt.is_empty() {
+            match self.tasks.get(&task.id).await {
+                Ok(Some(stored)) if stored.status == Status::Pending && stored.decision.is_none() => {}
+                Ok(Some(stored)) => return Err(Attempt::Answered(Box::new(stored))),
+                Ok(None) => return Err(Attempt::Gone),
+                Err(error) => return Err(Attempt::Unknown(error, Service::Table)),
+            }
+        }
+        let paid = self.automation.caps.pay(&self.control_table, budget, amount, now, receipt).await;
+        paid.map_err(|fault| Attempt::Unknown(fault.into(), Service::Control))
     }
 
     async fn after_decision(
@@ -250,5 +282,14 @@ impl Pipeline {
                 self.keep_refused(task, &what, &refused, guard).await
             }
         }
+    }
+}
+
+/// Whether what is stored is the decision with this id, by this attempt or an earlier one.
+fn is_mine(written: &Written, id: &str) -> bool {
+    match written {
+        Written::Now(_) => true,
+        Written::Otherwise(stored) => stored.decision.as_ref().is_some_and(|decision| decision.id == id),
+        Written::Gone => false,
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::http::StatusCode;
 use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
-use rules::{Files, Ruleset};
+use rules::{Files, Measured, Ruleset};
 use worker::control::caps::{Receipt, Spent};
 use worker::control::rule_store::{Author, Event};
 
@@ -110,13 +110,13 @@ async fn hourly_caps_are_shown_with_what_the_fleet_has_reserved() {
     let ruleset = Arc::new(capped(
         "approvals_per_hour = 200\namount = \"order.amount\"\namount_per_hour = \"30.10\"\n",
     ));
-    let (_, task) = office.receive("o-1", None).await;
     let state = &office.state;
     state.automation.rules.activate(Arc::clone(&ruleset));
     let pay = async || {
         let budget = &ruleset.settings().budget;
-        let (name, now, receipt) = (ruleset.name(), office.now(), &mut Receipt::default());
-        state.automation.caps.pay(&state.control_table, name, budget, &task, now, receipt).await.unwrap()
+        let amount = Measured { number: Some("12.50".parse().expect("a number")), is_masked: false };
+        let (now, receipt) = (office.now(), &mut Receipt::default());
+        state.automation.caps.pay(&state.control_table, budget, amount, now, receipt).await.unwrap()
     };
     // 12.50 each: the third would pass the cap. Approvals are reserved two at a time.
     assert_eq!((pay().await, pay().await), (Spent::Within, Spent::Within));
