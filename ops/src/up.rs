@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use futures::{StreamExt as _, TryStreamExt as _};
 use ops::binaries::root;
+use ops::clients::ROOT_KEY;
 use ops::orders::{self, SampleOrder};
 use ops::worker::Worker;
 use ops::world::{Options, WorkerOptions, World, sample_rules};
@@ -38,6 +39,9 @@ pub(crate) struct Arguments {
     /// The ruleset's folder; rules/scripts when absent
     #[arg(long)]
     rules: Option<PathBuf>,
+    /// Publish the ruleset, and let the worker follow what is published
+    #[arg(long)]
+    published: bool,
     /// The emulator's port; 4566 when absent, or a free one if that is busy
     #[arg(long)]
     port: Option<u16>,
@@ -55,6 +59,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let local = root().join("target/local");
     let _lock = lock(&local)?;
     let world = start_world(&arguments, &local).await?;
+    let publishing = if arguments.published { Some(publish(&arguments, &world).await?) } else { None };
     let worker = start_worker(&arguments, &world).await?;
     println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
     write_description(&local.join("world.json"), &arguments, &world, &worker)?;
@@ -65,6 +70,9 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let report = watch(&world, &orders, &arns, arguments.exit.then_some(deadline)).await?;
     println!("{report}");
     print_addresses(&world, &worker);
+    if let Some(publishing) = &publishing {
+        print_publishing(&world, &rules_dir(&arguments)?, publishing);
+    }
     if arguments.exit {
         return Ok(if report.as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
@@ -102,10 +110,49 @@ async fn start_world(arguments: &Arguments, local: &Path) -> Result<World> {
 
 async fn start_worker(arguments: &Arguments, world: &World) -> Result<Worker> {
     let port = arguments.api_port.or_else(|| usual(USUAL_API_PORT)).unwrap_or(0);
-    let rules_dir = arguments.rules.as_deref().map(std::path::absolute).transpose()?;
-    let options =
-        WorkerOptions { rules_dir, listen: Some(format!("127.0.0.1:{port}")), ..WorkerOptions::default() };
+    let source = if arguments.published { "published" } else { "directory" };
+    let options = WorkerOptions {
+        rules_dir: Some(rules_dir(arguments)?),
+        listen: Some(format!("127.0.0.1:{port}")),
+        variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
+        ..WorkerOptions::default()
+    };
     world.start_worker("worker-1", options).await
+}
+
+fn rules_dir(arguments: &Arguments) -> Result<PathBuf> {
+    let dir = arguments.rules.clone().unwrap_or_else(sample_rules);
+    std::path::absolute(&dir).with_context(|| dir.display().to_string())
+}
+
+/// Publishes the ruleset; gives the file of settings with which the command line finds this world's tables.
+async fn publish(arguments: &Arguments, world: &World) -> Result<String> {
+    let (config, dir) = (world.command_line_config()?, rules_dir(arguments)?);
+    let (config, dir) = (config.to_string_lossy(), dir.to_string_lossy());
+    let output = world
+        .countersign(&[
+            "rules",
+            "publish",
+            &dir,
+            "--message",
+            "the first of this world",
+            "--yes",
+            "--config",
+            &config,
+        ])
+        .await?;
+    let told = String::from_utf8_lossy(&output.stdout).into_owned();
+    anyhow::ensure!(output.status.success(), "{told}{}", String::from_utf8_lossy(&output.stderr));
+    Ok(config.into_owned())
+}
+
+/// The commands that change what decides in this world, with all they need.
+fn print_publishing(world: &World, dir: &Path, config: &str) {
+    let program = world.binaries().countersign.display();
+    let keys = format!("AWS_ACCESS_KEY_ID={ROOT_KEY} AWS_SECRET_ACCESS_KEY={ROOT_KEY}");
+    let rules = format!("{keys} {program} rules");
+    println!("publish          {rules} publish {} --config {config} --message \"why\"", dir.display());
+    println!("roll back        {rules} rollback --config {config} --message \"why\"");
 }
 
 /// The port, unless someone listens on it.

@@ -151,7 +151,7 @@ async fn a_fleet_under_load_follows_every_change_within_two_seconds() {
         };
         let publish = async |dir: &Path, more: &[&str]| {
             let dir = dir.to_string_lossy();
-            change(&[&["rules", "publish", &dir, "--message", "a test"], more].concat()).await
+            change(&[&["rules", "publish", &dir, "--message", "a test", "--yes"], more].concat()).await
         };
         publish(&first, &[]).await;
         let fleet = fleet(world).await;
@@ -268,7 +268,7 @@ async fn a_fleet_never_approves_above_its_hourly_caps() {
         in_world(patient(), async |world| {
             let dir = ruleset(world, "capped", &settings);
             let config = world.command_line_config().unwrap();
-            let arguments = ["rules", "publish", &dir.to_string_lossy(), "--message", "a cap"];
+            let arguments = ["rules", "publish", &dir.to_string_lossy(), "--message", "a cap", "--yes"];
             countersign(world, &config, &arguments).await;
             let fleet = fleet(world).await;
             let orders = orders_of(Story::SmallKnown, 120);

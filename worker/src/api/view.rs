@@ -45,6 +45,9 @@ pub struct TaskView {
     /// What each rule said and which facts it read. Only of a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Box<RawValue>>,
+    /// What the ruleset that was tried beside the active one would have said. Only of a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shadow: Option<Box<RawValue>>,
 }
 
 /// A stored decision, as the API shows it.
@@ -87,11 +90,13 @@ impl TaskView {
             history: Vec::new(),
             order: None,
             evaluation: None,
+            shadow: None,
         }
     }
 
     /// A task with all that a person may know of it.
     pub fn of_task(mut task: Task) -> TaskView {
+<<<<<<< HEAD
         let token = &task.token;
         let order = task.order.take().map(|text| json(&text, token));
         let evaluation = task.evaluation.take().map(|text| json(&text, token));
@@ -105,8 +110,13 @@ impl TaskView {
         for given in &mut task.history {
             strike(token, [&mut given.escalation.code, &mut given.escalation.reason]);
         }
+=======
+        let order = task.order.take().map(|text| json(text, &task.token));
+        let evaluation = task.evaluation.take().map(|text| json(text, &task.token));
+        let shadow = task.shadow.take().map(|text| json(text, &task.token));
+>>>>>>> 92db44a (cli: Accept, watch, write a case, report as JUnit; publish shows what changes and asks)
         let history = std::mem::take(&mut task.history);
-        TaskView { order, evaluation, history, ..TaskView::of_listed(task.into()) }
+        TaskView { order, evaluation, shadow, history, ..TaskView::of_listed(task.into()) }
     }
 }
 

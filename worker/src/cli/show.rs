@@ -74,6 +74,9 @@ pub(super) fn task(task: &TaskView) -> String {
     if let Some(delivery) = task.delivery {
         field("delivery", delivery.as_str());
     }
+    if let Some(shadow) = &task.shadow {
+        text.push_str(&format!("{:<10} {}\n", "shadow", line(&shadowed(shadow), usize::MAX)));
+    }
     if let Some(evaluation) = &task.evaluation {
         text.push_str(&evaluated(evaluation));
     }
@@ -92,6 +95,21 @@ fn by(rule: Option<&str>, ruleset: Option<&str>, at: &str) -> String {
     let rule = rule.map(|rule| format!("rule {rule}, ")).unwrap_or_default();
     let ruleset = ruleset.and_then(|sha256| sha256.get(..8)).map(|short| format!("ruleset {short}, "));
     format!("{rule}{}at {at}", ruleset.unwrap_or_default())
+}
+
+/// `escalate over-limit by tier-limit, ruleset 7f3a91c2, disagrees`.
+fn shadowed(shadow: &RawValue) -> String {
+    let Ok(note) = serde_json::from_str::<serde_json::Value>(shadow.get()) else {
+        return shadow.get().to_owned();
+    };
+    let text = |name: &str| note[name].as_str().unwrap_or_default().to_owned();
+    let by = match text("rule") {
+        rule if rule.is_empty() => String::new(),
+        rule => format!(" by {rule}"),
+    };
+    let agrees = if note["agrees"] == true { "agrees" } else { "disagrees" };
+    let ruleset: String = text("ruleset").chars().take(8).collect();
+    format!("{} {}{by}, ruleset {ruleset}, {agrees}", text("outcome"), text("code"))
 }
 
 fn evaluated(evaluation: &RawValue) -> String {

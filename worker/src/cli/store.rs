@@ -34,7 +34,7 @@ pub(super) struct Signed {
 }
 
 /// What the settings name.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Opened {
     pub(super) control_table: ControlTable,
     pub(super) clients: Clients,

@@ -80,6 +80,77 @@ fn a_ruleset_is_checked_and_tested() {
     assert!(missing.out.contains("/none\n\nrefused: 1 error"), "{missing:?}");
 }
 
+/// With `rules.strict`, what is accepted is what the lock says.
+#[test]
+fn a_ruleset_is_accepted_only_if_it_passes_and_what_went_away_is_told() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dir, lock) = (parent.path().join("rules"), parent.path().join("rules.lock"));
+    ruleset(&dir, "100");
+    let accept = || countersign(&["rules", "check", text(&dir), "--accept"], "");
+    let accepted = accept();
+    assert_eq!(accepted.code, Some(0), "{accepted:?}");
+    assert!(accepted.out.ends_with(&format!("accepted: {} is written\n", text(&lock))), "{accepted:?}");
+    let before = fs::read_to_string(&lock).unwrap();
+    assert!(before.contains("\"test tests/limit.toml: small\""), "{before}");
+
+    fs::write(dir.join("rules/broken.rhai"), "let;\n").unwrap();
+    assert_eq!(accept().code, Some(1));
+    assert_eq!(fs::read_to_string(&lock).unwrap(), before, "what is refused is not accepted");
+    fs::remove_file(dir.join("rules/broken.rhai")).unwrap();
+    fs::remove_dir_all(dir.join("tests")).unwrap();
+    let fewer = accept();
+    assert!(fewer.out.contains("no longer there: the test tests/limit.toml: small\n"), "{fewer:?}");
+    assert_ne!(fs::read_to_string(&lock).unwrap(), before);
+}
+
+#[test]
+fn tests_are_reported_as_junit_and_a_broken_never_fails_a_backtest() {
+    let (dir, tasks) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    ruleset(dir.path(), "100");
+    let junit = countersign(&["rules", "test", text(dir.path()), "--format", "junit"], "");
+    assert_eq!(junit.code, Some(0), "{junit:?}");
+    assert!(junit.out.contains("<testcase classname=\"tests/limit.toml\" name=\"small\""), "{junit:?}");
+    let export = tasks.path().join("export.jsonl");
+    let task = |amount: u32| {
+        format!(
+            "{{\"orderId\":\"o-{amount}\",\"receivedAt\":\"2026-11-22T10:00:00Z\",\"order\":{{\"amount\":{amount}}}}}\n"
+        )
+    };
+    fs::write(&export, [task(5), task(50)].concat()).unwrap();
+    let never = |most: u32| {
+        let never =
+            format!("[[never]]\nname = \"n\"\nwhen = \"order.amount > {most}\"\nexpect_not = \"approve\"\n");
+        fs::write(dir.path().join("tests/never.toml"), never).expect("written");
+        let args =
+            ["rules", "backtest", text(dir.path()), "--against", text(dir.path()), "--from", text(&export)];
+        countersign(&args, "")
+    };
+    let held = never(50);
+    assert_eq!(held.code, Some(0), "{held:?}");
+    let broken = never(40);
+    assert_eq!(broken.code, Some(1), "{broken:?}");
+    assert!(broken.out.contains("NEVER: n: broken by 1 task, first by o-50"), "{broken:?}");
+}
+
+#[test]
+fn watched_tests_run_again_after_a_change() {
+    let dir = tempfile::tempdir().unwrap();
+    ruleset(dir.path(), "100");
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_countersign"))
+        .args(["rules", "test", text(dir.path()), "--watch"])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let out = watching.stdout.take().expect("it is piped");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(out)).map(|line| line.unwrap());
+    assert!(lines.any(|line| line.starts_with("1 of 1 cases passed")));
+    let case = fs::read_to_string(dir.path().join("tests/limit.toml")).unwrap();
+    fs::write(dir.path().join("tests/limit.toml"), case.replace("\"approve\"", "\"reject\"")).unwrap();
+    assert!(lines.any(|line| line.starts_with("FAILED tests/limit.toml:")));
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+}
+
 #[test]
 fn a_task_is_evaluated_from_a_file_and_from_standard_input() {
     let dir = tempfile::tempdir().unwrap();
@@ -91,7 +162,8 @@ fn a_task_is_evaluated_from_a_file_and_from_standard_input() {
     assert_eq!((small.code, small.out.as_str()), (Some(0), "approve [small] by limit: \n"), "{small:?}");
     let large = eval(&["-", "--order-only"], r#"{"amount":100.01}"#);
     assert_eq!(large.out, "escalate [large] by limit: 100.01 is large\n", "{large:?}");
-    let file = dir.path().join("task.json");
+    let beside = tempfile::tempdir().unwrap();
+    let file = beside.path().join("task.json");
     fs::write(&file, r#"{"orderId":"o-1","order":{"amount":100.01}}"#).unwrap();
     let explained = eval(&[text(&file), "--explain"], "");
     assert!(explained.out.contains("read order.amount = 100.01"), "{explained:?}");

@@ -16,12 +16,16 @@ use self::progress::Progress;
 use self::tasks::Reading;
 use super::{Failed, Folder, Printed, check, diff};
 use crate::cli::render::plain;
-use crate::cli::store::Store;
+use crate::cli::store::{Opened, Store};
 use crate::cli::{Format, export};
+
+/// How many changed tasks a publication shows.
+const SHOWN_CHANGES: usize = 5;
 
 /// Run a folder's rules over stored tasks, and show what they would have decided otherwise.
 ///
-/// Facts are what was stored, never now: the same folder and the same tasks give the same answer.
+/// Facts are what was stored, never now: the same folder and the same tasks give the same answer. The exit code is 1
+/// when a [[never]] of the folder's tests does not hold over the tasks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -75,11 +79,38 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
     let result = result?;
     // Beside the answer, which is the same for the same rules and tasks. Who closed standard error does not read.
     let _ = writeln!(io::stderr(), "{}", progress.times(reading));
-    Ok(match args.format {
+    let text = match args.format {
         Format::Json => format!("{}\n", result.to_json()),
         Format::Table => plain(&result.to_string()),
-    }
-    .into())
+    };
+    Ok(Printed { text, code: u8::from(!result.is_ok()) })
+}
+
+/// Runs two rulesets over the tasks of the last days, and gives the new one back.
+pub(super) async fn of_days(
+    days: i64,
+    old: Ruleset,
+    new: Ruleset,
+    opened: Opened,
+) -> (Result<backtest::Backtest, Failed>, Ruleset) {
+    let progress = Progress::start();
+    let reading = tasks::of_table(days, opened, progress.clone());
+    let Reading { reader, tasks } = match reading {
+        Ok(reading) => reading,
+        Err(failed) => return (Err(failed), new),
+    };
+    let tasks = tasks.map(|reviewed| reviewed.task);
+    let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    let options = Options { threads, keep_changes: SHOWN_CHANGES };
+    let new = Arc::new(new);
+    let (done, with) = (Arc::clone(&progress.done), Arc::clone(&new));
+    let evaluating =
+        tokio::task::spawn_blocking(move || backtest::backtest(&old, &with, tasks, options, &done));
+    let result = progress.watch(evaluating).await;
+    progress.clear();
+    let read = reader.await.context("the reader of tasks panicked").flatten();
+    let result = read.and_then(|_| result).map_err(Failed::from);
+    (result, Arc::into_inner(new).expect("the evaluation has ended"))
 }
 
 async fn old_rules(args: &Backtest) -> Result<Ruleset, Failed> {

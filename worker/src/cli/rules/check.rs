@@ -1,14 +1,16 @@
-//! `countersign rules check` and `test`: a folder's rules before they run.
+//! `countersign rules check` and `definitions`: a folder's rules before they run.
 
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context as _;
 use clap::ValueEnum;
-use rules::cases;
 use rules::check::{self, Checked};
+use rules::lock::Lock;
 use rules::{Refused, Ruleset, snapshot};
-use serde_json::json;
 
 use super::{Failed, Folder, Printed};
-use crate::cli::render::json;
-use crate::cli::{Format, now};
+use crate::cli::now;
 
 /// Check a ruleset: compile it, run its tests, find what would hurt at run time.
 ///
@@ -18,13 +20,17 @@ use crate::cli::{Format, now};
 Examples:
   countersign rules check
   countersign rules check ./rules --format json
-  countersign rules check --format github   (annotations in a GitHub workflow)")]
+  countersign rules check --format github   (annotations in a GitHub workflow)
+  countersign rules check --accept          (for rules.strict: only this version decides)")]
 pub(super) struct Check {
     #[command(flatten)]
     folder: Folder,
     /// For people, for editors, or for GitHub
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
+    /// If there is no error, write the lock file beside the folder: with rules.strict only this version decides
+    #[arg(long)]
+    accept: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -32,28 +38,6 @@ enum CheckFormat {
     Text,
     Json,
     Github,
-}
-
-/// Run the cases beside the rules.
-///
-/// The exit code is 1 when a case fails, or when fewer lines are reached than --min asks for.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  countersign rules test
-  countersign rules test ./rules --coverage --min 90")]
-pub(super) struct Test {
-    #[command(flatten)]
-    folder: Folder,
-    /// Print which lines and verdicts no case reached
-    #[arg(long)]
-    coverage: bool,
-    /// Fail when the cases reach fewer lines than this, in percent
-    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
-    min: Option<u8>,
-    /// For people, or for programs
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
 }
 
 /// Print what scripts can name, as a definition file for editors: facts, lists, parameters, functions.
@@ -70,7 +54,7 @@ pub(super) fn definitions(args: &Definitions) -> Result<Printed, Failed> {
     Ok(rules::definitions::definitions(&load(&args.folder)?).into())
 }
 
-pub(super) fn check(args: &Check) -> Printed {
+pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
     let mut checked = match snapshot(&args.folder.dir) {
         Ok(files) => check::check(files, &now()),
         Err(Refused { diagnostics, .. }) => Checked { findings: diagnostics, ruleset: None },
@@ -81,35 +65,29 @@ pub(super) fn check(args: &Check) -> Printed {
         CheckFormat::Json => check::Format::Json,
         CheckFormat::Github => check::Format::Github,
     };
-    Printed { text: checked.render(format), code: u8::from(!checked.is_ok()) }
+    let mut text = checked.render(format);
+    let is_ok = checked.is_ok();
+    if let (true, true, Some(ruleset)) = (args.accept, is_ok, &checked.ruleset) {
+        let accepted = accept(&args.folder.dir, ruleset)?;
+        if args.format == CheckFormat::Text {
+            text.push_str(&accepted);
+        }
+    }
+    Ok(Printed { text, code: u8::from(!is_ok) })
 }
 
-pub(super) fn test(args: &Test) -> Result<Printed, Failed> {
-    let ruleset = load(&args.folder)?;
-    let report = cases::run(&ruleset);
-    let percent = report.coverage.percent();
-    let missing = args.min.filter(|min| percent < *min);
-    let text = match args.format {
-        Format::Json => json(&json!({
-            "ruleset": ruleset.sha256(),
-            "cases": report.cases,
-            "conditions": report.nevers,
-            "failures": report.failures().collect::<Vec<_>>(),
-            "broken": report.broken,
-            "coverage": report.coverage,
-        }))?,
-        Format::Table => {
-            let mut text = report.to_string();
-            if args.coverage {
-                text.push_str(&format!("\n{}", report.coverage));
-            }
-            if let Some(min) = missing {
-                text.push_str(&format!("{percent}% of lines are reached; --min asks for {min}%\n"));
-            }
-            text
-        }
-    };
-    Ok(Printed { text, code: u8::from(!report.is_ok() || missing.is_some()) })
+/// Writes the lock of a ruleset beside its folder; tells what the one that was accepted before has and it lacks.
+fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
+    let path = Lock::path(dir).with_context(|| format!("{}: name the folder itself", dir.display()))?;
+    let name = path.display().to_string();
+    let before = fs::read_to_string(&path).ok().and_then(|text| Lock::parse(&name, &text).ok());
+    let lacking = before.map(|before| before.lacking(ruleset)).unwrap_or_default();
+    // A reader sees the old lock or the new one.
+    let new = path.with_extension("lock.new");
+    fs::write(&new, Lock::of(ruleset).to_text()).with_context(|| format!("{}", new.display()))?;
+    fs::rename(&new, &path).with_context(|| name.clone())?;
+    let lacking = lacking.into_iter().map(|part| format!("no longer there: the {part}\n"));
+    Ok(format!("{}accepted: {name} is written\n", lacking.collect::<String>()))
 }
 
 /// The ruleset of a folder, or everything that is wrong with it.

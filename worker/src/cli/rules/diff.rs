@@ -60,7 +60,7 @@ pub(super) async fn published(name: &str, opened: &Opened) -> Result<rules::Rule
     Ok(table.load_ruleset(&sha256).await?)
 }
 
-fn differences(old: &Files, new: &Files) -> String {
+pub(super) fn differences(old: &Files, new: &Files) -> String {
     let empty = Vec::new();
     let paths: BTreeSet<&String> = old.keys().chain(new.keys()).collect();
     let mut text = String::new();

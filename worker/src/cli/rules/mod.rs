@@ -7,6 +7,7 @@ mod diff;
 mod eval;
 mod explain;
 mod publish;
+mod test;
 
 use std::path::PathBuf;
 
@@ -25,7 +26,7 @@ pub(super) struct Args {
 #[derive(Debug, Subcommand)]
 enum Command {
     Check(check::Check),
-    Test(check::Test),
+    Test(test::Test),
     Definitions(check::Definitions),
     Eval(eval::Eval),
     Explain(explain::Explain),
@@ -64,8 +65,8 @@ impl Folder {
 
 pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
     match args.command {
-        Command::Check(args) => Ok(check::check(&args)),
-        Command::Test(args) => check::test(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Test(args) => test::test(args).await,
         Command::Definitions(args) => check::definitions(&args),
         Command::Eval(args) => eval::eval(args).await,
         Command::Explain(args) => explain::explain(args).await,

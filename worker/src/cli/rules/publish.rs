@@ -1,27 +1,39 @@
 //! `countersign rules publish`, `history`, `rollback` and `unshadow`: what decides on the whole fleet.
 
+use std::io::{self, IsTerminal as _, Write as _};
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
 use rules::Ruleset;
 use rules::check;
+use tokio::time::{Instant, sleep};
 
-use super::{Failed, Folder, Printed};
-use crate::cli::render::{json, line, table};
-use crate::cli::store::{Signed, Store};
+use super::{Failed, Folder, Printed, backtest, diff};
+use crate::cli::render::{json, line, plain, table};
+use crate::cli::store::{Opened, Signed, Store};
 use crate::cli::{Format, clock, now};
 use crate::control::rule_store::{Author, Event, Line};
+use crate::control::table::ControlTable;
+use crate::control::tested;
 
 /// The longest message in the history's table, in characters.
 const MESSAGE_CHARS: usize = 60;
 
+/// How long a publication waits for the first worker that follows: a few heartbeats.
+const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
 /// Whom a change reaches, and when.
 const FOLLOW: &str = "within two seconds, on every worker with rules.source = \"published\"";
 
 /// Publish a folder's ruleset: every worker with rules.source = "published" follows within two seconds.
 ///
-/// A set that check or its tests refuse is not published. The set is stored for ever under its SHA-256.
+/// It shows what changes, in the files and over the tasks of the last day, and asks. A set that check or its tests
+/// refuse is not published, nor one that breaks a [[never]] over those tasks. The set is stored for ever under its
+/// SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   countersign rules publish --message \"silver limit to 800\"
+  countersign rules publish --message \"silver limit to 800\" --yes   (for scripts)
   countersign rules publish ./rules --shadow --message \"try before Monday\"")]
 pub(super) struct Publish {
     #[command(flatten)]
@@ -29,6 +41,9 @@ pub(super) struct Publish {
     /// Try it beside the active set instead: it never decides, its disagreements are counted and stored
     #[arg(long)]
     shadow: bool,
+    /// Publish without asking
+    #[arg(long, short)]
+    yes: bool,
     #[command(flatten)]
     signed: Signed,
     #[command(flatten)]
@@ -73,22 +88,107 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
     let files = rules::snapshot(&args.folder.dir).map_err(|refused| args.folder.refused(refused))?;
     let mut checked = check::check(files, &now());
     args.folder.place(&mut checked.findings);
-    let (true, Some(ruleset)) = (checked.is_ok(), &checked.ruleset) else {
+    let (true, Some(ruleset)) = (checked.is_ok(), checked.ruleset.take()) else {
         let text = format!("{}not published\n", checked.render(check::Format::Text));
         return Ok(Printed { text, code: 1 });
     };
-    let table = args.store.open().await?.control_table;
+    let label = ruleset.label();
+    let opened = args.store.open().await?;
+    let change = Changes::of(ruleset, &opened).await?;
+    // Shown before the question.
+    let _ = io::stdout().lock().write_all(change.told.as_bytes());
+    if change.breaks_never && !args.shadow {
+        let text = "not published: a [[never]] does not hold over the tasks of the last day\n".to_owned();
+        return Ok(Printed { text, code: 1 });
+    }
+    if !args.yes && !agreed(&label)? {
+        return Ok(Printed { text: "not published\n".to_owned(), code: 1 });
+    }
+    let (table, ruleset) = (opened.control_table, change.ruleset);
     let author: Author = args.signed.into();
     let event = if args.shadow { Event::Shadow } else { Event::Publish };
     let now = clock().now();
-    table.store_ruleset(ruleset, &author, now).await?;
+    table.store_ruleset(&ruleset, &author, now).await?;
     table.change(event, Some(ruleset.sha256()), &author, now).await?;
-    let what = if args.shadow {
-        "is tried beside the active set within two seconds, on every worker".to_owned()
-    } else {
-        format!("decides {FOLLOW}")
-    };
-    Ok(format!("{} {what}\n", ruleset.label()).into())
+    if args.shadow {
+        let what = "is tried beside the active set within two seconds, on every worker";
+        return Ok(format!("{label} {what}\n").into());
+    }
+    Ok(format!("{label} decides {FOLLOW}\n{}", followed(&table, &label).await?).into())
+}
+
+/// What a publication changes.
+struct Changes {
+    ruleset: Ruleset,
+    told: String,
+    breaks_never: bool,
+}
+
+impl Changes {
+    /// Compares a set with the published one that decides, in its files and over the tasks of the last day.
+    async fn of(ruleset: Ruleset, opened: &Opened) -> Result<Changes, Failed> {
+        let table = &opened.control_table;
+        let Some(active) = table.read_control_item().await?.active else {
+            let told = format!("{} is the first published ruleset\n", ruleset.label());
+            return Ok(Changes { ruleset, told, breaks_never: false });
+        };
+        let active = table.load_ruleset(&active).await?;
+        let mut told = match diff::differences(active.files(), ruleset.files()) {
+            same if same.is_empty() => format!("no file differs from {}\n", active.label()),
+            differences => plain(&differences),
+        };
+        for part in active.parts().difference(&ruleset.parts()) {
+            told.push_str(&format!("no longer there: the {}\n", plain(&part.to_string())));
+        }
+        let (result, ruleset) = backtest::of_days(1, active, ruleset, opened.clone()).await;
+        let breaks_never = match result {
+            Ok(result) => {
+                told.push_str(&format!("\nover the last day: {}\n", plain(&result.to_string())));
+                !result.is_ok()
+            }
+            // A table that does not answer must not keep a mended rule from being published.
+            Err(failed) => {
+                told.push_str(&format!("\nthe tasks of the last day cannot be read: {failed}\n"));
+                false
+            }
+        };
+        Ok(Changes { ruleset, told, breaks_never })
+    }
+}
+
+/// Asks a person on the terminal.
+fn agreed(label: &str) -> anyhow::Result<bool> {
+    if !io::stdin().is_terminal() {
+        bail!("not published: standard input is no terminal to ask on; --yes publishes without asking");
+    }
+    write!(io::stderr(), "publish {label}? [y/N] ").context("the question cannot be shown")?;
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer).context("the answer cannot be read")?;
+    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+/// Waits until some worker decides with a set; tells if none does.
+async fn followed(table: &ControlTable, label: &str) -> Result<String, Failed> {
+    let deadline = Instant::now() + FOLLOWED_WITHIN;
+    loop {
+        let beats = table.heartbeats().await?;
+        if beats.iter().any(|beat| beat.ruleset == label) {
+            return Ok(String::new());
+        }
+        if Instant::now() >= deadline {
+            let others: Vec<&str> = beats.iter().map(|beat| beat.ruleset.as_str()).collect();
+            return Ok(match others.as_slice() {
+                [] => "warning: no worker is running\n".to_owned(),
+                others => format!(
+                    "warning: no worker decides with {label} after {} s; they decide with {}. Workers follow with \
+                     rules.source = \"published\"\n",
+                    FOLLOWED_WITHIN.as_secs(),
+                    plain(&others.join(", "))
+                ),
+            });
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
 }
 
 pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
@@ -97,8 +197,9 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
         Some(prefix) => table.find_ruleset(prefix).await?,
         None => table.earlier_ruleset().await?,
     };
-    // A set that does not compile on this engine would be refused by every worker.
+    // A set that does not compile or pass its tests on this engine would be refused by every worker.
     let ruleset: Ruleset = table.load_ruleset(&sha256).await?;
+    tested::tested(ruleset.files().clone(), &now()).map_err(Failed::Refused)?;
     let author: Author = args.signed.into();
     table.change(Event::Rollback, Some(&sha256), &author, clock().now()).await?;
     Ok(format!("{} decides again {FOLLOW}\n", ruleset.label()).into())
