@@ -96,10 +96,10 @@ impl TaskView {
 
     /// A task with all that a person may know of it.
     pub fn of_task(mut task: Task) -> TaskView {
-<<<<<<< HEAD
         let token = &task.token;
         let order = task.order.take().map(|text| json(&text, token));
         let evaluation = task.evaluation.take().map(|text| json(&text, token));
+        let shadow = task.shadow.take().map(|text| json(&text, token));
         // What was stored before tokens were struck out of it.
         if let Some(escalation) = &mut task.escalation {
             strike(token, [&mut escalation.code, &mut escalation.reason]);
@@ -110,11 +110,6 @@ impl TaskView {
         for given in &mut task.history {
             strike(token, [&mut given.escalation.code, &mut given.escalation.reason]);
         }
-=======
-        let order = task.order.take().map(|text| json(text, &task.token));
-        let evaluation = task.evaluation.take().map(|text| json(text, &task.token));
-        let shadow = task.shadow.take().map(|text| json(text, &task.token));
->>>>>>> 92db44a (cli: Accept, watch, write a case, report as JUnit; publish shows what changes and asks)
         let history = std::mem::take(&mut task.history);
         TaskView { order, evaluation, shadow, history, ..TaskView::of_listed(task.into()) }
     }
