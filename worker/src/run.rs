@@ -152,11 +152,7 @@ impl<L: Listener<Addr: Debug>> Process<L> {
 
 /// The set to start with. A worker without rules does not start, so that nothing is
 /// escalated for want of them.
-async fn first_ruleset(
-    config: &Config,
-    clients: &Clients,
-    folder: &RulesFolder,
-) -> anyhow::Result<Ruleset> {
+async fn first_ruleset(config: &Config, clients: &Clients, folder: &RulesFolder) -> anyhow::Result<Ruleset> {
     match config.rules.source {
         RulesSource::Directory => {
             let first = folder.first().await;
