@@ -109,7 +109,7 @@ pub(super) async fn of_days(
     let result = progress.watch(evaluating).await;
     progress.clear();
     let read = reader.await.context("the reader of tasks panicked").flatten();
-    let result = read.and_then(|_| result).map_err(Failed::from);
+    let result = read.and(result).map_err(Failed::from);
     (result, Arc::into_inner(new).expect("the evaluation has ended"))
 }
 

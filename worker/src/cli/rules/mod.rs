@@ -72,7 +72,7 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
         Command::Explain(args) => explain::explain(args).await,
         Command::Backtest(args) => backtest::backtest(args).await,
         Command::Agreement(args) => agreement::agreement(args).await,
-        Command::Publish(args) => publish::publish(args).await,
+        Command::Publish(args) => Box::pin(publish::publish(args)).await,
         Command::History(args) => publish::history(args).await,
         Command::Diff(args) => diff::diff(args).await,
         Command::Rollback(args) => publish::rollback(args).await,
