@@ -60,7 +60,7 @@ impl Accepted {
         };
         let (path, label) = (self.0.display(), ruleset.label());
         error!(
-            ruleset = label, path = %path, error = failed,
+            ruleset = label, place = %path, error = failed,
             "{path}: cannot be written: {failed}; a restart needs a folder that holds {label} or another accepted set"
         );
     }

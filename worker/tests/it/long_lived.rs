@@ -249,11 +249,13 @@ async fn a_clock_that_jumps_ends_the_process_and_four_minutes_do_not() {
 }
 
 /// Where tasks may be started: each of these waits for what it starts.
-const SPAWNERS: [&str; 7] = [
+const SPAWNERS: [&str; 9] = [
     "api/mod.rs",
     "cli/rules/agreement.rs",
     "cli/rules/backtest.rs",
     "cli/rules/backtest/tasks.rs",
+    "control/accepted.rs",
+    "control/rules_folder.rs",
     "fleet/coordinator.rs",
     "fleet/long_lived.rs",
     "run.rs",
