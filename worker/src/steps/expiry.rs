@@ -63,7 +63,7 @@ impl Pipeline {
             Ok(Waits::No(proof)) => self.expire(task, proof, guard).await,
             Ok(Waits::Yes) => Ok(Handled::PutOff),
             Err(fault) => {
-                warn!(task.id = %task.id, error = %fault, "task {}: no answer whether it is awaited: {fault}", task.id);
+                warn!(task.id = %task.id, error = %fault, "task {}: could not check whether the workflow still waits: {fault}", task.id);
                 Ok(Handled::PutOff)
             }
         }

@@ -217,7 +217,7 @@ impl Pipeline {
         self.metrics.systemic_fault(service);
         error!(
             task.id = %task.id, error = %error,
-            "task {}: {error}: not this task's fault; holding", task.id
+            "task {}: {error}: fails for every task, not only this one; retrying in 5 s", task.id
         );
         sleep(SYSTEMIC_PAUSE).await;
     }

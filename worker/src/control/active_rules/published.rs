@@ -143,7 +143,7 @@ impl Follower {
             }
             Err(StoreError::Fault(fault)) => {
                 self.trouble.failed(fault.class, &self.metrics, Service::Control);
-                warn!(sha256, error = %fault, "ruleset {sha256} is not read: {fault}; again");
+                warn!(sha256, error = %fault, "cannot read ruleset {sha256}: {fault}; retrying");
                 Err((fault.into(), AGAIN))
             }
             Err(error) => {

@@ -76,7 +76,7 @@ impl Coordinator {
                 Err(LeaseError::Lost) => {}
                 Err(LeaseError::Fault(fault)) => {
                     self.parts.metrics.failed(Service::Control, fault.class);
-                    warn!(error = %fault, "a lease is not taken: {fault}");
+                    warn!(error = %fault, "cannot take a lease: {fault}");
                 }
             }
         }
