@@ -1,4 +1,4 @@
-//! The heartbeat, apart from the work: slow work must not lose leases, and a stuck coordinator must.
+//! The heartbeat. It runs apart from the work: slow work must not lose leases, but a stuck coordinator must.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -19,15 +19,15 @@ use crate::metrics::{Metrics, Service};
 
 /// A holder stops this much before its peers may take over: nine tenths of the lease, for clocks that drift apart.
 const HOLDER_TENTHS: u32 = 9;
-/// Between two tries of a heartbeat that was not answered.
+/// The pause before a failed heartbeat is retried.
 pub(super) const BEAT_AGAIN: Duration = Duration::from_millis(500);
 
-/// From this many seconds on the worker says that its clock is wrong.
+/// From this many seconds on the worker warns that its clock is wrong.
 const TOLD_SECONDS: u64 = 30;
-/// So many heartbeats in a row must show it: one answer may come from a proxy, or just before the clock is set.
+/// This many heartbeats in a row must show it: one response may be a proxy's, or precede a correction of the clock.
 const LOOKS: u32 = 3;
 
-/// This machine's clock is too wrong to work by.
+/// This machine's clock is too wrong to work with.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "this machine's clock is {seconds} s {direction} AWS's; at most {MOST_WRONG_SECONDS} s are accepted: synchronize it \
@@ -54,17 +54,17 @@ pub(super) struct Heart {
     started: Instant,
     /// The last beat's.
     counter: i64,
-    /// What an edit by hand left in its place.
+    /// The counter that an edit by hand left in its place.
     edited: Option<AttributeValue>,
     trouble: Trouble,
-    /// Heartbeats in a row whose answer showed a clock that is too wrong.
+    /// Heartbeats in a row whose response showed a clock that is too wrong.
     wrong_looks: u32,
-    /// That the clock is wrong was told.
+    /// Whether the wrong clock was logged.
     told: bool,
 }
 
 impl Heart {
-    /// A heart that has not beaten yet, of the worker `me`, which starts now.
+    /// The heart of the worker `me`, which starts now and has not sent a heartbeat yet.
     pub(super) fn new(parts: &Parts, me: &str, lease: Duration) -> Heart {
         Heart {
             control_table: parts.control_table.clone(),
@@ -84,7 +84,7 @@ impl Heart {
         }
     }
 
-    /// Beats until dropped. Says so at once when the worker leaves.
+    /// Sends heartbeats until dropped. Announces at once that the worker leaves.
     ///
     /// # Errors
     ///
@@ -101,7 +101,7 @@ impl Heart {
                 BEAT_AGAIN
             };
             tokio::select! {
-                // Leaving is told to the peers before the next beat is due.
+                // Peers learn that the worker leaves before the next heartbeat is due.
                 biased;
                 () = leave.cancelled(), if !leaving => {}
                 () = sleep(pause) => {}
@@ -113,15 +113,15 @@ impl Heart {
         self.last_round.lock().expect("no holder of the time panics").elapsed() > self.lease * 2
     }
 
-    /// One beat; the right to act counts from before it was sent. Tells whether it was written, by a clock that is not
-    /// too wrong.
+    /// One heartbeat; the right to act counts from before it was sent. Returns whether it was written and the clock is
+    /// right enough.
     ///
     /// # Errors
     ///
     /// [`WrongClock`] when that is so for the third time in a row.
     pub(super) async fn beat(&mut self, leaving: bool) -> Result<bool, WrongClock> {
         let (sent, sent_wall) = (Instant::now(), self.clock.now());
-        // Never the same twice: a beat whose answer was lost was seen, and the next one must be seen to move.
+        // Never the same twice: peers may have seen a heartbeat whose response was lost, and must see the next move.
         self.counter += 1;
         let beat = Heartbeat {
             worker: self.me.clone(),
@@ -153,7 +153,7 @@ impl Heart {
         }
     }
 
-    /// Tells whether this machine's clock is right enough, as far as an answer's date shows it.
+    /// Whether this machine's clock is right enough, as far as a response's date shows it.
     fn look_at_clock(&mut self, sent: i64, date: Option<i64>) -> Result<bool, WrongClock> {
         let Some(date) = date else { return Ok(self.wrong_looks == 0) };
         let ahead = seconds_ahead(sent, date, self.clock.now().as_second());

@@ -1,8 +1,8 @@
-//! Long-lived tasks by name: none ends unseen.
+//! Long-lived tasks by name: none ends unnoticed.
 //!
-//! A worker whose heartbeat, reader or server is gone looks alive and does not do its part. Every long-lived task is
-//! therefore spawned here, and its owner waits for all of them: the first that ends before its time drains the process,
-//! which then ends with an error that names the task.
+//! A worker whose heartbeat, reader or server has ended looks alive but does not do its work. Every long-lived task is
+//! therefore spawned here, and its owner waits for all of them: the first that ends early drains the process, which
+//! then exits with an error that names the task.
 
 use std::any::Any;
 use std::future::Future;
@@ -11,26 +11,26 @@ use std::panic::AssertUnwindSafe;
 use futures::FutureExt as _;
 use tokio::task::JoinSet;
 
-/// The long-lived tasks of one owner. Dropping it ends them where they stand.
+/// The long-lived tasks of one owner. Dropping it aborts them.
 #[derive(Debug, Default)]
 pub struct LongLived(JoinSet<Ended>);
 
-/// How a long-lived task ended. As an error: it did so before its time.
+/// How a long-lived task ended. As an error: it ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
     /// It returned.
     #[error("the {0} ended, though nothing stopped it")]
     Returned(&'static str),
-    /// It gave up.
+    /// It returned an error.
     #[error("the {0} failed")]
     Failed(&'static str, #[source] anyhow::Error),
-    /// It panicked. The panic's own text may hold anything: the panic hook alone writes it.
+    /// It panicked. The panic's message may contain anything, so only the panic hook logs it.
     #[error("the {0} panicked")]
     Panicked(&'static str),
 }
 
 impl LongLived {
-    /// Starts a task. `name` reads on after "the": `discoverer of shards`.
+    /// Starts a task. `name` follows "the" in a message: `discoverer of shards`.
     pub fn spawn(
         &mut self,
         name: &'static str,
@@ -56,7 +56,7 @@ impl LongLived {
         Some(ended.expect("no task is aborted while it is waited for, and panics are caught"))
     }
 
-    /// Ends every task where it stands, and waits until all are gone.
+    /// Aborts every task, and waits until all have ended.
     pub async fn stop(mut self) {
         self.0.shutdown().await;
     }

@@ -1,7 +1,7 @@
-//! One worker of the fleet without its process: what the simulation runs too.
+//! One worker of the fleet without its process, as the simulation runs it too.
 //!
-//! Leaving has an order: out of the pool, stop fetching, finish what is in hand, checkpoint, release in writing, and
-//! only then remove the heartbeat. Dropping the future is a crash.
+//! A worker leaves in this order: leave the pool, stop reading, finish the work in flight, write the checkpoints,
+//! release the leases, and only then remove the heartbeat. Dropping the future is a crash.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,7 +31,7 @@ use crate::sweeper::Sweeper;
 #[derive(Debug)]
 pub struct Member {
     parts: Parts,
-    /// Cancelled after the first complete look at the fleet.
+    /// Cancelled after the fleet was first read completely.
     pub ready: CancellationToken,
     me: String,
     lease: Duration,
@@ -42,7 +42,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A worker of these parts. Its name gets a random end: no two processes, past or present, share one.
+    /// A worker of these parts. Its name gets a random suffix: no two processes, past or present, share a name.
     pub fn new(config: &Config, parts: Parts) -> Member {
         let clients = &parts.clients;
         let discovery = Discovery::new(
@@ -65,23 +65,23 @@ impl Member {
         }
     }
 
-    /// What this worker is called in leases and heartbeats.
+    /// This worker's name in leases and heartbeats.
     pub fn name(&self) -> &str {
         &self.me
     }
 
-    /// Works until `leave` is cancelled or one of its tasks ends before its time, then leaves in order.
+    /// Works until `leave` is cancelled or one of its tasks ends early, then leaves in order.
     ///
     /// # Errors
     ///
-    /// The first task that ended before its time, or a clock that is too wrong to start with.
+    /// The first task that ended early, or a clock that is too wrong to start with.
     pub async fn run(&self, leave: CancellationToken) -> anyhow::Result<()> {
         info!(worker = self.me, "worker {}: joining the fleet", self.me);
-        // Cancelled by a task that ends too soon as well, and then for this worker alone.
+        // Also cancelled by a task that ends early, and then only for this worker.
         let leave = leave.child_token();
         let outcome = self.take_part(&leave).await;
         if let Err(fault) = self.parts.control_table.remove_heartbeat(&self.me).await {
-            warn!(error = %fault, "the heartbeat is not removed, peers wait for its expiry: {fault}");
+            warn!(error = %fault, "cannot remove the heartbeat: {fault}; peers wait until it expires");
         }
         info!(worker = self.me, "worker {}: left the fleet", self.me);
         outcome
@@ -95,12 +95,12 @@ impl Member {
             }
         }
         let coordinator = self.coordinator(&heart);
-        // What works until `leave` and then finishes, and what goes on beside it to the end.
+        // Tasks that work until `leave` and then finish, and tasks that run beside them to the end.
         let (mut work, mut beside) = (LongLived::default(), LongLived::default());
         let beats = heart.run(leave.clone());
         beside.spawn("heartbeat", async move { Ok(beats.await?) });
         let discoverer = self.discoverer(&coordinator).run();
-        // It returns when the coordinator is gone, whose end is the one to tell.
+        // It returns when the coordinator has ended, and the coordinator's end is the one to report.
         beside.spawn("discoverer of shards", discoverer.then(|()| std::future::pending()));
         self.follow_control(&mut beside);
         if let Some(queue_url) = &self.closed_queue {
@@ -180,7 +180,7 @@ impl Member {
     }
 }
 
-/// Waits until all work has ended, after `leave` or after the first task that ended too soon, which is returned.
+/// Waits until all work has ended, after `leave` or after the first task that ended early, which is returned.
 async fn until_all_end(
     mut work: LongLived,
     mut beside: LongLived,
@@ -189,7 +189,7 @@ async fn until_all_end(
     let mut failed = None;
     loop {
         let ended = tokio::select! {
-            // Whichever is first: what ends by itself is a fault, and the others go on until they are told.
+            // Whichever is first: a task that ends by itself is a fault, and the others run until they are told to end.
             biased;
             Some(ended) = beside.next() => ended,
             ended = work.next() => match ended {

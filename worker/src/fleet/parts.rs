@@ -1,4 +1,4 @@
-//! One worker's parts, put together once by its configuration: each of its tasks is handed those that it needs.
+//! One worker's parts, created once from its configuration: each task gets the parts that it needs.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Parts {
     pub control_table: ControlTable,
     /// The rules, their switch and their caps.
     pub automation: Automation,
-    /// How many calls a second.
+    /// The rate limits.
     pub rates: Arc<RateLimits>,
     /// The metrics.
     pub metrics: Metrics,
@@ -40,7 +40,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Puts a worker's parts together.
+    /// Creates a worker's parts.
     pub fn new(
         config: &Config,
         clients: Clients,

@@ -1,9 +1,9 @@
-//! Which workers are alive and who of them may take leases, by their heartbeats' movement on this process's own monotonic
-//! clock. No wall clock.
+//! Which workers are alive and which of them may take leases, judged by the movement of their heartbeats on this
+//! process's own monotonic clock. No wall clock is used.
 //!
-//! A worker that is started and killed every second must not take leases to its grave. A *newcomer*, which has not been
-//! up for a lease's time, therefore takes part only while no *established* worker lives: at the first start of a fleet,
-//! or when all the others leave.
+//! A worker that starts and crashes every second must not hold leases when it crashes. A *newcomer*, which has been up
+//! for less than a lease's time, therefore takes part only while no *established* worker is alive: at the first start
+//! of a fleet, or when all the others leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::control::table::Heartbeat;
 use crate::lease::fleet_view::Worker;
 use crate::lease::plan::{Lease, Subject};
 
-/// The heartbeats as this process saw them move.
+/// The heartbeats, as this process has seen them move.
 #[derive(Debug, Default)]
 pub struct Fleet {
     seen: BTreeMap<String, Seen>,
@@ -26,21 +26,21 @@ struct Seen {
     moved: Instant,
 }
 
-/// Who takes part, as one look at the heartbeats and the leases shows it.
+/// The workers that take part, by one reading of the heartbeats and the leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Roster {
-    /// Workers whose heartbeat moves, sorted, this one included: they hold what they hold.
+    /// Workers whose heartbeat moves, sorted, this one included: they keep their leases.
     pub alive: Vec<String>,
-    /// Of these, who may take leases: who is not leaving, and no newcomer beside an established worker.
+    /// Those of them that may take leases: not leaving, and no newcomers beside an established worker.
     pub live: Vec<String>,
-    /// How many share the fleet's rates.
+    /// How many share the fleet's rate limits.
     pub sharing: usize,
-    /// Another worker gives its leases up.
+    /// Another worker is releasing its leases.
     pub peer_leaves: bool,
 }
 
 impl Fleet {
-    /// Notes what the table shows now. A heartbeat that is seen for the first time counts as moving.
+    /// Records the table's current heartbeats. A heartbeat that is seen for the first time counts as moving.
     pub fn note(&mut self, beats: &[Heartbeat], now: Instant) {
         self.seen.retain(|worker, _| beats.iter().any(|beat| beat.worker == *worker));
         for beat in beats {
@@ -69,12 +69,12 @@ impl Fleet {
         let is_leaving = |worker: &str, beat: Option<&Heartbeat>| {
             if worker == me { leaving } else { beat.is_some_and(|beat| beat.leaving) }
         };
-        // Each worker tells its own age, so that all see the same newcomers.
+        // Each worker reports its own uptime, so that all see the same newcomers.
         let is_new = |beat: Option<&Heartbeat>| {
             beat.is_none_or(|beat| beat.uptime.is_some_and(|uptime| uptime < lease))
         };
         let has_established = alive.iter().any(|(worker, beat)| !is_new(*beat) && !is_leaving(worker, *beat));
-        // One that holds leases took them when nobody was established: it keeps its part.
+        // A newcomer that holds leases took them when no worker was established: it keeps taking part.
         let waits = |worker: &str, beat: Option<&Heartbeat>| {
             has_established && is_new(beat) && !holders.contains(worker)
         };

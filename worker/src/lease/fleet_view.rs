@@ -1,4 +1,4 @@
-//! The fleet as this worker last saw it, for people who ask.
+//! The fleet as this worker last saw it, for the API.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::control::table::Heartbeat;
 #[derive(Debug, Clone, Default)]
 pub struct FleetView(Arc<Mutex<Option<Look>>>);
 
-/// One look at the heartbeats and the leases.
+/// One reading of the heartbeats and the leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Look {
-    /// When.
+    /// When it was read.
     pub at: Instant,
-    /// Who looked.
+    /// The worker that read it.
     pub me: String,
     /// How long a heartbeat may stand still.
     pub lease: Duration,
@@ -29,7 +29,7 @@ pub struct Look {
 pub struct Worker {
     /// Its last heartbeat.
     pub beat: Heartbeat,
-    /// When that was seen first.
+    /// When that was first seen.
     pub moved: Instant,
     /// Shards that it holds.
     pub shards: usize,
@@ -38,7 +38,7 @@ pub struct Worker {
 }
 
 impl FleetView {
-    /// The last look; none before the first.
+    /// The last reading; none before the first.
     ///
     /// # Panics
     ///
@@ -47,7 +47,7 @@ impl FleetView {
         self.0.lock().expect("no holder of the look panics").clone()
     }
 
-    /// Takes the place of the last look.
+    /// Replaces the last reading.
     pub(crate) fn see(&self, look: Look) {
         *self.0.lock().expect("no holder of the look panics") = Some(look);
     }

@@ -4,10 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::lease::plan::{Lease, Position, Subject};
 
-/// How long the lease of a shard that no listing shows any more is kept, in seconds: twice the stream's retention.
+/// How long the lease of a shard that listings no longer show is kept, in seconds: twice the stream's retention.
 pub const TOMBSTONE_SECONDS: i64 = 48 * 3_600;
 
-/// How long a parent must stay unseen before it counts as gone, in seconds: listings lag, and may show a child first.
+/// How long a parent must be missing before it counts as gone, in seconds: listings lag, and may show a child first.
 pub const ORPHAN_SECONDS: i64 = 15;
 
 /// A shard as a listing shows it.
@@ -19,8 +19,8 @@ pub struct Listed {
     pub parent: Option<String>,
 }
 
-/// What a listing changes in the control table. Of a part of a listing only [`Change::Create`] where no parent is
-/// missing and [`Change::Found`] hold: the caller leaves the others out.
+/// What a listing changes in the control table. From a partial listing only [`Change::Create`] with no missing parent
+/// and [`Change::Found`] are valid: the caller omits the others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// A shard without a lease.
@@ -40,12 +40,12 @@ pub enum Change {
     Missing(Subject),
     /// A lease whose shard is back.
     Found(Subject),
-    /// A tombstone that nothing refers to any more.
+    /// A tombstone that nothing refers to.
     Forget(Subject),
 }
 
-/// The leases that may be worked on: not ended, and the parent ended or proven gone by a complete listing. A parent
-/// whose lease is merely absent is waited for: absence is not proof.
+/// The leases that may be worked on: not ended, and the parent ended or proven gone by a complete listing. If a
+/// parent's lease is only missing, the child waits: absence is not proof.
 pub fn ready(leases: &[Lease]) -> Vec<&Lease> {
     let position: BTreeMap<&Subject, &Position> =
         leases.iter().map(|lease| (&lease.subject, &lease.position)).collect();
@@ -76,11 +76,11 @@ pub fn childless(leases: &[Lease]) -> BTreeSet<&Subject> {
     ended.filter(has_no_child).map(|lease| &lease.subject).collect()
 }
 
-/// Compares the leases of one stream with a listing of it at `now` (epoch seconds). What follows from an absence holds
-/// for a **complete** listing only: of a part, the caller takes what shows that something is there.
+/// Compares the leases of one stream with a listing of it at `now` (epoch seconds). Conclusions from an absence are
+/// valid only for a **complete** listing: from a partial one, the caller uses only what shows that a shard exists.
 ///
-/// Two looks at least [`ORPHAN_SECONDS`] apart make a parent gone. Deleting takes two looks at least
-/// [`TOMBSTONE_SECONDS`] apart, and none that is empty: an empty listing of a stream that had shards is a fault, not a
+/// A parent is gone after two listings at least [`ORPHAN_SECONDS`] apart. Deleting takes two listings at least
+/// [`TOMBSTONE_SECONDS`] apart, neither of them empty: an empty listing of a stream that had shards is a fault, not a
 /// fact.
 pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec<Change> {
     let known: BTreeMap<&str, &Lease> = leases
@@ -131,9 +131,9 @@ pub fn sync(stream: &str, leases: &[Lease], listing: &[Listed], now: i64) -> Vec
     changes
 }
 
-/// What the end of a former `stream` changes, once all its shards are read to their end: their tombstones go too, in
-/// two looks as in [`sync`]. None does before the table's own stream, `latest`, has a lease: until then they are all that
-/// tells of a stream that was replaced.
+/// What the end of a former `stream` changes, once all its shards are read to their end: their tombstones are deleted
+/// after two listings, as in [`sync`]. None is deleted before the table's current stream, `latest`, has a lease: until
+/// then they are the only trace of a stream that was replaced.
 pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: i64) -> Vec<Change> {
     let of = |stream| leases.iter().filter(move |lease| lease.subject.stream() == Some(stream));
     let is_replaced = latest.is_some_and(|latest| latest != stream && of(latest).next().is_some());
@@ -143,7 +143,7 @@ pub fn forget_former(stream: &str, latest: Option<&str>, leases: &[Lease], now: 
     of(stream).filter_map(|lease| unlisted(lease, true, now)).collect()
 }
 
-/// What the look changes that does not show a lease's shard: the first marks it, a much later one lets it go if it may.
+/// What a listing without a lease's shard changes: the first marks the lease, a much later one deletes it if allowed.
 fn unlisted(lease: &Lease, may_go: bool, now: i64) -> Option<Change> {
     match lease.missing_since {
         None => Some(Change::Missing(lease.subject.clone())),

@@ -1,4 +1,4 @@
-//! Who may do what until when. The plan, the lineage and the checkpoint are pure.
+//! Which worker may do what, and until when. The plan, the lineage and the checkpoint are pure.
 
 pub mod checkpoint;
 pub mod fleet;

@@ -1,8 +1,8 @@
 //! Leases and checkpoints in the control table.
 //!
-//! Every write of a holder is fenced by owner, epoch and counter. After each failed condition the item as it is
-//! (`ALL_OLD`) tells whether this very write was applied earlier, or another one of this holder, its answer lost: a
-//! lease that is still held is never given up for a lost reply.
+//! Every write of a holder is fenced by owner, epoch and counter. After each failed condition the current item
+//! (`ALL_OLD`) shows whether this write, or another one of this holder, was applied although its response was lost: a
+//! lease that is still held is never given up because of a lost response.
 
 mod item;
 mod listing;
@@ -31,18 +31,18 @@ use crate::lease::table::listing::{creation, subject_of};
 const PARTITION: &str = "lease";
 const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";
 
-/// A fenced write that found another holder: stop the work, the lease is someone else's.
+/// A fenced write found another holder: stop the work, because the lease belongs to another worker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LeaseError {
     /// Another worker holds it, or its item is gone.
     #[error("the lease is no longer held")]
     Lost,
-    /// The call gave no answer; the same call finds out.
+    /// The call failed; repeating it finds out.
     #[error(transparent)]
     Fault(#[from] Fault),
 }
 
-/// A lease in the hands of this process, with the fence of its next write.
+/// A lease that this process holds, with the fence of its next write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Held {
     /// What it is for.
@@ -60,13 +60,13 @@ impl Held {
         self.epoch
     }
 
-    /// The lease is still held, and an earlier write of this holder, whose answer was lost, has moved the fence.
+    /// The lease is still held, but an earlier write of this holder, whose response was lost, has moved the fence.
     fn is_behind(&self, seen: &Lease) -> bool {
         seen.owner.as_ref() == Some(&self.me) && seen.epoch == self.epoch && seen.counter > self.counter
     }
 }
 
-/// What stands in a lease's place and cannot be read, as it was seen.
+/// An item in a lease's place that cannot be read, as it was seen.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Unreadable {
     /// Its sort key.
@@ -91,16 +91,16 @@ impl LeaseTable {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered.
+    /// [`Fault`] when a page cannot be read.
     pub async fn list(&self) -> Result<Vec<Lease>, Fault> {
         Ok(self.list_whole().await?.0)
     }
 
-    /// Every lease, and what stands in a lease's place and cannot be read: somebody's edit.
+    /// Every lease, and the items in a lease's place that cannot be read, because they were edited by hand.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered.
+    /// [`Fault`] when a page cannot be read.
     pub async fn list_whole(&self) -> Result<(Vec<Lease>, Vec<Unreadable>), Fault> {
         let (mut leases, mut unreadable) = (vec![], vec![]);
         for item in self.control_table.query(PARTITION).await? {
@@ -114,7 +114,7 @@ impl LeaseTable {
         Ok((leases, unreadable))
     }
 
-    /// Takes a lease as it was seen; fails when anyone wrote it since.
+    /// Takes a lease as it was seen; fails if it was written since.
     ///
     /// # Errors
     ///
@@ -150,18 +150,18 @@ impl LeaseTable {
         }
     }
 
-    /// What the table, read consistently, shows in the hands of this worker.
+    /// The leases that this worker holds, by a consistent read of the table.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered.
+    /// [`Fault`] when a page cannot be read.
     pub async fn mine(&self) -> Result<Vec<Held>, Fault> {
         let items = self.control_table.query_consistently(PARTITION).await?;
         Ok(items.iter().filter_map(read_lease).filter_map(|lease| self.held(lease)).collect())
     }
 
-    /// A lease as it was seen in the hands of this worker; none when it is another's. A look that was stale shows at
-    /// the first write.
+    /// A lease that was seen to be this worker's; none when it is another's. If the reading was stale, the first write
+    /// fails.
     pub fn held(&self, seen: Lease) -> Option<Held> {
         let Lease { subject, owner, epoch, counter, position, .. } = seen;
         let me = owner.filter(|owner| *owner == self.me)?;
@@ -184,7 +184,7 @@ impl LeaseTable {
         Ok(())
     }
 
-    /// Gives a held lease up in writing, so that nobody has to wait for an expiry.
+    /// Releases a held lease by a write, so that no worker has to wait for an expiry.
     ///
     /// # Errors
     ///
@@ -241,7 +241,7 @@ impl LeaseTable {
         Ok(())
     }
 
-    /// Writes under the fence. `is_written` tells from the lease as it is whether this very write was applied.
+    /// Writes under the fence. `is_written` tells from the current lease whether this write was applied.
     async fn fenced<const N: usize>(
         &self,
         held: &mut Held,
@@ -256,7 +256,7 @@ impl LeaseTable {
                 Applied::Now => {}
                 Applied::Otherwise(Some(lease))
                     if lease.epoch == held.epoch && lease.counter == next && is_written(&lease) => {}
-                // Goes on from there. It ends: each turn needs another write of this holder to arrive late.
+                // Continues from there. The loop ends: each turn needs another late write of this holder.
                 Applied::Otherwise(Some(lease)) if held.is_behind(&lease) => {
                     held.counter = lease.counter;
                     continue;
@@ -321,7 +321,7 @@ impl LeaseTable {
 
 enum Applied {
     Now,
-    /// The condition failed; the item as it is.
+    /// The condition failed; the current item.
     Otherwise(Option<Box<Lease>>),
 }
 

@@ -1,7 +1,7 @@
-//! A PENDING task to its answer: may a rule decide, what do the rules say, is it within the caps, and **D**.
+//! Takes a PENDING task to its decision: whether rules may decide, what they say, whether the caps allow it, and **D**.
 //!
-//! All of it is repeated with each attempt to store the answer. A pause, a new ruleset or a passed cap therefore holds
-//! from the next attempt on, however long the table made this one wait.
+//! Each attempt to store the decision repeats all of these. A pause, a new ruleset or a used-up cap therefore applies
+//! from the next attempt on, however long the table delays this one.
 
 use std::time::Duration;
 
@@ -24,10 +24,10 @@ use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, TableError, Written};
 
-/// How often held work looks whether it may go on.
+/// How often held work checks whether it may continue.
 const HELD: Duration = Duration::from_millis(100);
 
-/// The texts that are stored beside an answer.
+/// The texts that are stored with a decision or an escalation.
 #[derive(Debug, Default)]
 struct Kept {
     evaluation: Option<String>,
@@ -41,28 +41,28 @@ impl Kept {
     }
 }
 
-/// What is the same at every attempt of one task.
+/// What all attempts of one task share.
 struct Mine {
-    /// The decision's id: an attempt whose answer was lost is known by it.
+    /// The decision's id: it identifies an attempt whose response was lost.
     id: String,
-    /// What is paid of the caps.
+    /// What has been reserved of the caps.
     receipt: Receipt,
 }
 
-/// One attempt's answer, before it is stored.
+/// The outcome of one attempt, before it is stored.
 enum Attempt {
     Decide(Box<Decision>, Kept),
     Escalate(Escalation, EscalationCause, Kept),
-    /// Somebody answered it before.
+    /// The task already has an answer.
     Answered(Box<Task>),
-    /// It is no longer in the table.
+    /// The task is no longer in the table.
     Gone,
-    /// The caps, or the task that they are paid for, could not be asked.
+    /// The caps, or the task itself, could not be read or written.
     Unknown(TableError, Service),
 }
 
 impl Pipeline {
-    /// Takes a PENDING task to its answer, and a decision on to its workflow.
+    /// Takes a PENDING task to its decision, and delivers the decision to the workflow.
     ///
     /// # Errors
     ///
@@ -90,7 +90,7 @@ impl Pipeline {
                     self.note_shadow(&kept);
                     return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
                 }
-                // The caps took their time: what was permitted then may not be now.
+                // The caps may have taken long: what was allowed before may not be allowed now.
                 Attempt::Decide(..)
                     if self.automation.gate.permit() != Permit::Automatic
                         || !self.automation.is_wanted(ruleset.sha256()) =>
@@ -128,14 +128,14 @@ impl Pipeline {
         }
     }
 
-    /// Counted once a task, however often its answer was attempted.
+    /// Counted once per task, however many attempts there were.
     fn note_shadow(&self, kept: &Kept) {
         if let Some((pair, _)) = kept.shadow {
             self.metrics.shadowed(pair);
         }
     }
 
-    /// What the switch and the rules say now; none while nobody knows, or another ruleset is wanted.
+    /// What the switch and the rules say now; none while the switch cannot be read, or another ruleset is wanted.
     async fn permitted(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Option<Attempt> {
         let (code, reason, cause) = match self.automation.gate.permit() {
             Permit::Unknown => return None,
@@ -187,8 +187,8 @@ impl Pipeline {
         }
     }
 
-    /// Pays the caps for an approval. Who reads the stream again meets tasks that are answered: they are looked at
-    /// first, so that they take nothing from those that are not.
+    /// Reserves an approval in the caps. When the stream is read again, many tasks are already decided: the task is
+    /// read first, so that decided tasks use up nothing.
     async fn pay(
         &self,
         task: &Task,
@@ -220,14 +220,14 @@ impl Pipeline {
         guard: &Guard,
     ) -> Result<Handled, Lost> {
         let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
-        // One that was not written now may still be an earlier attempt's, whose answer was lost.
+        // If this attempt did not write it, an earlier attempt whose response was lost may have.
         if let Some(decision) = stored.decision.as_ref().filter(|decision| decision.id == id) {
             self.metrics.decided(decision);
         }
         self.finish_stored(&stored, guard).await
     }
 
-    /// Leaves a task to a person because of a fault of the worker's own.
+    /// Leaves a task to a person because of a fault in the worker.
     pub(crate) async fn escalate_for(
         &self,
         task: &Task,
@@ -264,7 +264,7 @@ impl Pipeline {
             {
                 self.finish_stored(&stored, guard).await
             }
-            // Now, or by an earlier attempt whose answer was lost.
+            // Written now, or by an earlier attempt whose response was lost.
             Ok(Written::Now(_) | Written::Otherwise(_)) => {
                 self.metrics.escalated(cause);
                 info!(
@@ -285,7 +285,7 @@ impl Pipeline {
     }
 }
 
-/// Whether what is stored is the decision with this id, by this attempt or an earlier one.
+/// Whether the stored decision has this id: this attempt or an earlier one wrote it.
 fn is_mine(written: &Written, id: &str) -> bool {
     match written {
         Written::Now(_) => true,

@@ -1,8 +1,8 @@
-//! The attempts at one call of a table: when to try again, when to hold, when the fault is the record's own.
+//! The attempts at one call to a table: when to retry, when to hold, and when the fault is the record's own.
 //!
-//! A call that fails while the table answers others of this process blames its record, which is given up after a
-//! bounded number of such failures and a bounded time. While the table answers nobody else, or says "too fast", the
-//! table is to blame: the work holds, nothing is given up, and the metric is the alarm.
+//! If a call fails while other calls of this process succeed, the fault is its record's own; the record is given up
+//! after a bounded number of such failures and a bounded time. If no other call succeeds, or the table throttles, the
+//! fault is the table's: work is held, nothing is given up, and the metric is the alarm.
 
 use std::fmt;
 use std::time::Duration;
@@ -13,10 +13,10 @@ use crate::aws::fault::Class;
 use crate::aws::retry;
 use crate::tasks::table::TableError;
 
-/// How long one record may fail by itself before the rest goes on without it: the stream keeps records for 24 hours,
-/// and the shard's position stands still for as long.
+/// How long one record may fail by itself before the rest continues without it: the stream keeps records for 24 hours,
+/// and the shard's checkpoint does not move meanwhile.
 pub(crate) const RECORD_AGE: Duration = Duration::from_secs(300);
-/// How often it must have failed by itself: a few failures may be its partition's bad minute.
+/// How often it must have failed by itself: a few failures may be a short problem of its partition.
 const OWN_FAILURES: u32 = 10;
 
 /// What follows a failed attempt.
@@ -24,9 +24,9 @@ const OWN_FAILURES: u32 = 10;
 pub(crate) enum Next {
     /// The same call after a pause.
     Again(Duration),
-    /// Everybody's trouble: the same call after the pause of a fault that hits every call alike.
+    /// Every call fails: the same call after the pause of a systemic fault.
     Hold,
-    /// The record's own trouble, for too long.
+    /// Only this record fails, for too long.
     GiveUp,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Attempts {
     failures: u32,
     own_failures: u32,
     first_failure: Option<Instant>,
-    /// How many writes the table had answered when the last attempt failed.
+    /// How many writes the table had accepted or rejected when the last attempt failed.
     answered: u64,
 }
 
@@ -47,14 +47,14 @@ impl Attempts {
         Attempts { delays: retry::table(), failures: 0, own_failures: 0, first_failure: None, answered }
     }
 
-    /// A call on one item of the tasks table failed, and a repeat may help.
+    /// A call on one item of the tasks table failed, and a retry may help.
     pub(crate) fn item_failed(&mut self, error: &TableError, answered: u64) -> Next {
         let is_answering_others = std::mem::replace(&mut self.answered, answered) != answered;
         let class = error.class();
         self.next(class, class == Class::Transient && is_answering_others)
     }
 
-    /// A call on an item that all records share failed, and a repeat may help: never one record's fault.
+    /// A call on an item that all records share failed, and a retry may help: never the fault of one record.
     pub(crate) fn shared_failed(&mut self, error: &TableError) -> Next {
         self.next(error.class(), false)
     }
@@ -96,7 +96,7 @@ mod tests {
         Fault { operation: "UpdateItem", on, code: "told".to_owned(), class }.into()
     }
 
-    /// Fails every five seconds for so long, while the table answers others as told; whether it was given up.
+    /// Fails every five seconds for a time while other writes succeed as given; returns whether it was given up.
     async fn is_given_up(within_s: u64, class: Class, answered: impl Fn(u64) -> u64) -> bool {
         let mut attempts = Attempts::begin(answered(0));
         for second in (5..within_s).step_by(5) {

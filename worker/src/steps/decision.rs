@@ -1,4 +1,4 @@
-//! A task to a decision, or to the reason why a person must take it. No I/O.
+//! From a task to a decision, or to the reason why a person must decide. No I/O.
 
 use std::borrow::Cow;
 
@@ -8,7 +8,7 @@ use statemachine::task::{Escalation, Task};
 
 use crate::metrics::Shadowed;
 
-/// What the rules came to, ready to be written.
+/// The result of the rules, ready to be written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RuleAnswer {
     /// Write it, then tell the workflow.
@@ -17,13 +17,13 @@ pub enum RuleAnswer {
     Escalate(Escalation),
 }
 
-/// The order as rules may see it. A workflow that passes its whole context object passes the token with it: it is struck
-/// out, so that no reason, code or explanation can quote it.
+/// The order as rules may see it. A workflow that passes its whole context object also passes the token: the token is
+/// removed, so that no reason, code or explanation can quote it.
 pub fn order(task: &Task) -> Option<Cow<'_, str>> {
     task.order.as_deref().map(|order| task.token.strike_json(order))
 }
 
-/// What a task with this [`order`] is to its rules.
+/// The facts of a task with this [`order`], as its rules see them.
 pub fn facts<'t>(task: &'t Task, order: Option<&'t str>) -> TaskFacts<'t> {
     TaskFacts {
         order,
@@ -34,7 +34,7 @@ pub fn facts<'t>(task: &'t Task, order: Option<&'t str>) -> TaskFacts<'t> {
     }
 }
 
-/// What a ruleset that only looks on would have said of a task, and whether it is the same outcome.
+/// What the shadow ruleset would have said of a task, and whether its outcome is the same.
 pub fn shadow(ruleset: &Ruleset, facts: &TaskFacts<'_>, active: &Evaluation) -> (Shadowed, String) {
     let evaluation = ruleset.evaluate(facts);
     let shadowed = Shadowed { active: active.verdict.outcome(), shadow: evaluation.verdict.outcome() };

@@ -1,4 +1,4 @@
-//! The end of tasks that nobody decided: only by proof that the workflow waits no longer. A clock is never proof.
+//! Expires undecided tasks, only with proof that the workflow no longer waits. A clock is never proof.
 
 use statemachine::task::Task;
 use tracing::{info, warn};
@@ -12,27 +12,27 @@ use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::Written;
 
-/// Whether a workflow can still take an answer.
+/// Whether a workflow can still receive an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Waits {
     /// As far as Step Functions shows, yes.
     Yes,
-    /// Proven not to. The text says how.
+    /// Proven not to wait. The text says how.
     No(&'static str),
 }
 
 impl Pipeline {
-    /// Asks Step Functions whether a task's workflow still waits for it: the token first, then the execution.
+    /// Checks with Step Functions whether a task's workflow still waits: first the token, then the execution.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the question got no answer; nothing is concluded.
+    /// [`Fault`] when the check failed; nothing is concluded.
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
         self.rates.send_task.take().await;
         let is_open = match self.callback.ask(task).await {
             CallbackAnswer::Closed => return Ok(Waits::No("the token is closed")),
             CallbackAnswer::Accepted => true,
-            // A token that Step Functions cannot read answers nothing; the execution may.
+            // A token that Step Functions cannot read proves nothing; the execution may.
             CallbackAnswer::Refused(_) => false,
             CallbackAnswer::Again(fault) => return Err(fault),
             CallbackAnswer::Systemic(fault) => {
@@ -43,14 +43,14 @@ impl Pipeline {
         self.rates.describe_execution.take().await;
         let described = self.executions.describe(task).await;
         match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
-            // The token is open, and the end is older than the task: since then the execution was redriven.
+            // The token is open, and the end is older than the task: the execution was redriven since.
             Execution::Ended { is_earlier: true, .. } if is_open => Ok(Waits::Yes),
             Execution::Ended { status, .. } => Ok(Waits::No(status)),
             Execution::Running | Execution::Unknown => Ok(Waits::Yes),
         }
     }
 
-    /// Asks about an undecided task whose deadline passed, and expires it on proof.
+    /// Checks the execution of an undecided task whose deadline passed, and expires the task on proof.
     ///
     /// # Errors
     ///
@@ -63,13 +63,16 @@ impl Pipeline {
             Ok(Waits::No(proof)) => self.expire(task, proof, guard).await,
             Ok(Waits::Yes) => Ok(Handled::PutOff),
             Err(fault) => {
-                warn!(task.id = %task.id, error = %fault, "task {}: could not check whether the workflow still waits: {fault}", task.id);
+                warn!(
+                    task.id = %task.id, error = %fault,
+                    "task {}: could not check whether the workflow still waits: {fault}", task.id
+                );
                 Ok(Handled::PutOff)
             }
         }
     }
 
-    /// Expires an undecided task, given the proof that its workflow waits no longer.
+    /// Expires an undecided task, given the proof that its workflow no longer waits.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! A person's decision, through the same steps as a rule's, with the question first: people are slow.
+//! A person's decision. It takes the same steps as a rule's, after a check of the execution: people are slow.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use crate::steps::expiry::Waits;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::{Notes, TableError, Written};
 
-/// How long a person's request waits for the workflow's answer before it is told "stored, and still due".
+/// How long a person's request waits for the delivery before the response is "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
 
-/// What a person wants.
+/// A person's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonDecision {
     /// The task.
@@ -33,14 +33,14 @@ pub struct PersonDecision {
     pub if_revision: Option<i64>,
 }
 
-/// What came of it.
+/// The outcome of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PersonOutcome {
-    /// The workflow has this decision.
+    /// The workflow received this decision.
     Settled(Box<Task>),
-    /// The decision is stored, and its delivery goes on without the person.
+    /// The decision is stored, and its delivery continues without the person.
     Due(Box<Task>),
-    /// Another decision stands; the task names it.
+    /// The task has another decision, which it names.
     Conflict(Box<Task>),
     /// The workflow no longer waits.
     Expired(Box<Task>),
@@ -48,15 +48,15 @@ pub enum PersonOutcome {
     Changed(Box<Task>),
     /// There is no such task.
     NotFound,
-    /// Nothing was stored: a call of AWS failed, or the stored task cannot be read.
+    /// Nothing was stored: a call to AWS failed, or the stored task cannot be read.
     Unavailable(TableError),
     /// The table did not say whether it stored the decision: it may still take effect.
     Unknown,
 }
 
 impl Pipeline {
-    /// Decides a task for a person. Run it on its own task: once the decision is stored its delivery must not end
-    /// with the person's connection.
+    /// Decides a task for a person. Run it in its own tokio task: once the decision is stored, its delivery must not
+    /// end with the person's connection.
     pub async fn decide_for_person(&self, request: PersonDecision) -> PersonOutcome {
         match self.try_decide(request).await {
             Ok(response) => response,
@@ -90,12 +90,12 @@ impl Pipeline {
         let mine = draft.seal(&task.order_id, &task.token);
         let stored = match self.tasks.decide(&task, &mine, Notes::default(), self.clock.now()).await {
             Ok(Written::Now(stored)) => stored,
-            // The SDK repeats a write whose answer was lost: the one that stands may be this one.
+            // The SDK retries a write whose response was lost: the stored decision may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
             Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
             Ok(Written::Gone) => return Ok(PersonOutcome::NotFound),
             Err(TableError::Malformed(malformed)) => return Err(malformed.into()),
-            // The SDK repeats a write that was not answered: a refusal of the last attempt says nothing of the first.
+            // The SDK retries a write without a response: a rejection of the last attempt says nothing of the first.
             Err(error) => {
                 warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
                 return Ok(PersonOutcome::Unknown);
@@ -107,7 +107,7 @@ impl Pipeline {
 
     async fn deliver_for_person(&self, stored: Box<Task>, request: &PersonDecision) -> PersonOutcome {
         let guard = Guard::new(Validity::until(Instant::now() + PATIENCE), CancellationToken::new());
-        // Whether it ends, fails or takes too long: the table says what there is to tell.
+        // Whether it succeeds, fails or takes too long: the table has the result.
         let _ = timeout(PATIENCE, self.deliver(&stored, &guard)).await;
         match self.tasks.get(&stored.id).await {
             Ok(Some(task)) => standing(&task, request).unwrap_or(PersonOutcome::Due(Box::new(task))),
@@ -128,12 +128,12 @@ impl Pipeline {
     }
 }
 
-/// The write met another: what stands now is the answer.
+/// Another write came first: what is stored now is the outcome.
 fn lost(stored: Box<Task>, request: &PersonDecision) -> PersonOutcome {
     standing(&stored, request).unwrap_or(PersonOutcome::Changed(stored))
 }
 
-/// The answer to a request for a task that is decided or ended already; none while it is open.
+/// The outcome for a task that is already decided or ended; none while it is open.
 fn standing(task: &Task, request: &PersonDecision) -> Option<PersonOutcome> {
     let task = Box::new(task.clone());
     let Some(decision) = &task.decision else {

@@ -1,8 +1,8 @@
 //! One task through its steps: decide, store, deliver, settle.
 //!
-//! The order is the argument. **D** stores the decision before **C** sends it, so whoever crashes leaves either an
-//! undecided task or a stored decision. C sends what the table answered, never the fresh evaluation, so two senders
-//! send the same bytes. **M** records the answer. Each step may be repeated by anyone at any time; the conditions in
+//! The order is the argument. **D** stores the decision before **C** sends it, so a crash leaves either an
+//! undecided task or a stored decision. C sends what the table returned, never the fresh evaluation, so two senders
+//! send the same bytes. **M** records the answer. Any worker may repeat any step at any time; the conditions in
 //! `task_table` make the repetition harmless.
 
 use std::collections::{HashSet, VecDeque};
@@ -34,17 +34,17 @@ use crate::steps::task::{Work, work};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
 
-/// How many decisions this process remembers having stored, to tell its own records in the stream from others'.
+/// How many of its stored decisions this process remembers, to recognize its own records in the stream.
 const REMEMBERED: usize = 16_384;
-/// How long work waits after a fault that hits every call alike. It burns no attempt: the work in flight fills up,
-/// reading stops, and the alarm is the metric.
+/// How long work waits after a fault that every call would meet. It uses up no attempt: the limit of records in flight
+/// is reached, reading stops, and the alarm is the metric.
 const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
 
 /// The steps of a task, and what they need.
 #[derive(Debug)]
 pub struct Pipeline {
     pub(super) tasks: TaskTable,
-    /// For what can neither be worked on nor left to a person.
+    /// For records and tasks that can neither be handled nor left to a person.
     pub(super) control_table: ControlTable,
     pub(super) callback: Callback,
     pub(super) executions: Executions,
@@ -56,12 +56,12 @@ pub struct Pipeline {
     pub(super) recent: Recent,
 }
 
-/// The lease was lost, or the work must end: nothing was concluded, the next holder repeats it.
+/// The lease was lost, or the work must end: nothing was concluded, and the next holder repeats it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Lost;
 
 impl Pipeline {
-    /// The steps over these tables, through `sfn`: a client without retries of its own.
+    /// The steps over these tables, through `sfn`: a client that does not retry.
     pub fn new(
         tasks: TaskTable,
         control_table: ControlTable,
@@ -84,7 +84,7 @@ impl Pipeline {
         }
     }
 
-    /// Takes one stream record to its outcome. Transient failures are repeated for as long as the lease is held.
+    /// Takes one stream record to its outcome. Transient failures are retried for as long as the lease is held.
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
@@ -98,8 +98,8 @@ impl Pipeline {
         handled.unwrap_or(Handled::LeaseLost)
     }
 
-    /// Runs the steps of one task so that a panic in them ends as an escalation of this task only; a second panic on
-    /// the way there, as a task that is kept.
+    /// Runs the steps of one task so that a panic in them only escalates this task; if the escalation
+    /// panics too, the task is quarantined.
     pub(crate) async fn contained(
         &self,
         task: &Task,
@@ -118,7 +118,7 @@ impl Pipeline {
         }
     }
 
-    /// Finishes what a stored task still asks for, after someone else's write or an earlier one of ours.
+    /// Finishes what a stored task still needs, after another worker's write or an earlier one of ours.
     ///
     /// # Errors
     ///
@@ -133,8 +133,8 @@ impl Pipeline {
         }
     }
 
-    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery runs already; if another
-    /// did, it has its first attempt's time before anyone else starts one.
+    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery is already running; if
+    /// another did, that process has the time of the first attempt before any other starts one.
     async fn deliver_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         if self.recent.holds(&task.id) {
             return Ok(Handled::OwnWrite);
@@ -159,8 +159,8 @@ impl Pipeline {
         }
     }
 
-    /// Repeats a call on a task's item until it gives an answer: its own, an error that no repeat can help, or one
-    /// that is the record's own for too long. The task then stands in its worklist as it was.
+    /// Retries a call on a task's item until it ends: with a result, with an error that no retry can help, or because
+    /// it was the record's own fault for too long. The task then stays unchanged in its worklist.
     pub(crate) async fn repeat<T, F: Future<Output = Result<T, TableError>>>(
         &self,
         task: &Task,
@@ -186,7 +186,7 @@ impl Pipeline {
         }
     }
 
-    /// Waits as long as a failed attempt asks for; false when there is no other.
+    /// Waits as long as a failed attempt requires; false when there is no further attempt.
     pub(crate) async fn goes_on(
         &self,
         task: &Task,
@@ -196,7 +196,7 @@ impl Pipeline {
     ) -> bool {
         match next {
             Next::Again(delay) => {
-                warn!(task.id = %task.id, error = %error, "task {}: {error}; again", task.id);
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; retrying", task.id);
                 sleep(delay).await;
                 true
             }
@@ -228,7 +228,7 @@ pub(crate) fn gone(task: &Task) -> Handled {
     Handled::Gone
 }
 
-/// The tasks whose decision this process stored last.
+/// The tasks whose decisions this process stored most recently.
 #[derive(Debug, Default)]
 pub(super) struct Recent(Mutex<(HashSet<TaskId>, VecDeque<TaskId>)>);
 

@@ -1,9 +1,9 @@
-//! Work that can neither be done nor left to a person is kept in the control table, so that the rest goes on.
+//! Quarantines work that can neither be done nor left to a person in the control table, so that the rest continues.
 //!
-//! A kept record is written under its sequence number, a kept task under its id: each place has one item, and the same
-//! cause is told once. A task that is kept stays in its worklist too, and the sweeper goes on: what is undecided is
-//! decided once it can be written, what is decided is never escalated, and what was damaged by hand is taken up again
-//! when it is mended.
+//! A record is stored under its sequence number, a task under its id: each key has one item, and the same cause is
+//! logged once. A quarantined task also stays in its worklist, and the sweeper keeps trying: an undecided task is
+//! decided once it can be written, a decided task is never escalated, and a task that was damaged by hand continues
+//! when its item is repaired.
 
 use aws_sdk_dynamodbstreams::types::Record;
 use jiff::SignedDuration;
@@ -22,13 +22,13 @@ use crate::tasks::handled::Handled;
 use crate::tasks::item;
 use crate::tasks::table::TableError;
 
-/// The longest image that is kept, in bytes: an item of DynamoDB ends at 400 KB, and an item of that size is longer
-/// as JSON. What is cut off is still in the tasks table.
+/// The longest image that is stored, in bytes: an item of DynamoDB has at most 400 KB, and such an item is longer as
+/// JSON. The rest is still in the tasks table.
 const IMAGE_BYTES: usize = 300_000;
-/// How soon a quarantined task is looked at again, in seconds: whether somebody mended it.
+/// How soon a quarantined task is read again, in seconds, in case its item was repaired.
 const LOOK_AGAIN_SECONDS: i64 = 60;
 
-/// Whether what is kept was kept before, for the same cause.
+/// Whether it was quarantined before, for the same cause.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kept {
     New,
@@ -36,7 +36,7 @@ enum Kept {
 }
 
 impl Pipeline {
-    /// Keeps a stream record from which no task can be read.
+    /// Quarantines a stream record from which no task can be read.
     pub(crate) async fn keep_record(
         &self,
         record: &Record,
@@ -46,19 +46,19 @@ impl Pipeline {
         let sequence_number = record.dynamodb().and_then(|change| change.sequence_number()).unwrap_or("none");
         let cause = format!("record {sequence_number} is not a task: {malformed}");
         self.keep(sequence_number, item::hidden_record(record), &cause, guard).await?;
-        error!(poison = sequence_number, "{cause}; kept in the control table");
+        error!(poison = sequence_number, "{cause}; quarantined in the control table");
         Ok(Handled::Poison)
     }
 
-    /// Keeps a task whose item takes no write.
+    /// Quarantines a task whose every write the table rejects.
     pub(crate) async fn keep_task(&self, task: &Task, cause: &str, guard: &Guard) -> Result<Handled, Lost> {
         let cause = format!("task {}: {cause}", task.id);
         self.keep(task.id.as_str(), item::hidden_task(task), &cause, guard).await?;
-        error!(poison = %task.id, task.id = %task.id, "{cause}; kept in the control table");
+        error!(poison = %task.id, task.id = %task.id, "{cause}; quarantined in the control table");
         Ok(Handled::Poison)
     }
 
-    /// Keeps a task of which a call failed for good; `what` says what did not happen.
+    /// Quarantines a task for which a call failed permanently; `what` says what did not happen.
     pub(crate) async fn keep_refused(
         &self,
         task: &Task,
@@ -72,15 +72,15 @@ impl Pipeline {
         }
     }
 
-    /// Keeps a task whose item is none any more, and tells so once; then it is looked at again each minute, and taken up
-    /// when somebody mended it.
+    /// Quarantines a task whose item can no longer be read as one, and logs that once. The item is read again every
+    /// minute, and the task continues when the item is repaired.
     ///
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn quarantine(&self, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
         let Some(item) = self.item(id, guard).await? else { return Ok(Handled::Gone) };
-        // What was seen before may be mended by now; the next walk takes it up.
+        // The item may be repaired by now; the next walk handles it.
         let Err(malformed) = Task::from_item(&item) else { return Ok(Handled::PutOff) };
         let list = match item.get(attribute::LIST) {
             Some(Value::Text(list)) => Some(list.clone()),
@@ -91,14 +91,14 @@ impl Pipeline {
         if let Some(list) = list {
             let next = self.clock.now() + SignedDuration::from_secs(LOOK_AGAIN_SECONDS);
             if let Err(fault) = self.tasks.put_off_damaged(id, &list, next).await {
-                warn!(task.id = %id, error = %fault, "task {id}: {fault}; looked at again on the next walk");
+                warn!(task.id = %id, error = %fault, "task {id}: {fault}; checked again on the next walk");
             }
         }
         match kept {
             Kept::New => {
                 error!(
                     poison = %id, task.id = %id,
-                    "{cause}; quarantined: somebody edited its item by hand? Mend it in the tasks table"
+                    "{cause}; quarantined: edited by hand? Repair its item in the tasks table"
                 );
                 Ok(Handled::Poison)
             }
@@ -106,7 +106,7 @@ impl Pipeline {
         }
     }
 
-    /// The item as it stands now.
+    /// The current item.
     async fn item(&self, id: &TaskId, guard: &Guard) -> Result<Option<Item>, Lost> {
         let mut delays = retry::table();
         while guard.is_live() {
@@ -132,7 +132,7 @@ impl Pipeline {
                 Ok(false) => return Ok(Kept::Before),
                 Err(fault) => {
                     trouble.failed(fault.class, &self.metrics, Service::Control);
-                    error!(poison = key, error = %fault, "{cause}; not kept yet: {fault}");
+                    error!(poison = key, error = %fault, "{cause}; cannot quarantine it yet: {fault}; retrying");
                     sleep(delays.next().unwrap_or(retry::TABLE_CAP)).await;
                 }
             }

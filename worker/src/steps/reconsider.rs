@@ -1,8 +1,7 @@
-//! A task that was left to a person, given back to the rules: after a pause, a cap, stale rules, or a rule that has been
-//! mended.
+//! Returns a task to the rules that was left to a person: after a pause, a cap, stale rules, or once a rule is fixed.
 //!
-//! The task is PENDING again, one round later, and the sweeper takes it up. Every rule's write is conditioned on the round
-//! that it read: what was decided before, and is stored late, lands nowhere.
+//! The task is PENDING again, one round later, and the sweeper handles it. Every write of a rule has a condition on the
+//! round that it read: a decision of an earlier round that is stored late is rejected.
 
 use statemachine::status::Status;
 use statemachine::task::{Escalation, GivenBack, Task};
@@ -13,28 +12,28 @@ use crate::control::gate::Permit;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::{TableError, Written};
 
-/// The code of what a cap left to a person: it names the ruleset that approves, and is not the rules' own.
+/// The code of a task that a cap left to a person: the escalation names the ruleset that approves, but no rule.
 const CAP: &str = "budget-exhausted";
 
-/// What came of it.
+/// The outcome of the request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Reconsidered {
-    /// The rules have it again.
+    /// The task is returned to the rules.
     GivenBack(Box<Task>),
-    /// It stays as it is, and why.
+    /// The task is unchanged; the text says why.
     Refused(Box<Task>, String),
     /// There is no such task.
     NotFound,
-    /// Nobody knows whether automation runs: nothing was changed.
+    /// The automation switch could not be read: nothing was changed.
     Unknown,
 }
 
 impl Pipeline {
-    /// Gives a task back to the rules, in the name of a person.
+    /// Returns a task to the rules, in the name of a person.
     ///
     /// # Errors
     ///
-    /// [`TableError`]; whether it was given back is then unknown, and the task's round tells.
+    /// [`TableError`]; whether it was returned is then unknown, and the task's round shows it.
     pub async fn reconsider(&self, id: &TaskId, by: &str) -> Result<Reconsidered, TableError> {
         let Some(task) = self.tasks.get(id).await? else { return Ok(Reconsidered::NotFound) };
         match self.automation.gate.permit() {
@@ -53,7 +52,7 @@ impl Pipeline {
         let given = GivenBack { round: task.round, escalation: escalation.clone(), by: by.to_owned(), at };
         let (stored, is_mine) = match self.tasks.give_back(&task, given.clone(), self.clock.now()).await? {
             Written::Now(stored) => (stored, true),
-            // The SDK repeats a write whose answer was lost: the one that stands may be this one.
+            // The SDK retries a write whose response was lost: the stored change may be this one.
             Written::Otherwise(stored) => {
                 let is_mine = stored.history.contains(&given);
                 (stored, is_mine)
@@ -71,10 +70,9 @@ impl Pipeline {
         Ok(Reconsidered::GivenBack(stored))
     }
 
-    /// The escalation that may be taken back; Err says why it may not.
+    /// The escalation that may be undone; Err says why it may not.
     ///
-    /// A task that a person has claimed, and one with the first of two approvals, must be refused here too once there
-    /// are such.
+    /// If tasks can ever be claimed or need two approvals, reject here a claimed task and one with a first approval.
     fn given_up<'a>(&self, task: &'a Task) -> Result<&'a Escalation, String> {
         let Some(escalation) = task.escalation.as_ref().filter(|_| task.status == Status::Escalated) else {
             return Err(format!(
@@ -83,7 +81,7 @@ impl Pipeline {
             ));
         };
         if task.decision.is_some() {
-            return Err("it is decided already".to_owned());
+            return Err("it is already decided".to_owned());
         }
         let is_current = escalation.ruleset.is_some() && escalation.ruleset == self.current_ruleset();
         if is_current && escalation.code != CAP {

@@ -1,4 +1,4 @@
-//! A stream record to the work it asks for, or a counted reason to skip it.
+//! From a stream record to the work it requires, or to a counted reason to skip it.
 
 use aws_sdk_dynamodbstreams::types::{OperationType, Record};
 use statemachine::item::{Item, Malformed, Value};
@@ -9,25 +9,25 @@ use statemachine::token::TaskId;
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
 
-/// What a record asks for.
+/// What a record requires.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Work {
     /// A new task: evaluate the rules.
     Decide(Box<Task>),
-    /// A decision that was just stored: deliver it, unless its maker already does.
+    /// A decision that was just stored: deliver it, unless the process that stored it already does.
     Deliver(Box<Task>),
     /// Nothing.
     Skip(Handled),
-    /// The image has the key of a task and is none: somebody edited the item by hand. What stands now is looked at.
+    /// The image has the key of a task but is not one: the item was edited by hand. The current item is read.
     Damaged(TaskId),
     /// The image is not a task.
     Poison(Malformed),
 }
 
-/// Tells what a record asks for.
+/// Returns what a record requires.
 ///
-/// A decision whose first attempts were put off is the sweeper's: each put-off is a write and so a record, and must
-/// not bring the delivery back to the stream.
+/// A deferred decision is left to the sweeper: each deferral is a write, and so a record, which must not start the
+/// delivery from the stream again.
 pub fn work(record: &Record) -> Work {
     let image = record.dynamodb().and_then(|change| change.new_image());
     let image = match (record.event_name(), image) {

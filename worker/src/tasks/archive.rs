@@ -1,7 +1,7 @@
-//! Stored tasks as the rules saw them, and what became of them: the days' settled tasks, then the open ones.
+//! Stored tasks as the rules saw them, with their outcomes: the days' settled tasks, then the open ones.
 //!
-//! The `worklist` index names them by the day they settled, so that a month is read without the year before it; their
-//! orders come in batches. A task that settles meanwhile may come twice or not at all; its facts never change.
+//! The `worklist` index lists them by the day they settled, so that a month is read without the year before it; their
+//! orders are read in batches. A task that settles meanwhile may appear twice or not at all; its facts never change.
 
 use std::collections::HashMap;
 
@@ -24,14 +24,14 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::aws::retry;
 use crate::tasks::item;
 
-/// How many tasks one call brings: the API's most.
+/// How many tasks one call reads: the API's maximum.
 const BATCH: usize = 100;
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
-/// The task's name, what the rules saw, and what became of it.
+/// The task's id, what the rules saw, and its outcome.
 const READ: [&str; 10] = [
     attribute::TASK_ID,
-    // To strike it out of the order, as it is for the rules.
+    // To remove it from the order, as is done for the rules.
     attribute::TASK_TOKEN,
     attribute::ORDER,
     attribute::ORDER_ID,
@@ -74,7 +74,7 @@ impl Archive {
         read.map_ok(|tasks| stream::iter(tasks.into_iter().map(Ok))).try_flatten()
     }
 
-    /// The tasks that stand under one key of the index.
+    /// The tasks under one key of the index.
     async fn ids(&self, key: String) -> Result<Vec<String>, Fault> {
         let (condition, projection) = ("#list = :list", "#taskId");
         let mut ids = Vec::new();
@@ -102,7 +102,7 @@ impl Archive {
         }
     }
 
-    /// These tasks, in this order; one that left the table is left out.
+    /// These tasks, in this order; a task that left the table is omitted.
     async fn read(&self, ids: Vec<String>) -> Result<Vec<Reviewed>, Fault> {
         let projection = READ.map(|name| format!("#{name}")).join(", ");
         let mut missing: Vec<Item> =
@@ -134,7 +134,7 @@ impl Archive {
             if missing.is_empty() {
                 return Ok(ids.iter().filter_map(|id| found.remove(id)).collect());
             }
-            // More than one answer holds, or too fast: the rest after a pause.
+            // More than fits in one response, or throttled: the rest after a pause.
             match delays.next() {
                 Some(delay) => sleep(delay).await,
                 None => {
@@ -149,7 +149,7 @@ impl Archive {
 
 fn reviewed(item: &Item) -> Option<Reviewed> {
     let task = stored(item)?;
-    // What cannot be read of the rest teaches nothing, and is no reason to miss the facts.
+    // Other attributes that cannot be read are ignored: the facts are still useful.
     let read = item::from_table(item);
     let escalation = attribute::escalation(&read).ok().flatten();
     let decision = attribute::decision(&read).ok().flatten();

@@ -1,4 +1,4 @@
-//! Items as the SDKs give them, to items as the contract knows them, and back.
+//! Converts items of the SDKs to items of the contract, and back.
 
 use std::collections::HashMap;
 
@@ -67,8 +67,8 @@ pub(crate) fn hidden_item(item: Item) -> String {
     serde_json::json!({ "task": hidden(item) }).to_string()
 }
 
-/// The token is hidden, wherever it stands: only the attributes that a task has and that are not its token are shown
-/// with their values.
+/// The token is hidden wherever it occurs: only attributes that a task has, other than the token, are shown with their
+/// values.
 fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
     let shown = [
         attribute::TASK_ID,
@@ -86,7 +86,7 @@ fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
     let id = text_of(&image, attribute::TASK_ID).and_then(|id| TaskId::parse(id).ok());
     let fields = image.into_iter().map(|(name, value)| {
         let text = match value {
-            // Without a readable token, its hash still tells the token itself.
+            // Even without a readable token, the task's id, its hash, identifies the token in a text.
             Value::Text(text) if id.as_ref().is_some_and(|id| id.is_of(&text)) => {
                 format!("(hidden, {} bytes)", text.len())
             }

@@ -1,7 +1,7 @@
-//! The worklists, the days and the orders as pages: what people look at. Reads only, and never the token.
+//! Pages of the worklists, the days and the orders, for people. Only reads, and never reads the token.
 //!
-//! Each list is spread over 16 keys of the `worklist` index; a page merges them by `listAt`. The index follows the
-//! table within a moment: a task that was just decided may still be listed where it was.
+//! Each list is spread over 16 keys of the `worklist` index; a page merges them by `listAt`. The index lags slightly
+//! behind the table: a task that was just decided may still be in its earlier list.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 16;
 /// Which tasks a page shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Query {
-    /// Tasks of these open lists, the soonest first.
+    /// Tasks of these open lists, earliest due first.
     Open {
         /// At least one.
         lists: Vec<Worklist>,
@@ -46,14 +46,14 @@ pub enum Query {
     Settled {
         /// In UTC, `2026-11-22`.
         day: String,
-        /// Only those that ended so.
+        /// Only those with this final status.
         status: Option<Status>,
     },
     /// All tasks of an order, the newest first.
     Order(String),
 }
 
-/// Some tasks of a query, and where the rest begins.
+/// One page of a query's tasks, and where the next begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
     /// In the query's order.
@@ -62,7 +62,7 @@ pub struct Page {
     pub cursor: Option<String>,
 }
 
-/// What a list shows of a task: all but the token, the order and the evaluation.
+/// A task as lists show it: everything except the token, the order and the evaluation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is the attribute of the same name")]
 pub struct ListedTask {
@@ -83,7 +83,7 @@ pub struct ListedTask {
 /// A page that could not be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ListError {
-    /// The cursor is not one that this query gave.
+    /// The cursor does not belong to this query.
     #[error(transparent)]
     Cursor(#[from] InvalidCursor),
     /// A call failed.
@@ -155,7 +155,7 @@ impl TaskList {
         })
     }
 
-    /// What a list shows of one task; none if it left the table since the index named it.
+    /// One task as lists show it; none if it has left the table.
     async fn get(&self, id: AttributeValue) -> Result<Option<ListedTask>, Fault> {
         let projection = LISTED.map(|name| format!("#{name}")).join(", ");
         let answer = self
@@ -204,13 +204,13 @@ const LISTED: [&str; 12] = [
 ];
 
 impl ListedTask {
-    /// Reads what an index or a projection gave. One unreadable item must not hide the others, so it is logged and
-    /// left out.
+    /// Reads an item of an index or a projection. One unreadable item must not hide the others, so it is logged and
+    /// omitted.
     fn read(item: &Item) -> Option<ListedTask> {
         let id = contract::optional_text(item, attribute::TASK_ID).ok().flatten().unwrap_or_default();
         ListedTask::from_item(item)
             .inspect_err(|malformed| {
-                error!(task.id = id, "task {id}: left out of a list: {malformed}; repair the item")
+                error!(task.id = id, "task {id}: omitted from a list: {malformed}; repair the item")
             })
             .ok()
     }
@@ -218,7 +218,7 @@ impl ListedTask {
     fn from_item(item: &Item) -> Result<ListedTask, Malformed> {
         let id = TaskId::parse(&contract::text(item, attribute::TASK_ID)?)
             .map_err(|_| Malformed::Not(attribute::TASK_ID, "32 lowercase hex digits"))?;
-        // No list holds the token, so its hash must tell.
+        // No list contains the token, so the task's id, its hash, must identify it.
         for name in [attribute::ORDER_ID, attribute::START_TIME, attribute::TRANSACTION_ID] {
             if id.is_of(&contract::text(item, name)?) {
                 return Err(Malformed::HoldsToken(name));

@@ -1,8 +1,8 @@
 //! The conditional writes on a task: decide, escalate, settle, expire.
 //!
-//! One item, one write-once condition: this file is why no task is decided twice. Leases and checkpoints only say who
-//! does the work and how often. Every failed condition brings back the item as it is (`ALL_OLD`), so the loser sees
-//! who won without a second read, and a lost reply finds its own write.
+//! One item, one write-once condition: this file is why no task is decided twice. Leases and checkpoints affect
+//! only who does the work and how often. Every failed condition returns the current item (`ALL_OLD`), so the loser sees
+//! who won without a second read, and a retry after a lost response finds its own write.
 
 mod reads;
 mod update;
@@ -27,7 +27,7 @@ use crate::tasks::item;
 
 pub use self::reads::{Due, Entries, Key};
 
-/// How long the one who stored a decision has for the first callback, in seconds. Until then nobody else starts one.
+/// How long the process that stored a decision has for the first callback, in seconds. Until then no other starts one.
 pub const FIRST_ATTEMPT_SECONDS: i64 = 2;
 
 /// The tasks table.
@@ -37,22 +37,22 @@ pub struct TaskTable {
     name: String,
     /// How long a settled task is kept.
     retention: SignedDuration,
-    /// How many conditional writes were answered; clones share it.
+    /// How many conditional writes got a response; clones share it.
     answered: Arc<AtomicU64>,
 }
 
 /// How a conditional write ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Written {
-    /// Applied; the task as it is now.
+    /// Applied; the current task.
     Now(Box<Task>),
-    /// The condition failed; the task as another left it, or as an earlier attempt of this very write did.
+    /// The condition failed; the task as another write, or an earlier attempt of the same write, left it.
     Otherwise(Box<Task>),
     /// There is no such task.
     Gone,
 }
 
-/// A call on the table that gave no answer to act on.
+/// A call on the table that gave no usable result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TableError {
     /// The call failed.
@@ -64,7 +64,7 @@ pub enum TableError {
 }
 
 impl TableError {
-    /// What the failure says of other calls.
+    /// What the failure means for other calls.
     pub fn class(&self) -> Class {
         match self {
             TableError::Fault(Fault { class, .. }) => *class,
@@ -72,24 +72,24 @@ impl TableError {
         }
     }
 
-    /// No repeat of the same call helps.
+    /// Retrying the same call does not help.
     pub fn is_final(&self) -> bool {
         self.class() == Class::Refused
     }
 }
 
-/// Where a stored decision goes from DUE or UNVERIFIED.
+/// How the delivery of a stored decision ends, from DUE or UNVERIFIED.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settlement {
-    /// The workflow has it: status becomes the decision's outcome.
+    /// The workflow received it: the status becomes the decision's outcome.
     Delivered,
-    /// Step Functions refuses it for good: FAILED.
+    /// Step Functions rejects it permanently: FAILED.
     Undeliverable,
-    /// The workflow ended another way: EXPIRED.
+    /// The workflow continued without it: EXPIRED.
     ClosedElsewhere,
 }
 
-/// What is kept beside an answer of the rules, for people and for repetition.
+/// What is stored with an answer of the rules, for people and for running it again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes<'a> {
     /// What the rules saw and said, as JSON text.
@@ -118,13 +118,13 @@ impl TaskTable {
         TaskTable { client, name: name.to_owned(), retention, answered: Arc::default() }
     }
 
-    /// The table, as a failed call names it.
+    /// The table, as the error of a failed call names it.
     fn resource(&self) -> Resource {
         Resource::Tasks(self.name.clone())
     }
 
-    /// How many conditional writes the table answered so far, whether they were applied or not. While this moves, a
-    /// write that fails does so by itself.
+    /// How many conditional writes got a response so far, whether they were applied or not. While this grows, a failing
+    /// write fails by itself.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
@@ -134,7 +134,7 @@ impl TaskTable {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; whether the decision is stored is then unknown, and the same call finds out.
+    /// [`TableError`]; whether the decision is stored is then unknown, and repeating the call finds out.
     pub async fn decide(
         &self,
         task: &Task,
@@ -168,7 +168,7 @@ impl TaskTable {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the same call finds out whether it was applied.
+    /// [`TableError`]; repeating the call finds out whether it was applied.
     pub async fn escalate(
         &self,
         task: &Task,
@@ -190,12 +190,12 @@ impl TaskTable {
         self.update(&task.id, &set, condition, values).await
     }
 
-    /// Gives an ESCALATED task back to the rules: PENDING, one round later, due for the sweeper at once. What had been
-    /// the reason to ask a person goes to the task's history.
+    /// Returns an ESCALATED task to the rules: PENDING, one round later, due for the sweeper at once. The escalation
+    /// moves to the task's history.
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the same call finds out whether it was applied.
+    /// [`TableError`]; repeating the call finds out whether it was applied.
     pub async fn give_back(
         &self,
         task: &Task,
@@ -230,7 +230,7 @@ impl TaskTable {
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the same call finds out whether it was applied.
+    /// [`TableError`]; repeating the call finds out whether it was applied.
     pub async fn settle(
         &self,
         id: &TaskId,
@@ -258,11 +258,11 @@ impl TaskTable {
         self.update(id, &set, &format!("#decision.#id = :id AND #delivery {from}"), values).await
     }
 
-    /// Records that the callback found the token closed; history is asked at `next`.
+    /// Records that the callback found the token closed; the history is read at `next`.
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the same call finds out whether it was applied.
+    /// [`TableError`]; repeating the call finds out whether it was applied.
     pub async fn mark_unverified(
         &self,
         id: &TaskId,
@@ -281,7 +281,7 @@ impl TaskTable {
         self.update(id, set, "#decision.#id = :id AND #delivery = :due", values).await
     }
 
-    /// Puts a task's next attempt off within the worklist it stands in.
+    /// Defers a task's next attempt within its worklist.
     ///
     /// # Errors
     ///
@@ -297,12 +297,12 @@ impl TaskTable {
         self.update(&task.id, set, "#list = :list AND #revision = :revision", values).await
     }
 
-    /// Expires a task that nobody decided, after proof that its workflow waits no longer. Never one with a decision:
+    /// Expires an undecided task, after proof that its workflow no longer waits. Never one with a decision:
     /// a rejection makes its own execution FAILED, and that event must not overwrite it.
     ///
     /// # Errors
     ///
-    /// [`TableError`]; the same call finds out whether it was applied.
+    /// [`TableError`]; repeating the call finds out whether it was applied.
     pub async fn expire(&self, id: &TaskId, now: Timestamp) -> Result<Written, TableError> {
         let mut values = self.settled(id, Status::Expired, now);
         values.push((":pending", text(Status::Pending.as_str())));
@@ -324,8 +324,8 @@ impl TaskTable {
 
 const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";
 
-/// The condition of a rule's write: nobody decided, and the task was not given back since it was read. A write that was
-/// delayed since before lands nowhere.
+/// The condition of a rule's write: the task is undecided, and was not returned to the rules since it was read. A write
+/// that is delayed from an earlier round is rejected.
 fn in_this_round(task: &Task, values: &mut Vec<(&'static str, AttributeValue)>) -> &'static str {
     if task.round == 0 {
         return "attribute_not_exists(#decision) AND #status = :pending AND attribute_not_exists(#round)";
@@ -334,7 +334,7 @@ fn in_this_round(task: &Task, values: &mut Vec<(&'static str, AttributeValue)>) 
     "attribute_not_exists(#decision) AND #status = :pending AND #round = :round"
 }
 
-/// How long after `now` an escalated task without a deadline is asked about first.
+/// How long after `now` the execution of an escalated task without a deadline is first checked.
 fn ask_after_seconds(task: &Task, now: Timestamp) -> i64 {
     let received = task.received_at.parse::<Timestamp>().unwrap_or(now);
     let is_late = now.as_second() - received.as_second() > PENDING_GRACE_SECONDS;

@@ -1,4 +1,4 @@
-//! The work that a lease stands for, from its taking to its release.
+//! The work of one lease, from taking the lease to releasing it.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::metrics::behind::Behind;
 use crate::steps::pipeline::Lost;
 use crate::stream::reader::{Ended, Reader};
 
-/// Leases taken side by side.
+/// How many leases are taken concurrently.
 const TAKES: usize = 16;
-/// How long work may take to end once its lease is to be given up: nobody reads a shard meanwhile. Then it is dropped,
-/// as a crash would, and the next holder repeats it. With a round before and the releases after it, it ends within
-/// `worker.drain_ms`.
+/// How long work may take to finish before its lease is released: no worker reads the shard meanwhile. After that it is
+/// dropped, as in a crash, and the next holder repeats it. With a round before it and the releases after it, it ends
+/// within `worker.drain_ms`.
 const DRAIN: Duration = Duration::from_secs(10);
-/// How often a release is tried before it is left to the next holder's patience.
+/// How often a release is tried before the next holder must wait for the lease to expire.
 const RELEASE_ATTEMPTS: u32 = 3;
 
 /// One lease's work in this process.
@@ -36,19 +36,19 @@ pub(super) struct Local {
     draining_since: Option<Instant>,
     pub(super) lost: CancellationToken,
     pub(super) guard: Guard,
-    /// Whom it is released for once it is drained.
+    /// The worker that it is released for once it is drained.
     pub(super) target: Option<String>,
     pub(super) behind: Arc<Behind>,
 }
 
 impl Local {
-    /// Asks the work to stop reading, to finish what is in hand and to end.
+    /// Tells the work to stop reading, finish the records in flight, and end.
     pub(super) fn drain(&mut self) {
         self.draining_since.get_or_insert_with(Instant::now);
         self.drain.cancel();
     }
 
-    /// It was asked to end so long ago that it is not waited for.
+    /// It was told to end so long ago that it is no longer waited for.
     pub(super) fn is_overdue(&self) -> bool {
         self.draining_since.is_some_and(|since| since.elapsed() >= DRAIN)
     }
@@ -125,7 +125,7 @@ impl Coordinator {
         }
     }
 
-    /// Releases what nothing here works on, as it was seen: work that was dropped, or ended by itself.
+    /// Releases, as it was seen, a lease that nothing here works on: its work was dropped, or ended by itself.
     pub(super) async fn release_idle(&self, seen: Vec<(Lease, Option<String>)>) {
         let releases = seen.into_iter().filter_map(|(lease, target)| {
             let held = self.parts.leases.held(lease)?;
@@ -145,24 +145,27 @@ impl Coordinator {
                 Err(LeaseError::Lost) => return,
                 Err(LeaseError::Fault(fault)) => {
                     self.parts.metrics.failed(Service::Control, fault.class);
-                    warn!(lease = key, error = %fault, "lease {key}: not released: {fault}");
+                    warn!(lease = key, error = %fault, "cannot release lease {key}: {fault}");
                 }
             }
         }
     }
 
-    /// Gives up what the table still shows as this worker's although nothing here works on it: work that ended without
-    /// a release, such as after a gap in the heartbeats.
+    /// Releases leases that the table still shows as this worker's although nothing here works on them: their work
+    /// ended without a release, such as after a gap in the heartbeats.
     pub(super) async fn release_rest(&self) {
         for _ in 0..RELEASE_ATTEMPTS {
             match self.parts.leases.mine().await {
                 Ok(rest) if rest.is_empty() => return,
-                // Looked at again: a checkpoint that was under way when its work was dropped may come between.
+                // Read again: a checkpoint that was being written when its work was dropped may arrive in between.
                 Ok(rest) => {
                     futures::future::join_all(rest.into_iter().map(|held| self.release(held, None))).await;
                 }
                 Err(fault) => {
-                    warn!(error = %fault, "what is left to give up is not known, peers see the heartbeat go: {fault}");
+                    warn!(
+                        error = %fault,
+                        "cannot read the leases still held: {fault}; peers take them once the heartbeat is gone"
+                    );
                     return;
                 }
             }

@@ -1,5 +1,5 @@
-//! What a listing changes: leases that are made, marked and forgotten, by the one worker that lists. Nobody holds them
-//! for it, so no fence is needed: each write has a condition of its own.
+//! Applies a listing: the discoverer creates, marks and deletes leases. It does not hold them, so no fence is used:
+//! each write has its own condition.
 
 use aws_sdk_dynamodb::operation::delete_item::DeleteItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,7 +11,7 @@ use crate::aws::fault::Fault;
 use crate::lease::lineage::{Change, Listed};
 use crate::lease::plan::Subject;
 
-/// An item without an epoch is no lease, whoever made it: it is completed.
+/// An item without an epoch is not a lease yet: it is completed.
 const ABSENT: &str = "attribute_not_exists(#epoch)";
 
 impl LeaseTable {
@@ -55,7 +55,7 @@ impl LeaseTable {
         self.update(&subject, &set, condition, values).await.map(drop)
     }
 
-    /// Makes the lease of one bucket of the worklists, unless there is one.
+    /// Creates the lease of one bucket of the worklists, unless there is one.
     ///
     /// # Errors
     ///
@@ -66,9 +66,9 @@ impl LeaseTable {
         self.update(&Subject::Sweep(bucket), set, ABSENT, values).await.map(drop)
     }
 
-    /// Removes an item that cannot be read, in whatever hands it is: the lease is made anew, with other epochs. One
-    /// without an epoch stays, to be completed. Only as it was seen: what another made of it meanwhile stays, also when
-    /// this very deletion arrives a second time.
+    /// Removes an item that cannot be read, whichever worker holds it: the lease is recreated with other epochs. An
+    /// item without an epoch stays, to be completed. It is removed only as it was seen: a later write by another worker
+    /// stays, even if this deletion arrives a second time.
     ///
     /// # Errors
     ///
@@ -115,7 +115,7 @@ impl LeaseTable {
         match request.send().await {
             Ok(_) => Ok(()),
             Err(error) => match error.as_service_error() {
-                // Gone already, by a repeat whose first answer was lost or by another who lists; or not of that kind.
+                // Already gone, by a retry whose first response was lost or by another discoverer; or not of that kind.
                 Some(DeleteItemError::ConditionalCheckFailedException(_)) => Ok(()),
                 _ => Err(Fault::of("DeleteItem", self.control_table.resource(), &error)),
             },
@@ -123,7 +123,7 @@ impl LeaseTable {
     }
 }
 
-/// An upsert that changes nothing where the lease is there already.
+/// An upsert that changes nothing if the lease exists.
 pub(super) fn creation(listed: &Listed) -> (String, Vec<(&'static str, AttributeValue)>) {
     let mut set = "SET #epoch = if_not_exists(#epoch, :epoch), #counter = if_not_exists(#counter, :zero), \
                    #position = if_not_exists(#position, :start)"
@@ -136,8 +136,8 @@ pub(super) fn creation(listed: &Listed) -> (String, Vec<(&'static str, Attribute
     (set, values)
 }
 
-/// Where a new lease's epochs begin: anywhere, so that one that is deleted by hand and made again lets no late write of
-/// its former holder through the fence.
+/// The first epoch of a new lease: random, so that if a lease is deleted by hand and recreated, no late write of its
+/// former holder passes the fence.
 fn first_epoch() -> AttributeValue {
     number(i64::from(fastrand::u32(..)))
 }

@@ -11,7 +11,7 @@ use crate::aws::attribute::{number, text};
 use crate::aws::fault::{Fault, Resource};
 use crate::tasks::item;
 
-/// How many more tasks than its even share are read of a key at once: lists are spread by hash, never quite evenly.
+/// How many more tasks than an even share are read from a key at once: lists are spread by hash, never quite evenly.
 const SPARE: usize = 8;
 
 /// One key, read as far as the page needs.
@@ -21,7 +21,7 @@ struct Source {
     /// The last task that was shown, on this page or an earlier one.
     shown: Option<Position>,
     read: VecDeque<ListedTask>,
-    /// Where the next read begins, once one was made.
+    /// Where the next read begins, after the first.
     next: Option<HashMap<String, AttributeValue>>,
     is_read_out: bool,
 }
@@ -36,7 +36,7 @@ impl TaskList {
     ) -> Result<Page, ListError> {
         let mut sources = sources(keys, cursor)?;
         let share = limit / sources.len().max(1) + SPARE;
-        // Concurrently: a page asks 16 keys or more, most of them for one small answer.
+        // Concurrently: a page queries 16 keys or more, most of which return little.
         stream::iter(sources.iter_mut().map(Ok::<_, Fault>))
             .try_for_each_concurrent(AT_ONCE, |source| self.read_on(query, source, share))
             .await?;
@@ -63,7 +63,7 @@ impl TaskList {
         Ok(Page { tasks, cursor: more.then(|| Cursor::Lists(shown).encode()) })
     }
 
-    /// Reads a key on until it has a task to show or has no more.
+    /// Reads further in a key until it has a task to show or is exhausted.
     async fn read_on(&self, query: &Query, source: &mut Source, share: usize) -> Result<(), Fault> {
         while source.read.is_empty() && !source.is_read_out {
             let mut condition = "#list = :list".to_owned();
@@ -104,7 +104,7 @@ impl TaskList {
     }
 }
 
-/// The keys, each at its place in the cursor.
+/// The keys, each at its position in the cursor.
 fn sources(keys: &[String], cursor: Option<Cursor>) -> Result<Vec<Source>, InvalidCursor> {
     let positions = match cursor {
         None => Vec::new(),

@@ -1,4 +1,4 @@
-//! What is read of the tasks table: one task, a page of a worklist, an execution's tasks.
+//! Reads of the tasks table: one task, a page of a worklist, an execution's tasks.
 
 use std::collections::HashMap;
 
@@ -12,10 +12,10 @@ use crate::aws::fault::Fault;
 use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable};
 
-/// Where a query goes on.
+/// Where a query continues.
 pub type Key = HashMap<String, AttributeValue>;
 
-/// How many tasks one page of a worklist brings.
+/// How many tasks one page of a worklist has.
 const DUE_PAGE: i32 = 100;
 
 /// Which entries of a worklist are wanted.
@@ -23,9 +23,9 @@ const DUE_PAGE: i32 = 100;
 pub enum Entries {
     /// Those due by this time, in epoch seconds.
     Due(i64),
-    /// Those that stand further ahead than this.
+    /// Those due later than this.
     Beyond(i64),
-    /// Of these, those whose task has no deadline, or an earlier one.
+    /// Among those, the tasks without a deadline or with an earlier one.
     BeyondDeadline(i64),
 }
 
@@ -50,7 +50,7 @@ impl TaskTable {
         Ok(self.item(id).await?.map(|item| Task::from_item(&item)).transpose()?)
     }
 
-    /// Reads the item of a task, consistently, whether or not it is one.
+    /// Reads the item of a task, consistently, whether or not it can be read as a task.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! One conditional write: sent, answered, and read back, whether its condition held or not.
+//! One conditional write, and the item it returns, whether or not its condition held.
 
 use std::sync::atomic::Ordering;
 
@@ -16,7 +16,7 @@ use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable, Written};
 
 impl TaskTable {
-    /// Puts off an item that is no task, in the worklist where it stands. Nothing else of it is touched.
+    /// Defers an item that cannot be read as a task within its worklist. Nothing else in it changes.
     ///
     /// # Errors
     ///
@@ -35,7 +35,7 @@ impl TaskTable {
             .expression_attribute_values(":list", text(list));
         match request.send().await {
             Ok(_) => Ok(()),
-            // It was mended or deleted meanwhile.
+            // It was repaired or deleted meanwhile.
             Err(error) if condition_failure(&error).is_some() => Ok(()),
             Err(error) => Err(Fault::of("UpdateItem", self.resource(), &error)),
         }
