@@ -1,4 +1,4 @@
-//! The ruleset that decides, and its reload from a folder or from the control table: the last good set always stays.
+//! The active ruleset, and its reload from a folder or from the control table: the last good ruleset always stays.
 
 mod folder;
 mod published;
@@ -17,20 +17,20 @@ pub use self::folder::follow;
 pub use self::published::follow_published;
 use crate::metrics::{Metrics, Reload};
 
-/// The active set, shared by all work. A decision uses the set it pinned, whatever is swapped meanwhile.
+/// The active ruleset, shared by all work. A decision uses the ruleset that it pinned, even if another becomes active.
 #[derive(Debug, Clone)]
 pub struct ActiveRules {
     active: Arc<ArcSwap<Ruleset>>,
     shadow: Arc<ArcSwapOption<Ruleset>>,
     refused: Arc<Mutex<Option<Refused>>>,
-    /// What a set had that decided since the start, and the active one lacks.
+    /// What rulesets that were active since the start had, and the active one lacks.
     lacking: Arc<Mutex<BTreeSet<Part>>>,
-    /// Since when the wanted set cannot be activated.
+    /// Since when the wanted ruleset cannot be activated.
     behind: Arc<Mutex<Option<Instant>>>,
 }
 
 impl ActiveRules {
-    /// Starts with one good set.
+    /// Starts with one good ruleset.
     pub fn new(ruleset: impl Into<Arc<Ruleset>>) -> ActiveRules {
         ActiveRules {
             active: Arc::new(ArcSwap::new(ruleset.into())),
@@ -41,8 +41,8 @@ impl ActiveRules {
         }
     }
 
-    /// Decides with another good set from now on. What it lacks of those that decided before is remembered until a set
-    /// has it again; gives what it lacks of the one before.
+    /// Activates another good ruleset. What it lacks of earlier rulesets is remembered until a ruleset has it again;
+    /// returns what it lacks of the previous one.
     pub fn activate(&self, ruleset: impl Into<Arc<Ruleset>>) -> Vec<Part> {
         let ruleset = ruleset.into();
         let has = ruleset.parts();
@@ -54,7 +54,7 @@ impl ActiveRules {
         lost
     }
 
-    /// The same, told in log and metric.
+    /// The same, with a log line and the metric.
     fn activate_and_tell(&self, ruleset: Ruleset, metrics: &Metrics) {
         let (label, before) = (ruleset.label(), self.pin().label());
         for part in self.activate(ruleset) {
@@ -68,7 +68,7 @@ impl ActiveRules {
         metrics.lacking(count);
     }
 
-    /// What a set had that decided since the start, and the active one lacks.
+    /// What rulesets that were active since the start had, and the active one lacks.
     pub fn lacking(&self) -> Vec<Part> {
         self.lock_lacking().iter().cloned().collect()
     }
@@ -77,29 +77,29 @@ impl ActiveRules {
         self.lacking.lock().expect("no holder of the parts panics")
     }
 
-    /// The set to decide with, for as long as the caller holds it.
+    /// The ruleset to decide with, for as long as the caller holds it.
     pub fn pin(&self) -> Arc<Ruleset> {
         self.active.load_full()
     }
 
-    /// The set that is tried beside it, if there is one.
+    /// The shadow ruleset, if there is one.
     pub fn pin_shadow(&self) -> Option<Arc<Ruleset>> {
         self.shadow.load_full()
     }
 
-    /// The newest edit that was refused, while it is the newest.
+    /// The newest edit, if it was rejected.
     pub fn refused(&self) -> Option<Refused> {
         self.lock_refused().clone()
     }
 
-    /// Whether the wanted set could not be activated for longer than the active set's `max_staleness_seconds`.
+    /// Whether the wanted ruleset has not become active within the active ruleset's `max_staleness_seconds`.
     pub fn is_stale(&self) -> bool {
         let most = self.pin().settings().max_staleness_seconds.map(Duration::from_secs);
         let behind = self.lock_behind().map(|since| since.elapsed());
         most.zip(behind).is_some_and(|(most, behind)| behind > most)
     }
 
-    /// Notes whether the wanted set is the active one.
+    /// Records whether the wanted ruleset is the active one.
     fn follows(&self, is_so: bool) {
         let mut behind = self.lock_behind();
         *behind = if is_so { None } else { Some(behind.unwrap_or_else(Instant::now)) };
@@ -109,8 +109,8 @@ impl ActiveRules {
         self.behind.lock().expect("no holder of the time panics")
     }
 
-    /// Shows why the wanted set does not decide, or that nothing keeps it from deciding. What is shown already is not
-    /// told again.
+    /// Records why the wanted ruleset is not active, or that nothing prevents it. The same reason is not logged
+    /// again.
     pub fn show_refused(&self, refused: Option<Refused>, metrics: &Metrics) {
         metrics.ruleset_refused(refused.is_some());
         self.follows(refused.is_none());

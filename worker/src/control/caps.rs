@@ -1,9 +1,9 @@
-//! What the rules may approve in an hour, over the whole fleet: never above the cap, possibly a little below.
+//! The hourly caps on the whole fleet's approvals: never exceeded, and possibly not quite used.
 //!
 //! One counter an hour in the control table. A worker reserves a small chunk by a conditional update before the
-//! decision is written, and spends it from memory; what is left when the hour ends or the worker stops is given up. So
-//! the counter is not written for each task, and no crash can spend twice. The counters are the fleet's: a ruleset of
-//! another name goes on with them.
+//! decision is written, and spends it from memory; the rest is lost when the hour ends or the worker stops. So the
+//! counter is not written for each task, and no crash can spend twice. The counters belong to the fleet: a ruleset with
+//! another name continues with them.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex};
@@ -21,7 +21,7 @@ use crate::clock;
 use crate::control::table::{ControlTable, PK, SK};
 use crate::metrics::Cap;
 
-/// A chunk is this part of the cap, at least what the task needs.
+/// A chunk is this part of the cap, but at least what the task needs.
 const CHUNKS: u64 = 100;
 /// How long a counter is kept after its hour, in seconds.
 const KEPT_SECONDS: i64 = 7 * 86_400;
@@ -31,13 +31,13 @@ const KEPT_SECONDS: i64 = 7 * 86_400;
 pub struct Limit {
     /// What is capped.
     pub cap: Cap,
-    /// The fact whose sum is capped, such as `order.amount`; none where approvals are counted.
+    /// The fact whose sum is capped, such as `order.amount`; none if approvals are counted.
     pub fact: Option<String>,
     /// The most in this hour, over the whole fleet.
     pub most: Decimal,
     /// The counter's key in the table.
     counter: String,
-    /// What this process keeps its reserve under: what was reserved below another cap is not spent below this one.
+    /// The key of this process's reserve: what was reserved under another cap is not spent under this one.
     reserve: String,
 }
 
@@ -74,20 +74,20 @@ fn hour(now: Timestamp) -> String {
 /// Whether an approval fits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Spent {
-    /// It is paid for.
+    /// It is reserved.
     Within,
-    /// It would pass a cap; the text says which.
+    /// It would exceed a cap; the text says which.
     Exhausted(String),
 }
 
-/// What one approval has paid: however often its answer is stored, the same caps are paid once an hour.
+/// What one approval has reserved: however often storing it is attempted, it reserves each cap once an hour.
 #[derive(Debug, Default)]
 pub struct Receipt {
     paid: Vec<(Limit, Decimal)>,
 }
 
 impl Receipt {
-    /// Nothing was paid yet.
+    /// Nothing is reserved yet.
     pub fn is_empty(&self) -> bool {
         self.paid.is_empty()
     }
@@ -112,21 +112,21 @@ struct Counter {
     used: Decimal,
 }
 
-/// The table's answer to a reservation, with what the fleet has reserved since.
+/// The table's response to a reservation, with what the fleet has reserved since.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reserved {
     Yes(Decimal),
-    /// It would pass the cap.
+    /// It would exceed the cap.
     No(Decimal),
 }
 
 impl HourlyCaps {
-    /// Pays for one approval of a task with this amount, unless its receipt shows that these caps are paid.
+    /// Reserves one approval of a task with this amount, unless its receipt shows that these caps are reserved.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer. What was taken from the other cap is free again, as it is when this
-    /// one does not hold it.
+    /// [`Fault`] when the call fails. What was taken from the other cap is returned, as it is when this cap is
+    /// exhausted.
     pub async fn pay(
         &self,
         table: &ControlTable,
@@ -149,7 +149,7 @@ impl HourlyCaps {
         paid
     }
 
-    /// Gives back what was paid for an approval that was not stored and never can be: another answer stands.
+    /// Returns what was reserved for an approval that was not stored and never can be: the task has another answer.
     pub fn give_back(&self, receipt: &mut Receipt, now: Timestamp) {
         self.free(std::mem::take(&mut receipt.paid), now);
     }
@@ -195,12 +195,12 @@ impl HourlyCaps {
         Ok(Spent::Within)
     }
 
-    /// What the fleet has reserved of a cap, as this process last saw it: 0 before it asked for any in this hour.
+    /// What the fleet has reserved of a cap, as this process last saw it: 0 before its first reservation in this hour.
     pub fn seen(&self, limit: &Limit) -> Decimal {
         self.lock().get(&limit.reserve).map(|counter| counter.used).unwrap_or_default()
     }
 
-    /// Takes from what is reserved, or reserves a chunk, or just what is needed.
+    /// Takes from the reserve, or reserves a chunk, or only what is needed.
     async fn take(
         &self,
         table: &ControlTable,
@@ -212,7 +212,7 @@ impl HourlyCaps {
             return Ok(true);
         }
         for chunk in [limit.chunk().max(need), need] {
-            // More than the whole cap fits in no hour: the table need not be asked.
+            // More than the whole cap fits in no hour: no call is needed.
             if chunk > limit.most {
                 continue;
             }
@@ -239,11 +239,11 @@ impl HourlyCaps {
 
     fn keep(&self, limit: &Limit, rest: Decimal, used: Decimal, now: Timestamp) {
         let (mut counters, hour) = (self.lock(), hour(now));
-        // An earlier hour's remainder is given up; what is given back late must not throw away this hour's.
+        // An earlier hour's remainder is lost; what is returned late must not discard this hour's.
         counters.retain(|other, _| other.rsplit('|').next().is_some_and(|of| of >= hour.as_str()));
         let counter = counters.entry(limit.reserve.clone()).or_default();
         counter.left += rest;
-        // Answers may come out of order; a counter only grows.
+        // Responses may arrive out of order; a counter only grows.
         counter.used = counter.used.max(used);
     }
 
@@ -253,11 +253,11 @@ impl HourlyCaps {
 }
 
 impl ControlTable {
-    /// What the whole fleet has reserved of a cap, read consistently. What was reserved may not all be spent.
+    /// What the whole fleet has reserved of a cap, read consistently. Not all of it may be spent.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer.
+    /// [`Fault`] when the call fails.
     pub async fn reserved(&self, limit: &Limit) -> Result<Decimal, Fault> {
         let request = self
             .client
@@ -291,7 +291,7 @@ impl ControlTable {
             .return_values(ReturnValue::AllNew)
             .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
         match request.send().await {
-            // A lost reply that the SDK repeats reserves twice: a little below the cap, never above.
+            // If a response is lost, the SDK's retry reserves twice: a little below the cap, never above.
             Ok(answer) => answer
                 .attributes()
                 .ok_or_else(|| Fault::unreadable("UpdateItem", self.resource(), "the new item"))
@@ -307,7 +307,7 @@ impl ControlTable {
         }
     }
 
-    /// A counter's sum, rounded where the table holds more digits than a [`Decimal`]: it is shown, never reckoned with.
+    /// A counter's sum, rounded if the table has more digits than a [`Decimal`]: for display, never for arithmetic.
     fn used(
         &self,
         item: &HashMap<String, AttributeValue>,

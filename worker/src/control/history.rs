@@ -1,6 +1,6 @@
 //! The history of the control item: one line for each change, written in the same transaction.
 //!
-//! It is why an item that somebody deleted is missed, and can be made again as it was.
+//! Because of the history, a deleted item is noticed and can be recreated as it was.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,17 +21,17 @@ pub(crate) fn line_key(revision: i64) -> String {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
-    /// A set decides from now on.
+    /// A ruleset became active.
     Publish,
-    /// An earlier set decides again.
+    /// An earlier ruleset became active again.
     Rollback,
-    /// A set is tried beside the active one.
+    /// A ruleset became the shadow ruleset.
     Shadow,
-    /// None is tried any more.
+    /// The shadow ruleset was removed.
     Unshadow,
-    /// No rule decides.
+    /// Automatic decisions were paused.
     Pause,
-    /// Rules decide again.
+    /// Automatic decisions were resumed.
     Resume,
 }
 
@@ -41,22 +41,22 @@ pub enum Event {
 pub struct Line {
     /// When, RFC 3339 in UTC.
     pub at: String,
-    /// What.
+    /// What happened.
     pub event: Event,
-    /// Who.
+    /// Who did it.
     pub by: String,
     /// Why.
     pub message: String,
-    /// The set it is about, by SHA-256.
+    /// The ruleset concerned, by SHA-256.
     pub ruleset: Option<String>,
-    /// The set that decided before, by SHA-256.
+    /// The previously active ruleset, by SHA-256.
     pub before: Option<String>,
     /// The control item's revision after it.
     pub revision: i64,
 }
 
 impl Line {
-    /// The pause that it began, if it did.
+    /// The pause that it started, if any.
     pub fn paused(&self) -> Option<Paused> {
         (self.event == Event::Pause).then(|| Paused {
             reason: self.message.clone(),
@@ -65,7 +65,7 @@ impl Line {
         })
     }
 
-    /// The control item after this change of it.
+    /// The control item after this change.
     pub(crate) fn change(&self, item: &mut ControlItem) {
         item.revision = self.revision;
         match self.event {
@@ -75,19 +75,19 @@ impl Line {
         }
     }
 
-    /// Reads a stored line; none where it is not one.
+    /// Reads a stored line; none if it is not one.
     fn read(item: &Attributes) -> Option<Line> {
         serde_json::from_str(&text_of(item, "line")?).ok()
     }
 }
 
 impl ControlTable {
-    /// Reads the control item, consistently. Where there never was one it is the default: automatic, no published
+    /// Reads the control item, consistently. If there never was one, it is the default: automatic, no published
     /// ruleset.
     ///
     /// # Errors
     ///
-    /// [`ControlError`] when the table does not answer, or the item was edited or deleted by hand.
+    /// [`ControlError`] when the call fails, or the item was edited or deleted by hand.
     pub async fn read_control_item(&self) -> Result<ControlItem, ControlError> {
         match self.control_attributes().await? {
             Some(item) => ControlItem::read(&item),
@@ -96,7 +96,7 @@ impl ControlTable {
         }
     }
 
-    /// The control item as it stands, whether or not it can be read.
+    /// The current control item, whether or not it is valid.
     pub(crate) async fn control_attributes(&self) -> Result<Option<Attributes>, Fault> {
         self.get(ITEM, ITEM).await
     }
@@ -105,7 +105,7 @@ impl ControlTable {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer.
+    /// [`Fault`] when the call fails.
     pub async fn history(&self) -> Result<Vec<Line>, Fault> {
         Ok(self.query_consistently(HISTORY).await?.iter().filter_map(Line::read).collect())
     }
@@ -115,7 +115,7 @@ impl ControlTable {
         Ok(self.get(HISTORY, &line_key(revision)).await?.as_ref().and_then(Line::read))
     }
 
-    /// The revision of the last line; none where there is no history.
+    /// The revision of the last line; none if there is no history.
     pub(crate) async fn last_revision(&self) -> Result<Option<i64>, Fault> {
         let last = self.last_of(HISTORY).await?;
         Ok(last.map(|last| text_of(&last, SK).and_then(|key| key.parse().ok()).unwrap_or(0)))

@@ -1,7 +1,7 @@
-//! The control item as it is stored: which ruleset decides, which one is tried beside it, and whether rules decide.
+//! The stored control item: the active ruleset, the shadow ruleset, and whether automatic decisions are paused.
 //!
-//! Only what can be read is obeyed. An absent attribute has a meaning. One of another type, or a pause that nobody can
-//! read, has none and must not look absent: that would undo a pause.
+//! Only valid attributes are obeyed. An absent attribute has a meaning. One of the wrong type, or a pause that cannot
+//! be read, has none and must not look absent: that would undo a pause.
 
 use std::collections::HashMap;
 
@@ -12,7 +12,7 @@ use crate::aws::fault::Fault;
 
 /// The partition and sort key of the item.
 pub(crate) const ITEM: &str = "control";
-/// The greatest revision: the lines of history are in the order of ten digits.
+/// The greatest revision: the sort keys of the history have ten digits.
 const MOST_REVISIONS: i64 = 9_999_999_999;
 
 /// The item's attributes as DynamoDB has them.
@@ -22,11 +22,11 @@ pub(crate) type Attributes = HashMap<String, AttributeValue>;
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ControlItem {
-    /// +1 each write; every change is conditioned on it. 0 where there never was an item.
+    /// +1 with each write; every change has a condition on it. 0 if there never was an item.
     pub revision: i64,
-    /// The published ruleset that decides, by SHA-256; none before the first publication.
+    /// The active published ruleset, by SHA-256; none before the first publication.
     pub active: Option<String>,
-    /// The published ruleset that is tried beside it.
+    /// The published shadow ruleset.
     pub shadow: Option<String>,
     /// Why automatic decisions are paused, if they are.
     pub paused: Option<Paused>,
@@ -35,31 +35,31 @@ pub struct ControlItem {
 /// A pause of all automatic decisions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Paused {
-    /// Why, in the words of who paused.
+    /// Why, in that person's words.
     pub reason: String,
-    /// Who.
+    /// Who paused them.
     pub by: String,
     /// When, RFC 3339 in UTC.
     pub at: String,
 }
 
-/// Why the control item says nothing that can be obeyed: no rule may decide.
+/// Why the control item cannot be obeyed: no rule may decide.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// The table does not answer.
+    /// The call failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// Somebody edited the item by hand.
+    /// The item was edited by hand.
     #[error("attribute {attribute} of the control item is not {expected}; run {remedy}")]
     Unreadable {
         /// Which attribute.
         attribute: &'static str,
         /// What it must be.
         expected: &'static str,
-        /// The commands that write it anew.
+        /// The commands that rewrite it.
         remedy: &'static str,
     },
-    /// Somebody deleted the item.
+    /// The item was deleted.
     #[error(
         "the control item is gone, and there was one; \
          run `countersign automation pause` or `resume`, which make it again from its history"
@@ -106,7 +106,7 @@ pub(crate) fn read_rulesets(item: &Attributes) -> Result<(Option<String>, Option
     ))
 }
 
-/// The item's revision; none where it is not one.
+/// The item's revision; none if it is not valid.
 pub(crate) fn read_revision(item: &Attributes) -> Option<i64> {
     let revision = item.get("revision")?.as_n().ok()?.parse().ok()?;
     (1..=MOST_REVISIONS).contains(&revision).then_some(revision)

@@ -1,4 +1,4 @@
-//! What the whole fleet obeys: the control table, the automation switch, the rulesets and the hourly caps.
+//! Control of the whole fleet: the control table, the automation switch, the rulesets and the hourly caps.
 
 mod accepted;
 pub mod active_rules;

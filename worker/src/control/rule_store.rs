@@ -1,7 +1,7 @@
 //! Published rulesets: immutable, stored and found by their SHA-256.
 //!
-//! A set is stored before the pointer moves to it (`change`), and never removed: what decided at any moment can always
-//! be told, and run again.
+//! A ruleset is stored before it becomes active (`change`), and is never removed: the ruleset of any moment can always
+//! be found and run again.
 
 mod change;
 
@@ -23,13 +23,13 @@ pub use crate::control::history::{Event, Line};
 
 /// The longest text of one stored part, in bytes: an item of DynamoDB ends at 400 KB.
 const PART_BYTES: usize = 300_000;
-/// The largest set that is stored, in parts: 6 MB.
+/// The largest ruleset that is stored, in parts: 6 MB.
 const MOST_PARTS: usize = 20;
 
 const SETS: &str = "ruleset";
 const PARTS: &str = "ruleset-part";
 
-/// Who changes what the fleet obeys, and why.
+/// Who makes a change, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Author {
     /// The person.
@@ -38,13 +38,13 @@ pub struct Author {
     pub message: String,
 }
 
-/// What keeps a change from being made.
+/// Why a change was not made.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The table did not answer; nothing was changed.
+    /// The call failed; nothing was changed.
     #[error(transparent)]
     Fault(#[from] Fault),
-    /// The table did not say whether it made the change: it may still take effect.
+    /// It is unknown whether the table made the change: it may still take effect.
     #[error(
         "the change may have been made ({0}); look at `countersign automation show` and `countersign rules history`"
     )]
@@ -57,7 +57,7 @@ pub enum StoreError {
         "someone else changed the control item at the same time; look at `countersign rules history` and try again"
     )]
     Raced,
-    /// No set of this SHA-256 was published.
+    /// No ruleset with this SHA-256 was published.
     #[error("no published ruleset begins with {0:?}; `countersign rules history` lists them")]
     Unknown(String),
     /// More than one does.
@@ -66,21 +66,21 @@ pub enum StoreError {
     /// Nothing to go back to.
     #[error("there is no earlier ruleset to roll back to")]
     NoEarlier,
-    /// The set is larger than can be stored.
+    /// The ruleset is larger than can be stored.
     #[error("the ruleset has {bytes} bytes as JSON; at most {} are stored", PART_BYTES * MOST_PARTS)]
     TooLarge {
-        /// How large it is.
+        /// Its size.
         bytes: usize,
     },
-    /// What is stored is not what its name says.
+    /// The stored content does not match its SHA-256.
     #[error("the stored ruleset {sha256} is damaged: {reason}")]
     Damaged {
-        /// Its name.
+        /// Its SHA-256.
         sha256: String,
         /// What is wrong.
         reason: String,
     },
-    /// The stored set does not compile on this engine.
+    /// The stored ruleset does not compile on this engine.
     #[error(transparent)]
     Refused(#[from] Refused),
 }
@@ -95,7 +95,7 @@ impl From<ControlError> for StoreError {
 }
 
 impl ControlTable {
-    /// Stores a compiled set under its SHA-256; a set that is there already stays as it is.
+    /// Stores a compiled ruleset under its SHA-256; a ruleset that is already stored stays as it is.
     ///
     /// # Errors
     ///
@@ -121,7 +121,7 @@ impl ControlTable {
         for (n, part) in parts.iter().enumerate() {
             self.put_once(PARTS, &format!("{sha256}#{n:03}"), [("json", text(part))]).await?;
         }
-        // The head comes last: a set with a head is whole.
+        // The head is written last: a ruleset with a head is complete.
         let fields = [
             ("name", text(ruleset.name())),
             ("by", text(&author.by)),
@@ -132,7 +132,7 @@ impl ControlTable {
         Ok(self.put_once(SETS, sha256, fields).await?)
     }
 
-    /// Reads a published set and compiles it; its content must have the SHA-256 it is stored under.
+    /// Reads a published ruleset and compiles it; its content must have the SHA-256 it is stored under.
     ///
     /// # Errors
     ///
@@ -158,7 +158,7 @@ impl ControlTable {
         Ok(ruleset)
     }
 
-    /// The full SHA-256 of the published set that begins with `prefix`.
+    /// The full SHA-256 of the published ruleset that begins with `prefix`.
     ///
     /// # Errors
     ///
@@ -173,7 +173,7 @@ impl ControlTable {
         }
     }
 
-    /// Puts an item unless it is there.
+    /// Puts an item unless it exists.
     async fn put_once<const N: usize>(
         &self,
         partition: &str,
@@ -198,7 +198,7 @@ impl ControlTable {
     }
 }
 
-/// Cuts a text into parts of at most [`PART_BYTES`], between characters.
+/// Splits a text into parts of at most [`PART_BYTES`], between characters.
 fn split(mut json: &str) -> Vec<&str> {
     let mut parts = vec![];
     while !json.is_empty() {

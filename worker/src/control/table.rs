@@ -1,4 +1,4 @@
-//! The control table's keys, and its items beside the leases: heartbeats, gap records, poison records.
+//! The control table's keys, and its items other than leases: heartbeats, gap records, quarantined items.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::clock;
 pub const PK: &str = "pk";
 /// The table's sort key.
 pub const SK: &str = "sk";
-/// How long a heartbeat that no longer moves, a gap record or a poison record is kept, in seconds.
+/// How long a dead heartbeat, a gap record or a quarantined item is kept, in seconds.
 const KEPT_SECONDS: i64 = 30 * 86_400;
 
 /// One worker's heartbeat as the table holds it.
@@ -26,22 +26,22 @@ const KEPT_SECONDS: i64 = 30 * 86_400;
 pub struct Heartbeat {
     /// The worker.
     pub worker: String,
-    /// +1 each beat. Peers watch it move on their own clocks.
+    /// +1 with each heartbeat. Peers watch it move on their own clocks.
     pub counter: i64,
-    /// It takes nothing more and gives up what it has.
+    /// It takes no more leases and releases those it has.
     pub leaving: bool,
-    /// The ruleset it decides with.
+    /// Its active ruleset.
     pub ruleset: String,
-    /// How long it had been up, on its own monotonic clock; none from a version that did not tell.
+    /// Its uptime, on its own monotonic clock; none from a version that did not report it.
     pub uptime: Option<Duration>,
 }
 
-/// What became of a heartbeat.
+/// The outcome of a heartbeat.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Beat {
-    /// It is written.
+    /// It was written.
     Written,
-    /// It is not: somebody's edit left this higher counter. The next one may be written over it.
+    /// It was not written: an edit by hand left this higher counter. The next heartbeat may overwrite it.
     Edited(AttributeValue),
 }
 
@@ -60,14 +60,14 @@ impl ControlTable {
         ControlTable { client, name: name.to_owned() }
     }
 
-    /// The table, as a failed call names it.
+    /// The table, as the error of a failed call names it.
     pub(crate) fn resource(&self) -> Resource {
         Resource::Control(self.name.clone())
     }
 
-    /// Writes this worker's heartbeat, unless a later one stands: a write that arrives late would hide it, and peers
-    /// that saw the older one before would see a heart that stands still. `edited` is a counter that an edit by hand
-    /// left, to be written over. `date` takes the date of the answer.
+    /// Writes this worker's heartbeat, unless a later one is stored: a write that arrives late would replace it, and
+    /// peers that have seen the older one would see no movement. `edited` is a counter that an edit by hand left, to be
+    /// overwritten. `date` takes the date of the response.
     ///
     /// # Errors
     ///
@@ -93,7 +93,7 @@ impl ControlTable {
             .item("uptimeMs", number(uptime_ms.unwrap_or(0)))
             .item("version", text(env!("CARGO_PKG_VERSION")))
             .item("expiresAt", number(now.as_second() + KEPT_SECONDS))
-            // Also true where there is none, or where an edit by hand left no number.
+            // Also true if there is none, or if an edit by hand left something other than a number.
             .condition_expression("NOT #counter > :counter OR #counter = :edited")
             .expression_attribute_names("#counter", "counter")
             .expression_attribute_values(":edited", edited.unwrap_or(&counter).clone())
@@ -112,7 +112,7 @@ impl ControlTable {
         }
     }
 
-    /// Removes a worker's heartbeat: its last act, or another's after it was long dead.
+    /// Removes a worker's heartbeat: the worker itself as its last call, or a peer long after the worker died.
     ///
     /// # Errors
     ///
@@ -123,18 +123,18 @@ impl ControlTable {
         request.send().await.map(drop).map_err(|error| Fault::of("DeleteItem", self.resource(), &error))
     }
 
-    /// Every heartbeat, moving or not. Read consistently: a worker that is missed would lose its leases.
+    /// Every heartbeat, moving or not. Read consistently: a worker that is missing would lose its leases.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered; nothing is concluded from a part.
+    /// [`Fault`] when a page cannot be read; nothing is concluded from the rest.
     pub async fn heartbeats(&self) -> Result<Vec<Heartbeat>, Fault> {
         let items = self.query_consistently("worker").await?;
         Ok(items.iter().filter_map(read_heartbeat).collect())
     }
 
-    /// Notes a stretch of the stream that could not be read: which shard, after which record, when it was noticed.
-    /// A second note of it takes the first one's place.
+    /// Records a gap in the stream: which shard, after which record, when it was detected. Recording it again replaces
+    /// the first record.
     ///
     /// # Errors
     ///
@@ -152,9 +152,9 @@ impl ControlTable {
         request.send().await.map(drop).map_err(|error| Fault::of("PutItem", self.resource(), &error))
     }
 
-    /// Keeps a record or a task that can neither be worked on nor left to a person, without its token, and the
-    /// label of the ruleset that was active. `key` is its sequence number or its id; a second note of it takes the first
-    /// one's place. Gives whether it is news: false where the same image was kept for the same cause before.
+    /// Quarantines a record or a task that can neither be handled nor left to a person, without its token, and with the
+    /// label of the active ruleset. `key` is its sequence number or its id; a second call replaces the first item.
+    /// Returns whether it is new: false if the same image was quarantined before for the same cause.
     ///
     /// # Errors
     ///
@@ -179,7 +179,7 @@ impl ControlTable {
         match request.send().await {
             Ok(_) => Ok(true),
             Err(error) => match error.as_service_error() {
-                // The SDK repeats a write whose answer was lost: what stands may be this very note.
+                // The SDK retries a write whose response was lost: the stored item may be this one.
                 Some(PutItemError::ConditionalCheckFailedException(failed)) => {
                     let at = failed.item().and_then(|item| text_of(item, "at"));
                     Ok(at == Some(clock::text(now)))
@@ -204,7 +204,7 @@ impl ControlTable {
         request
     }
 
-    /// One item, as it is.
+    /// One item, read consistently.
     pub(crate) async fn get(
         &self,
         partition: &str,
@@ -219,7 +219,7 @@ impl ControlTable {
         Ok(request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?.item)
     }
 
-    /// The item of a partition with the greatest sort key, as it is.
+    /// The item of a partition with the greatest sort key, read consistently.
     pub(crate) async fn last_of(
         &self,
         partition: &str,
@@ -239,12 +239,12 @@ impl ControlTable {
         Ok(answer.items.unwrap_or_default().into_iter().next())
     }
 
-    /// Every item of a partition, all pages; perhaps as it was a moment ago.
+    /// Every item of a partition, all pages; eventually consistent.
     pub(crate) async fn query(&self, partition: &str) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
         self.query_pages(partition, false).await
     }
 
-    /// Every item of a partition, all pages, as it is.
+    /// Every item of a partition, all pages, read consistently.
     pub(crate) async fn query_consistently(
         &self,
         partition: &str,
@@ -287,8 +287,8 @@ pub(crate) fn item_key(partition: &str, key: &str) -> HashMap<String, AttributeV
     HashMap::from([(PK.to_owned(), text(partition)), (SK.to_owned(), text(key))])
 }
 
-/// An edit by hand may leave anything: the worker is there still, and its next beat mends the item. Until then the edit
-/// looks like one beat.
+/// An edit by hand may leave anything: the worker is still alive, and its next heartbeat repairs the item. Until then
+/// the edit looks like one heartbeat.
 fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
     let uptime_ms = number_of(item, "uptimeMs").and_then(|uptime_ms| u64::try_from(uptime_ms).ok());
     Some(Heartbeat {

@@ -1,4 +1,4 @@
-//! Which streams the table has, and which shards a stream has: every page, or said to be a part.
+//! Lists a table's streams and a stream's shards: every page, or a result that is marked as partial.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -11,32 +11,32 @@ use crate::aws::fault::{Fault, Resource};
 use crate::aws::rate_limit::RateLimit;
 use crate::lease::lineage::Listed;
 
-/// Reads the shape of streams.
+/// Lists streams and their shards.
 #[derive(Debug, Clone)]
 pub struct Discovery {
     dynamodb: dynamodb::Client,
     streams: Client,
     table: String,
-    /// Half of the calls of `DescribeStream`, for whole listings: one worker makes them.
+    /// Half of the calls of `DescribeStream`, for complete listings: one worker makes them.
     listing: Arc<RateLimit>,
-    /// The other half, for what readers ask (the children of shards that end, shards that reads do not know): shared by
-    /// all workers.
+    /// The other half, for readers (the children of ended shards, shards that reads do not find): shared by all
+    /// workers.
     pub(crate) of_readers: Arc<RateLimit>,
 }
 
 /// A listing of one stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Listing {
-    /// Every shard, open and closed, that the stream still shows; those of the pages before `lacks`.
+    /// Every shard, open and closed, that the stream still lists; if `lacks` is set, those of the pages before.
     pub shards: Vec<Listed>,
     /// The stream is disabled: no shard follows.
     pub is_disabled: bool,
-    /// Why the rest is missing: what is not listed here proves nothing then.
+    /// Why the rest is missing: a shard's absence then proves nothing.
     pub lacks: Option<Fault>,
 }
 
 impl Listing {
-    /// The stream is deleted, or it is off and nothing is left of it.
+    /// The stream is deleted, or it is disabled and lists no shards.
     pub fn is_gone(&self) -> bool {
         match &self.lacks {
             Some(fault) => fault.code == "ResourceNotFoundException",
@@ -44,7 +44,7 @@ impl Listing {
         }
     }
 
-    /// Every shard, or why not.
+    /// Every shard, or why some are missing.
     fn whole(self) -> Result<Listing, Fault> {
         match self.lacks {
             None => Ok(self),
@@ -54,7 +54,7 @@ impl Listing {
 }
 
 impl Discovery {
-    /// Of the streams of `table`, by at most `rate` calls of `DescribeStream` a second over the fleet.
+    /// For the streams of `table`, with at most `rate` calls of `DescribeStream` a second over the fleet.
     pub fn new(dynamodb: dynamodb::Client, streams: Client, table: &str, rate: u32) -> Discovery {
         let half = (rate / 2).max(1);
         let (listing, of_readers) = (Arc::new(RateLimit::new(half)), Arc::new(RateLimit::new(half)));
@@ -65,7 +65,7 @@ impl Discovery {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer.
+    /// [`Fault`] when the call fails.
     pub async fn latest_stream(&self) -> Result<Option<String>, Fault> {
         let request = self.dynamodb.describe_table().table_name(&self.table);
         let answer = request
@@ -79,22 +79,22 @@ impl Discovery {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the table does not answer.
+    /// [`Fault`] when the call fails.
     pub async fn is_latest(&self, stream: &str) -> Result<bool, Fault> {
         Ok(self.latest_stream().await?.as_deref() == Some(stream))
     }
 
-    /// Every shard of a stream, all pages, for a reader whose shard is not known.
+    /// Every shard of a stream, all pages, for a reader whose shard was not found.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered; a part is never returned.
+    /// [`Fault`] when a page cannot be read; a partial listing is never returned.
     pub async fn list(&self, stream: &str) -> Result<Listing, Fault> {
         self.pages(stream, None, &self.of_readers).await.whole()
     }
 
-    /// The shards of a stream as far as its pages are answered: one page that fails must not hide the others. For the
-    /// one worker that lists.
+    /// The shards of the pages of a stream that could be read: one failed page must not hide the others. For the
+    /// discoverer.
     pub async fn list_what_is_there(&self, stream: &str) -> Listing {
         self.pages(stream, None, &self.listing).await
     }
@@ -103,11 +103,11 @@ impl Discovery {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when a page is not answered.
+    /// [`Fault`] when a page cannot be read.
     pub async fn children(&self, stream: &str, shard: &str) -> Result<Vec<Listed>, Fault> {
         let filter = ShardFilter::builder().r#type(ShardFilterType::ChildShards).shard_id(shard).build();
         let listing = self.pages(stream, Some(filter), &self.of_readers).await.whole()?;
-        // An old emulator ignores the filter. Each child once: one transaction takes no two writes of an item.
+        // An old emulator ignores the filter. Each child once: a transaction may not write an item twice.
         let is_child = |child: &Listed| child.parent.as_deref() == Some(shard) && child.shard != shard;
         let children = listing.shards.into_iter().filter(is_child);
         let by_id: BTreeMap<String, Listed> = children.map(|child| (child.shard.clone(), child)).collect();
@@ -121,7 +121,7 @@ impl Discovery {
             rate.take().await;
             match self.page(stream, filter.clone(), start.clone(), &mut listing).await {
                 Ok(None) => return listing,
-                // A page that repeats its own key would go on for ever.
+                // A page that repeats its own key would loop forever.
                 Ok(next) if next == start => {
                     listing.lacks = Some(Fault::unreadable(
                         "DescribeStream",
@@ -139,7 +139,7 @@ impl Discovery {
         }
     }
 
-    /// Adds one page, and returns where the next starts. Only an absent key is the end; a page without shards is not.
+    /// Adds one page, and returns where the next starts. Only an absent key is the end, not a page without shards.
     async fn page(
         &self,
         stream: &str,

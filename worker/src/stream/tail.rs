@@ -1,4 +1,4 @@
-//! One shard's records, page by page: the iterator, its expiry, and a written answer to each error.
+//! One shard's records, page by page: the iterator, its expiry, and how each error is handled.
 
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{Record, ShardIteratorType};
@@ -8,12 +8,12 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::Position;
 
-/// What one poll brought.
+/// The result of one poll.
 #[derive(Debug)]
 pub enum Polled {
     /// A page, perhaps empty: an empty page does not mean that nothing follows.
     Page(Vec<Record>),
-    /// The shard's last page; it may hold records too.
+    /// The shard's last page; it may contain records too.
     LastPage(Vec<Record>),
     /// The position is older than the stream keeps, or the shard is gone. `after` is the last record that was read.
     Unreadable {
@@ -31,19 +31,19 @@ pub enum Polled {
 pub enum Unreadable {
     /// `TrimmedDataAccessException`: the shard is there, the position is past the stream's 24 hours.
     Trimmed,
-    /// `ResourceNotFoundException`: the shard or the stream is not known, for now or for good.
+    /// `ResourceNotFoundException`: the shard or the stream is not known, temporarily or permanently.
     NotFound,
 }
 
-/// Reads one shard from a position on.
+/// Reads one shard from a position.
 #[derive(Debug)]
 pub struct Tail {
     client: Client,
     stream: String,
     shard: String,
-    /// The last record read, not the last settled: a new iterator must not bring what is in work already.
+    /// The last record read, not the last settled: a new iterator must not return records in flight again.
     read: Option<SequenceNumber>,
-    /// The next iterator, with the time its answer came.
+    /// The next iterator, with the time of its response.
     iterator: Option<(String, Instant)>,
 }
 
@@ -60,12 +60,12 @@ impl Tail {
         Tail { client, stream: stream.to_owned(), shard: shard.to_owned(), read, iterator: None }
     }
 
-    /// Forgets the position: the next poll starts at the oldest record that is left.
+    /// Forgets the position: the next poll starts at the oldest remaining record.
     pub fn restart_at_horizon(&mut self) {
         (self.read, self.iterator) = (None, None);
     }
 
-    /// Asks for the next page of at most `limit` records.
+    /// Reads the next page of at most `limit` records.
     pub async fn poll(&mut self, limit: u32) -> Polled {
         let iterator = match self.iterator.take() {
             Some((iterator, since)) if since.elapsed() < ITERATOR_LIFE => iterator,

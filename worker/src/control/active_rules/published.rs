@@ -1,4 +1,4 @@
-//! Follows the control item: which published set decides, and which one is tried beside it.
+//! Follows the control item: the active published ruleset and the shadow ruleset.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,13 +17,13 @@ use crate::control::tested::tested;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Reload, Service};
 
-/// Between two tries of a set that the table did not give.
+/// The pause before reading a ruleset again after a failed call.
 const AGAIN: Duration = Duration::from_millis(400);
-/// Between two tries of a set that is refused: what is published never changes, this program or the item may.
+/// The pause before trying a rejected ruleset again: it never changes, but this program or the item may.
 const REFUSED_PAUSE: Duration = Duration::from_secs(10);
 
-/// Follows the control item: the shadow always, the active set if `published` is how this fleet gets its rules. A set
-/// that cannot be loaded is tried again, and changes nothing.
+/// Follows the control item: always for the shadow ruleset, and for the active one if `rules.source` is `published`. A
+/// ruleset that cannot be loaded is tried again, and changes nothing.
 pub async fn follow_published(
     table: ControlTable,
     rules: ActiveRules,
@@ -47,7 +47,7 @@ pub async fn follow_published(
             }
         };
         match [active_again, shadow_again].into_iter().flatten().min() {
-            // Whether the pointer moved or the time is up: look again.
+            // The control item changed, or the time is up: check again.
             Some(pause) => drop(timeout(pause, changed).await),
             None => changed.await,
         }
@@ -58,14 +58,14 @@ struct Follower {
     table: ControlTable,
     rules: ActiveRules,
     metrics: Metrics,
-    /// Of the table's answers.
+    /// Of the calls to the table.
     trouble: Trouble,
-    /// The wanted shadow, once it was told to be refused.
+    /// The wanted shadow ruleset, once its rejection was logged.
     shadow_refused: Option<String>,
 }
 
 impl Follower {
-    /// Activates the wanted set; gives the pause before the next try, if one is needed.
+    /// Activates the wanted ruleset; returns the pause before the next try, if one is needed.
     async fn activate(&mut self, wanted: Option<&str>) -> Option<Duration> {
         let active = self.rules.pin();
         let Some(sha256) = wanted.filter(|sha256| *sha256 != active.sha256()) else {
@@ -73,7 +73,7 @@ impl Follower {
             return None;
         };
         let loaded = self.load(sha256).await.and_then(|ruleset| {
-            // What is published has passed its tests on the engine that published it; this may be another.
+            // A published ruleset has passed its tests on the engine that published it; this engine may be another.
             let tested = off_the_runtime(|| tested(ruleset.files().clone(), ""));
             tested.map_err(|refused| (refused.into(), REFUSED_PAUSE))
         });
@@ -86,7 +86,7 @@ impl Follower {
                 self.rules.show_refused(None, &self.metrics);
                 None
             }
-            // Nobody knows yet what is wanted: what was shown stays.
+            // It is not known yet which ruleset is wanted: the earlier reason stays.
             Err((StoreError::Fault(_), pause)) => {
                 self.rules.follows(false);
                 Some(pause)
@@ -102,7 +102,7 @@ impl Follower {
         }
     }
 
-    /// Sets the set that is tried beside the active one; gives the pause before the next try, if one is needed.
+    /// Sets the shadow ruleset; returns the pause before the next try, if one is needed.
     async fn set_shadow(&mut self, wanted: Option<&str>) -> Option<Duration> {
         let shadow = self.rules.pin_shadow();
         if shadow.as_ref().map(|shadow| shadow.sha256()) == wanted {
@@ -154,7 +154,7 @@ impl Follower {
     }
 }
 
-/// A published set that cannot be used, as a refusal.
+/// A rejection of a published ruleset that cannot be used.
 fn unusable(sha256: &str, error: &StoreError) -> Refused {
     let diagnostic = Diagnostic {
         file: format!("ruleset {sha256}"),
@@ -169,8 +169,8 @@ fn unusable(sha256: &str, error: &StoreError) -> Refused {
     Refused { diagnostics: vec![diagnostic], sha256: Some(sha256.to_owned()) }
 }
 
-/// Runs what may take long while other threads go on with the runtime's work. A runtime of one thread, as the simulation
-/// has it, waits: what runs there stays in the order of its seed.
+/// Runs a long computation while other threads continue the runtime's work. A runtime of one thread, as in the
+/// simulation, waits, so that a run keeps the order of its seed.
 fn off_the_runtime<T>(run: impl FnOnce() -> T) -> T {
     match Handle::current().runtime_flavor() {
         RuntimeFlavor::MultiThread => tokio::task::block_in_place(run),
@@ -178,7 +178,7 @@ fn off_the_runtime<T>(run: impl FnOnce() -> T) -> T {
     }
 }
 
-/// A refusal is told once for each set.
+/// A rejection is logged once for each ruleset.
 fn is_news(told: &mut Option<String>, sha256: &str) -> bool {
     told.replace(sha256.to_owned()).as_deref() != Some(sha256)
 }

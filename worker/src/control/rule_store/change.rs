@@ -1,8 +1,8 @@
-//! A change of what the fleet obeys: on condition of the control item's revision, and with its line of history in the
-//! same transaction.
+//! A change of the control item, with a condition on the item's revision and with its line of history in the same
+//! transaction.
 //!
-//! It writes the one attribute that it is about, so that a pause is possible whatever else of the item was edited by
-//! hand. An item that was deleted is made again from its history.
+//! It writes only the attribute that it changes, so that a pause is possible even if other attributes were edited by
+//! hand. A deleted item is recreated from its history.
 
 use std::collections::HashMap;
 
@@ -18,20 +18,20 @@ use crate::control::item::{Attributes, ControlItem, ITEM, read_revision, read_ru
 use crate::control::rule_store::{Author, StoreError};
 use crate::control::table::{ControlTable, item_key};
 
-/// How often a change is tried that others came before: whoever wants to stop everything must not be told to try again
-/// because someone published at the same moment.
+/// How often a change is retried when other changes come first: a person who wants to stop everything must not have to
+/// try again because of a publication at the same moment.
 const TRIES: usize = 5;
 
-/// What stands before a change.
+/// The state before a change.
 struct Before {
     item: Option<Attributes>,
-    /// Where there is no item, every line; the last revision alone is enough elsewhere.
+    /// If there is no item, every line; otherwise only the last revision.
     lines: Vec<Line>,
     last_revision: i64,
 }
 
 impl ControlTable {
-    /// The set that decided before the active one.
+    /// The ruleset that was active before the current one.
     ///
     /// # Errors
     ///
@@ -47,14 +47,14 @@ impl ControlTable {
             .ok_or(StoreError::NoEarlier)
     }
 
-    /// Makes one change of the control item, and gives its line of history. If somebody else changes the item at the
-    /// same time, it is made after theirs.
+    /// Makes one change of the control item, and returns its line of history. If another change is made at the same
+    /// time, this one is applied after it.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Raced`] when others came first each time, [`StoreError::MayStand`] when nobody knows whether it was
-    /// made, [`StoreError::Unreadable`] when rules would decide by an item that was edited by hand; after any other
-    /// error nothing was changed.
+    /// [`StoreError::Raced`] when other changes came first each time, [`StoreError::MayStand`] when it is unknown
+    /// whether it was made, [`StoreError::Unreadable`] when rules would decide by an item that was edited by hand; after
+    /// any other error nothing was changed.
     pub async fn change(
         &self,
         event: Event,
@@ -122,7 +122,7 @@ impl ControlTable {
             error.as_service_error(),
             Some(TransactWriteItemsError::TransactionCanceledException(_))
         );
-        // The SDK repeats a transaction whose answer was lost: the line that stands may be this very one.
+        // The SDK retries a transaction whose response was lost: the stored line may be this one.
         match self.line(line.revision).await {
             Ok(Some(stands)) => Ok(stands == *line),
             Ok(None) if is_refused => Ok(false),
@@ -145,14 +145,14 @@ impl Before {
         }
     }
 
-    /// The item as its history has it.
+    /// The item according to its history.
     fn replayed(&self) -> ControlItem {
         let mut item = ControlItem::default();
         self.lines.iter().for_each(|line| line.change(&mut item));
         item
     }
 
-    /// That the item is as it was read, whatever somebody made of its revision.
+    /// The condition that the item has not changed since it was read, even if its revision was edited by hand.
     fn condition(&self, values: &mut HashMap<String, AttributeValue>) -> &'static str {
         match &self.item {
             None => "attribute_not_exists(#pk)",
@@ -166,7 +166,7 @@ impl Before {
         }
     }
 
-    /// Sets what the line is about; all that its history has of an item that is gone.
+    /// Sets the attribute that the line changes; for a missing item, everything in its history.
     fn update(&self, line: &Line) -> (String, HashMap<String, AttributeValue>) {
         let mut after = self.replayed();
         line.change(&mut after);
