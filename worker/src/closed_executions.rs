@@ -1,7 +1,7 @@
 //! Executions that ended without an answer: their undecided tasks expire within seconds.
 //!
 //! EventBridge puts `{"executionArn", "status"}` on a queue for each aborted, failed or timed-out execution. The event
-//! is a reason to ask, not proof: since then the execution may have been redriven, and wait again. It never touches a
+//! is a reason to check, not proof: the execution may have been redriven since, and wait again. It never changes a
 //! decided task: a rejection makes its own execution FAILED before its delivery is recorded.
 
 use std::panic::AssertUnwindSafe;
@@ -30,7 +30,7 @@ use crate::tasks::table::{TableError, TaskTable};
 
 /// The longest wait SQS offers for a message, in seconds (ReceiveMessage, API reference).
 const WAIT_SECONDS: i32 = 20;
-/// How often an event is looked at that no delivered answer explains: ingest may be slower than the event, and most
+/// How often an event is handled that no delivered answer explains: ingest may be slower than the event, and most
 /// executions that fail never had a task.
 const LOOKS: i32 = 4;
 /// The longest one event may take; the queue's visibility timeout must be longer.
@@ -38,7 +38,7 @@ const EVENT_TIME: Duration = Duration::from_secs(20);
 /// After a failed receive.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// What the queue brings.
+/// A message of the queue.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Closed {
@@ -59,12 +59,12 @@ pub struct ClosedExecutions {
     pub sqs: Client,
     /// The queue.
     pub queue_url: String,
-    /// Whether this worker takes part in the fleet by now. Messages that a newcomer takes to its grave come late.
+    /// Whether this worker takes part in the fleet. If a newcomer crashes, the messages it received are delayed.
     pub may_start: watch::Receiver<bool>,
 }
 
 impl ClosedExecutions {
-    /// Works until `stop`; the messages in hand are finished.
+    /// Works until `stop`; the messages in flight are finished.
     pub async fn run(mut self, stop: CancellationToken) {
         let is_alone = tokio::select! {
             biased;
@@ -72,7 +72,7 @@ impl ClosedExecutions {
             started = self.may_start.wait_for(|may_start| *may_start) => started.is_err(),
         };
         if is_alone {
-            // The coordinator is gone: its end is the one to tell.
+            // The coordinator has ended, and its end is the one to report.
             return stop.cancelled().await;
         }
         let mut trouble = Trouble::default();
@@ -110,15 +110,15 @@ impl ClosedExecutions {
         Ok(answer.messages.unwrap_or_default())
     }
 
-    /// Handles one message. A panic is that message's alone.
+    /// Handles one message. A panic affects only that message.
     async fn contain(&self, message: &Message) {
         if AssertUnwindSafe(self.take(message)).catch_unwind().await.is_err() {
             let id = message.message_id().unwrap_or("none");
-            error!(message.id = id, "message {id}: a panic while it was handled; SQS will deliver it again");
+            error!(message.id = id, "message {id}: handling it panicked; SQS will deliver it again");
         }
     }
 
-    /// Handles one message; one that is not deleted comes again, and ends in the dead-letter queue.
+    /// Handles one message; SQS redelivers a message that is not deleted, and moves it to the dead-letter queue.
     async fn take(&self, message: &Message) {
         let id = message.message_id().unwrap_or("none");
         let body = message.body().unwrap_or_default();
@@ -151,15 +151,15 @@ impl ClosedExecutions {
             Err(error) => {
                 warn!(
                     workflow = event.execution_arn,
-                    error, "a closed execution waits for its next visibility: {error}"
+                    error, "a closed execution was not handled: {error}; SQS will deliver it again"
                 );
             }
         }
     }
 
-    /// Ends the execution's undecided tasks; returns whether nothing is left to look for: a delivered rejection
-    /// explains the end, and no task is left undecided. Without one each task may be an earlier attempt's, or an earlier
-    /// state's that was approved: the last one's may still be on its way.
+    /// Expires the execution's undecided tasks; returns whether nothing is left to do: a delivered rejection explains
+    /// the end, and no task is undecided. Without a rejection each task may belong to an earlier attempt, or to an
+    /// earlier state that was approved: the last task may not be stored yet.
     async fn close(&self, event: &Closed, guard: &Guard) -> Result<bool, String> {
         let ids = self.tasks.of_execution(&event.execution_arn).await.map_err(|error| self.failed(&error))?;
         let (mut is_explained, mut is_left_open) = (false, false);
@@ -167,7 +167,7 @@ impl ClosedExecutions {
             let task = match self.tasks.get(id).await {
                 Ok(Some(task)) => task,
                 Ok(None) => continue,
-                // The event need not wait until somebody mends it: the sweeper looks at it again.
+                // The event need not wait until the item is repaired: the sweeper reads it again.
                 Err(TableError::Malformed(_)) => {
                     let handled = self.pipeline.quarantine(id, guard).await;
                     self.metrics.swept(handled.map_err(|Lost| "no time left".to_owned())?);
@@ -188,7 +188,7 @@ impl ClosedExecutions {
                     Waits::Yes => Ok(Handled::PutOff),
                 },
                 Some(Delivery::Unverified) => self.pipeline.verify_now(&task, guard).await,
-                // Its sender finds the token closed, and verifies.
+                // The sender of its decision finds the token closed, and verifies.
                 Some(Delivery::Due) => Ok(Handled::OwnWrite),
                 Some(Delivery::Delivered | Delivery::ClosedElsewhere | Delivery::Undeliverable) => {
                     Ok(Handled::AlreadySettled)
@@ -217,7 +217,7 @@ impl ClosedExecutions {
         if let Err(error) = request.send().await {
             let fault =
                 Fault::of("DeleteMessage", Resource::ClosedExecutions(self.queue_url.clone()), &error);
-            warn!(error = %fault, "a handled message comes again: {fault}");
+            warn!(error = %fault, "could not delete a handled message: {fault}; SQS will deliver it again");
         }
     }
 }

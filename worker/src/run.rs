@@ -40,13 +40,13 @@ const STOP: Duration = Duration::from_secs(2);
 /// # Errors
 ///
 /// What keeps the worker from starting, or the first task's failure. A drain that runs out of time is logged, not
-/// returned: whatever was in work is read again from its checkpoint.
+/// returned: the records in flight are read again from the checkpoint.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
     let clients = Clients::connect_for_good(&config.aws).await?;
     let mut shutdown = std::pin::pin!(shutdown);
     let folder = RulesFolder::new(&config.rules, Clock::system())?;
     let ruleset = tokio::select! {
-        // A folder or a table that does not answer must not keep a worker from stopping.
+        // A folder or a table that does not respond must not prevent a worker from stopping.
         biased;
         () = &mut shutdown => return Ok(()),
         first = first_ruleset(&config, &clients, &folder) => first?,
@@ -65,7 +65,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     Process { clients, clock: Clock::system(), ruleset, listener }.run(config, shutdown).await
 }
 
-/// What a process works with, beside its configuration.
+/// What a process needs besides its configuration.
 #[derive(Debug)]
 pub struct Process<L> {
     /// AWS.
@@ -79,11 +79,11 @@ pub struct Process<L> {
 }
 
 impl<L: Listener<Addr: Debug>> Process<L> {
-    /// Runs until `shutdown` resolves or a long-lived task ends before its time, then drains within the configured time.
+    /// Runs until `shutdown` resolves or a long-lived task ends early, then drains within the configured time.
     ///
     /// # Errors
     ///
-    /// The first long-lived task that ended before its time, by name.
+    /// The first long-lived task that ended early, by name.
     pub async fn run(self, config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
         let Process { clients, clock, ruleset, listener } = self;
         let rules = ActiveRules::new(ruleset);
@@ -130,7 +130,7 @@ impl<L: Listener<Addr: Debug>> Process<L> {
             timeout(Duration::from_millis(config.worker.drain_ms), work).await
         };
         if drained.is_err() {
-            warn!("the drain ran out of time; what was in work is read again from its checkpoint");
+            warn!("the drain ran out of time; the records in flight are read again from the checkpoint");
         }
         stop.cancel();
         decisions.close();
@@ -141,7 +141,7 @@ impl<L: Listener<Addr: Debug>> Process<L> {
         if timeout(STOP, stopped).await.is_err() {
             warn!(
                 remaining = decisions.len(),
-                "{} decisions or requests did not end in time",
+                "{} decisions or requests did not finish in time",
                 decisions.len()
             );
         }
@@ -150,8 +150,7 @@ impl<L: Listener<Addr: Debug>> Process<L> {
     }
 }
 
-/// The set to start with. A worker without rules does not start, so that nothing is
-/// escalated for want of them.
+/// The ruleset to start with. A worker without rules does not start, so that no task is escalated for lack of them.
 async fn first_ruleset(config: &Config, clients: &Clients, folder: &RulesFolder) -> anyhow::Result<Ruleset> {
     match config.rules.source {
         RulesSource::Directory => {
@@ -159,7 +158,7 @@ async fn first_ruleset(config: &Config, clients: &Clients, folder: &RulesFolder)
             let (ruleset, refused) =
                 first.with_context(|| format!("rules.dir = {}", folder.dir().display()))?;
             if let Some(refused) = refused {
-                // The follower shows it for as long as it lasts.
+                // The follower reports it for as long as it lasts.
                 warn!(error = %refused, "starting with the last accepted ruleset: {refused}");
             }
             Ok(ruleset)

@@ -1,4 +1,4 @@
-//! The log: one JSON object a line on standard output, through a buffer, so that no reader of it holds up a decision.
+//! The log: one JSON object per line on standard output, through a buffer, so that a slow reader delays no decision.
 
 use std::io::{IsTerminal as _, Write};
 use std::sync::OnceLock;
@@ -21,22 +21,22 @@ pub struct InvalidLevel {
     reason: String,
 }
 
-/// The crates whose details may be logged: ours. The AWS SDK's and the HTTP stack's hold whole requests and answers
-/// (`aws_smithy_runtime::client::orchestrator` prints them at `trace`), so task tokens, orders and signatures.
+/// The crates whose details may be logged: ours. Those of the AWS SDK and the HTTP stack contain whole requests and
+/// responses (`aws_smithy_runtime::client::orchestrator` prints them at `trace`), with tokens, orders and signatures.
 const OURS: [&str; 4] = ["countersign", "rules", "statemachine", "worker"];
 
-/// How many lines may wait to be written. Beyond, lines are dropped and counted. A few megabytes; a burst of decisions
-/// fits.
+/// How many lines may wait to be written; further lines are dropped and counted. This is a few megabytes, enough for a
+/// burst of decisions.
 const BUFFERED_LINES: usize = 16_384;
 
-/// The count of the log's dropped lines: the log is the process's, and so is this.
+/// The number of dropped log lines. It is global to the process, like the log.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 
-/// Sets the process's log up, once. What is buffered is written when the guard is dropped, for up to a second.
+/// Sets up the process's log, once. When the guard is dropped, it writes the buffered lines for up to a second.
 ///
 /// # Errors
 ///
-/// [`InvalidLevel`] when `log.level` is no filter.
+/// [`InvalidLevel`] when `log.level` is not a filter.
 pub fn start(config: &Log) -> Result<WorkerGuard, InvalidLevel> {
     let filter = filter(&config.level)?;
     let (out, guard) = buffered(std::io::stdout());
@@ -55,12 +55,12 @@ pub fn start(config: &Log) -> Result<WorkerGuard, InvalidLevel> {
     Ok(guard)
 }
 
-/// How many lines were dropped because the log's reader was too slow, or stood still.
+/// How many lines were dropped because the log's reader was too slow, or had stopped.
 pub fn dropped_lines() -> u64 {
     DROPPED.get().map_or(0, |dropped| u64::try_from(dropped.dropped_lines()).unwrap_or(u64::MAX))
 }
 
-/// A thread of its own writes to `out`; nobody else ever waits for it.
+/// A separate thread writes to `out`; nothing else ever waits for it.
 fn buffered(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
     NonBlockingBuilder::default()
         .lossy(true)
@@ -69,7 +69,7 @@ fn buffered(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
         .finish(out)
 }
 
-/// What `level` lets through, and of others' crates nothing below `info`, whatever it asks for.
+/// What `level` lets through, but nothing below `info` from other crates.
 fn filter<S: Subscriber + for<'a> LookupSpan<'a>>(
     level: &str,
 ) -> Result<impl Filter<S> + use<S>, InvalidLevel> {

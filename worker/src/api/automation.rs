@@ -1,4 +1,4 @@
-//! `/v1/automation`: whether rules decide at all, on the whole fleet.
+//! `/v1/automation`: whether automatic decisions are on, for the whole fleet.
 
 use axum::Json;
 use axum::extract::State;
@@ -12,7 +12,7 @@ use super::tasks::{bad_body, person};
 use crate::control::item::{ControlError, Paused};
 use crate::control::rule_store::{Author, Event, Line};
 
-/// The answer of `/v1/automation`.
+/// The response of `/v1/automation`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Automation {
@@ -20,7 +20,7 @@ pub struct Automation {
     pub running: bool,
     /// Why they do not.
     pub paused: Option<Paused>,
-    /// Why they do not although nobody paused them: the control item was edited or deleted by hand.
+    /// Why they do not although automation is not paused: the control item was edited or deleted by hand.
     pub held: Option<String>,
 }
 
@@ -28,14 +28,14 @@ pub struct Automation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBody {
-    /// Why, for the history and for everyone whose task then escalates.
+    /// The reason, for the history and for the escalated tasks.
     pub reason: String,
     /// The person's name; `operator` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
 
-/// `GET /v1/automation`: as the table has it, not as this worker last saw it.
+/// `GET /v1/automation`: read from the table, not from what this worker last saw.
 pub(super) async fn get(State(state): State<ApiState>) -> Result<Json<Automation>, Failure> {
     Ok(Json(match state.control_table.read_control_item().await {
         Ok(control) => Automation { running: control.paused.is_none(), paused: control.paused, held: None },

@@ -1,4 +1,4 @@
-//! Every way a request can fail, as RFC 9457 problem details: the only map to status codes.
+//! Every way a request can fail, as RFC 9457 problem details: the only mapping to status codes.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -17,17 +17,17 @@ use crate::tasks::table::TableError;
 
 /// The media type of a problem.
 pub const CONTENT_TYPE: &str = "application/problem+json";
-/// Before the name of each problem in its `type`.
+/// The prefix of each problem's `type`.
 const TYPE_PREFIX: &str = "urn:countersign:problem:";
-/// What a caller is told to wait after a service did not answer, in seconds.
+/// How long a caller should wait after a service did not respond, in seconds.
 const RETRY_AFTER_SECONDS: &str = "2";
 
-/// Why a request did not do what it asked for.
+/// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// No such path.
     NoSuchResource,
-    /// The path is there, the method is not.
+    /// The path exists, but not with this method.
     MethodNotAllowed,
     /// No such task.
     NoSuchTask(TaskId),
@@ -35,32 +35,32 @@ pub enum Failure {
     NoSuchRuleset(String),
     /// Someone else changed the control item at the same time.
     Raced,
-    /// A parameter, header or body that does not say what it must.
+    /// An invalid parameter, header or body.
     Invalid(String),
     /// The body is not declared as JSON.
     NotJson,
     /// The body is too long.
     TooLarge,
-    /// A browser sent it for another site, or under a name that is not this machine's.
+    /// A browser sent it from another site, or for a host that is not this machine.
     Foreign(&'static str),
-    /// Another decision stands.
+    /// The task has another decision.
     Conflict(Box<Task>),
-    /// It stays with a person, and why.
+    /// It stays with a person; the text says why.
     NotReconsidered(Box<Task>, String),
     /// The workflow no longer waits.
     Expired(Box<Task>),
     /// The task changed since the caller read it.
     Changed(Box<Task>),
-    /// A stored item cannot be read: somebody edited it by hand.
+    /// A stored item cannot be read: it was edited by hand.
     Damaged(String),
-    /// A call of AWS failed; nothing was changed.
+    /// A call to AWS failed; nothing was changed.
     Unavailable {
         /// Which call, and what to do.
         why: String,
-        /// Whether the same request may succeed later without anybody's help.
+        /// Whether the same request may succeed later by itself.
         may_pass: bool,
     },
-    /// The request, or a service's answer to its write, took too long; it may still take effect.
+    /// The request, or a service's response to its write, took too long; it may still take effect.
     TooSlow,
     /// A defect of the program.
     Internal(String),
@@ -71,13 +71,13 @@ pub enum Failure {
 pub struct Problem {
     /// A stable name, as a URI.
     pub r#type: String,
-    /// The name in words; the same for each problem of a type.
+    /// The title in words; the same for each problem of a type.
     pub title: String,
     /// The HTTP status.
     pub status: u16,
     /// What happened to this request, and what to do.
     pub detail: String,
-    /// The task as it stands, where the request met one.
+    /// The current task, if the request found one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task: Option<Box<TaskView>>,
 }
@@ -90,7 +90,7 @@ impl Problem {
 }
 
 impl Failure {
-    /// A stored task is none; `what` says why.
+    /// A stored item is not a task; `what` says why.
     pub(super) fn damaged(what: &str) -> Failure {
         Failure::Damaged(format!("{what}; nothing is decided until an operator mends it in the tasks table"))
     }
@@ -184,7 +184,7 @@ impl Failure {
     }
 }
 
-/// Names the winner.
+/// Describes the decision that the task already has.
 fn conflict(task: &Task) -> String {
     let Some(decision) = &task.decision else {
         return format!("task {} is {}", task.id, task.status);

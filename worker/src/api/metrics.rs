@@ -28,13 +28,13 @@ fn show_caps(state: &ApiState) {
     let limits = Limit::all(&active.settings().budget, state.clock.now());
     let shown = limits.iter().map(|limit| {
         let reserved = state.automation.caps.seen(limit);
-        // A gauge is a float; the API tells the decimals.
+        // A gauge is a float; the API has the exact decimals.
         (limit.cap, limit.most.to_f64().unwrap_or(f64::NAN), reserved.to_f64().unwrap_or(f64::NAN))
     });
     state.metrics.capped(&shown.collect::<Vec<_>>());
 }
 
-/// Counts each request by its route, never by its path: a path has no end of values.
+/// Counts each request by its route, never by its path: paths have unbounded values.
 pub(super) async fn count(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let method = method(request.method());
@@ -53,7 +53,7 @@ fn method(method: &Method) -> &'static str {
         Method::PUT => "PUT",
         Method::DELETE => "DELETE",
         Method::OPTIONS => "OPTIONS",
-        // A caller may make methods up; a label may not.
+        // A caller may invent methods; a label must not.
         _ => "other",
     }
 }

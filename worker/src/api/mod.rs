@@ -1,5 +1,5 @@
-//! The HTTP server: people's decisions, health and metrics. It reads through one handle, asks the pipeline to decide,
-//! and renders.
+//! The HTTP server: people's decisions, health and metrics. It reads through one handle, decides through the
+//! pipeline, and renders.
 
 pub mod automation;
 pub mod error;
@@ -43,7 +43,7 @@ use crate::tasks::table::TaskTable;
 use self::error::Failure;
 use self::health::Readiness;
 
-/// The longest body. The longest reason, each character escaped, is a tenth of it.
+/// The longest body. The longest reason, with each character escaped, takes a tenth of it.
 const MAX_BODY_BYTES: usize = 256 * 1024;
 /// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -57,21 +57,21 @@ pub struct ApiState {
     pub tasks: TaskTable,
     /// Lists tasks.
     pub task_list: TaskList,
-    /// What the fleet obeys, as stored.
+    /// The stored control item.
     pub control_table: ControlTable,
-    /// What the fleet obeys, as this process has it.
+    /// The control item and the rules, as this process has them.
     pub automation: Automation,
     /// The fleet as this worker sees it.
     pub fleet: FleetView,
-    /// Of the requests, and what `/v1/status` tells of the work.
+    /// Metrics of the requests, and what `/v1/status` shows of the work.
     pub metrics: Metrics,
     /// The wall clock.
     pub clock: Clock,
     /// Everything that `/metrics` shows.
     pub registry: Shared,
-    /// What `/readyz` says.
+    /// The state of `/readyz`.
     pub readiness: Readiness,
-    /// Owns the decisions that run on when their caller leaves.
+    /// Owns the decisions that continue when their caller disconnects.
     pub tracker: TaskTracker,
 }
 
@@ -101,7 +101,7 @@ impl ApiState {
     }
 }
 
-/// Serves until `stop`, then finishes the requests in hand.
+/// Serves until `stop`, then finishes the requests in flight.
 ///
 /// # Errors
 ///
@@ -152,7 +152,7 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// The panic's own text stays in the log that the panic hook wrote: it may hold anything.
+/// The panic's message is only in the log line of the panic hook: it may contain anything.
 fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
     Failure::Internal("a handler panicked".to_owned()).into_response()
 }

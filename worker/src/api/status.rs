@@ -1,4 +1,4 @@
-//! `GET /v1/status`: what this process does, for a person who asks.
+//! `GET /v1/status`: what this process does, for people.
 
 use std::future::Future;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use crate::control::caps::Limit;
 use crate::control::gate::Permit;
 use crate::control::item::Paused;
 
-/// How long the tables are waited for: a person gets an answer within two seconds, with what this worker knows.
+/// How long to wait for the tables: a person gets a response within two seconds, with what this worker knows.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
-/// The answer of `GET /v1/status`.
+/// The response of `GET /v1/status`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
@@ -27,24 +27,24 @@ pub struct Status {
     pub version: String,
     /// `starting`, `ready` or `draining`.
     pub phase: String,
-    /// The ruleset that decides.
+    /// The active ruleset.
     pub ruleset: ActiveRuleset,
-    /// The wanted ruleset, while it is refused.
+    /// The wanted ruleset, while it is rejected.
     pub refused: Option<RefusedRuleset>,
     /// What a ruleset had that decided since the start of the process, and the one that decides lacks: `rule tier-limit`.
     #[serde(default)]
     pub lacking: Vec<String>,
-    /// The ruleset that is tried beside it.
+    /// The shadow ruleset.
     pub shadow: Option<ActiveRuleset>,
-    /// The hourly caps of the ruleset that decides; empty if it has none.
+    /// The hourly caps of the active ruleset; empty if it has none.
     pub caps: Vec<CapView>,
     /// `running`, `paused`, or `held` while this worker cannot read the switch.
     pub automation: String,
     /// Why rules do not decide.
     pub paused: Option<Paused>,
-    /// Why they are held, if the control item was edited or deleted by hand.
+    /// Why automation is held, if the control item was edited or deleted by hand.
     pub held: Option<String>,
-    /// How old what this worker knows of the control item is; none before the first read.
+    /// The age of this worker's last read of the control item; none before the first.
     pub control_age_seconds: Option<u64>,
     /// The fleet as this worker last saw it; none before its first look.
     pub fleet: Option<WorkersView>,
@@ -54,7 +54,7 @@ pub struct Status {
     pub in_flight_records: i64,
 }
 
-/// The ruleset that decides.
+/// The active ruleset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ActiveRuleset {
     /// Name and version, such as `approval@7f3a91c2`.
@@ -73,14 +73,14 @@ pub struct CapView {
     pub fact: Option<String>,
     /// The most an hour, as decimal text.
     pub limit: String,
-    /// What the fleet has reserved since the hour began, as decimal text; none where the table does not answer. A
-    /// worker reserves a little ahead: what is approved may be less.
+    /// What the fleet has reserved since the hour began, as decimal text; none if the table does not respond. A
+    /// worker reserves a little ahead, so less may have been approved.
     pub reserved: Option<String>,
     /// The same as this worker last saw it, at its last reservation in this hour; 0 before that.
     pub seen: String,
 }
 
-/// An edit that changes nothing, and why.
+/// A rejected edit, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRuleset {
     /// The version, where the files could be read.
@@ -135,7 +135,7 @@ async fn caps(state: &ApiState, ruleset: &Ruleset) -> Vec<CapView> {
     futures::future::join_all(caps).await
 }
 
-/// An answer of the table, unless it fails or takes too long for a person who waits.
+/// The result of a call to the table, unless it fails or takes too long for a person who waits.
 async fn in_time<T>(call: impl Future<Output = Result<T, Fault>>) -> Option<T> {
     timeout(PATIENCE, call).await.ok()?.ok()
 }

@@ -1,4 +1,4 @@
-//! `/v1/tasks`: what people see of tasks, and where they decide them.
+//! `/v1/tasks`: where people list, read and decide tasks.
 
 use axum::Json;
 use axum::extract::rejection::{JsonRejection, QueryRejection};
@@ -23,14 +23,14 @@ use crate::tasks::list::{self, MAX_PAGE};
 const DEFAULT_PAGE: usize = 50;
 /// The longest name of a person, in characters.
 const MAX_NAME_CHARS: usize = 200;
-/// Who decided, where the caller does not say.
+/// The name of the person, if the caller does not give one.
 const UNNAMED: &str = "operator";
 
 /// The parameters of `GET /v1/tasks`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListParams {
-    /// Open lists, comma-separated: `PENDING`, `ESCALATED`, `DUE`, `VERIFY`. With `day`: one way a task can end.
+    /// Open lists, comma-separated: `PENDING`, `ESCALATED`, `DUE`, `VERIFY`. With `day`: a final status.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<String>,
     /// All tasks of an order instead.
@@ -45,15 +45,15 @@ pub struct ListParams {
     /// 1 to 200; 50 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
-    /// From the page before.
+    /// From the previous page.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
 
-/// The answer of `GET /v1/tasks`.
+/// The response of `GET /v1/tasks`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct TaskPage {
-    /// Open tasks the soonest first, others the newest first.
+    /// Open tasks earliest due first, others newest first.
     pub tasks: Vec<TaskView>,
     /// The `cursor` of the next page; absent on the last one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +66,7 @@ pub struct TaskPage {
 pub struct DecisionBody {
     /// Approve or reject.
     pub outcome: Outcome,
-    /// The words that the workflow receives. A rejection needs some.
+    /// The words that the workflow receives. Required for a rejection.
     #[serde(default)]
     pub reason: String,
     /// The person's name; `operator` unless given.
@@ -109,7 +109,7 @@ pub(super) async fn decide(
     let request = request(id.clone(), if_match(&headers)?, body)?;
     let span = info_span!("decision", task.id = %id);
     let pipeline = state.pipeline.clone();
-    // On its own task: once the decision is stored, its delivery must not end with the caller's connection.
+    // In its own tokio task: once the decision is stored, its delivery must not end with the caller's connection.
     let decided =
         state.tracker.spawn(async move { pipeline.decide_for_person(request).await }.instrument(span));
     let response =
@@ -185,7 +185,7 @@ pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
     Ok(by.to_owned())
 }
 
-/// What the parameters ask for.
+/// The query that the parameters describe.
 fn query(params: &ListParams) -> Result<list::Query, Failure> {
     let ListParams { status, order_id, day, due_before, limit: _, cursor: _ } = params;
     match (status.as_deref(), order_id, day, due_before) {

@@ -1,4 +1,4 @@
-//! What a caller sees of a task. A type of its own, so that the token has no way out.
+//! A task as callers see it. A separate type, so that the token cannot leak.
 
 use axum::http::HeaderValue;
 use serde::{Deserialize, Serialize};
@@ -36,16 +36,16 @@ pub struct TaskView {
     pub escalation: Option<Escalation>,
     /// What was decided.
     pub decision: Option<DecisionView>,
-    /// The escalations that were given back to the rules, the oldest first. Only of a single task.
+    /// The escalations that were returned to the rules, oldest first. Only for a single task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<GivenBack>,
-    /// What the workflow passed, as it arrived. Only of a single task.
+    /// What the workflow passed, as it arrived. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub order: Option<Box<RawValue>>,
-    /// What each rule said and which facts it read. Only of a single task.
+    /// What each rule said and which facts it read. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evaluation: Option<Box<RawValue>>,
-    /// What the ruleset that was tried beside the active one would have said. Only of a single task.
+    /// What the shadow ruleset would have said. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Box<RawValue>>,
 }
@@ -94,13 +94,13 @@ impl TaskView {
         }
     }
 
-    /// A task with all that a person may know of it.
+    /// A task with everything that a person may see.
     pub fn of_task(mut task: Task) -> TaskView {
         let token = &task.token;
         let order = task.order.take().map(|text| json(&text, token));
         let evaluation = task.evaluation.take().map(|text| json(&text, token));
         let shadow = task.shadow.take().map(|text| json(&text, token));
-        // What was stored before tokens were struck out of it.
+        // It may have been stored before tokens were removed from it.
         if let Some(escalation) = &mut task.escalation {
             strike(token, [&mut escalation.code, &mut escalation.reason]);
         }
@@ -123,7 +123,7 @@ impl DecisionView {
     }
 }
 
-/// Stored JSON text as JSON; a text that is none becomes a JSON string.
+/// Stored JSON text as JSON; a text that is not JSON becomes a JSON string.
 ///
 /// A workflow that passes its whole context object passes the token with it: it is struck out.
 fn json(text: &str, token: &TaskToken) -> Box<RawValue> {

@@ -1,4 +1,4 @@
-//! The fleet in `GET /v1/status`: who is heard of, and who holds what.
+//! The fleet in `GET /v1/status`: its workers and their leases.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use tokio::time::Instant;
 
 use crate::lease::fleet_view::{Look, Worker};
 
-/// The fleet as the answering worker last saw it.
+/// The fleet as the responding worker last saw it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkersView {
-    /// The worker that answers.
+    /// The worker that responds.
     pub answering: String,
-    /// How long ago it looked, in seconds. It looks once a second: more shows that the control table does not answer.
+    /// How long ago it read the fleet, in seconds. More than about 1 means that the table does not respond.
     pub seen_seconds_ago: u64,
     /// Every worker that has a heartbeat in the control table, by name.
     pub workers: Vec<WorkerView>,
@@ -29,13 +29,13 @@ pub struct WorkerView {
     pub state: WorkerState,
     /// How long ago its last heartbeat was seen, in seconds.
     pub heard_seconds_ago: u64,
-    /// How long it had been up by then, in seconds; none if it does not tell.
+    /// Its uptime at that time, in seconds; none if it does not report it.
     pub up_seconds: Option<u64>,
     /// Shards that it holds.
     pub shards: usize,
     /// Buckets of the worklists that it holds.
     pub buckets: usize,
-    /// The ruleset it decides with.
+    /// Its active ruleset.
     pub ruleset: String,
 }
 
@@ -45,16 +45,16 @@ pub struct WorkerView {
 pub enum WorkerState {
     /// It works.
     Live,
-    /// Up for less than a lease's time: beside established workers it takes nothing yet.
+    /// Up for less than a lease's time: while there are established workers it takes no lease yet.
     New,
     /// It drains.
     Leaving,
-    /// Its heartbeat stands still: what it holds is taken over.
+    /// Its heartbeat has stopped: its leases are taken over.
     Dead,
 }
 
 impl WorkersView {
-    /// What a look shows at `now`.
+    /// The response for one reading of the fleet, at `now`.
     pub fn of(look: Look, now: Instant) -> WorkersView {
         let workers = look.workers.into_iter().map(|worker| view(worker, look.lease, now)).collect();
         WorkersView { answering: look.me, seen_seconds_ago: (now - look.at).as_secs(), workers }

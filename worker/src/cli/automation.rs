@@ -1,4 +1,4 @@
-//! `countersign automation`: stop every automatic decision, and start them again.
+//! `countersign automation`: stops all automatic decisions, and starts them again.
 
 use clap::Subcommand;
 

@@ -1,4 +1,4 @@
-//! The worker's API, as the command line asks it.
+//! The command line's client of the worker's API.
 
 use std::time::Duration;
 
@@ -45,7 +45,7 @@ impl Server {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // A proxy for the outside world does not lead to this machine.
+        // A proxy for the outside world does not reach this machine.
         let http = Client::builder().no_proxy().timeout(self.timeout).build();
         let http = http.context("the HTTP client cannot start")?;
         Ok(Api { http, base, timeout: self.timeout })
@@ -63,7 +63,7 @@ impl Api {
         Ok(self.http.post(self.at(path)?))
     }
 
-    /// Sends a request; the answer is of type `T`, or the API's own words why not.
+    /// Sends a request; returns the response as `T`, or the API's own explanation.
     pub(super) async fn send<T: DeserializeOwned>(
         &self,
         request: RequestBuilder,
@@ -111,11 +111,11 @@ impl Api {
     }
 }
 
-/// What the API answered.
+/// A response of the API.
 #[derive(Debug)]
 pub(super) struct Reply<T> {
     /// 200, or 202 for a decision that is stored and still due.
     pub(super) status: StatusCode,
-    /// The answer itself.
+    /// The response itself.
     pub(super) body: T,
 }

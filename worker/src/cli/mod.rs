@@ -1,4 +1,4 @@
-//! The command line. One subcommand a file; here is what they share: arguments, output, exit codes.
+//! The command line. Each subcommand has a file; this one has what they share: arguments, output, exit codes.
 
 mod automation;
 mod client;
@@ -67,17 +67,17 @@ enum Command {
     Config(config::Args),
 }
 
-/// How an answer is printed: for people, or for programs.
+/// How a result is printed: for people, or for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Table,
     Json,
 }
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 enum Failed {
-    /// The API said why.
+    /// The API returned a problem.
     #[error("{}", .0.detail)]
     Problem(Box<crate::api::error::Problem>),
     /// A ruleset cannot be used.
@@ -144,7 +144,7 @@ fn now() -> String {
     clock().now_text()
 }
 
-/// Parses the command line and does what it says; the process ends with the answer.
+/// Parses the command line and runs the command; returns the exit code.
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
     let runtime = match tokio::runtime::Runtime::new() {
@@ -152,7 +152,7 @@ pub fn main() -> ExitCode {
         Err(error) => return fail(&anyhow::Error::from(error).context("the runtime cannot start").into()),
     };
     let code = runtime.block_on(Box::pin(dispatch(cli)));
-    // A second signal ends the process at once: what still runs is not waited for.
+    // A second signal ends the process at once: running work is not waited for.
     runtime.shutdown_background();
     code
 }
@@ -172,7 +172,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
     }
 }
 
-/// Writes a command's answer. A reader that closed its end, such as `head`, has what it wanted.
+/// Writes a command's output. A reader that closed the pipe, such as `head`, has read what it wanted.
 fn print(printed: &Printed) -> ExitCode {
     let mut out = io::stdout().lock();
     match out.write_all(printed.text.as_bytes()).and_then(|()| out.flush()) {
@@ -191,7 +191,7 @@ fn fail(failed: &Failed) -> ExitCode {
         }
         Failed::Other(error) => format!("{error:#}"),
     };
-    // Nothing is left to tell a process whose standard error is closed.
+    // If standard error is closed, there is no place left to report to.
     let _ = writeln!(io::stderr(), "countersign: {}", render::plain(&text));
     ExitCode::from(failed.exit_code())
 }

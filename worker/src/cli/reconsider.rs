@@ -1,4 +1,4 @@
-//! `countersign tasks reconsider`: tasks that wait for a person go back to the rules.
+//! `countersign tasks reconsider`: returns tasks that wait for a person to the rules.
 
 use anyhow::anyhow;
 use serde::Serialize;

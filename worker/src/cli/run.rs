@@ -1,4 +1,4 @@
-//! `countersign run`: the worker, until it is told to stop.
+//! `countersign run`: runs the worker until it is told to stop.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use super::fail;
 use crate::config::{Config, Setting};
 use crate::telemetry;
 
-/// What a shell gives a process that SIGINT or SIGTERM ended: 128 and the signal's number.
+/// The exit code that shells give a process ended by SIGINT or SIGTERM: 128 plus the signal's number.
 const INTERRUPTED: u8 = 130;
 const TERMINATED: u8 = 143;
 
@@ -63,7 +63,7 @@ pub(super) async fn run(args: Args) -> ExitCode {
         Err(error) => return fail(&error.into()),
     };
     let code = supervise(config, interrupt, terminate).await;
-    // Writes what the log still holds.
+    // Writes the buffered log lines.
     drop(log);
     code
 }
@@ -88,7 +88,7 @@ async fn supervise(config: Config, mut interrupt: Signal, mut terminate: Signal)
     let mut work = Box::pin(crate::run::run(config, stop.clone().cancelled_owned()));
     loop {
         let code = tokio::select! {
-            // A signal is seen however busy the work is; the work's end is seen next time.
+            // A signal is seen however busy the work is; the end of the work is seen in the next turn.
             biased;
             _ = interrupt.recv() => INTERRUPTED,
             _ = terminate.recv() => TERMINATED,

@@ -52,7 +52,7 @@ fn text(status: &Status) -> String {
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
     text.push_str(&format!("leases      {}\n", status.leases_held));
-    text.push_str(&format!("in work     {} records\n", status.in_flight_records));
+    text.push_str(&format!("in flight   {} records\n", status.in_flight_records));
     match fleet {
         None => text.push_str("fleet       not seen yet\n"),
         Some(fleet) => text.push_str(&fleet_text(fleet)),
@@ -147,7 +147,7 @@ mod tests {
                         cap         30 approvals an hour, 12 reserved\n\
                         cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not answer\n\
                         leases      2\n\
-                        in work     1 records\n\
+                        in flight   1 records\n\
                         fleet       seen 1 s ago by w1-a\n\
                         \x20           w1-a: live, answers, heard of 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
                         \x20           w2-b: dead, heard of 57 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\

@@ -1,4 +1,4 @@
-//! The tables, as the commands that need more than a worker's API reach them.
+//! Access to the tables, for the commands that need more than a worker's API.
 
 use std::path::PathBuf;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! `countersign tasks`: see what waits for a person, and decide it.
+//! `countersign tasks`: lists the tasks that wait for a person, and decides them.
 
 use clap::Subcommand;
 use reqwest::{StatusCode, header};
