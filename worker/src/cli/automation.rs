@@ -10,8 +10,8 @@ use crate::control::rule_store::Event;
 
 /// Stop or start all automatic decisions of the whole fleet.
 ///
-/// Every worker follows within two seconds. While it is paused each new task goes to a person with that cause; what
-/// people decide, and what was decided before, is delivered all the same.
+/// Every worker follows within two seconds. During a pause each new task is left to a person with that cause; people's
+/// decisions and earlier decisions are still delivered.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -24,7 +24,7 @@ pub(super) struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Let every task go to a person
+    /// Leave every task to a person
     Pause(Change),
     /// Let rules decide again
     Resume(Change),

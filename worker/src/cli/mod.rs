@@ -31,10 +31,10 @@ Exit codes:
   0  done
   1  error
   2  usage error
-  3  another decision stands, or the task changed meanwhile
+  3  the task has another decision, or it changed meanwhile
   4  the workflow no longer waits";
 
-/// Decides Step Functions approval tasks by rules, and hands the rest to people.
+/// Decides Step Functions approval tasks by rules, and leaves the rest to people.
 #[derive(Debug, Parser)]
 #[command(name = "countersign", version, after_help = EXIT_CODES)]
 struct Cli {
@@ -47,7 +47,7 @@ struct Cli {
 /// How long a command waits. `Server` and `Store` read it from here.
 #[derive(Debug, clap::Args)]
 struct Limits {
-    /// The most seconds that a call of the API or of AWS may take; `run` has limits of its own
+    /// The longest time in seconds that a call to the API or to AWS may take; `run` has its own limits
     #[arg(long, global = true, value_name = "SECONDS", default_value = "10", value_parser = seconds)]
     timeout: Duration,
 }

@@ -11,10 +11,10 @@ use crate::api::automation::Automation;
 use crate::api::reconsider::ReconsiderBody;
 use crate::api::view::TaskView;
 
-/// Give tasks back to the rules: after a pause, a used-up cap, stale rules, or a rule that has been mended.
+/// Return tasks to the rules: after a pause, a used-up cap or stale rules, or once a rule is fixed.
 ///
-/// Only tasks that wait for a person and that nobody decided. What the current rules themselves left to a person stays:
-/// they would do it again. Refused while automation is paused.
+/// Returns only undecided tasks that wait for a person. A task that the current rules left to a person stays, because
+/// they would do so again. Rejected while automation is paused.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -28,10 +28,10 @@ pub(super) struct Reconsider {
     /// Every task that was left to a person with this code
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
-    /// Show which tasks that would be, and change nothing
+    /// Show which tasks these are, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// Who gives them back
+    /// The name of the person who returns them
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     by: Option<String>,
 }

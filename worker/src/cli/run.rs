@@ -19,7 +19,8 @@ const TERMINATED: u8 = 143;
 
 /// Run the worker: tail the table's stream, decide, call back, serve the API.
 ///
-/// SIGTERM and SIGINT drain: reading stops, the work in hand ends, the leases go to others. A second one ends at once.
+/// On SIGTERM or SIGINT it drains: it stops reading, finishes the work in flight and releases its leases. A second
+/// signal ends it at once.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -32,13 +33,13 @@ pub(super) struct Args {
     /// A file with settings, in TOML
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Where the API listens [setting: api.listen]
+    /// The address that the API listens on [setting: api.listen]
     #[arg(long, value_name = "ADDRESS")]
     listen: Option<String>,
     /// The folder with the ruleset [setting: rules.dir]
     #[arg(long, value_name = "DIR")]
     rules: Option<String>,
-    /// What this worker is called among others [setting: worker.id]
+    /// This worker's name [setting: worker.id]
     #[arg(long, value_name = "NAME")]
     id: Option<String>,
     /// json or text [setting: log.format]

@@ -7,13 +7,13 @@ use crate::api::status::{CapView, Status};
 use crate::api::workers::{WorkerState, WorkerView, WorkersView};
 use crate::control::gate::Paused;
 
-/// Show what a worker does: its ruleset, its leases, its work.
+/// Show a worker's state: its ruleset, its leases, its work.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Example:\n  countersign status --url http://127.0.0.1:8420")]
 pub(super) struct Args {
     #[command(flatten)]
     server: Server,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
 }

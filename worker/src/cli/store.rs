@@ -25,10 +25,10 @@ pub(super) struct Store {
 /// Who changes something, and why.
 #[derive(Debug, Clone, clap::Args)]
 pub(super) struct Signed {
-    /// Why, for the history
+    /// The reason, for the history
     #[arg(long, short, value_name = "TEXT", visible_alias = "reason")]
     message: String,
-    /// Who
+    /// The name of the person
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "operator")]
     by: String,
 }

@@ -17,7 +17,7 @@ use crate::tasks::list::MAX_PAGE;
 pub(super) struct Args {
     #[command(flatten)]
     server: Server,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table, global = true)]
     format: Format,
     #[command(subcommand)]
@@ -34,7 +34,7 @@ enum Command {
     Export(export::Export),
 }
 
-/// List tasks: those that wait for a person, unless told otherwise.
+/// List tasks: by default those that wait for a person.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,7 +44,7 @@ Examples:
   countersign tasks list --day 2026-11-22 --status FAILED --format json
   countersign tasks list --order o-1042")]
 struct List {
-    /// Open tasks: PENDING, ESCALATED, DUE, VERIFY, several by comma; with --day: APPROVED, REJECTED, EXPIRED or FAILED
+    /// Open tasks: PENDING, ESCALATED, DUE, VERIFY, separated by commas; with --day: APPROVED, REJECTED, EXPIRED or FAILED
     #[arg(long)]
     status: Option<String>,
     /// All tasks of an order
@@ -56,7 +56,7 @@ struct List {
     /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339
     #[arg(long, value_name = "TIME", conflicts_with = "status")]
     due_before: Option<String>,
-    /// The most tasks to list
+    /// The maximum number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
 }
@@ -69,7 +69,7 @@ struct Show {
     id: TaskId,
 }
 
-/// Approve a task: its workflow goes on.
+/// Approve a task: its workflow continues.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Example:\n  countersign tasks approve 7a7816bf8f01cfea414140de5dae2223 --reason \"known customer\"\n\n{EXIT_CODES}"))]
 struct Approve {
@@ -99,7 +99,7 @@ struct Reject {
 
 #[derive(Debug, clap::Args)]
 struct Person {
-    /// Who decides
+    /// The name of the person who decides
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
     by: Option<String>,
     /// Only if the task is still at this revision, as `show` printed it

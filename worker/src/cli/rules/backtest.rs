@@ -22,10 +22,10 @@ use crate::cli::{Format, export};
 /// How many changed tasks a publication shows.
 const SHOWN_CHANGES: usize = 5;
 
-/// Run a folder's rules over stored tasks, and show what they would have decided otherwise.
+/// Run a folder's rules over stored tasks, and show which decisions would change.
 ///
-/// Facts are what was stored, never now: the same folder and the same tasks give the same answer. The exit code is 1
-/// when a [[never]] of the folder's tests does not hold over the tasks.
+/// The facts are the stored ones, never current ones: the same folder and the same tasks give the same result. The exit
+/// code is 1 when a [[never]] of the folder's tests does not hold for the tasks.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -45,10 +45,10 @@ pub(super) struct Backtest {
     /// The old rules: a folder, the beginning of a published SHA-256, or `active`
     #[arg(long, value_name = "RULES", default_value = "active")]
     against: String,
-    /// How many changed tasks are kept for the answer
+    /// The maximum number of changed tasks in the result
     #[arg(long, value_name = "N", default_value_t = 1_000)]
     keep: usize,
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]

@@ -12,7 +12,7 @@ use rules::{Refused, Ruleset, snapshot};
 use super::{Failed, Folder, Printed};
 use crate::cli::now;
 
-/// Check a ruleset: compile it, run its tests, find what would hurt at run time.
+/// Check a ruleset: compile it, run its tests, and find what would fail at run time.
 ///
 /// The exit code is 1 when there is an error; warnings alone are 0.
 #[derive(Debug, clap::Args)]
@@ -25,7 +25,7 @@ Examples:
 pub(super) struct Check {
     #[command(flatten)]
     folder: Folder,
-    /// For people, for editors, or for GitHub
+    /// The output format: for people, for programs and editors, or for GitHub
     #[arg(long, value_enum, default_value_t = CheckFormat::Text)]
     format: CheckFormat,
     /// If there is no error, write the lock file beside the folder: with rules.strict only this version decides
@@ -40,7 +40,7 @@ enum CheckFormat {
     Github,
 }
 
-/// Print what scripts can name, as a definition file for editors: facts, lists, parameters, functions.
+/// Print a definition file for editors with everything that scripts can use: facts, lists, parameters, functions.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:

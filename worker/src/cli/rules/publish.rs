@@ -26,9 +26,8 @@ const FOLLOW: &str = "within two seconds, on every worker with rules.source = \"
 
 /// Publish a folder's ruleset: every worker with rules.source = "published" follows within two seconds.
 ///
-/// It shows what changes, in the files and over the tasks of the last day, and asks. A set that check or its tests
-/// refuse is not published, nor one that breaks a [[never]] over those tasks. The set is stored for ever under its
-/// SHA-256.
+/// It shows what changes, in the files and over the tasks of the last day, and asks. A ruleset is not published if check
+/// or its tests fail, or if it breaks a [[never]] over those tasks. It is stored permanently under its SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -38,7 +37,7 @@ Examples:
 pub(super) struct Publish {
     #[command(flatten)]
     folder: Folder,
-    /// Try it beside the active set instead: it never decides, its disagreements are counted and stored
+    /// Make it the shadow ruleset instead: it never decides, and its disagreements are counted and stored
     #[arg(long)]
     shadow: bool,
     /// Publish without asking
@@ -50,24 +49,24 @@ pub(super) struct Publish {
     store: Store,
 }
 
-/// List what was published, rolled back, tried, paused and resumed, the newest first.
+/// List publications, rollbacks, shadow rulesets, pauses and resumptions, newest first.
 #[derive(Debug, clap::Args)]
 pub(super) struct History {
-    /// For people, or for programs
+    /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
     store: Store,
 }
 
-/// Let an earlier ruleset decide again.
+/// Make an earlier ruleset active again.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   countersign rules rollback --message \"too many escalations\"
   countersign rules rollback 7f3a91c2 --message \"back to last week's\"")]
 pub(super) struct Rollback {
-    /// The beginning of its SHA-256; the one before the active one unless given
+    /// The beginning of its SHA-256; by default the previously active one
     sha256: Option<String>,
     #[command(flatten)]
     signed: Signed,
@@ -75,7 +74,7 @@ pub(super) struct Rollback {
     store: Store,
 }
 
-/// Stop trying the shadow ruleset.
+/// Stop evaluating the shadow ruleset.
 #[derive(Debug, clap::Args)]
 pub(super) struct Unshadow {
     #[command(flatten)]

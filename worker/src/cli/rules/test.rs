@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Run the cases beside the rules.
 ///
-/// The exit code is 1 when a test fails, or when fewer lines are reached than --min asks for.
+/// The exit code is 1 when a test fails, or when the cases reach fewer lines than --min requires.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -44,7 +44,7 @@ pub(super) struct Test {
     /// Write a case from a stored task first, as the worker at --url has it; what the schema masks is replaced
     #[arg(long, value_name = "TASK_ID", value_parser = TaskId::parse)]
     from: Option<TaskId>,
-    /// For people, for programs, or for CI systems
+    /// The output format: for people, for programs, or for CI systems
     #[arg(long, value_enum, default_value_t = TestFormat::Table)]
     format: TestFormat,
     #[command(flatten)]
