@@ -1,4 +1,4 @@
-//! The last accepted ruleset, kept in a file for the next start.
+//! The last accepted ruleset, stored in a file for the next start.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
@@ -15,7 +15,7 @@ use tracing::error;
 
 use super::tested::tested;
 
-/// The longest that reading or writing the file may take.
+/// The longest time that reading or writing the file may take.
 const LIMIT: Duration = Duration::from_secs(5);
 /// The largest file: a ruleset has at most 1 MiB, which escapes may make six times as long.
 const MAX_BYTES: u64 = 8 * 1024 * 1024;
@@ -27,14 +27,14 @@ pub(super) struct Accepted(PathBuf);
 /// What it holds.
 #[derive(Debug, Serialize, Deserialize)]
 struct Kept {
-    /// The lock that accepted the set.
+    /// The lock that accepted the ruleset.
     lock: String,
     /// Path to content.
     files: BTreeMap<String, String>,
 }
 
 impl Accepted {
-    /// The file at this path; it need not be there yet.
+    /// The file at this path; it need not exist yet.
     pub(super) fn new(path: PathBuf) -> Accepted {
         Accepted(path)
     }
@@ -44,7 +44,7 @@ impl Accepted {
         &self.0
     }
 
-    /// Keeps a set that the lock accepts. A failure is logged: the set decides all the same.
+    /// Stores a ruleset that the lock accepts. A failure is logged; the ruleset still becomes active.
     pub(super) async fn keep(&self, ruleset: &Ruleset) {
         let files = ruleset.files().iter();
         let files =
@@ -65,7 +65,7 @@ impl Accepted {
         );
     }
 
-    /// The set that was kept. Err says why there is none that may decide.
+    /// The stored ruleset. Err says why there is none that may decide.
     pub(super) async fn load(&self, now: String) -> Result<Ruleset, String> {
         let path = self.0.clone();
         let name = path.display().to_string();

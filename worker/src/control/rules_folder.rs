@@ -1,7 +1,7 @@
-//! The folder of `rules.dir`: what it holds at one moment, and whether that may decide.
+//! The folder of `rules.dir`: its content at one moment, and whether that content may decide.
 //!
-//! Files are read on a thread of their own and within a limit: a network folder that hangs must hang nothing else. What
-//! is read once is hashed, checked and activated; nothing is read a second time in between.
+//! Files are read on a separate thread and within a time limit: a network folder that hangs must block nothing else.
+//! The same reading is hashed, checked and activated; nothing is read again in between.
 
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -18,16 +18,16 @@ use super::tested::tested;
 use crate::clock::Clock;
 use crate::config;
 
-/// Between two readings that must agree: longer than an editor takes to save its files.
+/// The pause between two readings that must agree: longer than an editor takes to save its files.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The longest reading of a folder that is well: a local one takes milliseconds.
+/// The longest time that reading a healthy folder may take: a local folder takes milliseconds.
 const READ_LIMIT: Duration = Duration::from_secs(5);
 /// How many readings a folder may keep changing for.
 pub(super) const MAX_UNSETTLED: u32 = 20;
 /// The largest lock file, in bytes.
 const MAX_LOCK_BYTES: u64 = 4 * 1024 * 1024;
 
-/// Where the rules are, and which of them may decide.
+/// Where the rules are, and which version may decide.
 #[derive(Debug, Clone)]
 pub struct RulesFolder {
     dir: PathBuf,
@@ -46,11 +46,11 @@ struct Strict {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Reading {
     files: Result<Files, Refused>,
-    /// The lock's text; none where there is no such file.
+    /// The lock's text; none if there is no such file.
     lock: Result<Option<String>, String>,
 }
 
-/// Reads the folder again and again, one reading at a time.
+/// Reads the folder repeatedly, one reading at a time.
 #[derive(Debug)]
 pub(super) struct Reader {
     folder: RulesFolder,
@@ -63,7 +63,7 @@ impl RulesFolder {
     ///
     /// # Errors
     ///
-    /// When `rules.strict` is set and the folder has no name that a file beside it could have.
+    /// When `rules.strict` is set and the folder has no name from which to name a file beside it.
     pub fn new(rules: &config::Rules, clock: Clock) -> anyhow::Result<RulesFolder> {
         let dir = rules.dir.clone();
         let beside = |suffix| {
@@ -88,12 +88,12 @@ impl RulesFolder {
         &self.dir
     }
 
-    /// The set to start with: the folder's, once two readings agree; else, where `rules.strict` is set, the one that was
-    /// accepted last, with the reason why the folder's does not decide.
+    /// The ruleset to start with: the folder's, once two readings agree; otherwise, if `rules.strict` is set, the last
+    /// accepted one, with the reason why the folder's does not decide.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when there is no set that may decide.
+    /// [`Refused`] when there is no ruleset that may decide.
     pub async fn first(&self) -> Result<(Ruleset, Option<Refused>), Refused> {
         let refused = match self.settled().await {
             Ok(reading) => match self.judge(reading).await {
@@ -137,13 +137,13 @@ impl RulesFolder {
         Reader { folder: self.clone(), pending: None }
     }
 
-    /// What to say of a folder that never stays the same for long enough.
+    /// The finding for a folder that never stays the same for long enough.
     pub(super) fn unsettled(&self) -> Refused {
         let message = "the folder keeps changing: no two readings in a row agree".to_owned();
         refused(error(&self.dir, "unsettled", message, "end what writes to it, or write less often"))
     }
 
-    /// The ruleset of a reading, if it may decide: it compiles, its tests pass, and where `rules.strict` is set its lock
+    /// The ruleset of a reading, if it may decide: it compiles, its tests pass, and if `rules.strict` is set, its lock
     /// accepts it.
     ///
     /// # Errors
@@ -151,7 +151,7 @@ impl RulesFolder {
     /// [`Refused`], with every error.
     pub(super) async fn judge(&self, reading: Reading) -> Result<Ruleset, Refused> {
         let (strict, now) = (self.strict.clone(), self.clock.now_text());
-        // Tests may take their time; the runtime must not.
+        // Tests may be slow, and must not block the runtime.
         let judged = spawn_blocking(move || {
             let ruleset = tested(reading.files?, &now)?;
             if let Some(Strict { lock, .. }) = strict {
@@ -165,7 +165,7 @@ impl RulesFolder {
         })
     }
 
-    /// Keeps an accepted set for the next start, where `rules.strict` is set.
+    /// Stores an accepted ruleset for the next start, if `rules.strict` is set.
     pub(super) async fn keep(&self, ruleset: &Ruleset) {
         if let Some(strict) = &self.strict {
             strict.accepted.keep(ruleset).await;
@@ -182,11 +182,11 @@ impl RulesFolder {
 }
 
 impl Reader {
-    /// The folder as it is now. May be dropped at any time: a reading that has begun is waited for the next time.
+    /// The current folder. May be dropped at any time: the next call waits for a reading that has begun.
     ///
     /// # Errors
     ///
-    /// [`Refused`] when the file system does not answer in time.
+    /// [`Refused`] when the file system does not respond in time.
     pub(super) async fn next(&mut self) -> Result<Reading, Refused> {
         let folder = &self.folder;
         let pending = self.pending.get_or_insert_with(|| {
@@ -227,7 +227,7 @@ fn accepted_by(file: &Path, text: Result<Option<String>, String>, ruleset: &Rule
     }
 }
 
-/// The lock's text; none where there is no lock.
+/// The lock's text; none if there is no lock.
 fn read_lock(path: &Path) -> io::Result<Option<String>> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}

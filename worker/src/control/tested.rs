@@ -1,4 +1,4 @@
-//! What every ruleset passes before it decides, wherever it comes from.
+//! The checks that every ruleset passes before it becomes active, wherever it comes from.
 
 use rules::check::check;
 use rules::{Files, Refused, Ruleset, Severity};
@@ -7,7 +7,7 @@ use rules::{Files, Refused, Ruleset, Severity};
 ///
 /// # Errors
 ///
-/// [`Refused`], with every error; warnings refuse nothing.
+/// [`Refused`], with every error; warnings do not reject a ruleset.
 pub fn tested(files: Files, now: &str) -> Result<Ruleset, Refused> {
     let checked = check(files, now);
     let is_ok = checked.is_ok();

@@ -74,10 +74,10 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
         tokio::task::spawn_blocking(move || backtest::backtest(&old, &new, tasks, options, &done));
     let result = progress.watch(evaluating).await;
     progress.clear();
-    // A table that stops answering must not look like the end of the tasks.
+    // A table that stops responding must not look like the end of the tasks.
     let reading = reader.await.context("the reader of tasks panicked")??;
     let result = result?;
-    // Beside the answer, which is the same for the same rules and tasks. Who closed standard error does not read.
+    // Separate from the result, which is the same for the same rules and tasks. A closed standard error is ignored.
     let _ = writeln!(io::stderr(), "{}", progress.times(reading));
     let text = match args.format {
         Format::Json => format!("{}\n", result.to_json()),
@@ -86,7 +86,7 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
     Ok(Printed { text, code: u8::from(!result.is_ok()) })
 }
 
-/// Runs two rulesets over the tasks of the last days, and gives the new one back.
+/// Runs two rulesets over the tasks of the last days, and returns the new one.
 pub(super) async fn of_days(
     days: i64,
     old: Ruleset,

@@ -76,7 +76,7 @@ pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
     Ok(Printed { text, code: u8::from(!is_ok) })
 }
 
-/// Writes the lock of a ruleset beside its folder; tells what the one that was accepted before has and it lacks.
+/// Writes the lock of a ruleset beside its folder; returns what the previously accepted one had and this one lacks.
 fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
     let path = Lock::path(dir).with_context(|| format!("{}: name the folder itself", dir.display()))?;
     let name = path.display().to_string();
@@ -90,7 +90,7 @@ fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
     Ok(format!("{}accepted: {name} is written\n", lacking.collect::<String>()))
 }
 
-/// The ruleset of a folder, or everything that is wrong with it.
+/// The ruleset of a folder, or all its errors.
 pub(super) fn load(folder: &Folder) -> Result<Ruleset, Failed> {
     Ruleset::load(&folder.dir).map_err(|refused| folder.refused(refused))
 }

@@ -10,7 +10,7 @@ use super::{Failed, Folder, Printed};
 use crate::cli::render::plain;
 use crate::cli::store::{Opened, Store};
 
-/// How many unchanged lines stand round a change.
+/// How many unchanged lines are shown around a change.
 const CONTEXT: usize = 3;
 
 /// Show what differs between two rulesets, published or in folders.
@@ -38,7 +38,7 @@ pub(super) async fn diff(args: Diff) -> Result<Printed, Failed> {
     Ok(if text.is_empty() { "no difference\n".to_owned() } else { plain(&text) }.into())
 }
 
-/// The files of what an argument names.
+/// The files of the ruleset that an argument names.
 async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
     let dir = Path::new(name);
     if dir.is_dir() {
@@ -48,7 +48,7 @@ async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
     Ok(published(name, &store.open().await?).await?.files().clone())
 }
 
-/// The published set that a name stands for: `active`, or the beginning of its SHA-256.
+/// The published ruleset that a name means: `active`, or the beginning of its SHA-256.
 pub(super) async fn published(name: &str, opened: &Opened) -> Result<rules::Ruleset, Failed> {
     let table = &opened.control_table;
     let sha256 = if name == "active" {

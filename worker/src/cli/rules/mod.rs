@@ -48,7 +48,7 @@ struct Folder {
 }
 
 impl Folder {
-    /// Gives findings the paths that open from where the command runs: inside the folder they begin with the folder.
+    /// Prefixes the paths of findings with the folder, so that they open from where the command runs.
     fn place(&self, findings: &mut [Diagnostic]) {
         for finding in findings {
             let path = if finding.file.is_empty() { self.dir.clone() } else { self.dir.join(&finding.file) };
@@ -56,7 +56,7 @@ impl Folder {
         }
     }
 
-    /// What is wrong with the folder's ruleset.
+    /// The errors of the folder's ruleset.
     fn refused(&self, mut refused: Refused) -> Failed {
         self.place(&mut refused.diagnostics);
         Failed::Refused(refused)

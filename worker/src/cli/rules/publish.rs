@@ -1,4 +1,4 @@
-//! `countersign rules publish`, `history`, `rollback` and `unshadow`: what decides on the whole fleet.
+//! `countersign rules publish`, `history`, `rollback` and `unshadow`: the ruleset of the whole fleet.
 
 use std::io::{self, IsTerminal as _, Write as _};
 use std::time::Duration;
@@ -21,13 +21,13 @@ const MESSAGE_CHARS: usize = 60;
 
 /// How long a publication waits for the first worker that follows: a few heartbeats.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
-/// Whom a change reaches, and when.
+/// Which workers a change reaches, and when.
 const FOLLOW: &str = "within two seconds, on every worker with rules.source = \"published\"";
 
 /// Publish a folder's ruleset: every worker with rules.source = "published" follows within two seconds.
 ///
-/// It shows what changes, in the files and over the tasks of the last day, and asks. A ruleset is not published if check
-/// or its tests fail, or if it breaks a [[never]] over those tasks. It is stored permanently under its SHA-256.
+/// It shows what changes, in the files and over the tasks of the last day, and asks. A ruleset is not published if
+/// check or its tests fail, or if it breaks a [[never]] over those tasks. It is stored permanently under its SHA-256.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -124,7 +124,7 @@ struct Changes {
 }
 
 impl Changes {
-    /// Compares a set with the published one that decides, in its files and over the tasks of the last day.
+    /// Compares a ruleset with the active published one, in its files and over the tasks of the last day.
     async fn of(ruleset: Ruleset, opened: &Opened) -> Result<Changes, Failed> {
         let table = &opened.control_table;
         let Some(active) = table.read_control_item().await?.active else {
@@ -145,7 +145,7 @@ impl Changes {
                 told.push_str(&format!("\nover the last day: {}\n", plain(&result.to_string())));
                 !result.is_ok()
             }
-            // A table that does not answer must not keep a mended rule from being published.
+            // A table that does not respond must not prevent the publication of a fixed rule.
             Err(failed) => {
                 told.push_str(&format!("\nthe tasks of the last day cannot be read: {failed}\n"));
                 false
@@ -155,7 +155,7 @@ impl Changes {
     }
 }
 
-/// Asks a person on the terminal.
+/// Asks for confirmation on the terminal.
 fn agreed(label: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!("not published: standard input is no terminal to ask on; --yes publishes without asking");
@@ -166,7 +166,7 @@ fn agreed(label: &str) -> anyhow::Result<bool> {
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
-/// Waits until some worker decides with a set; tells if none does.
+/// Waits until a worker has activated a ruleset; returns a warning if none has.
 async fn followed(table: &ControlTable, label: &str) -> Result<String, Failed> {
     let deadline = Instant::now() + FOLLOWED_WITHIN;
     loop {
@@ -196,7 +196,7 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
         Some(prefix) => table.find_ruleset(prefix).await?,
         None => table.earlier_ruleset().await?,
     };
-    // A set that does not compile or pass its tests on this engine would be refused by every worker.
+    // Every worker would reject a ruleset that does not compile or pass its tests on this engine.
     let ruleset: Ruleset = table.load_ruleset(&sha256).await?;
     tested::tested(ruleset.files().clone(), &now()).map_err(Failed::Refused)?;
     let author: Author = args.signed.into();

@@ -15,7 +15,7 @@ use super::{Failed, Folder, Printed, check, eval};
 use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
 
-/// How often a watched folder is read: an author waits for the answer.
+/// How often a watched folder is read: an author waits for the result.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Run the cases beside the rules.
@@ -68,7 +68,7 @@ pub(super) async fn test(args: Test) -> Result<Printed, Failed> {
     report(&args, &check::load(&args.folder)?)
 }
 
-/// Writes a stored task into a test file of its own, which must not be there yet.
+/// Writes a stored task into its own test file, which must not exist yet.
 async fn write_case(args: &Test, id: &TaskId) -> Result<(), Failed> {
     let ruleset = check::load(&args.folder)?;
     let task = eval::stored(&eval::shown(&args.server, id).await?);
@@ -79,12 +79,12 @@ async fn write_case(args: &Test, id: &TaskId) -> Result<(), Failed> {
     fs::create_dir_all(args.folder.dir.join("tests")).with_context(place)?;
     let mut file = File::create_new(&path).with_context(place)?;
     file.write_all(text.as_bytes()).with_context(place)?;
-    // Beside the report, which programs read.
+    // Separate from the report, which programs read.
     let _ = writeln!(io::stderr(), "{} is written", place());
     Ok(())
 }
 
-/// Runs the tests after each change, until the process is interrupted or nobody reads.
+/// Runs the tests after each change, until the process is interrupted or its output is closed.
 async fn watch(args: &Test) -> Result<Printed, Failed> {
     let mut last: Option<Result<Files, Refused>> = None;
     loop {

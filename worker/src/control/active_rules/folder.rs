@@ -1,4 +1,4 @@
-//! Follows a folder: an edit decides once it is whole, checked and, where `rules.strict` is set, accepted.
+//! Follows a folder: an edit takes effect once it is complete, checked and, if `rules.strict` is set, accepted.
 
 use rules::{Refused, Ruleset};
 use tokio::time::sleep;
@@ -9,12 +9,12 @@ use super::ActiveRules;
 use crate::control::rules_folder::{LOOK_EVERY, MAX_UNSETTLED, Reading, RulesFolder};
 use crate::metrics::{Metrics, Reload};
 
-/// Follows a folder until `stop`. Two readings half a second apart must agree before a set is judged; one that may not
-/// decide is shown in log, metric and status for as long as the folder holds it, and the active set stays.
+/// Follows a folder until `stop`. Two readings half a second apart must agree before a ruleset is checked. A rejected one
+/// is shown in the log, the metric and the status while the folder contains it, and the active ruleset stays.
 pub async fn follow(folder: RulesFolder, rules: ActiveRules, metrics: Metrics, stop: CancellationToken) {
     let follower = Follower { folder, rules, metrics, last: None, unsettled: 0, judged: None };
     tokio::select! {
-        // A reading or a test that takes long must not hold up the end: nothing here needs to be finished.
+        // A slow reading or test must not delay the end: nothing here needs to be finished.
         biased;
         () = stop.cancelled() => {}
         () = follower.run() => {}
@@ -25,11 +25,11 @@ struct Follower {
     folder: RulesFolder,
     rules: ActiveRules,
     metrics: Metrics,
-    /// The reading before this one.
+    /// The previous reading.
     last: Option<Reading>,
-    /// How many readings in a row were unlike the one before.
+    /// How many readings in a row differed from the previous one.
     unsettled: u32,
-    /// The reading that was judged last, and why it may not decide.
+    /// The reading that was checked last, and why it may not decide.
     judged: Option<(Reading, Option<Refused>)>,
 }
 
@@ -52,7 +52,7 @@ impl Follower {
         if let Some((judged, refused)) = &self.judged
             && *judged == reading
         {
-            // Whatever was shown meanwhile, such as a reading that took too long, is over.
+            // Any problem shown meanwhile, such as a reading that took too long, is over.
             self.rules.show_refused(refused.clone(), &self.metrics);
             (self.last, self.unsettled) = (Some(reading), 0);
             return;
