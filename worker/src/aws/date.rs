@@ -15,7 +15,7 @@ use aws_smithy_types::date_time::Format;
 pub(crate) struct ServerDate(Arc<Mutex<Option<i64>>>);
 
 impl ServerDate {
-    /// In epoch seconds; none when no answer came, or it had no readable date.
+    /// In epoch seconds; none if there was no response, or it had no readable date.
     pub(crate) fn seconds(&self) -> Option<i64> {
         *self.0.lock().expect("no holder of the date panics")
     }

@@ -161,7 +161,7 @@ fn children_have_moved(shard: &str, known: &BTreeMap<&str, &Lease>) -> bool {
         .all(|child| child.position != Position::TrimHorizon)
 }
 
-/// A listing in an order in which each parent stands before its children: it has no promised order of its own.
+/// A listing sorted so that each parent precedes its children: listings have no guaranteed order.
 fn parents_first(listing: &[Listed]) -> Vec<&Listed> {
     let by_id: BTreeMap<&str, &Listed> =
         listing.iter().map(|listed| (listed.shard.as_str(), listed)).collect();

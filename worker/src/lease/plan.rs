@@ -108,7 +108,7 @@ pub struct View<'a> {
 /// What this worker should do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
-    /// Take a lease that nobody holds.
+    /// Take a lease that no worker holds.
     Take(Subject),
     /// Release a held lease, for another worker if there is one: drain, checkpoint, then write the release.
     Release(Subject, Option<String>),

@@ -1,6 +1,6 @@
-//! A stored decision to Step Functions; its answer is a closed enum of what to do next.
+//! Sends a stored decision to Step Functions; the response becomes a closed enum of what to do next.
 //!
-//! Only codes leave this file: a message of Step Functions may quote the request, and the request holds the token.
+//! Only codes leave this file: an error message may quote the request, and the request contains the token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,23 +14,23 @@ use statemachine::task::Task;
 
 use crate::aws::fault::{Class, Fault, Resource};
 
-/// What Step Functions made of a callback or a heartbeat.
+/// The result of a callback or a heartbeat.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CallbackAnswer {
-    /// 200: the token was open, and took it.
+    /// 200: the token was open, and the call succeeded.
     Accepted,
-    /// The token is closed: by this decision, by another, or by time. The answer never tells which, not even on what
-    /// looks like a first attempt.
+    /// The token is closed: by this decision, by another answer, or by a timeout. The response never shows which, not
+    /// even on what looks like a first attempt.
     Closed,
-    /// The token or the payload is wrong, and always will be.
+    /// The token or the payload is wrong, permanently.
     Refused(Fault),
-    /// Nobody knows, or too fast: the same call again.
+    /// The result is unknown, or the call was throttled: retry it.
     Again(Fault),
-    /// Not this decision's fault, but its workflow's or everybody's: keep what is stored, call for help.
+    /// Not specific to this decision: its workflow's callbacks fail, or all do. Keep the decision, and raise the alarm.
     Systemic(Fault),
 }
 
-/// Sends callbacks. The client's own retries must be off: a hidden one turns a success into a closed answer.
+/// Sends callbacks. The client's own retries must be off: a hidden retry turns a success into "closed".
 #[derive(Debug, Clone)]
 pub struct Callback {
     client: Client,
@@ -44,7 +44,7 @@ impl Callback {
         Callback { client, answered: Arc::default() }
     }
 
-    /// How many callbacks Step Functions has taken so far: it moves while it takes others' though not this one.
+    /// How many callbacks Step Functions has accepted so far: it grows while others succeed, even if this one fails.
     pub fn answered(&self) -> u64 {
         self.answered.load(Ordering::Relaxed)
     }
@@ -76,8 +76,8 @@ impl Callback {
         answer
     }
 
-    /// Asks whether the token is still open, without closing it. It resets no timeout: the approval state has no
-    /// heartbeat clock.
+    /// Checks whether the token is still open, without closing it. It resets no timeout: the approval state has no
+    /// heartbeat timeout.
     pub async fn ask(&self, task: &Task) -> CallbackAnswer {
         let request = self.client.send_task_heartbeat().task_token(task.token.expose());
         answer("SendTaskHeartbeat", task, request.send().await)

@@ -1,7 +1,7 @@
-//! Questions about executions: does it still run, and whose answer did it receive.
+//! Checks of executions: whether one is still running, and which answer it received.
 //!
 //! Reads of Step Functions lag behind. A conclusion needs a positive event; an absence proves nothing. An end from
-//! before the task was sent is none of its: the execution was redriven since, which the answer does not show yet.
+//! before the task was sent does not concern it: the execution was redriven since, which the read may not show yet.
 
 use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
@@ -13,22 +13,22 @@ use statemachine::task::Task;
 use crate::aws::fault::{Class, Fault, Resource};
 use crate::aws::rate_limit::RateLimit;
 
-/// How many events one page of history brings: the API's most.
+/// How many events one page of history has: the API's maximum.
 const PAGE_EVENTS: i32 = 1_000;
 /// How many pages are read: an execution has at most 25,000 events (Step Functions quota).
 const MAX_PAGES: usize = 25;
 
-/// Times of two services differ a little, and some come in whole seconds. A redrive takes longer.
+/// The clocks of two services differ a little, and some times are in whole seconds. A redrive takes longer.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(1);
 
 /// Whether an execution can still be waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Execution {
-    /// It runs, or is only seen to run still.
+    /// It is running, or a stale read shows it as running.
     Running,
-    /// It ended.
+    /// It has ended.
     Ended {
-        /// How.
+        /// Its final status.
         status: &'static str,
         /// It ended before the task was sent.
         is_earlier: bool,
@@ -55,16 +55,16 @@ pub struct Executions {
 }
 
 impl Executions {
-    /// Questions through `client`.
+    /// Checks through `client`.
     pub fn new(client: Client) -> Executions {
         Executions { client }
     }
 
-    /// Asks whether a task's execution still runs.
+    /// Checks whether a task's execution is still running.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when Step Functions does not answer the question.
+    /// [`Fault`] when the call fails.
     pub async fn describe(&self, task: &Task) -> Result<Execution, Fault> {
         match self.client.describe_execution().execution_arn(&task.transaction_id).send().await {
             Ok(answer) => {
@@ -75,7 +75,7 @@ impl Executions {
                     ExecutionStatus::Failed => ended("FAILED"),
                     ExecutionStatus::Succeeded => ended("SUCCEEDED"),
                     ExecutionStatus::TimedOut => ended("TIMED_OUT"),
-                    // PENDING_REDRIVE, and whatever comes, may run again.
+                    // PENDING_REDRIVE, and statuses that are added later, may run again.
                     _ => Ok(Execution::Running),
                 }
             }
@@ -90,12 +90,12 @@ impl Executions {
         }
     }
 
-    /// Looks in the execution's history for the answer that the task's state received. The first page is paid for; each
-    /// other one takes from `rate`.
+    /// Looks in the execution's history for the answer that the task's state received. The caller has taken a turn for
+    /// the first page; each further page takes one from `rate`.
     ///
     /// # Errors
     ///
-    /// [`Fault`] when Step Functions does not answer the question.
+    /// [`Fault`] when the call fails.
     pub async fn prove(&self, task: &Task, decision: &Decision, rate: &RateLimit) -> Result<Proof, Fault> {
         let mut seen = Seen::default();
         let mut next_token = None;
@@ -153,9 +153,9 @@ struct Seen {
     ours: bool,
     /// The execution's own end: nothing follows it, so an answer that is not before it never came.
     end: bool,
-    /// An end from before the task was sent: the task's only if the same history shows that it was sent.
+    /// An end from before the task was sent: it concerns the task only if the same history shows that it was sent.
     earlier_end: bool,
-    /// The execution was redriven: the ends before that were not the last.
+    /// The execution was redriven: earlier ends were not final.
     is_redriven: bool,
     /// Ends of callback states, with the event each follows.
     task_ends: Vec<i64>,
@@ -207,7 +207,7 @@ impl Seen {
         }
     }
 
-    /// The whole history was read and does not hold our decision.
+    /// The whole history was read and does not contain our decision.
     fn conclude(&self) -> Proof {
         if self.ours {
             return Proof::Ours;

@@ -28,16 +28,16 @@ pub(super) fn reason(failure: &DispatchFailure) -> (String, Class) {
         let why = cause::<io::Error>(error).map(|why| format!(": {why}")).unwrap_or_default();
         return (format!("no connection{to}{why}"), Class::Transient);
     }
-    // What the SDK found wrong before it sent anything, such as an endpoint of a variable of its own. Its words name
-    // settings, never the request.
+    // The SDK found an error before it sent anything, such as in an endpoint from one of its own variables. Its message
+    // names settings, never the request.
     match error.source() {
         Some(source) if to.is_empty() => (format!("not sent: {}", words(source)), Class::Systemic),
         _ => (format!("no connection{to}"), Class::Transient),
     }
 }
 
-/// Credentials that no source has, or that are configured wrongly, stay away until somebody mends that; a source that
-/// fails may come back.
+/// If no source has credentials, or they are configured wrongly, the failure lasts until that is fixed; a source that
+/// fails may recover.
 pub(crate) fn no_credentials(error: &CredentialsError) -> (String, Class) {
     let reason = error.source().map(words).unwrap_or_default();
     match error {

@@ -9,8 +9,8 @@ use super::ActiveRules;
 use crate::control::rules_folder::{LOOK_EVERY, MAX_UNSETTLED, Reading, RulesFolder};
 use crate::metrics::{Metrics, Reload};
 
-/// Follows a folder until `stop`. Two readings half a second apart must agree before a ruleset is checked. A rejected one
-/// is shown in the log, the metric and the status while the folder contains it, and the active ruleset stays.
+/// Follows a folder until `stop`. Two readings half a second apart must agree before a ruleset is checked. A rejected
+/// one is shown in the log, the metric and the status while the folder contains it, and the active ruleset stays.
 pub async fn follow(folder: RulesFolder, rules: ActiveRules, metrics: Metrics, stop: CancellationToken) {
     let follower = Follower { folder, rules, metrics, last: None, unsettled: 0, judged: None };
     tokio::select! {

@@ -225,7 +225,7 @@ mod tests {
             let tried = calls.load(Ordering::Relaxed) - before;
             assert!((6..15).contains(&tried), "{tried} calls in a minute");
         }
-        // A table that answers nobody refuses no set.
+        // If the table does not respond, no ruleset is rejected.
         world.inject(Rule::new(Matcher::any(), Fault::Refused(Of::DynamoDb.access_denied())));
         wanted.send_modify(|control| control.active = Some("cc".to_owned()));
         sleep(Duration::from_secs(60)).await;

@@ -44,8 +44,8 @@ impl Source {
         Ok(Brought::Gap(Gap { cause, after }))
     }
 
-    /// Asks what became of a shard that reads do not know: they answer so right after a roll too, and for a stream that
-    /// is just not seen. Says what is gone once that is proven, none while it may come back.
+    /// Finds out what happened to a shard that reads do not find: that also happens right after a roll, and while a
+    /// stream is not visible. Returns what is gone once that is proven, none while it may come back.
     async fn gone(&mut self) -> Result<Option<GapCause>, Fault> {
         self.not_found += 1;
         if self.not_found < UNKNOWN_READS {
@@ -54,8 +54,8 @@ impl Source {
         let discovery = &self.parts.discovery;
         match discovery.list(&self.stream).await {
             Ok(listing) if !listing.shards.is_empty() => Ok(Some(GapCause::ShardGone)),
-            // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence,
-            // while the table still calls it its own.
+            // An empty listing of a stream that had shards is a fault, not a fact, and so is the stream's absence
+            // while it is still the table's latest stream.
             Ok(_) if discovery.is_latest(&self.stream).await? => Err(self.passing(Unreadable::NotFound)),
             Ok(_) => Ok(Some(GapCause::ShardGone)),
             Err(fault) if fault.code != "ResourceNotFoundException" => Err(fault),
@@ -64,7 +64,7 @@ impl Source {
         }
     }
 
-    /// The poll's answer, where it says nothing of the shard for good.
+    /// The poll's error, if it does not prove that the shard is gone.
     fn passing(&self, what: Unreadable) -> Fault {
         let code = match what {
             Unreadable::Trimmed => "TrimmedDataAccessException",
@@ -76,7 +76,7 @@ impl Source {
 }
 
 impl Reader {
-    /// Tells of a gap that is noted; says whether anything is left to read.
+    /// Logs and counts a recorded gap; returns whether anything is left to read.
     pub(super) fn tell(&self, Gap { cause, after }: &Gap) -> Next {
         self.parts.metrics.gaps.inc();
         let (shard, cause_text) = (&self.shard, cause.as_str());
