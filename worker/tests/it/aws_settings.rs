@@ -123,6 +123,11 @@ fn answer(mut connection: TcpStream, keys: &mpsc::Sender<String>) {
                  <SecretAccessKey>s</SecretAccessKey><SessionToken>t</SessionToken><Expiration>{until}</Expiration>\
                  </Credentials></AssumeRoleWithWebIdentityResult></AssumeRoleWithWebIdentityResponse>"
             )
+        } else if head.contains("/federation/credentials") {
+            assert!(head.contains("the-sso-token"), "{head}");
+            "{\"roleCredentials\": {\"accessKeyId\": \"AKIDSSO\", \"secretAccessKey\": \"s\", \
+             \"sessionToken\": \"t\", \"expiration\": 4070908800000}}"
+                .to_owned()
         } else {
             let key = head.split("Credential=").nth(1).and_then(|rest| rest.split('/').next());
             // Nobody listens once the test has seen the first.
@@ -148,15 +153,27 @@ fn every_usual_source_of_credentials_is_one() {
     fs::set_permissions(&script, fs::Permissions::from_mode(0o755)).unwrap();
     let token = home.path().join("web-token");
     fs::write(&token, "the-web-token").unwrap();
+    // What `aws sso login` leaves: named by the SHA-1 of the session's name.
+    let cache = home.path().join(".aws/sso/cache");
+    fs::create_dir_all(&cache).unwrap();
+    fs::write(
+        cache.join("ee0bfd2552fbd840c02cc48b6e823320543c450f.json"),
+        "{\"accessToken\": \"the-sso-token\", \"expiresAt\": \"2099-01-01T00:00:00Z\", \
+         \"startUrl\": \"https://corp.example/start\", \"region\": \"eu-central-1\"}",
+    )
+    .unwrap();
     let aws_config = format!(
         "[profile process]\nregion = eu-central-1\ncredential_process = {}\n\
          [profile web]\nregion = eu-central-1\nrole_arn = arn:aws:iam::123456789012:role/r\n\
-         web_identity_token_file = {}\n",
+         web_identity_token_file = {}\n\
+         [profile sso]\nregion = eu-central-1\nsso_session = corp\nsso_account_id = 123456789012\n\
+         sso_role_name = approver\n\
+         [sso-session corp]\nsso_region = eu-central-1\nsso_start_url = https://corp.example/start\n",
         script.display(),
         token.display()
     );
     let (url, signed_with) = aws();
-    for (profile, key) in [("process", "AKIDPROCESS"), ("web", "AKIDWEB")] {
+    for (profile, key) in [("process", "AKIDPROCESS"), ("web", "AKIDWEB"), ("sso", "AKIDSSO")] {
         let ended = program(home.path(), &aws_config)
             .args(["automation", "show"])
             .env("AWS_PROFILE", profile)
