@@ -12,7 +12,7 @@ use crate::scene;
 use crate::stage::{Stage, replay};
 
 const FLEET: usize = 3;
-const TASKS: u32 = 300;
+const TASKS: u32 = 600;
 const SHARDS: u32 = 24;
 /// DescribeStream calls a second; listings have one half and readers the other.
 const LISTINGS: u32 = 4;

@@ -107,7 +107,8 @@ fn a_task_whose_decision_takes_no_write_goes_to_a_person_with_the_cause() {
         assert_eq!(escalation.code, "decision-not-stored");
         let tried_s = tried_s(&escalation.reason);
         assert!(tried_s.is_some_and(|tried_s| tried_s >= AGE_MS / 1_000), "{}", escalation.reason);
-        assert!(escalation.reason.ends_with("UpdateItem: InternalServerError"), "{}", escalation.reason);
+        let fault = "UpdateItem on table countersign-tasks: InternalServerError";
+        assert!(escalation.reason.ends_with(fault), "{}", escalation.reason);
         assert_eq!(stage.sim.fleet[&node].counted("escalations_total{cause=\"worker\""), 1);
         assert!(kept(&stage).is_empty(), "it is left to a person");
         stage.end().await
