@@ -20,5 +20,3 @@ pub mod worker;
 pub mod world;
 
 pub mod orders;
-
-pub mod model;

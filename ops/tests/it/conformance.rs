@@ -15,10 +15,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
+use model::{Options, Rate, World};
 use ops::binaries::root;
 use ops::clients::Clients;
 use ops::emulator::Emulator;
-use ops::model::{Options, Rate, World};
 use ops::processes::Watchdog;
 use ops::python;
 use tokio::time::timeout;

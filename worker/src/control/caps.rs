@@ -321,7 +321,7 @@ impl ControlTable {
 
 #[cfg(test)]
 mod tests {
-    use ops::model::{Fault as Injected, Matcher, Rule, Service, World};
+    use model::{Fault as Injected, Matcher, Rule, Service, World};
 
     use super::*;
     use crate::stream::tests::{CONTROL, world};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use jiff::Timestamp;
-use ops::model::{
+use model::{
     Door, Fault, IndexSchema, KeySchema, Kind, Matcher, Options, Projection, Rule, Service, ServiceError,
     TableSchema, World, credentials,
 };

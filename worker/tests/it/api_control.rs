@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
+use model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rules::{Files, Measured, Ruleset};
 use worker::control::caps::{Receipt, Spent};
 use worker::control::rule_store::{Author, Event};

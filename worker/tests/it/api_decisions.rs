@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{StatusCode, header};
-use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
+use model::{Door, Failure, Fault, Matcher, Rule, Service};
 
 use crate::office::{Office, decision};
 

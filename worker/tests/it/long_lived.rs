@@ -11,7 +11,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::serve::Listener;
 use jiff::SignedDuration;
-use ops::model::{Call, Fault, Matcher, QueueSettings, Rule, World};
+use model::{Call, Fault, Matcher, QueueSettings, Rule, World};
 use rules::Ruleset;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
 use tokio::sync::{mpsc, oneshot};

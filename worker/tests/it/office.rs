@@ -8,7 +8,7 @@ use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
 use jiff::Timestamp;
-use ops::model::{
+use model::{
     IndexSchema, KeySchema, Kind, Options, Projection, Start, Started, TableSchema, World, credentials,
 };
 use rules::{Files, Ruleset};

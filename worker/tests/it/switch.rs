@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::http::StatusCode;
-use ops::model::{Failure, Fault, Item, Matcher, Rule, Service, ServiceError, Value};
+use model::{Failure, Fault, Item, Matcher, Rule, Service, ServiceError, Value};
 use rules::{Files, Ruleset};
 use statemachine::status::Status;
 use statemachine::task::Task;

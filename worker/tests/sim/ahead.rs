@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Failure, Fault, Matcher, Options, Rule, Service, Start};
+use model::{Failure, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Call, Fault, Matcher, Options, Rule, Service};
+use model::{Call, Fault, Matcher, Options, Rule, Service};
 
 use crate::liveness;
 use crate::run::Sim;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ops::model::{ExecutionStatus, Fault, Matcher, Options, Rule, Service, Start};
+use model::{ExecutionStatus, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::status::Status;
 
 use crate::run::Sim;

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use ops::model::{Item, Options, Value};
+use model::{Item, Options, Value};
 use statemachine::status::Status;
 use statemachine::task::Task;
 

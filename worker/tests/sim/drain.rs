@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Call, Fault, Matcher, Options, Rule, Service};
+use model::{Call, Fault, Matcher, Options, Rule, Service};
 
 use statemachine::status::Delivery;
 use statemachine::task::Task;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ops::model::{Call, Door, Hold, Matcher, Options, World};
+use model::{Call, Door, Hold, Matcher, Options, World};
 use statemachine::decision::Outcome;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;

@@ -4,7 +4,7 @@ mod listings;
 mod queues;
 mod tables;
 
-use ops::model::{Failure, Fault, Matcher, Rule, RuleId, Service, ServiceError, World};
+use model::{Failure, Fault, Matcher, Rule, RuleId, Service, ServiceError, World};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
 
@@ -81,8 +81,7 @@ const KINDS: &[Kind] = &[
     }),
     ("shard not found", 0.3, 15.0, |_| {
         let unknown = ServiceError::new(Service::Streams, "ResourceNotFoundException", "injected");
-        let reads =
-            |call: &ops::model::Call| matches!(call.operation.as_str(), "GetRecords" | "GetShardIterator");
+        let reads = |call: &model::Call| matches!(call.operation.as_str(), "GetRecords" | "GetShardIterator");
         (Matcher::service(Service::Streams).when(reads), Fault::Refused(unknown))
     }),
     ("records: answer lost", 0.3, 15.0, |rng| {
@@ -104,7 +103,7 @@ const KINDS: &[Kind] = &[
         (send_task(), Fault::Refused(step_functions("KmsInvalidStateException")))
     }),
     ("question lost", 0.3, 30.0, |rng| {
-        let asks = |call: &ops::model::Call| {
+        let asks = |call: &model::Call| {
             matches!(call.operation.as_str(), "DescribeExecution" | "GetExecutionHistory")
         };
         (Matcher::service(Service::StepFunctions).when(asks), Fault::Lost(failure(rng)))

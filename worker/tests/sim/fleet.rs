@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Change, Options, World};
+use model::{Change, Options, World};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ops::model::{Door, Failure, Fault, Matcher, Options, Rule, Service, ServiceError, ShardView};
+use model::{Door, Failure, Fault, Matcher, Options, Rule, Service, ServiceError, ShardView};
 
 use crate::liveness;
 use crate::scene::{CONTROL, TASKS};

@@ -16,7 +16,7 @@ mod tasks;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use ops::model::{Call, Change, Event, Item, Key, Value, World};
+use model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
 use worker::config::Config;
 use worker::steps::person::{PersonDecision, PersonOutcome};
@@ -154,7 +154,7 @@ impl State {
         if let Some(call) = &event.call {
             self.calls += 1;
             if crate::shows_calls() {
-                let at_ms = event.at_ms - ops::model::EPOCH_MS;
+                let at_ms = event.at_ms - model::EPOCH_MS;
                 let answer = event.answer.as_ref().map_err(|error| error.name());
                 println!("{at_ms:>7} {} {} {} -> {answer:?}", call.node, call.operation, call.body);
             }
@@ -204,7 +204,7 @@ impl State {
     }
 
     fn accuse(&mut self, at_ms: u64, wrong: Vec<String>) {
-        let at_s = (at_ms - ops::model::EPOCH_MS) / 1_000;
+        let at_s = (at_ms - model::EPOCH_MS) / 1_000;
         self.violations.extend(wrong.into_iter().map(|what| format!("at {at_s} s: {what}")));
     }
 

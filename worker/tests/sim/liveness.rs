@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use ops::model::{Item, ShardView, Value};
+use model::{Item, ShardView, Value};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use statemachine::token::{TaskId, TaskToken};
@@ -209,7 +209,7 @@ fn unbalanced_but(sim: &Sim, newcomer: Option<&str>) -> Result<(), String> {
     let shards: Vec<String> = shards.collect();
     let state = sim.watch.state();
     let rows = state.leases.rows();
-    let owner = |row: &ops::model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
+    let owner = |row: &model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
     let buckets: Vec<String> =
         (0..statemachine::worklist::BUCKETS).map(|bucket| format!("sweep|{bucket:02}")).collect();
     for keys in [shards, buckets] {

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
-use ops::model::Options;
+use model::Options;
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt as lines;

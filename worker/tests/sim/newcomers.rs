@@ -1,7 +1,7 @@
 //! Who joins takes nothing before it has lived for a lease's time, while an established worker lives: a neighbour that
 //! is started and killed every second holds up nobody.
 
-use ops::model::{Options, Value};
+use model::{Options, Value};
 
 use crate::liveness::unbalanced;
 use crate::run::Sim;
@@ -22,7 +22,7 @@ const MOVE_MS: u64 = 5_000;
 /// The leases of a worker of this node.
 fn held(sim: &Sim, node: &str) -> usize {
     let rows = sim.watch.state().leases.rows().clone();
-    let owner = |row: &ops::model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
+    let owner = |row: &model::Item| row.get("owner").and_then(Value::as_text).map(str::to_owned);
     rows.values().filter_map(owner).filter(|owner| owner.starts_with(&format!("{node}-"))).count()
 }
 

@@ -11,7 +11,7 @@ pub(crate) use self::switch::resume;
 
 use std::time::Duration;
 
-use ops::model::{Item, Link, Value, World};
+use model::{Item, Link, Value, World};
 use rand::Rng as _;
 use statemachine::decision::Outcome;
 use statemachine::status::Status;

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use ops::model::{Call, Fault, Item, Matcher, Options, Rule, RuleId, Service, ServiceError, Value};
+use model::{Call, Fault, Item, Matcher, Options, Rule, RuleId, Service, ServiceError, Value};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use statemachine::token::TaskToken;

@@ -9,7 +9,7 @@ use aws_sdk_dynamodb::config::SharedCredentialsProvider;
 use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_smithy_async::time::TimeSource;
 use jiff::Timestamp;
-use ops::model::{World, credentials};
+use model::{World, credentials};
 use prometheus_client::registry::Registry;
 use rules::Ruleset;
 use tokio::task::JoinSet;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Fault, Item, Matcher, Options, Rule, Service, Value};
+use model::{Fault, Item, Matcher, Options, Rule, Service, Value};
 use statemachine::decision::Outcome;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;

@@ -1,7 +1,7 @@
 //! A rule's decision that is stored late, after its task was given back to the rules, lands nowhere.
 
 use jiff::{SignedDuration, Timestamp};
-use ops::model::{Call, Failure, Fault, Matcher, Options, Rule};
+use model::{Call, Failure, Fault, Matcher, Options, Rule};
 use statemachine::status::Status;
 use statemachine::task::{Escalation, GivenBack, Task};
 use worker::tasks::table::{Notes, TaskTable, Written};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use ops::model::{ExecutionStatus, Failure, Fault, Matcher, Options, Rule, Service};
+use model::{ExecutionStatus, Failure, Fault, Matcher, Options, Rule, Service};
 use statemachine::status::{Delivery, Status};
 
 use crate::stage::{Stage, replay};

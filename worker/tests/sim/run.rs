@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use ops::model::{Options, World};
+use model::{Options, World};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
@@ -283,7 +283,7 @@ impl Sim {
             windows: state.windows.clone(),
             tasks: state.tasks.len(),
             calls: state.calls,
-            virtual_s: (self.world.now_ms() - ops::model::EPOCH_MS) / 1_000,
+            virtual_s: (self.world.now_ms() - model::EPOCH_MS) / 1_000,
             mix: self.mix.clone(),
         }
     }

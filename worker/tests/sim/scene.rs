@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, LazyLock};
 
-use ops::model::{IndexSchema, KeySchema, Kind, Options, Projection, QueueSettings, TableSchema, World};
+use model::{IndexSchema, KeySchema, Kind, Options, Projection, QueueSettings, TableSchema, World};
 use rules::Ruleset;
 use statemachine::decision::Outcome;
 use worker::config::Config;

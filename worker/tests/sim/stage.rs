@@ -1,6 +1,6 @@
 //! The stage for one scene without random faults: a quiet world with its Lambda function, and conditions to wait for.
 
-use ops::model::{Options, Value};
+use model::{Options, Value};
 use rand::SeedableRng as _;
 use rand::rngs::SmallRng;
 use tokio::task::JoinSet;
@@ -20,7 +20,7 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(options: Options) -> Stage {
-        let world = ops::model::World::new(1, scene::quiet(options));
+        let world = model::World::new(1, scene::quiet(options));
         let sim = Sim::new(world, SmallRng::seed_from_u64(1));
         let mut actors = JoinSet::new();
         actors.spawn(actors::ingest(sim.world.clone(), sim.queues.clone(), "ingest".to_owned()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
+use model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::decision::{DecidedBy, Outcome};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;

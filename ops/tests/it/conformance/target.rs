@@ -10,8 +10,8 @@ use aws_sdk_dynamodb::types::{
 };
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use model::{Start, World};
 use ops::clients::Clients;
-use ops::model::{Start, World};
 use serde_json::json;
 
 /// The table with a stream and an index: key `id`, index `worklist` (`list`, `listAt`).

@@ -187,7 +187,7 @@ fn is_news(told: &mut Option<String>, sha256: &str) -> bool {
 mod tests {
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    use ops::model::{Fault, Matcher, Rule, Service as Of};
+    use model::{Fault, Matcher, Rule, Service as Of};
     use tokio::task::JoinSet;
     use tokio::time::sleep;
 

@@ -1,6 +1,6 @@
 //! A holder whose answers are lost, over the tables' model.
 
-use ops::model::{Failure, Matcher, Rule, World};
+use model::{Failure, Matcher, Rule, World};
 
 use super::*;
 use crate::aws::date::ServerDate;
@@ -18,7 +18,7 @@ async fn taken(world: &World) -> (LeaseTable, Held) {
 }
 
 fn lose_the_next_answer(world: &World) {
-    let fault = ops::model::Fault::AnswerLost(Failure::Timeout);
+    let fault = model::Fault::AnswerLost(Failure::Timeout);
     world.inject(Rule::new(Matcher::operation("UpdateItem"), fault).times(1));
 }
 

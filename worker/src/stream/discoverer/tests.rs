@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{Fault as Injected, Matcher, Rule, Service, ServiceError, World};
+use model::{Fault as Injected, Matcher, Rule, Service, ServiceError, World};
 
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};

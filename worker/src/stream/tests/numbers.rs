@@ -74,7 +74,7 @@ async fn leases_that_nobody_takes_are_shown() {
     assert_eq!((worker.shown("leases_unowned"), worker.shown("leases_held")), (0, unowned));
 }
 
-fn is_take(call: &ops::model::Call) -> bool {
+fn is_take(call: &model::Call) -> bool {
     call.text("UpdateExpression").is_some_and(|update| update.contains("#owner = :me"))
 }
 

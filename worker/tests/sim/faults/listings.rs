@@ -1,6 +1,6 @@
 //! Faults in the listings of DescribeStream.
 
-use ops::model::{Call, Fault, Matcher};
+use model::{Call, Fault, Matcher};
 use serde_json::Value as Json;
 
 use super::Kind;

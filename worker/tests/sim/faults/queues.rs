@@ -1,6 +1,6 @@
 //! Faults of the queues: the Lambda function's, and the one for closed executions.
 
-use ops::model::{Fault, Matcher, Service};
+use model::{Fault, Matcher, Service};
 
 use super::{Kind, failure, late};
 

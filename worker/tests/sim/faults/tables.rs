@@ -1,6 +1,6 @@
 //! Faults of puts, deletions and transactions.
 
-use ops::model::{Fault, Matcher, Service, ServiceError};
+use model::{Fault, Matcher, Service, ServiceError};
 
 use super::{Kind, failure, late};
 

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Call, Event};
+use model::{Call, Event};
 
 use crate::invariants::answer;
 

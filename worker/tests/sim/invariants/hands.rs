@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use ops::model::{Answer, Call};
+use model::{Answer, Call};
 use serde_json::Value as Json;
 use worker::config::Worker;
 

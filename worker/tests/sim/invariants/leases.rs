@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Call, Event, Item, Value, World};
+use model::{Call, Event, Item, Value, World};
 use serde_json::Value as Json;
 
 use crate::invariants::listings::Listings;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Answer, Call};
+use model::{Answer, Call};
 use serde_json::Value as Json;
 
 /// The longest time between a listing and a write that follows from it.

@@ -1,6 +1,6 @@
 //! A status moves as the lifecycle says, and for a reason that is true.
 
-use ops::model::World;
+use model::World;
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Event, Status};
 use statemachine::task::Task;

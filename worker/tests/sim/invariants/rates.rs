@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use ops::model::{Call, Service};
+use model::{Call, Service};
 use worker::config::Budgets;
 
 /// The length of the window in which calls are counted.

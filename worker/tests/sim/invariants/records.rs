@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::World;
+use model::World;
 use statemachine::status::{Delivery, Status};
 
 use crate::invariants::leases::Leases;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Call, Service};
+use model::{Call, Service};
 use serde_json::Value as Json;
 use statemachine::task::Task;
 use statemachine::token::TaskToken;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ops::model::{Call, Item, Value};
+use model::{Call, Item, Value};
 
 use crate::scene::TASKS;
 

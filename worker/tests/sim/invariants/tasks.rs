@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ops::model::{Answer, Call, Callback, Event, ExecutionStatus, Item, Value, Verb, World};
+use model::{Answer, Call, Callback, Event, ExecutionStatus, Item, Value, Verb, World};
 use serde_json::Value as Json;
 use statemachine::decision::{Decision, Outcome};
 use statemachine::item::{Item as Map, Value as Field};

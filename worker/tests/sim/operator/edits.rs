@@ -2,7 +2,7 @@
 
 use aws_sdk_dynamodb::operation::update_item::builders::UpdateItemFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
-use ops::model::{ExecutionStatus, ExecutionView, Item, ShardView, Value};
+use model::{ExecutionStatus, ExecutionView, Item, ShardView, Value};
 use rand::Rng as _;
 use statemachine::status::Status;
 use statemachine::task::Task;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ops::model::{Door, Failure, Fault, Matcher, Rule, Service};
+use model::{Door, Failure, Fault, Matcher, Rule, Service};
 use rand::Rng as _;
 use tokio::time::timeout;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use ops::model::{Link, Rule};
+use model::{Link, Rule};
 use rand::Rng as _;
 
 use super::{Act, Operator};

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
-use ops::model::{Item, Value, World};
+use model::{Item, Value, World};
 use rand::Rng as _;
 use tokio::time::timeout;
 use worker::control::rule_store::{Author, Event};

@@ -6,8 +6,8 @@ use serde_json::{Value as Json, json};
 
 use super::shard::Shard;
 use super::{Streams, not_found};
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 /// The most shards in a page.
 const MAX_SHARDS: usize = 100;

@@ -103,7 +103,7 @@ impl KeySchema {
     }
 
     /// The key's attributes.
-    pub(in crate::model) fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
+    pub(crate) fn attributes(&self) -> impl Iterator<Item = &KeyAttribute> {
         std::iter::once(&self.hash).chain(&self.range)
     }
 

@@ -8,7 +8,7 @@ use aws_sdk_sfn::types::{ExecutionStatus as Status, HistoryEventType};
 use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use tokio::time::sleep;
 
-use crate::model::{ExecutionStatus, Node, Options, QueueSettings, Start, Started, World};
+use crate::{ExecutionStatus, Node, Options, QueueSettings, Start, Started, World};
 
 struct Setting {
     world: World,

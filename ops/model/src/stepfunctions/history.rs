@@ -6,9 +6,9 @@ use serde_json::{Map, Value as Json, json};
 
 use super::execution::{Execution, HistoryEvent};
 use super::{ExecutionStatus, StepFunctions, error};
-use crate::model::clock::epoch_seconds;
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::clock::epoch_seconds;
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 /// The default page size, and the largest one.
 const DEFAULT_RESULTS: usize = 100;

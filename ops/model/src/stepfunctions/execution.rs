@@ -2,7 +2,7 @@
 
 use serde_json::{Value as Json, json, value::RawValue};
 
-use crate::model::clock::rfc3339;
+use crate::clock::rfc3339;
 
 /// How to start an execution of a state machine whose only task waits for a token.
 #[derive(Debug, Clone)]

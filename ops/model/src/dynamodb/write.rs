@@ -12,10 +12,10 @@ use super::scope::Scope;
 use super::table::Table;
 use super::value::{Item, Value, item_bytes};
 use super::{DynamoDb, Key, evaluate, refused, update};
-use crate::model::events::Change;
-use crate::model::streams::{Streams, Written};
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::events::Change;
+use crate::streams::{Streams, Written};
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 /// The largest item, in bytes (Service quotas, DynamoDB developer guide).
 const MAX_ITEM_BYTES: usize = 400 * 1_024;

@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{DynamoDb, IndexSchema, KeyAttribute, KeySchema, Kind, Projection, TableSchema, refused};
-use crate::model::streams::Streams;
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::streams::Streams;
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]

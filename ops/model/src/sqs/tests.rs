@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sqs::types::Message;
 use tokio::time::{Instant, sleep};
 
-use crate::model::{Node, Options, QueueSettings, Start, World};
+use crate::{Node, Options, QueueSettings, Start, World};
 
 fn setting() -> (World, Node, String) {
     let world = World::new(2, Options::default());

@@ -7,7 +7,7 @@ use aws_sdk_dynamodbstreams::operation::get_records::{GetRecordsError, GetRecord
 use aws_sdk_dynamodbstreams::types::{Shard, ShardFilter, ShardFilterType, ShardIteratorType};
 use tokio::time::sleep;
 
-use crate::model::{Item, KeySchema, Kind, Node, Options, TableSchema, Value, World};
+use crate::{Item, KeySchema, Kind, Node, Options, TableSchema, Value, World};
 
 struct Setting {
     world: World,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tokio::time::sleep;
 
-use crate::model::{IndexSchema, KeySchema, Kind, Node, Options, Projection, TableSchema, World};
+use crate::{IndexSchema, KeySchema, Kind, Node, Options, Projection, TableSchema, World};
 
 fn world(options: Options) -> (World, Node) {
     let world = World::new(9, options);

@@ -7,9 +7,9 @@ use serde_json::{Value as Json, json};
 
 use super::write::{Action, Failed, Planned, WriteRequest};
 use super::{DynamoDb, refused};
-use crate::model::streams::Streams;
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Call, Service, ServiceError, success};
+use crate::streams::Streams;
+use crate::turn::Turn;
+use crate::wire::{Answer, Call, Service, ServiceError, success};
 
 /// How long a repeat with the same client token succeeds, in milliseconds: 10 minutes.
 const TOKEN_LIFE_MS: u64 = 600_000;
@@ -119,7 +119,7 @@ fn condition_failed(item: Option<&super::Item>) -> Json {
 }
 
 /// The response to a cancelled transaction, with one reason for each of its actions.
-pub(in crate::model) fn canceled(reasons: Vec<Json>) -> ServiceError {
+pub(crate) fn canceled(reasons: Vec<Json>) -> ServiceError {
     let codes: Vec<_> = reasons.iter().filter_map(|reason| reason["Code"].as_str()).collect();
     let message = format!(
         "Transaction cancelled, please refer cancellation reasons for specific reasons [{}]",

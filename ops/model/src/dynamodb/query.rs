@@ -14,8 +14,8 @@ use super::scope::Scope;
 use super::table::{Partition, Place};
 use super::value::{Item, Value, item_bytes};
 use super::{DynamoDb, Key, KeySchema, evaluate, refused};
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, ServiceError, success};
+use crate::turn::Turn;
+use crate::wire::{Answer, ServiceError, success};
 
 /// A page ends when the evaluated items reach this many bytes.
 const MAX_PAGE_BYTES: usize = 1 << 20;

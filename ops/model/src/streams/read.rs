@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 use super::sequence::Sequence;
 use super::shard::{Kept, Shard};
 use super::{Streams, not_found};
-use crate::model::dynamodb::Item;
-use crate::model::events::Change;
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::dynamodb::Item;
+use crate::events::Change;
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 /// The lifetime of an iterator: 15 minutes.
 const ITERATOR_LIFE_MS: u64 = 15 * 60_000;

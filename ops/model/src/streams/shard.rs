@@ -6,9 +6,9 @@ use std::sync::Arc;
 use rand::Rng as _;
 
 use super::sequence::Sequence;
-use crate::model::bucket::Bucket;
-use crate::model::dynamodb::Item;
-use crate::model::turn::Turn;
+use crate::bucket::Bucket;
+use crate::dynamodb::Item;
+use crate::turn::Turn;
 
 /// How long after a read a reader counts as active, in milliseconds.
 const READER_WINDOW_MS: u64 = 1_000;

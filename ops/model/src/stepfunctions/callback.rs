@@ -5,9 +5,9 @@ use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use super::{Due, Effects, StepFunctions, TOKEN_START, ended, error};
-use crate::model::events::Change;
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, Service, ServiceError, success};
+use crate::events::Change;
+use crate::turn::Turn;
+use crate::wire::{Answer, Service, ServiceError, success};
 
 /// The largest output in bytes of UTF-8.
 const MAX_OUTPUT_BYTES: usize = 262_144;

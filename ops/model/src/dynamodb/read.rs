@@ -10,8 +10,8 @@ use super::expression::Path;
 use super::scope::{At, Scope};
 use super::value::{Item, Value, item_bytes};
 use super::{DynamoDb, refused};
-use crate::model::turn::Turn;
-use crate::model::wire::{Answer, success};
+use crate::turn::Turn;
+use crate::wire::{Answer, success};
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
