@@ -2,7 +2,7 @@
 //! behind.
 //!
 //! `cargo ops up` and the end-to-end tests both use [`world::World`]. The modules are in the order in which a world
-//! starts. [`model`] is separate: a model of AWS in process, for simulations.
+//! starts.
 
 pub mod processes;
 

@@ -1,8 +1,8 @@
 //! `rules agreement`: what people decided of the tasks that the rules left to them, and what the rules could learn from it.
 //!
-//! Three answers from one reading of stored tasks: why people were asked and what they decided ([`asked`]); how often a
-//! ruleset would have decided as they did ([`candidate`]); and conditions under which they always decided alike
-//! ([`learn`]). Nothing here changes a ruleset.
+//! Three answers from one reading of stored tasks: why people were asked and what they decided (`asked`); how often a
+//! ruleset would have decided as they did (`candidate`); and conditions under which they always decided alike
+//! (`learn`). Nothing here changes a ruleset.
 
 mod asked;
 mod candidate;
