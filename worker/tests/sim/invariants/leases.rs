@@ -23,6 +23,8 @@ pub(crate) struct Leases {
     revived: BTreeMap<String, u64>,
     /// When each worker's heart beat first.
     born: BTreeMap<String, u64>,
+    /// When each worker started, as far as its own heartbeats tell.
+    started: BTreeMap<String, u64>,
     /// Since when each worker has been up for a lease's time, as its heartbeat tells it; not those that leave.
     established: BTreeMap<String, u64>,
     /// Workers that have taken a lease.
@@ -61,6 +63,7 @@ impl Leases {
             beats: BTreeMap::new(),
             revived: BTreeMap::new(),
             born: BTreeMap::new(),
+            started: BTreeMap::new(),
             established: BTreeMap::new(),
             takers: BTreeSet::new(),
             ended: BTreeSet::new(),
@@ -101,6 +104,11 @@ impl Leases {
             self.revived.insert(worker.to_owned(), at_ms);
         }
         self.born.entry(worker.to_owned()).or_insert(at_ms);
+        if let Some(uptime_ms) = new.and_then(|item| u64::try_from(number(item, "uptimeMs")).ok()) {
+            let started_ms = at_ms.saturating_sub(uptime_ms);
+            let earliest_ms = self.started.entry(worker.to_owned()).or_insert(started_ms);
+            *earliest_ms = started_ms.min(*earliest_ms);
+        }
         let lease_ms = i64::try_from(self.lease_ms).expect("a lease is short");
         let is_established = |item: &Item| {
             item.get("leaving") != Some(&Value::BOOL(true)) && number(item, "uptimeMs") >= lease_ms
@@ -122,7 +130,9 @@ impl Leases {
     fn check_first_take(&mut self, sk: &str, at_ms: u64, taker: &str, wrong: &mut Vec<String>) {
         let born_ms = self.born.get(taker).copied().unwrap_or(0);
         let is_first = self.takers.insert(taker.to_owned());
-        let is_new = is_first && at_ms < born_ms + self.lease_ms;
+        // Its first heartbeats may have failed or come late: it has been up for longer than it has been seen.
+        let started_ms = self.started.get(taker).copied().unwrap_or(born_ms);
+        let is_new = is_first && at_ms < started_ms + self.lease_ms;
         let beside = self.established.iter().find(|(_, since_ms)| **since_ms <= born_ms);
         if let Some((beside, _)) = beside.filter(|_| is_new) {
             let age_ms = at_ms - born_ms;
