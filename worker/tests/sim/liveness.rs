@@ -22,6 +22,8 @@ const INDEX_LAG_MS: u64 = 10_000;
 /// How long a worker may take to leave a quiet world.
 const LEAVE_MS: u64 = 15_000;
 const LOOK_MS: u64 = 3_000;
+/// A planned move is over within this many looks at the balance, a second apart.
+const MOVE_LOOKS: usize = 2;
 /// In how many of the seeds a neighbour crashes every second meanwhile.
 const NEIGHBOUR: f64 = 0.3;
 /// How many orders come into the quiet world.
@@ -117,13 +119,13 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
     let tokens = new.flat_map(|execution| execution.tokens);
     let mut open: BTreeMap<TaskId, Option<u64>> = tokens.map(|token| (task_id(&token), None)).collect();
     let begun_ms = sim.world.now_ms();
-    let (has_neighbour, mut neighbour) = (sim.rng.random_bool(NEIGHBOUR), None);
+    let (has_neighbour, mut neighbour) = (sim.rng.random_bool(NEIGHBOUR), Neighbour::default());
     for tenth in 0_u64.. {
         if open.is_empty() {
             break;
         }
         if has_neighbour && tenth.is_multiple_of(10) {
-            crash_and_restart(sim, &mut neighbour)?;
+            neighbour.crash_and_restart(sim)?;
         }
         sim.pass(100).await?;
         let now_ms = sim.world.now_ms();
@@ -142,20 +144,34 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
             }
         }
     }
-    if let Some(node) = neighbour {
+    if let Some(node) = neighbour.node {
         sim.crash(&node);
     }
     Ok(())
 }
 
-/// A neighbour that crashes every second: it takes no lease, and none is without an owner meanwhile.
-fn crash_and_restart(sim: &mut Sim, neighbour: &mut Option<String>) -> Result<(), String> {
-    if let Some(node) = neighbour.take() {
-        unbalanced_but(sim, Some(&node))?;
-        sim.crash(&node);
+/// A neighbour that crashes every second: it takes no lease, and none is without an owner meanwhile for longer than a
+/// planned move takes.
+#[derive(Default)]
+struct Neighbour {
+    node: Option<String>,
+    /// How many looks in a row, a second apart, found a lease without an owner or a load out of balance.
+    unbalanced: usize,
+}
+
+impl Neighbour {
+    fn crash_and_restart(&mut self, sim: &mut Sim) -> Result<(), String> {
+        if let Some(node) = self.node.take() {
+            let balance = unbalanced_but(sim, Some(&node));
+            self.unbalanced = if balance.is_err() { self.unbalanced + 1 } else { 0 };
+            if self.unbalanced > MOVE_LOOKS {
+                return balance;
+            }
+            sim.crash(&node);
+        }
+        self.node = Some(sim.start_worker());
+        Ok(())
     }
-    *neighbour = Some(sim.start_worker());
-    Ok(())
 }
 
 /// Waits until the last record of each open shard was read.
