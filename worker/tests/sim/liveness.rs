@@ -23,7 +23,7 @@ const INDEX_LAG_MS: u64 = 10_000;
 const LEAVE_MS: u64 = 15_000;
 const LOOK_MS: u64 = 3_000;
 /// A planned move is over within this many looks at the balance, a second apart.
-const MOVE_LOOKS: usize = 2;
+const MOVE_LOOKS: u64 = 2;
 /// In how many of the seeds a neighbour crashes every second meanwhile.
 const NEIGHBOUR: f64 = 0.3;
 /// How many orders come into the quiet world.
@@ -156,7 +156,7 @@ pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
 struct Neighbour {
     node: Option<String>,
     /// How many looks in a row, a second apart, found a lease without an owner or a load out of balance.
-    unbalanced: usize,
+    unbalanced: u64,
 }
 
 impl Neighbour {
@@ -164,7 +164,8 @@ impl Neighbour {
         if let Some(node) = self.node.take() {
             let balance = unbalanced_but(sim, Some(&node));
             self.unbalanced = if balance.is_err() { self.unbalanced + 1 } else { 0 };
-            if self.unbalanced > MOVE_LOOKS {
+            // A worker that started just before the quiet takes its part after a lease's time.
+            if self.unbalanced > sim.config.worker.lease_ms / 1_000 + MOVE_LOOKS {
                 return balance;
             }
             sim.crash(&node);
