@@ -25,6 +25,7 @@ use crate::lease::guard::Guard;
 use crate::metrics::behind::{Behind, Since};
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
+use crate::steps::expiry::Asked;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Due, Entries, Key, TableError, TaskTable};
@@ -261,24 +262,21 @@ impl Sweeper {
         let now = self.clock.now().as_second();
         // An expired state answers nobody: ask before a decision is stored that no one can receive.
         if task.deadline.is_some_and(|deadline| deadline < now) {
-            let asked = self.pipeline.expire_if_gone(task, guard).await?;
-            if asked != Handled::PutOff {
-                return Ok(asked);
+            if let Asked::Over(handled) = self.pipeline.expire_if_gone(task, guard).await? {
+                return Ok(handled);
             }
         }
         self.pipeline.decide(task, guard).await
     }
 
-    /// A passed deadline, or a long wait without one, only triggers the question; a workflow that still waits is asked
-    /// about again later.
+    /// A passed deadline, or a long wait without one, only triggers the question. A workflow that still waits is asked
+    /// about again later, and one about which there was no answer soon.
     async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
-        let later = match task.deadline {
-            Some(_) => retry::put_off_seconds(task.attempts),
-            None => ASK_AFTER_SECONDS,
+        let later = match (self.pipeline.expire_if_gone(task, guard).await?, task.deadline) {
+            (Asked::Over(handled), _) => return Ok(handled),
+            (Asked::Waits, None) => ASK_AFTER_SECONDS,
+            (Asked::Waits, Some(_)) | (Asked::Unanswered, _) => retry::put_off_seconds(task.attempts),
         };
-        match self.pipeline.expire_if_gone(task, guard).await? {
-            Handled::PutOff => self.pipeline.put_off_for(task, list, later, guard).await,
-            handled => Ok(handled),
-        }
+        self.pipeline.put_off_for(task, list, later, guard).await
     }
 }

@@ -21,6 +21,17 @@ pub enum Waits {
     No(&'static str),
 }
 
+/// What asking about an undecided task led to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Asked {
+    /// As far as Step Functions shows, the workflow still waits.
+    Waits,
+    /// Step Functions did not answer the question, and nothing is concluded.
+    Unanswered,
+    /// The workflow no longer waits, and this became of the task.
+    Over(Handled),
+}
+
 impl Pipeline {
     /// Checks with Step Functions whether a task's workflow still waits: first the token, then the execution.
     ///
@@ -55,19 +66,19 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
-    pub async fn expire_if_gone(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+    pub async fn expire_if_gone(&self, task: &Task, guard: &Guard) -> Result<Asked, Lost> {
         if !guard.is_live() {
             return Err(Lost);
         }
         match self.ask(task).await {
-            Ok(Waits::No(proof)) => self.expire(task, proof, guard).await,
-            Ok(Waits::Yes) => Ok(Handled::PutOff),
+            Ok(Waits::No(proof)) => self.expire(task, proof, guard).await.map(Asked::Over),
+            Ok(Waits::Yes) => Ok(Asked::Waits),
             Err(fault) => {
                 warn!(
                     task.id = %task.id, error = %fault,
                     "task {}: could not check whether the workflow still waits: {fault}", task.id
                 );
-                Ok(Handled::PutOff)
+                Ok(Asked::Unanswered)
             }
         }
     }

@@ -15,9 +15,8 @@ use crate::operator;
 use crate::run::Sim;
 use crate::scene::{CONTROL, TASKS};
 
-/// How long everything may take to end: the longest a put-off lasts, twice, a sweep, and an hour: so rarely are tasks of
-/// people looked for that a wrong clock put too far ahead.
-const QUIET: Duration = Duration::from_secs(10 * 60 + 3_600);
+/// How long everything may take to end: the longest that work is put off, and a sweep.
+const QUIET: Duration = Duration::from_secs(11 * 60);
 /// The indexes' lag in quiet, at most.
 const INDEX_LAG_MS: u64 = 10_000;
 /// How long a worker may take to leave a quiet world.
