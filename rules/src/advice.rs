@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position, Stmt};
 
-use crate::budget;
 use crate::calls;
 use crate::compile;
 use crate::diagnostic::Diagnostic;
@@ -15,6 +14,7 @@ use crate::masked;
 use crate::rule::{Rule, place};
 use crate::ruleset::Ruleset;
 use crate::settings::Combine;
+use crate::step_limit;
 
 /// A literal that stands this often is a parameter.
 const REPEATED: usize = 3;
@@ -129,10 +129,10 @@ fn looping(
 ) {
     if let Some(rounds) = rounds(over) {
         match rounds {
-            Some(rounds) if rounds <= i128::from(budget::MAX_STEPS) / 10 => {}
+            Some(rounds) if rounds <= i128::from(step_limit::MAX_STEPS) / 10 => {}
             Some(rounds) => {
                 let message =
-                    format!("{rounds} rounds do not fit into the {} steps of a rule", budget::MAX_STEPS);
+                    format!("{rounds} rounds do not fit into the {} steps of a rule", step_limit::MAX_STEPS);
                 warnings.push(at(rule, position, "endless-loop", message));
             }
             None => {

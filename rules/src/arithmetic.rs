@@ -8,10 +8,10 @@ use std::ops::{Range, RangeInclusive};
 use rhai::{Dynamic, Engine, ImmutableString};
 use rust_decimal::Decimal;
 
-use crate::budget;
 use crate::exact;
 use crate::facts::Failure;
 use crate::kind::kind;
+use crate::value_limits;
 
 type Reckon = fn(Decimal, Decimal) -> Option<Decimal>;
 
@@ -194,7 +194,7 @@ fn others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<Dynamic, Failure> 
 }
 
 fn joined(a: &str, b: &str) -> Result<ImmutableString, Failure> {
-    if a.len() + b.len() > budget::MAX_STRING_BYTES {
+    if a.len() + b.len() > value_limits::MAX_STRING_BYTES {
         return Err("the joined text is too long".into());
     }
     Ok(format!("{a}{b}").into())

@@ -7,7 +7,7 @@ use rhai::{Engine, OptimizationLevel};
 use crate::dates::Moment;
 use crate::facts::{Fact, List, Record};
 use crate::names::Names;
-use crate::{arithmetic, budget, compare, compiled, ending, files, functions};
+use crate::{arithmetic, compare, compiled, ending, files, functions, step_limit, value_limits};
 
 /// Also the version in the workspace's `Cargo.toml`; a test compares them.
 const RHAI: &str = "1.27.0";
@@ -53,13 +53,13 @@ pub(crate) const FORBIDDEN: [(&str, &str); 24] = [
 pub(crate) fn new() -> Engine {
     let mut engine = Engine::new_raw();
     engine
-        .set_max_operations(budget::MAX_STEPS)
+        .set_max_operations(step_limit::MAX_STEPS)
         .set_max_expr_depths(MAX_EXPR_DEPTHS.0, MAX_EXPR_DEPTHS.1)
         .set_max_call_levels(MAX_CALL_LEVELS)
         .set_max_variables(MAX_VARIABLES)
         .set_max_functions(MAX_FUNCTIONS)
-        .set_max_string_size(budget::MAX_STRING_BYTES)
-        .set_max_array_size(budget::MAX_ARRAY_SIZE)
+        .set_max_string_size(value_limits::MAX_STRING_BYTES)
+        .set_max_array_size(value_limits::MAX_ARRAY_SIZE)
         .set_max_map_size(MAX_MAP_SIZE)
         // The interner is one lock for all threads.
         .set_max_strings_interned(0);
@@ -76,7 +76,7 @@ pub(crate) fn new() -> Engine {
     engine.register_type_with_name::<List>("list");
     engine.register_type_with_name::<Names>("list of names");
     engine.register_type_with_name::<Moment>("date");
-    budget::install(&mut engine);
+    step_limit::install(&mut engine);
     compiled::register(&mut engine);
     arithmetic::register(&mut engine);
     compare::register(&mut engine);
@@ -109,9 +109,9 @@ pub(crate) fn functions(engine: &Engine) -> BTreeMap<String, BTreeSet<usize>> {
 /// What an evaluation depends on besides its ruleset and facts: rhai, host functions, limits. 16 hexadecimal digits.
 pub(crate) fn fingerprint(functions: &BTreeMap<String, BTreeSet<usize>>) -> String {
     let limits = (
-        budget::MAX_STEPS,
-        budget::MAX_STRING_BYTES,
-        budget::MAX_ARRAY_SIZE,
+        step_limit::MAX_STEPS,
+        value_limits::MAX_STRING_BYTES,
+        value_limits::MAX_ARRAY_SIZE,
         MAX_MAP_SIZE,
         MAX_CALL_LEVELS,
         MAX_EXPR_DEPTHS,

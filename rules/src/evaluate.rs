@@ -1,9 +1,8 @@
-//! A ruleset on a task: facts, then each rule under its budget, then one verdict. Whatever fails becomes escalation.
+//! A ruleset on a task: facts, then each rule under its step limit, then one verdict. Whatever fails becomes escalation.
 
 use rhai::Scope;
 use rust_decimal::Decimal;
 
-use crate::budget;
 use crate::compare::{self, Compared};
 use crate::evaluation::{Ended, Evaluation, FactRead, RuleVerdict};
 use crate::facts::{self, Record};
@@ -13,6 +12,7 @@ use crate::rule::Rule;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::script;
 use crate::settings::{Combine, Default};
+use crate::step_limit;
 use crate::task_facts::{self, Facts};
 use crate::verdict::{Cause, Outcome, Verdict};
 
@@ -86,10 +86,10 @@ impl Ruleset {
 /// Reads a task and derives its facts.
 pub(crate) fn prepare(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Prepared {
     // A derived fact may run into the backstop before any rule starts.
-    budget::start();
+    step_limit::start();
     let order = task_facts::order(ruleset, task.order);
     let facts = order.and_then(|order| Facts::new(ruleset, task, order));
-    Prepared { timed: facts.is_err() && budget::was_timed(), facts }
+    Prepared { timed: facts.is_err() && step_limit::was_timed(), facts }
 }
 
 /// Evaluates all rules of a set.

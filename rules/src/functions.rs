@@ -2,7 +2,7 @@
 //!
 //! All of them are here: of rhai's own packages none is loaded, because they hold many that answer where they should
 //! fail. Receivers come by value: of a `&mut` one rhai would try to write the value back, at twice the cost. Work over a
-//! list or a text is charged to the rule's budget. No error tells a value: it may be masked.
+//! list or a text counts as steps of the rule. No error tells a value: it may be masked.
 
 mod callbacks;
 mod dates;

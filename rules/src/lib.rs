@@ -28,7 +28,6 @@ mod schema_limits;
 pub mod settings;
 
 mod arithmetic;
-mod budget;
 mod compare;
 mod compiled;
 mod ending;
@@ -36,6 +35,8 @@ mod engine;
 mod exact;
 mod functions;
 mod names;
+mod step_limit;
+mod value_limits;
 
 mod calls;
 mod compile;

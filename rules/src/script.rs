@@ -1,10 +1,9 @@
-//! One script, run: under its budget, behind a guard against panics, its error told with its place.
+//! One script, run: under its step limit, behind a guard against panics, its error told with its place.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rhai::{Dynamic, EvalAltResult, Position, Scope};
 
-use crate::budget;
 use crate::compiled::Compiled;
 use crate::ending::{self, Ending};
 use crate::evaluation::Ended;
@@ -12,6 +11,7 @@ use crate::facts;
 use crate::functions;
 use crate::rule::{self, Rule};
 use crate::ruleset::Ruleset;
+use crate::step_limit;
 use crate::verdict::Cause;
 use crate::words;
 
@@ -22,10 +22,10 @@ pub(crate) enum Stop {
     Panic,
 }
 
-/// Runs one script under a fresh budget.
+/// Runs one script with a fresh count of steps.
 pub(crate) fn run(ruleset: &Ruleset, script: &Compiled, scope: &mut Scope<'static>) -> Result<Dynamic, Stop> {
     let given = scope.len();
-    budget::start();
+    step_limit::start();
     functions::take_fault();
     facts::forget_masked_reads();
     let result = script.while_running(scope, |scope| {
@@ -64,7 +64,7 @@ impl Stop {
             }
             Stop::Error(error) => {
                 let cause = if is_deadline(error) { Cause::RuleDeadline } else { Cause::RuleError };
-                *timed |= cause == Cause::RuleDeadline && budget::was_timed();
+                *timed |= cause == Cause::RuleDeadline && step_limit::was_timed();
                 let (line, column) = rule::place(innermost(error).1, origin);
                 let place = match (line, column) {
                     (0, _) => rule.file.clone(),
@@ -80,11 +80,11 @@ impl Stop {
         match self {
             Stop::Ended(_) => "a verdict cannot be given here".to_owned(),
             Stop::Panic => "the engine panicked; the process goes on".to_owned(),
-            Stop::Error(error) if is_deadline(error) && budget::was_timed() => {
+            Stop::Error(error) if is_deadline(error) && step_limit::was_timed() => {
                 "the wall clock's backstop ended it".to_owned()
             }
             Stop::Error(error) if is_deadline(error) => {
-                format!("it took more than {} steps", budget::MAX_STEPS)
+                format!("it took more than {} steps", step_limit::MAX_STEPS)
             }
             // Whatever an error quotes may be a masked value, or made of one.
             Stop::Error(_) if facts::has_read_masked() => {

@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use rhai::{Array, Dynamic, Engine, FnPtr, NativeCallContext};
 
-use crate::budget;
 use crate::facts::{Fact, Failure, List};
 use crate::kind::kind;
 use crate::names::Names;
+use crate::step_limit;
 
 /// Gives scripts the functions.
 pub(super) fn register(engine: &mut Engine) {
@@ -96,7 +96,7 @@ fn of_lists<L: Entries>(engine: &mut Engine) {
     });
     engine.register_fn("reduce", |context: NativeCallContext<'_>, list: L, adds: FnPtr, start: Dynamic| {
         list.values().try_fold(start, |so_far, value| {
-            budget::charge(1);
+            step_limit::charge(1);
             adds.call_within_context::<Dynamic>(&context, (so_far, value))
         })
     });

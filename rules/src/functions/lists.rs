@@ -10,7 +10,7 @@ use super::whole;
 use crate::facts::{Fact, Failure, List};
 use crate::kind::kind;
 use crate::names::{Fold, Names};
-use crate::{budget, exact};
+use crate::{exact, step_limit, value_limits};
 
 /// Gives scripts the functions.
 pub(super) fn register(engine: &mut Engine) {
@@ -94,7 +94,7 @@ impl Iterator for ListIter {
 impl List {
     /// A script's own list as facts.
     pub(super) fn of(own: Array) -> Result<List, Failure> {
-        budget::charge(own.len());
+        step_limit::charge(own.len());
         let fact = |value: Dynamic| {
             let kind = kind(&value);
             Fact::from_dynamic(value).ok_or_else(|| Failure::from(format!("the list holds {kind}")))
@@ -103,7 +103,7 @@ impl List {
     }
 
     fn where_in(&self, field: &str, names: &Names) -> Result<List, Failure> {
-        budget::charge(self.0.len());
+        step_limit::charge(self.0.len());
         let mut kept = Vec::new();
         for fact in self.0.iter() {
             let is_in = match field_of(fact, field)? {
@@ -119,7 +119,7 @@ impl List {
     }
 
     fn sum(&self, value: impl Fn(&Fact) -> Result<Decimal, Failure>) -> Result<Decimal, Failure> {
-        budget::charge(self.0.len());
+        step_limit::charge(self.0.len());
         let mut sum = Decimal::ZERO;
         for fact in self.0.iter() {
             sum = exact::add(sum, value(fact)?)
@@ -130,7 +130,7 @@ impl List {
 
     /// The extreme of a field; nothing of an empty list.
     fn extreme(&self, field: &str, choose: fn(Decimal, Decimal) -> Decimal) -> Result<Dynamic, Failure> {
-        budget::charge(self.0.len());
+        step_limit::charge(self.0.len());
         let mut best: Option<Decimal> = None;
         for fact in self.0.iter() {
             let number = number_of(fact, field)?;
@@ -141,14 +141,14 @@ impl List {
 
     /// At most 8 KB, as every text in a rule.
     fn join(&self, text: impl Fn(&Fact) -> Result<String, Failure>) -> Result<String, Failure> {
-        budget::charge(self.0.len());
+        step_limit::charge(self.0.len());
         let mut joined = String::new();
         for (n, fact) in self.0.iter().enumerate() {
             if n > 0 {
                 joined.push_str(", ");
             }
             joined.push_str(&text(fact)?);
-            if joined.len() > budget::MAX_STRING_BYTES {
+            if joined.len() > value_limits::MAX_STRING_BYTES {
                 return Err("the joined text is too long".into());
             }
         }

@@ -12,21 +12,21 @@ use crate::dates::Moment;
 use crate::facts::{Fact, Failure, List, Record};
 use crate::kind::kind;
 use crate::names::Names;
-use crate::{budget, compiled};
+use crate::{compiled, step_limit};
 
 /// Gives scripts the functions. `x in list` calls contains(list, x).
 pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("contains", |names: Names, name: ImmutableString| names.contains(&name));
     engine.register_fn("contains", |names: Names, value: Dynamic| {
-        budget::charge(names.len());
+        step_limit::charge(names.len());
         names_hold(&names, &value)
     });
     engine.register_fn("contains", |list: List, value: Dynamic| {
-        budget::charge(list.0.len());
+        step_limit::charge(list.0.len());
         among(list.0.iter().map(Fact::to_dynamic), &value)
     });
     engine.register_fn("contains", |own: Array, text: ImmutableString| {
-        budget::charge(own.len());
+        step_limit::charge(own.len());
         let mut found = false;
         for value in &own {
             match value.read_lock::<ImmutableString>() {
@@ -37,7 +37,7 @@ pub(super) fn register(engine: &mut Engine) {
         Ok::<_, Failure>(found)
     });
     engine.register_fn("contains", |own: Array, value: Dynamic| {
-        budget::charge(own.len());
+        step_limit::charge(own.len());
         among(own.iter().cloned(), &value)
     });
     engine.register_fn("contains", |record: Record, name: ImmutableString| records::has(&record, &name));
@@ -66,7 +66,7 @@ pub(super) fn register(engine: &mut Engine) {
         Err(format!("cannot look for {} in {}", kind(&value), kind(&list)).into())
     });
     engine.register_fn("index_of", |own: Array, value: Dynamic| -> Result<i64, Failure> {
-        budget::charge(own.len());
+        step_limit::charge(own.len());
         let mut place = -1;
         for (n, other) in own.iter().enumerate() {
             if equal(other, &value)? && place < 0 {

@@ -8,11 +8,11 @@ use rhai::{Array, Dynamic, Engine, EvalAltResult, ImmutableString, NativeCallCon
 use rust_decimal::Decimal;
 
 use super::whole;
-use crate::budget;
 use crate::dates::Moment;
 use crate::facts::Failure;
 use crate::kind::kind;
 use crate::pattern;
+use crate::{step_limit, value_limits};
 
 /// What asking a pattern costs a rule besides the length of its text, in steps, and how many are kept compiled.
 const PATTERN_STEPS: usize = 20;
@@ -94,7 +94,7 @@ pub(crate) fn take_fault() -> Option<Failure> {
 
 /// Whether a pattern matches the whole text.
 fn matches(text: &str, wanted: &ImmutableString) -> Result<bool, Failure> {
-    budget::charge(PATTERN_STEPS + text.len() / 8);
+    step_limit::charge(PATTERN_STEPS + text.len() / 8);
     PATTERNS.with_borrow_mut(|patterns| {
         if !patterns.contains_key(wanted) {
             let regex = pattern::whole(wanted).map_err(|problem| format!("matches got {problem}"))?;
@@ -127,9 +127,10 @@ fn sub_string(text: &str, start: i64, len: i64) -> Result<String, Failure> {
 }
 
 fn parts<'a>(parts: impl Iterator<Item = &'a str>) -> Result<Array, Failure> {
-    let parts: Array = parts.take(budget::MAX_ARRAY_SIZE + 1).map(|part| part.to_owned().into()).collect();
-    budget::charge(parts.len());
-    if parts.len() > budget::MAX_ARRAY_SIZE {
+    let parts: Array =
+        parts.take(value_limits::MAX_ARRAY_SIZE + 1).map(|part| part.to_owned().into()).collect();
+    step_limit::charge(parts.len());
+    if parts.len() > value_limits::MAX_ARRAY_SIZE {
         return Err("the text has too many parts".into());
     }
     Ok(parts)
@@ -139,14 +140,14 @@ fn replace(text: &str, part: &str, by: &str) -> Result<String, Failure> {
     if part.is_empty() {
         return Err("replace takes a part that is not empty".into());
     }
-    budget::charge(text.len());
+    step_limit::charge(text.len());
     let mut replaced = String::new();
     for (n, piece) in text.split(part).enumerate() {
         if n > 0 {
             replaced.push_str(by);
         }
         replaced.push_str(piece);
-        if replaced.len() > budget::MAX_STRING_BYTES {
+        if replaced.len() > value_limits::MAX_STRING_BYTES {
             return Err("the replaced text is too long".into());
         }
     }
