@@ -4,6 +4,7 @@
 //! difference is for the reader of the log. No error contains the message body or the token.
 
 use statemachine::message::Invalid;
+use statemachine::token::TaskId;
 
 /// A message that was not stored.
 #[derive(Debug, thiserror::Error)]
@@ -28,6 +29,18 @@ pub enum Reject {
     /// The deadline is computed from the time of sending, and a task must be the same on each delivery.
     #[error("attribute SentTimestamp is {0}; it must be the number of milliseconds since 1970 that SQS sets")]
     SentTimestamp(&'static str),
+    /// The message of another task has the token of a stored one. No token is given out twice, so the workflow does not
+    /// pass its own; its answer would go to the wrong execution, or to none.
+    #[error(
+        "task {id} is stored under the same task token with another {differ}: the workflow must pass its own token, \
+         $$.Task.Token (JSONPath) or $states.context.Task.Token (JSONata)"
+    )]
+    OtherTask {
+        /// The stored task.
+        id: TaskId,
+        /// The attributes that differ, by name.
+        differ: String,
+    },
     /// DynamoDB permanently rejects the item.
     #[error("DynamoDB rejected the item: {code}: {message}")]
     Refused {
@@ -52,6 +65,10 @@ pub enum Retry {
     /// DynamoDB gave no answer.
     #[error("DynamoDB did not answer: {0}")]
     Silent(String),
+    /// The table has the task, but DynamoDB did not return the stored item. Without it, a redelivery looks like another
+    /// task with the same token.
+    #[error("the table has a task with this token, and DynamoDB did not return it")]
+    NothingToCompare,
     /// A bug in this crate. The log line before has the location.
     #[error("the handler of the message panicked")]
     Panicked,

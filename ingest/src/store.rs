@@ -1,16 +1,29 @@
 //! The conditional put: a task is stored once, however often its message is delivered.
+//!
+//! When the table has an item under the task's id, that item tells a redelivery from another task that was sent with the
+//! same token. What happened to the task since does not matter: only what its message said is compared.
 
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
+use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use statemachine::item::{Item, Value};
 use statemachine::task::{Task, attribute};
 use statemachine::token::TaskToken;
 
 use crate::error::{Error, Reject, Retry};
+
+/// What a message says of its task. Its time of sending is not here: SQS sets it again when a message is redriven from a
+/// dead-letter queue, and the deadline follows from it.
+const FROM_THE_MESSAGE: [&str; 5] = [
+    attribute::TASK_TOKEN,
+    attribute::TRANSACTION_ID,
+    attribute::ORDER_ID,
+    attribute::START_TIME,
+    attribute::ORDER,
+];
 
 /// The tasks table.
 #[derive(Debug, Clone)]
@@ -24,7 +37,7 @@ pub struct Store {
 pub enum Stored {
     /// The task is new.
     New,
-    /// The table has it already: an earlier delivery of the same message stored it.
+    /// The table has it already: an earlier delivery of the same message stored it, whatever happened to it since.
     Already,
 }
 
@@ -38,39 +51,59 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// [`Error::Reject`] when DynamoDB refuses this very item, [`Error::Retry`] for anything else, a missing
-    /// permission included: that is the function's fault, not the message's.
+    /// [`Error::Reject`] when the table has another task under the same token, or when DynamoDB refuses this very item;
+    /// [`Error::Retry`] for anything else, a missing permission included: that is the function's fault, not the
+    /// message's.
     pub async fn put(&self, task: &Task) -> Result<Stored, Error> {
+        let item = to_attributes(task.to_item());
         let answer = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(to_attributes(task.to_item())))
+            .set_item(Some(item.clone()))
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", attribute::TASK_ID)
+            .return_values_on_condition_check_failure(OnFailure::AllOld)
             .send()
             .await;
         match answer {
             Ok(_) => Ok(Stored::New),
-            Err(error) => classify(error, &task.token),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
+                    compare(&item, failed.item(), task)
+                }
+                _ => Err(classify(&error, &task.token)),
+            },
         }
     }
 }
 
-fn classify(error: SdkError<PutItemError>, token: &TaskToken) -> Result<Stored, Error> {
-    let Some(answer) = error.as_service_error() else {
-        return Err(Retry::Silent(hide(&DisplayErrorContext(&error).to_string(), token)).into());
-    };
-    if answer.is_conditional_check_failed_exception() {
+/// Tells a redelivery of a stored task's message from another task with the same token.
+fn compare(
+    item: &HashMap<String, AttributeValue>,
+    stored: Option<&HashMap<String, AttributeValue>>,
+    task: &Task,
+) -> Result<Stored, Error> {
+    let stored = stored.ok_or(Retry::NothingToCompare)?;
+    let differ: Vec<&str> =
+        FROM_THE_MESSAGE.into_iter().filter(|name| item.get(*name) != stored.get(*name)).collect();
+    if differ.is_empty() {
         return Ok(Stored::Already);
     }
+    Err(Reject::OtherTask { id: task.id.clone(), differ: differ.join(", ") }.into())
+}
+
+fn classify(error: &SdkError<PutItemError>, token: &TaskToken) -> Error {
+    let Some(answer) = error.as_service_error() else {
+        return Retry::Silent(hide(&DisplayErrorContext(error).to_string(), token)).into();
+    };
     let code = answer.code().unwrap_or("an unnamed error").to_owned();
     let message = hide(answer.message().unwrap_or("no message"), token);
     // An item over 400 KB or a key that an index refuses. All else says nothing about the item.
     if code == "ValidationException" {
-        return Err(Reject::Refused { code, message }.into());
+        return Reject::Refused { code, message }.into();
     }
-    Err(Retry::Answered { code, message }.into())
+    Retry::Answered { code, message }.into()
 }
 
 /// DynamoDB may quote the value it refuses.

@@ -102,8 +102,7 @@ mod tests {
 
     #[test]
     fn a_token_is_found_wherever_it_stands_and_only_in_our_lines() {
-        let body =
-            r#"{"transactionId":"a","taskToken":"0123456789abcdef-rest","startTime":"s","orderId":"o"}"#;
+        let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"0123456789abcdef-rest","startTime":"s","orderId":"o"}"#;
         let received_at = ReceivedAt { text: "2026-11-22T10:00:00.000Z".to_owned(), epoch_seconds: 0 };
         let tasks = [Task::new(Message::parse(body).unwrap(), received_at, None)];
         let canary = Canary::new(&tasks);

@@ -193,7 +193,7 @@ mod tests {
     use crate::decision::{DecidedBy, Draft, Outcome};
 
     fn task() -> Task {
-        let body = r#"{"transactionId":"arn:e","taskToken":"abc","startTime":"t","orderId":"o-1","order":{"a":1.50},"timeoutSeconds":120}"#;
+        let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"AAAAKgAAAAIAAAAAabc","startTime":"t","orderId":"o-1","order":{"a":1.50},"timeoutSeconds":120}"#;
         let received_at =
             ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 1_795_341_600 };
         Task::new(Message::parse(body).unwrap(), received_at, None)
@@ -229,7 +229,7 @@ mod tests {
         let task = task();
         assert_eq!(task.state(), State::NEW);
         assert_eq!(task.deadline, Some(1_795_341_720));
-        assert_eq!((task.list.as_deref(), task.list_at), (Some("PENDING#11"), Some(1_795_341_660)));
+        assert_eq!((task.list.as_deref(), task.list_at), (Some("PENDING#14"), Some(1_795_341_660)));
     }
 
     #[test]

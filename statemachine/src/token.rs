@@ -9,6 +9,17 @@ mod strike;
 
 /// The longest token accepted, in bytes (Step Functions API model: 1 to 2,048).
 pub const MAX_TOKEN_BYTES: usize = 2_048;
+/// No token of Step Functions is shorter, in bytes.
+const SHORTEST_TOKEN_BYTES: usize = 16;
+
+/// Tells whether a text can be a task token. Step Functions encodes them in Base64, and emulators use UUIDs; a path that
+/// was not evaluated, an ARN or a time has other characters.
+pub fn is_plausible(text: &str) -> bool {
+    let is_in_alphabet = |byte: u8| byte.is_ascii_alphanumeric() || b"+/=-_.".contains(&byte);
+    (SHORTEST_TOKEN_BYTES..=MAX_TOKEN_BYTES).contains(&text.len())
+        && text.bytes().all(is_in_alphabet)
+        && !text.contains("Task.Token")
+}
 
 /// The secret that answers a waiting state. Whoever holds it can approve.
 ///
@@ -26,7 +37,7 @@ pub struct InvalidToken {
 }
 
 impl TaskToken {
-    /// Takes a token as the workflow sent it.
+    /// Takes a token as the workflow sent it, or as the table holds it.
     ///
     /// # Errors
     ///
@@ -146,6 +157,30 @@ mod tests {
         assert_eq!(id.as_str(), "ba7816bf8f01cfea414140de5dae2223");
         assert_eq!(id.bucket(), 0xb);
         assert_eq!(TaskId::parse(id.as_str()), Ok(id));
+    }
+
+    #[test]
+    fn what_cannot_be_a_token_is_told_from_one() {
+        for token in
+            ["AAAAKgAAAAIAAAAA/secret+token==", "5b0c1a52-3a9d-4a9b-8a7e-0d4c9a3b1f00", &"x".repeat(2_048)]
+        {
+            assert!(is_plausible(token), "{token}");
+        }
+        for text in [
+            "",
+            "short",
+            "$$.Task.Token.of.this",
+            "context.Task.Token",
+            "{% $states.context.Task.Token %}",
+            "arn:aws:states:us-east-1:1:execution:shop:e",
+            "2026-11-22T10:00:00.000Z",
+            "AAAAKgAAAAIAAAAA secret",
+            "AAAAKgAAAAIAAAAA\nsecret",
+            "AAAAKgAAAAIAAAAAé",
+            &"x".repeat(2_049),
+        ] {
+            assert!(!is_plausible(text), "{text}");
+        }
     }
 
     #[test]

@@ -114,6 +114,67 @@ async fn a_redelivery_is_a_success_and_changes_nothing() {
     assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
 }
 
+/// By then the task may be decided, delivered, settled, or repaired by hand.
+#[tokio::test]
+async fn a_redelivery_long_after_is_a_success_whatever_happened_to_the_task() {
+    let table = Table::default();
+    handle(&table, vec![order("o-1")]).await;
+    table.change("o-1", |item| {
+        item["status"] = json!({"S": "APPROVED"});
+        item["delivery"] = json!({"S": "DELIVERED"});
+        item["decision"] = json!({"M": {"id": {"S": "01JD"}}});
+        item["attempts"] = json!({"N": "3"});
+        item["revision"] = json!({"N": "4"});
+        item["list"] = json!({"S": "2026-11-22#07"});
+        item.as_object_mut().unwrap().remove("listAt");
+    });
+    let (failed, log) = handle(&table, vec![order("o-1")]).await;
+    assert!(failed.is_empty());
+    assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
+}
+
+/// A state that passes a fixed text as its token loses every workflow but the first, if nobody says so.
+#[tokio::test]
+async fn another_task_under_the_same_token_is_rejected_and_changes_nothing() {
+    let parsed = |body: &str| -> Value { serde_json::from_str(body).unwrap() };
+    let mut stored = parsed(&body("o-1"));
+    stored["order"] = json!({"amount": 1});
+    let table = Table::default();
+    handle(&table, vec![record("first", &stored.to_string())]).await;
+    let before = table.items();
+    for (name, value) in [
+        ("transactionId", json!("arn:aws:states:us-east-1:1:execution:shop:f")),
+        ("startTime", json!("2026-11-22T10:00:01Z")),
+        ("orderId", json!("o-2")),
+        ("order", json!({"amount": 2})),
+        ("order", Value::Null),
+    ] {
+        let mut other = stored.clone();
+        other[name] = value;
+        let (failed, log) = handle(&table, vec![record("other", &other.to_string())]).await;
+        assert_eq!(failed, ["other"], "{name}");
+        assert_eq!(table.items(), before);
+        let line = log.outcome("other");
+        assert_eq!((&line["outcome"], &line["level"]), (&"rejected".into(), &"ERROR".into()));
+        let task_id = before["o-1"]["taskId"]["S"].as_str().unwrap();
+        let expected = format!(
+            "message other: rejected: task {task_id} is stored under the same task token with another {name}: the \
+             workflow must pass its own token, $$.Task.Token (JSONPath) or $states.context.Task.Token (JSONata)"
+        );
+        assert_eq!(line["message"], expected);
+    }
+}
+
+#[tokio::test]
+async fn a_stored_task_that_dynamodb_does_not_return_is_no_proof_of_a_redelivery() {
+    let failed = Answer::Error(400, "ConditionalCheckFailedException", "The conditional request failed");
+    let line = fails_alone(&Table::answering("o-2", failed), order("o-2")).await;
+    assert_eq!(
+        line["message"],
+        "message m-o-2: not stored yet: the table has a task with this token, and DynamoDB did not return it"
+    );
+}
+
 #[tokio::test]
 async fn a_batch_of_hundreds_is_stored_whole() {
     let table = Table::default();
@@ -143,6 +204,19 @@ async fn a_poison_message_fails_alone_with_its_reason() {
             "attribute SentTimestamp is missing; it must be the number of milliseconds since 1970 that SQS sets",
         ),
         (
+            record("bad", &body("o-2").replace(&token("o-2"), "$$.Task.Token")),
+            "field taskToken holds an expression instead of its value: in a JSONPath state its name in MessageBody \
+             must end in .$, and in a JSONata state its value must be written as {% … %}",
+        ),
+        (
+            record(
+                "bad",
+                &json!({"Type": "Notification", "MessageId": "m", "TopicArn": "t", "Message": body("o-2")})
+                    .to_string(),
+            ),
+            "the body is a notification of SNS: enable raw message delivery on the queue's subscription",
+        ),
+        (
             record("bad", &body("o-2").replace('}', &format!(",\"order\":\"{}\"}}", "x".repeat(350_000)))),
             "field order is not at most 350000 bytes of JSON",
         ),
@@ -157,14 +231,15 @@ async fn a_poison_message_fails_alone_with_its_reason() {
 #[tokio::test]
 async fn a_token_in_the_wrong_field_is_rejected_by_the_name_of_the_field() {
     for name in ["transactionId", "startTime", "orderId"] {
-        for misplaced in [token("o-2"), format!("execution of {}", token("o-2"))] {
+        for before in ["", "execution-of-"] {
             let mut message: Value = serde_json::from_str(&body("o-2")).unwrap();
+            let misplaced = format!("arn:aws:states:us-east-1:1:execution:shop:{before}{}", token("o-2"));
             message[name] = misplaced.into();
             let line = fails_alone(&Table::default(), record("bad", &message.to_string())).await;
             assert_eq!(
                 line["message"],
                 format!(
-                    "message bad: rejected: field {name} holds the task token; mend the MessageBody of the workflow"
+                    "message bad: rejected: field {name} holds the task token; correct the workflow's MessageBody"
                 )
             );
         }

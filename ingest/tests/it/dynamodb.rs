@@ -42,6 +42,13 @@ impl Table {
         table
     }
 
+    /// Changes the stored item of an order, as a worker does later.
+    pub(crate) fn change(&self, order_id: &str, change: impl Fn(&mut Value)) {
+        let mut contents = self.0.lock().unwrap();
+        let item = contents.items.values_mut().find(|item| item["orderId"]["S"] == order_id);
+        change(item.expect("a stored order"));
+    }
+
     /// The stored items, by order id.
     pub(crate) fn items(&self) -> BTreeMap<String, Value> {
         let contents = self.0.lock().unwrap();
@@ -65,6 +72,7 @@ impl Table {
         assert_eq!(request["TableName"], "tasks");
         assert_eq!(request["ConditionExpression"], "attribute_not_exists(#id)");
         assert_eq!(request["ExpressionAttributeNames"]["#id"], "taskId");
+        assert_eq!(request["ReturnValuesOnConditionCheckFailure"], "ALL_OLD");
         let item = &request["Item"];
         let answer = {
             let contents = self.0.lock().unwrap();
@@ -80,9 +88,11 @@ impl Table {
             None => {
                 let mut contents = self.0.lock().unwrap();
                 let id = item["taskId"]["S"].as_str().unwrap().to_owned();
-                if contents.items.contains_key(&id) {
-                    let message = "The conditional request failed";
-                    return Ok((400, error("ConditionalCheckFailedException", message)));
+                if let Some(stored) = contents.items.get(&id) {
+                    let mut failed =
+                        error("ConditionalCheckFailedException", "The conditional request failed");
+                    failed.insert_str(failed.len() - 1, &format!(r#","Item":{stored}"#));
+                    return Ok((400, failed));
                 }
                 contents.items.insert(id, item.clone());
                 Ok((200, "{}".to_owned()))

@@ -19,6 +19,11 @@ fn poisonable() -> Options {
     Options { ingest_timeout_seconds: 2, visibility_seconds: 12, max_receive_count: 3, ..Options::default() }
 }
 
+/// A text that can be a task token.
+fn token(name: &str) -> String {
+    format!("SECRET-token-of-{name}")
+}
+
 fn message(order_id: &str, token: &str) -> String {
     json!({
         "transactionId": "arn:aws:states:us-east-1:000000000000:execution:shop:e",
@@ -53,7 +58,7 @@ async fn a_redelivered_message_is_one_task() {
     let world = World::start(patient()).await.unwrap();
     // The same token twice is what a redelivery looks like, with another time of sending on top.
     for _ in 0..2 {
-        world.send_message(message("o-1", "token-1")).await.unwrap();
+        world.send_message(message("o-1", &token("o-1"))).await.unwrap();
         stored(&world, "o-1").await;
     }
     let first = stored(&world, "o-1").await;
@@ -72,29 +77,36 @@ async fn a_redelivered_message_is_one_task() {
 async fn poison_ends_in_the_dead_letter_queue_and_its_neighbours_are_stored() {
     let world = World::start(poisonable()).await.unwrap();
     let oversize =
-        message("o-big", "SECRET-token").replace('}', &format!(r#","order":"{}"}}"#, "x".repeat(350_000)));
-    world.send_message(message("o-1", "token-1")).await.unwrap();
+        message("o-big", &token("o-big")).replace('}', &format!(r#","order":"{}"}}"#, "x".repeat(350_000)));
+    world.send_message(message("o-1", &token("o-1"))).await.unwrap();
+    stored(&world, "o-1").await;
     world.send_message(r#"{"taskToken": "SECRET-token", "orderId""#).await.unwrap();
-    world.send_message(message("o-2", "token-2")).await.unwrap();
+    world.send_message(message("o-2", &token("o-2"))).await.unwrap();
     world.send_message(oversize).await.unwrap();
-    world.send_message(message("o-3", "token-3")).await.unwrap();
+    // What a workflow sends that does not pass its own token: a text, and the token of another task.
+    world.send_message(message("o-text", "$$.Task.Token")).await.unwrap();
+    world.send_message(message("o-other", &token("o-1"))).await.unwrap();
+    world.send_message(message("o-3", &token("o-3"))).await.unwrap();
 
     for order in ["o-1", "o-2", "o-3"] {
         stored(&world, order).await;
     }
     let mut dead = BTreeSet::new();
-    eventually(SOON * 2, "both poison messages are in the dead-letter queue", async || {
+    eventually(SOON * 2, "every poison message is in the dead-letter queue", async || {
         dead.extend(world.receive(&world.stack.task_dead_letter_queue_url).await?);
-        Ok((dead.len() == 2).then_some(()))
+        Ok((dead.len() == 4).then_some(()))
     })
     .await
     .unwrap();
     assert_eq!(world.tasks().await.unwrap().len(), 3);
 
     let log = world.emulator_log().unwrap();
-    for reason in
-        ["the body is not JSON: error at line 1, column", "field order is not at most 350000 bytes of JSON"]
-    {
+    for reason in [
+        "the body is not JSON: error at line 1, column",
+        "field order is not at most 350000 bytes of JSON",
+        "field taskToken holds an expression instead of its value",
+        "is stored under the same task token with another orderId",
+    ] {
         assert!(log.contains(reason), "the log gives the reason {reason:?}");
     }
     assert!(!log.contains("SECRET"), "the log holds a token");

@@ -68,7 +68,7 @@ mod tests {
 
     fn new() -> Task {
         let body = format!(
-            r#"{{"transactionId":"arn:e","taskToken":"{TOKEN}","startTime":"2026","orderId":"o-1","order":1}}"#
+            r#"{{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"{TOKEN}","startTime":"2026","orderId":"o-1","order":1}}"#
         );
         let received_at = ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 0 };
         Task::new(Message::parse(&body).unwrap(), received_at, None)

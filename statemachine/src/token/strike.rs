@@ -2,17 +2,15 @@
 
 use std::borrow::Cow;
 
-use super::TaskToken;
+use super::{SHORTEST_TOKEN_BYTES, TaskToken};
 
 /// What stands where the token stood.
 const STRUCK: &str = "(hidden)";
-/// No token of Step Functions is shorter, in bytes. A shorter one is no secret, and may stand in a text by chance.
-const SHORTEST: usize = 16;
 
 impl TaskToken {
-    /// Tells whether a text holds the token.
+    /// Tells whether a text holds the token. A text shorter than any token is no secret, and may stand there by chance.
     pub fn is_in(&self, text: &str) -> bool {
-        self.0.len() >= SHORTEST && text.contains(&self.0)
+        self.0.len() >= SHORTEST_TOKEN_BYTES && text.contains(&self.0)
     }
 
     /// A text without the token: `(hidden)` stands in its place.
@@ -24,7 +22,7 @@ impl TaskToken {
     /// very text, such as the digits of numbers. In a text that is not JSON, as [`TaskToken::strike`].
     pub fn strike_json<'t>(&self, json: &'t str) -> Cow<'t, str> {
         let struck = self.strike(json);
-        if !struck.contains('\\') || self.0.len() < SHORTEST {
+        if !struck.contains('\\') || self.0.len() < SHORTEST_TOKEN_BYTES {
             return struck;
         }
         match self.strike_escaped(&struck) {

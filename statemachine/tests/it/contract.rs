@@ -23,6 +23,10 @@ fn message(definition: &Value) -> BTreeMap<String, Value> {
     let body = definition["States"]["SendMessageToSQS"]["Parameters"]["MessageBody"].as_object().unwrap();
     let filled = body.iter().map(|(name, value)| match name.strip_suffix(".$") {
         Some("order") => ("order".to_owned(), json!({"amount": 1})),
+        Some("transactionId") => {
+            ("transactionId".to_owned(), json!("arn:aws:states:us-east-1:123456789012:execution:shop:e"))
+        }
+        Some("taskToken") => ("taskToken".to_owned(), json!("AAAAKgAAAAIAAAAAexample")),
         Some(name) => (name.to_owned(), json!(format!("value of {name}"))),
         None => (name.clone(), value.clone()),
     });

@@ -160,7 +160,7 @@ mod tests {
 
     fn task(order: &str) -> Task {
         let body = format!(
-            r#"{{"transactionId":"arn:e","taskToken":"{TOKEN}","startTime":"t","orderId":"o-1","order":{order},"timeoutSeconds":120}}"#
+            r#"{{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"{TOKEN}","startTime":"t","orderId":"o-1","order":{order},"timeoutSeconds":120}}"#
         );
         let received_at =
             ReceivedAt { text: "2026-11-22T10:00:00.123Z".to_owned(), epoch_seconds: 1_795_341_600 };

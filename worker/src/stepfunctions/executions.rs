@@ -246,7 +246,7 @@ mod tests {
     const SENT: i64 = 1_795_341_600;
 
     fn task() -> Task {
-        let body = r#"{"transactionId":"arn:e","taskToken":"a-token","startTime":"t","orderId":"o-1"}"#;
+        let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"a-token-of-a-task","startTime":"t","orderId":"o-1"}"#;
         let text = Timestamp::from_second(SENT).unwrap().to_string();
         Task::new(Message::parse(body).unwrap(), ReceivedAt { text, epoch_seconds: SENT }, None)
     }
@@ -270,7 +270,7 @@ mod tests {
                 .resource_type("sqs")
                 .resource("sendMessage.waitForTaskToken")
                 .region("us-east-1")
-                .parameters(r#"{"MessageBody":{"taskToken":"a-token"}}"#)
+                .parameters(r#"{"MessageBody":{"taskToken":"a-token-of-a-task"}}"#)
                 .build();
             let event = HistoryEvent::builder()
                 .r#type(kind.clone())

@@ -99,7 +99,7 @@ fn gaps(world: &World) -> usize {
 
 async fn put_task(world: &World, number: u32) {
     let body = format!(
-        r#"{{"transactionId":"arn:e","taskToken":"token-{number}","startTime":"t","orderId":"o-1","order":{{}}}}"#
+        r#"{{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"token-of-task-{number:04}","startTime":"t","orderId":"o-1","order":{{}}}}"#
     );
     let now = clock(world).now();
     let received_at = ReceivedAt { text: crate::clock::text(now), epoch_seconds: now.as_second() };

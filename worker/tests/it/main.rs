@@ -19,6 +19,7 @@ mod mutations;
 mod office;
 mod panics;
 mod reconsider;
+mod redelivery;
 mod rules_folder;
 mod stale_rules;
 mod switch;
