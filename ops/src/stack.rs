@@ -31,12 +31,13 @@ pub struct Stack {
     pub worker_role_arn: String,
 }
 
-/// Creates the stack and waits until it is complete.
+/// Creates the stack from the template at `url`, an object in S3, and waits until it is complete. In the request itself,
+/// a template may have only 51,200 bytes.
 ///
 /// # Errors
 ///
 /// Says which resource failed and why.
-pub async fn deploy(clients: &Clients, parameters: &[(&str, String)]) -> Result<Stack> {
+pub async fn deploy(clients: &Clients, url: &str, parameters: &[(&str, String)]) -> Result<Stack> {
     let parameter = |(key, value): &(&str, String)| {
         Parameter::builder().parameter_key(*key).parameter_value(value).build()
     };
@@ -44,7 +45,7 @@ pub async fn deploy(clients: &Clients, parameters: &[(&str, String)]) -> Result<
         .cloudformation
         .create_stack()
         .stack_name(NAME)
-        .template_body(TEMPLATE)
+        .template_url(url)
         .set_parameters(Some(parameters.iter().map(parameter).collect()))
         .capabilities(Capability::CapabilityIam)
         .send()

@@ -36,7 +36,7 @@ pub struct Options {
     pub closed_visibility_seconds: u32,
     /// How long the sample state machine waits for a decision.
     pub approval_timeout_seconds: u32,
-    /// A name or a pattern: the state machines besides the sample one that the workers serve.
+    /// Names or patterns with commas between them: the state machines besides the sample one that the workers serve.
     pub other_state_machines: String,
 }
 
@@ -130,7 +130,12 @@ impl World {
             .put_object("packages", "ingest.zip", package)
             .await
             .context("cannot upload the Lambda package")?;
-        let stack = stack::deploy(&clients, &parameters(&options)).await?;
+        emulator
+            .put_object("packages", "template.yaml", stack::TEMPLATE.into())
+            .await
+            .context("cannot upload the template")?;
+        let template_url = format!("{}/packages/template.yaml", emulator.endpoint_url);
+        let stack = stack::deploy(&clients, &template_url, &parameters(&options)).await?;
         emulator
             .put_role_policy(&stack.worker_role_arn, "emulator", &unscoped_actions())
             .await

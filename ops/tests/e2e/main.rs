@@ -11,6 +11,7 @@ mod journey;
 mod proxy;
 
 mod crashes;
+mod deployment;
 mod fleet;
 mod ingest;
 mod leftovers;

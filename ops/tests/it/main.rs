@@ -3,6 +3,7 @@
 
 mod checkout;
 mod conformance;
+mod deployment;
 mod emulator;
 mod glibc;
 mod orders;

@@ -38,8 +38,10 @@ fn statements(role: &str) -> Vec<Value> {
         .collect()
 }
 
+/// What a role may do without keys of the customer's.
 fn actions(role: &str) -> BTreeSet<String> {
-    statements(role).iter().flat_map(|statement| texts(&statement["Action"])).collect()
+    let actions = statements(role).into_iter().flat_map(|statement| texts(&statement["Action"]));
+    actions.filter(|action| !action.starts_with("kms:")).collect()
 }
 
 fn set(texts: &[&str]) -> BTreeSet<String> {
@@ -78,7 +80,8 @@ fn workers_may_do_exactly_this() {
     let workflows = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"];
     let ask = ["states:DescribeExecution", "states:GetExecutionHistory"];
     let hear = ["sqs:ReceiveMessage", "sqs:DeleteMessage"];
-    let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &["s3:GetObject"]].concat();
+    let log = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
+    let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &log, &["s3:GetObject"]].concat();
     assert_eq!(actions("WorkerRole"), set(&expected));
 
     // A task is moved, never replaced and never deleted; of the control table nothing but its items is asked.
@@ -99,6 +102,11 @@ fn no_permission_is_for_everything() {
             assert_eq!(statement["Effect"], "Allow");
             assert!(!statement["Action"].to_string().contains('*'), "{role}: {statement}");
             assert_ne!(statement["Resource"], "*", "{role}: {statement}");
+            // Only SendTask* may be widened, by a parameter.
+            if statement["Resource"].get("Fn::If").is_some() {
+                assert_eq!(statement["Resource"]["Fn::If"][0], "MayAnswerAll", "{role}: {statement}");
+                assert_eq!(statement["Sid"], "AnswerWorkflows");
+            }
         }
     }
 }
@@ -155,17 +163,21 @@ fn tables_are_kept_safe() {
         let protection = json!({"Fn::If": ["IsDeletionProtected", true, false]});
         assert_eq!(table["DeletionProtectionEnabled"], protection);
         assert_eq!(table["PointInTimeRecoverySpecification"], json!({"PointInTimeRecoveryEnabled": true}));
-        assert_eq!(table["SSESpecification"], json!({"SSEEnabled": true}));
+        assert_eq!(table["SSESpecification"]["SSEEnabled"], true);
         let ttl = json!({"AttributeName": attribute::EXPIRES_AT, "Enabled": true});
         assert_eq!(table["TimeToLiveSpecification"], ttl);
     }
-    assert_eq!(template()["Parameters"]["DeletionProtection"]["Default"], "true");
+    // A creation that fails must be able to delete the tables; the guide protects them with the workers.
+    assert_eq!(template()["Parameters"]["DeletionProtection"]["Default"], "false");
 }
 
 #[test]
 fn a_message_outlives_a_slow_function() {
     assert!(default("QueueVisibilitySeconds") >= 6 * default("IngestTimeoutSeconds"));
-    assert!(default("QueueMaxReceiveCount") >= 5);
+    // Hours for an outage, and less than the queue keeps a message: it would be lost, not dead-lettered.
+    let retries_s = default("QueueMaxReceiveCount") * default("QueueVisibilitySeconds");
+    assert!(retries_s >= 3 * 3_600);
+    assert!(retries_s < properties("TaskQueue")["MessageRetentionPeriod"].as_u64().unwrap() / 2);
     assert_eq!(properties("IngestFunction")["Timeout"], json!({"Ref": "IngestTimeoutSeconds"}));
     assert_eq!(properties("TaskQueue")["VisibilityTimeout"], json!({"Ref": "QueueVisibilitySeconds"}));
     assert_eq!(properties("IngestMapping")["FunctionResponseTypes"], json!(["ReportBatchItemFailures"]));
@@ -183,7 +195,8 @@ fn dead_letters_stay_longer_than_their_queue_keeps_them() {
         assert!(retention(queue) < retention(dead));
     }
     for (name, queue) in of_type("AWS::SQS::Queue") {
-        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], true, "{name}");
+        let managed = json!({"Fn::If": ["HasQueuesKey", {"Ref": "AWS::NoValue"}, true]});
+        assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], managed, "{name}");
     }
 }
 
@@ -224,7 +237,8 @@ fn a_fleet_that_reads_nothing_is_silent() {
         properties["Dimensions"],
         json!([
             {"Name": "TableName", "Value": {"Ref": "ControlTable"}},
-            {"Name": "Operation", "Value": "GetItem"},
+            // A worker that ends at its start only reads.
+            {"Name": "Operation", "Value": "PutItem"},
         ])
     );
 }

@@ -1,17 +1,24 @@
-//! Messages that come again, on the model's table: a redelivery is a success whatever happened to the task, and another
-//! task under the same token is none.
+//! Messages that come again, on the model's table and queue: a redelivery is a success whatever happened to the task,
+//! another task under the same token is none, and an outage of minutes makes no dead letter.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
+use aws_sdk_sqs::types::MessageSystemAttributeName;
 use ingest::handler;
 use ingest::store::Store;
-use model::{Item, Start};
+use model::{Fault, Item, Matcher, QueueSettings, Rule, Service, Start, World};
 use statemachine::message::Message;
 use statemachine::task::Escalation;
+use tokio::time::{Instant, sleep};
 use worker::tasks::table::Notes;
 
-use crate::office::{Office, TABLE};
+use crate::office::{self, Office, TABLE};
+
+/// The defaults of QueueVisibilitySeconds and QueueMaxReceiveCount in ops/template.yaml.
+const VISIBILITY_SECONDS: u64 = 60;
+const MAX_RECEIVES: u32 = 240;
 
 /// Delivers one message to the function; whether it was stored, or found stored.
 async fn deliver(office: &Office, body: &str) -> bool {
@@ -69,4 +76,62 @@ async fn a_second_workflow_with_the_same_token_is_not_taken_for_a_redelivery() {
     assert_eq!(items(&office), stored);
     assert!(deliver(&office, &second.body).await);
     assert_eq!(items(&office).len(), 2);
+}
+
+/// Receives what is visible and stores it, as the mapping of the function does; how many messages were stored.
+async fn poll(world: &World, queue: &str) -> usize {
+    let node = world.client_for("ingest");
+    let (sqs, store) = (node.sqs(), Store::new(node.dynamodb(), TABLE));
+    let received = sqs
+        .receive_message()
+        .queue_url(queue)
+        .max_number_of_messages(10)
+        .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+        .send();
+    let messages = received.await.expect("the model answers").messages.unwrap_or_default();
+    let mut stored = 0;
+    for message in messages {
+        let mut lambda = SqsMessage::default();
+        (lambda.message_id, lambda.body) = (message.message_id.clone(), message.body.clone());
+        for (name, value) in message.attributes.clone().into_iter().flatten() {
+            lambda.attributes.insert(name.as_str().to_owned(), value);
+        }
+        let mut event = SqsEvent::default();
+        event.records = vec![lambda];
+        if handler::handle(event, &store).await.batch_item_failures.is_empty() {
+            let handle = message.receipt_handle.expect("a received message has one");
+            sqs.delete_message()
+                .queue_url(queue)
+                .receipt_handle(handle)
+                .send()
+                .await
+                .expect("the model answers");
+            stored += 1;
+        }
+    }
+    stored
+}
+
+#[tokio::test(start_paused = true)]
+async fn ten_minutes_of_refused_puts_dead_letter_nothing() {
+    let world = office::world();
+    let dead = world.create_queue("dead", QueueSettings::default());
+    let redrive = Some((MAX_RECEIVES, dead.clone()));
+    let queue =
+        world.create_queue("tasks", QueueSettings { visibility_seconds: VISIBILITY_SECONDS, redrive });
+    let denied = Fault::Refused(Service::DynamoDb.access_denied());
+    world.inject(Rule::new(Matcher::operation("PutItem"), denied).until(world.now_ms() + 600_000));
+    for number in 0..20 {
+        let mut start = Start::new(&format!("e-{number}"), &format!("o-{number}"));
+        start.queue_url = Some(queue.clone());
+        world.start(start);
+    }
+    let (began, mut stored) = (Instant::now(), 0);
+    while stored < 20 && began.elapsed() < Duration::from_secs(900) {
+        stored += poll(&world, &queue).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    assert!(began.elapsed() > Duration::from_secs(600), "the puts were refused");
+    assert_eq!((stored, world.items(TABLE).len()), (20, 20));
+    assert!(world.messages(&queue).is_empty() && world.messages(&dead).is_empty());
 }

@@ -1,0 +1,203 @@
+//! The way to a deployment: the guide's commands as they are pasted, and what the template asks of its parameters.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::Path;
+use std::process::Command;
+
+use ops::binaries::root;
+use serde_json::{Value, json};
+
+use crate::yaml::template;
+
+/// The commands of the guide's numbered steps, in order.
+fn guide() -> String {
+    let readme = include_str!("../../README.md");
+    let (_, deploying) = readme.split_once("## Deploying\n").unwrap();
+    let (steps, _) = deploying.split_once("\n### ").unwrap();
+    let blocks = steps.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
+    blocks.collect()
+}
+
+/// A program that only notes how it was called, and from which folder.
+fn stand_in(bin: &Path, name: &str) {
+    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$PWD: {name} $*\" >> \"$CALLS\"\n");
+    fs::write(bin.join(name), script).unwrap();
+    fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+#[test]
+fn the_commands_of_the_guide_work_as_pasted() {
+    let dir = tempfile::tempdir().unwrap();
+    let checkout = dir.path().canonicalize().unwrap();
+    for folder in ["bin", "target/release"] {
+        fs::create_dir_all(checkout.join(folder)).unwrap();
+    }
+    for part in ["ops", "rules"] {
+        symlink(root().join(part), checkout.join(part)).unwrap();
+    }
+    for program in ["ingest", "countersign"] {
+        fs::write(checkout.join("target/release").join(program), program).unwrap();
+    }
+    for program in ["aws", "cargo", "zip"] {
+        stand_in(&checkout.join("bin"), program);
+    }
+    let calls = checkout.join("calls");
+    // Unset variables are errors, and so is the first command that fails.
+    let output = Command::new("bash")
+        .args(["-euc", &format!("PATH=$STAND_INS:$PATH\n{}", guide())])
+        .current_dir(&checkout)
+        .env("STAND_INS", checkout.join("bin"))
+        .env("CALLS", &calls)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+
+    let calls = fs::read_to_string(calls).unwrap();
+    let deployments: Vec<&str> =
+        calls.lines().filter(|line| line.contains("cloudformation deploy")).collect();
+    assert_eq!(deployments.len(), 2, "{calls}");
+    for deployment in &deployments {
+        assert!(deployment.starts_with(&format!("{}: aws ", checkout.display())), "{deployment}");
+        assert!(deployment.contains("--template-file ops/template.yaml"), "{deployment}");
+    }
+    assert!(!deployments[0].contains("WorkerCount"), "{}", deployments[0]);
+    for value in
+        ["WorkerCount=2", "WorkerSubnetIds=subnet-", "WorkerSecurityGroupIds=sg-", "DeletionProtection=true"]
+    {
+        assert!(deployments[1].contains(value), "{value}: {}", deployments[1]);
+    }
+    let package = checkout.join("target/package/worker-1.tar.gz");
+    let package = Command::new("tar").arg("-tzf").arg(package).output().unwrap();
+    let files = String::from_utf8(package.stdout).unwrap();
+    for file in
+        ["usr/local/bin/countersign", "etc/countersign/rules.lock", "etc/systemd/system/countersign.service"]
+    {
+        assert!(files.lines().any(|line| line == file), "{file}: {files}");
+    }
+}
+
+/// `$GROUPS` is a number of bash's own, whatever it is set to.
+#[test]
+fn no_command_uses_a_variable_of_bash() {
+    const OF_BASH: [&str; 10] =
+        ["DIRSTACK", "EUID", "GROUPS", "HOSTNAME", "LINENO", "PPID", "RANDOM", "SECONDS", "SHELLOPTS", "UID"];
+    let readme = include_str!("../../README.md");
+    for name in OF_BASH {
+        for form in [format!("${name}"), format!("${{{name}")] {
+            assert!(!readme.contains(&form), "{form}");
+        }
+    }
+}
+
+#[test]
+fn every_parameter_of_the_guide_exists() {
+    let parameters: BTreeSet<String> =
+        template()["Parameters"].as_object().unwrap().keys().cloned().collect();
+    let guide = guide();
+    let named = guide.split_whitespace().filter_map(|word| word.split_once('=')).map(|(name, _)| name);
+    let named: Vec<&str> =
+        named.filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase())).collect();
+    let of_template: Vec<&&str> = named.iter().filter(|name| name.contains(char::is_lowercase)).collect();
+    assert!(of_template.len() > 8, "{named:?}");
+    for name in of_template {
+        assert!(parameters.contains(*name), "{name}");
+    }
+}
+
+#[test]
+fn what_workers_need_is_required_before_anything_is_created() {
+    let rule = template()["Rules"]["Workers"].clone();
+    assert_eq!(rule["RuleCondition"], json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "WorkerCount"}, 0]}]}));
+    let asserted = rule["Assertions"].to_string();
+    for parameter in ["WorkerSubnetIds", "WorkerSecurityGroupIds", "WorkerCodeBucket", "WorkerCodeKey"] {
+        assert!(asserted.contains(&format!(r#"{{"Ref":"{parameter}"}}"#)), "{parameter}");
+    }
+}
+
+/// Five places each for the name itself and for the children that its Distributed Maps start, and no name more.
+#[test]
+fn every_list_of_state_machines_has_the_same_names() {
+    let resources = template()["Resources"].clone();
+    let statement = |sid: &str| -> Value {
+        let statements = &resources["WorkerRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"];
+        statements.as_array().unwrap().iter().find(|statement| statement["Sid"] == sid).unwrap().clone()
+    };
+    let rule = &resources["ClosedExecutionsRule"]["Properties"]["EventPattern"]["detail"]["stateMachineArn"];
+    for (list, forms) in [
+        (
+            &statement("AnswerWorkflows")["Resource"]["Fn::If"][2],
+            ["stateMachine:${Name}", "stateMachine:${Name}/*"],
+        ),
+        (&statement("AskExecutions")["Resource"], ["execution:${Name}:*", "execution:${Name}/*"]),
+        (rule, ["stateMachine:${Name}", "stateMachine:${Name}/"]),
+    ] {
+        let list = list.as_array().unwrap();
+        assert_eq!(list.len(), 1 + 5 * forms.len());
+        let named = list[1..].iter().map(|entry| {
+            let arn = entry.get("wildcard").or_else(|| entry.get("prefix")).unwrap_or(entry);
+            let (text, name) = (&arn["Fn::Sub"][0], &arn["Fn::Sub"][1]["Name"]["Fn::Select"]);
+            assert_eq!(name[1], json!({"Fn::Split": [",", {"Fn::Sub": "${OtherStateMachines},,,,"}]}));
+            (
+                name[0].as_u64().unwrap(),
+                text.as_str().unwrap().rsplit_once("AccountId}:").unwrap().1.to_owned(),
+            )
+        });
+        let expected = (0..5).flat_map(|index| forms.map(|form| (index, form.to_owned())));
+        assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    }
+}
+
+/// What a machine without NAT must reach, and what the machine must know of it.
+#[test]
+fn an_endpoint_that_has_no_private_name_is_told_to_the_workers() {
+    let resources = template()["Resources"].clone();
+    for (name, resource) in resources.as_object().unwrap() {
+        if resource["Type"] == "AWS::EC2::VPCEndpoint" {
+            assert_eq!(resource["Condition"], "HasEndpoints", "{name}");
+            let is_private = &resource["Properties"]["PrivateDnsEnabled"];
+            let is_gateway = resource["Properties"]["VpcEndpointType"] == "Gateway";
+            assert_eq!(*is_private == json!(true), !is_gateway && name != "StreamsEndpoint", "{name}");
+        }
+    }
+    let data =
+        &resources["WorkerTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Sub"];
+    let variable = data[1]["StreamsEndpointVariable"].to_string();
+    assert!(variable.contains("AWS_ENDPOINT_URL_DYNAMODB_STREAMS=https://${Host}"), "{variable}");
+    assert!(variable.contains("StreamsEndpoint.DnsEntries"), "{variable}");
+    assert!(data[0].as_str().unwrap().contains("\n${StreamsEndpointVariable}\n"));
+}
+
+/// A filter that matches no line raises no alarm: these are the words that the programs log.
+#[test]
+fn the_filters_of_the_logs_match_what_is_logged() {
+    let resources = template()["Resources"].clone();
+    for (filter, alarm, metric, pattern) in [
+        (
+            "RejectedMessagesFilter",
+            "RejectedMessagesAlarm",
+            "rejected-messages",
+            r#"{ $.outcome = "rejected" }"#,
+        ),
+        ("RetriedMessagesFilter", "RetriedMessagesAlarm", "retried-messages", r#"{ $.outcome = "retry" }"#),
+        (
+            "WorkerCrashesFilter",
+            "WorkerCrashesAlarm",
+            "worker-crashes",
+            r#""countersign.service: Main process exited""#,
+        ),
+    ] {
+        let metric = json!({"Fn::Sub": format!("${{AWS::StackName}}-{metric}")});
+        let filter = &resources[filter]["Properties"];
+        assert_eq!(filter["FilterPattern"], pattern);
+        assert_eq!(filter["MetricTransformations"][0]["MetricName"], metric);
+        assert_eq!(resources[alarm]["Properties"]["MetricName"], metric);
+        let namespace = &filter["MetricTransformations"][0]["MetricNamespace"];
+        assert_eq!(resources[alarm]["Properties"]["Namespace"], *namespace);
+    }
+    let handler = include_str!("../../../ingest/src/handler.rs");
+    for outcome in ["rejected", "retry"] {
+        assert!(handler.contains(&format!("outcome = \"{outcome}\"")), "{outcome}");
+    }
+}
