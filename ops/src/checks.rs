@@ -4,8 +4,8 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 use ops::binaries::{cargo, root};
-use ops::processes;
-use ops::python;
+use ops::prometheus::programs::Programs;
+use ops::{processes, python};
 
 /// Runs all checks; stops at the first failure.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -14,6 +14,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     // Early, so that a missing python3-venv does not fail only after ten minutes of tests.
     println!("== the emulator's environment");
     python::environment(&root().join("target/local/python"))?;
+    println!("== Prometheus");
+    Programs::find(&root().join("target/local/prometheus"))?;
 
     let mut documentation = cargo();
     documentation.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");

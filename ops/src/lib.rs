@@ -11,7 +11,10 @@ pub mod python;
 
 pub mod clients;
 pub mod emulator;
+pub mod proxy;
 pub mod stack;
+
+pub mod prometheus;
 
 pub mod canary;
 pub mod journeys;

@@ -3,14 +3,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::process::Output;
+use std::process::{Command, Output};
 
 use anyhow::{Context as _, Result};
 use reqwest::RequestBuilder;
 use serde_json::Value;
 use statemachine::token::TaskId;
 
-use crate::clients::ROOT_KEY;
+use crate::clients::{REGION, ROOT_KEY};
 use crate::processes::command;
 use crate::worker::Worker;
 use crate::world::World;
@@ -60,6 +60,32 @@ impl World {
     pub async fn countersign(&self, arguments: &[&str]) -> Result<Output> {
         let mut command = command(&self.binaries().countersign);
         command.args(arguments);
+        self.output_of(command).await
+    }
+
+    /// Runs a line of a person's shell, in which `countersign` reaches this worker and finds the tables.
+    ///
+    /// # Errors
+    ///
+    /// If there is no shell.
+    pub async fn shell(&self, worker: &Worker, line: &str) -> Result<Output> {
+        let programs = self.binaries().countersign.parent().context("the program is in a folder")?;
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let path =
+            std::env::join_paths(std::iter::once(programs.to_owned()).chain(std::env::split_paths(&path)))?;
+        let mut command = command("sh");
+        command
+            .args(["-c", line])
+            .env("PATH", path)
+            .env("COUNTERSIGN_URL", &worker.url)
+            .env("COUNTERSIGN_TABLES__TASKS", &self.stack.tasks_table)
+            .env("COUNTERSIGN_TABLES__CONTROL", &self.stack.control_table)
+            .env("COUNTERSIGN_AWS__ENDPOINT_URL", &self.emulator.endpoint_url)
+            .env("AWS_REGION", REGION);
+        self.output_of(command).await
+    }
+
+    async fn output_of(&self, mut command: Command) -> Result<Output> {
         // With the rights of an operator, since some commands use the tables directly.
         command.env("AWS_ACCESS_KEY_ID", ROOT_KEY).env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
         let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;

@@ -19,6 +19,25 @@ use rustix::process::{
 
 /// What a child inherits from the environment: none of the developer's AWS settings, no `COUNTERSIGN_` variables.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
+/// The variables with which pip and apt reach their packages from here: proxy, mirror and trusted certificates.
+pub(crate) const NETWORK: [&str; 16] = [
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "https_proxy",
+    "http_proxy",
+    "all_proxy",
+    "no_proxy",
+    "PIP_INDEX_URL",
+    "PIP_EXTRA_INDEX_URL",
+    "PIP_FIND_LINKS",
+    "PIP_NO_INDEX",
+    "PIP_TRUSTED_HOST",
+    "PIP_CERT",
+    "PIP_CONFIG_FILE",
+    "REQUESTS_CA_BUNDLE",
+];
 /// How often to check whether a process that was asked to end has ended.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -109,6 +128,17 @@ pub fn run(command: &mut Command) -> io::Result<Output> {
     let output = child.wait_with_output();
     watchdog.tell('-', group);
     output
+}
+
+/// Like [`run`], but captures both outputs; also returns them as one text.
+///
+/// # Errors
+///
+/// Same as [`run`].
+pub fn captured(command: &mut Command) -> io::Result<(Output, String)> {
+    let output = run(command.stdout(Stdio::piped()).stderr(Stdio::piped()))?;
+    let text = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat();
+    Ok((output, text))
 }
 
 /// A running child and its group.

@@ -3,34 +3,13 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::processes::{command, run};
+use crate::processes::{NETWORK, captured, command};
 
 /// The packages, pinned by hash.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
-
-/// The variables that pip needs to reach a package index from here: proxy, mirror and trusted certificates.
-const NETWORK: [&str; 16] = [
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "ALL_PROXY",
-    "NO_PROXY",
-    "https_proxy",
-    "http_proxy",
-    "all_proxy",
-    "no_proxy",
-    "PIP_INDEX_URL",
-    "PIP_EXTRA_INDEX_URL",
-    "PIP_FIND_LINKS",
-    "PIP_NO_INDEX",
-    "PIP_TRUSTED_HOST",
-    "PIP_CERT",
-    "PIP_CONFIG_FILE",
-    "REQUESTS_CA_BUNDLE",
-];
 
 /// Returns the interpreter of the environment in `dir`. Creates the environment first if it is missing or was created
 /// from other requirements.
@@ -55,19 +34,19 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
         std::fs::remove_dir_all(&venv)
             .with_context(|| format!("cannot remove the old environment {}", venv.display()))?;
     }
-    let made = printed(command("python3").args(["-m", "venv"]).arg(&venv)).context(
+    let (made, printed) = captured(command("python3").args(["-m", "venv"]).arg(&venv)).context(
         "python3 is missing: install it with its venv module and pip (Debian: apt-get install python3-venv)",
     )?;
     ensure!(
         made.status.success(),
         "python3 cannot create a virtual environment: install the venv module (Debian: apt-get install python3-venv)\n{}",
-        text(&made)
+        printed
     );
     let requirements = dir.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
     // Downloads with the network settings of this machine.
     let network = NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-    let pip = printed(
+    let (pip, printed) = captured(
         command(&python)
             .envs(network)
             .args([
@@ -85,16 +64,8 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
         pip.status.success(),
         "pip failed to install the emulator from {}\n{}",
         requirements.display(),
-        text(&pip)
+        printed
     );
     std::fs::write(&installed, REQUIREMENTS)?;
     Ok(python)
-}
-
-fn printed(command: &mut Command) -> std::io::Result<Output> {
-    run(command.stdout(Stdio::piped()).stderr(Stdio::piped()))
-}
-
-fn text(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }

@@ -13,6 +13,8 @@ use crate::binaries::{Binaries, root};
 use crate::clients::{Clients, REGION};
 use crate::emulator::{Emulator, RoleCredentials};
 use crate::processes::Watchdog;
+use crate::prometheus::Prometheus;
+use crate::prometheus::programs::Programs;
 use crate::stack::{self, Stack};
 use crate::worker::{Start, Worker};
 use crate::{python, worker};
@@ -171,6 +173,17 @@ impl World {
             watchdog: &self.watchdog,
         };
         worker::Worker::start(start).await
+    }
+
+    /// Starts a Prometheus with these rules, which scrapes nothing yet.
+    ///
+    /// # Errors
+    ///
+    /// Says what to install if there is no Prometheus, or why it did not start.
+    pub async fn start_prometheus(&self, rules: &str) -> Result<Prometheus> {
+        let dir = root().join("target/local/prometheus");
+        let programs = tokio::task::spawn_blocking(move || Programs::find(&dir)).await??;
+        Prometheus::start(&programs, &self.dir().join("prometheus"), rules, &self.watchdog).await
     }
 
     /// Writes a configuration file with which the command line finds this world's tables; returns its path.

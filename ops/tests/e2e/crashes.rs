@@ -11,7 +11,7 @@ use statemachine::status::Status;
 use crate::journey::{
     SOON, all_ended, assert_one_decision_each, in_world, orders_of, patient, quick, start, stored, through,
 };
-use crate::proxy::{Proxy, Reached, Step, Trap, Way};
+use ops::proxy::{Proxy, Reached, Step, Trap, Way};
 
 /// Where a worker can be killed between a task's steps.
 const WINDOWS: [(Step, Way, &str); 6] = [

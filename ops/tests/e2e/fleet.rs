@@ -16,7 +16,7 @@ use crate::journey::{
     SOON, all_ended, assert_one_decision_each, in_world, logged_after, orders_of, patient, quick, start,
     stored, task_that, through,
 };
-use crate::proxy::{Proxy, Step, Way};
+use ops::proxy::{Proxy, Step, Way};
 
 /// A drain's longest time here.
 const GRACE: Duration = Duration::from_secs(30);

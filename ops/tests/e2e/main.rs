@@ -8,7 +8,6 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a helper of a journey is a part of its test")]
 
 mod journey;
-mod proxy;
 
 mod crashes;
 mod deployment;
@@ -17,5 +16,6 @@ mod ingest;
 mod leftovers;
 mod money;
 mod people;
+mod prometheus;
 mod publication;
 mod rulesets;

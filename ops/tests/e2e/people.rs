@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use crate::journey::{
     SOON, assert_one_decision, in_world, orders_of, patient, quick, start, stored, task_that, through,
 };
-use crate::proxy::{Proxy, Step, Way};
+use ops::proxy::{Proxy, Step, Trap, Way};
 
 async fn escalated(world: &World, order: &SampleOrder) -> Task {
     task_that(world, &order.id, "escalated", |task| task.status == Status::Escalated).await
@@ -122,7 +122,7 @@ async fn a_decision_whose_token_someone_else_closed_is_not_called_delivered() {
             .await
             .unwrap();
         }
-        traps.into_iter().for_each(crate::proxy::Trap::release);
+        traps.into_iter().for_each(Trap::release);
         for order in &orders {
             let task = task_that(world, &order.id, "ended", |task| task.status.is_final()).await;
             assert_eq!((task.status, task.delivery), (Status::Expired, Some(Delivery::ClosedElsewhere)));

@@ -251,3 +251,34 @@ fn every_alarm_has_its_paragraph_in_the_runbook() {
         assert_eq!(alarm["Properties"]["AlarmActions"][0]["Fn::If"][0], "HasAlarmTopic", "{name}");
     }
 }
+
+#[test]
+fn a_stream_that_nobody_reads_is_an_alarm() {
+    let alarm = template()["Resources"]["StreamNotReadAlarm"].clone();
+    assert_eq!(alarm["Condition"], "HasWorkers");
+    assert_eq!(alarm["DependsOn"], "WorkerGroup");
+    // A stream that is off has no readers, and so no data.
+    assert_eq!(alarm["Properties"]["TreatMissingData"], "breaching");
+    let query = alarm["Properties"]["Metrics"][0]["Expression"]["Fn::Sub"].as_str().unwrap();
+    assert!(query.contains("Operation = 'GetRecords' AND TableName = '${TasksTable}'"), "{query}");
+}
+
+#[test]
+fn the_dashboard_shows_what_the_template_creates() {
+    let body = properties("Dashboard")["DashboardBody"]["Fn::Sub"].as_str().unwrap().to_owned();
+    let names = body.split("${").skip(1).map(|rest| rest.split('}').next().unwrap());
+    let resources = template()["Resources"].clone();
+    for name in names.filter(|name| !name.starts_with("AWS::")) {
+        assert!(resources.get(name.split('.').next().unwrap()).is_some(), "{name}");
+    }
+    let body: Value = serde_json::from_str(&body).unwrap();
+    let widgets = body["widgets"].as_array().unwrap();
+    // An alarm that exists only with workers cannot be named.
+    let alarms =
+        of_type("AWS::CloudWatch::Alarm").into_iter().filter(|(_, alarm)| alarm.get("Condition").is_none());
+    let alarms: BTreeSet<String> = alarms.map(|(name, _)| format!("${{{name}.Arn}}")).collect();
+    assert_eq!(texts(&widgets[0]["properties"]["alarms"]), alarms);
+    for widget in &widgets[1..] {
+        assert!(!widget["properties"]["metrics"].as_array().unwrap().is_empty(), "{widget}");
+    }
+}

@@ -1,58 +1,51 @@
-//! A loopback proxy between a worker and the emulator: it holds a chosen call or its answer, loses an answer, and knows
-//! how far each task's calls have come.
-//!
-//! Just enough HTTP/1.1 for the SDK: one request after the other on a connection, each with its length.
+//! A loopback proxy between workers and the emulator: it holds a chosen call or its answer, loses an answer, breaks calls
+//! of a kind for a while, and knows how far each task's calls have come.
+
+mod call;
+mod http;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use anyhow::{Context as _, Result, anyhow};
-use ops::emulator::Emulator;
-use reqwest::header::{CONNECTION, CONTENT_LENGTH, TRANSFER_ENCODING};
-use statemachine::token::{TaskId, TaskToken};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use anyhow::Result;
+use statemachine::token::TaskId;
+use tokio::io::{AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-/// What a worker's call does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Step {
-    /// D: stores a decision.
-    Decide,
-    /// Leaves a task to a person.
-    Escalate,
-    /// C: `SendTaskSuccess` or `SendTaskFailure`.
-    CallBack,
-    /// M: records an answer that ends the task.
-    Settle,
-    /// K: moves a shard's checkpoint.
-    Checkpoint,
-    /// Everything else.
-    Other,
-}
+use self::call::Call;
+pub use self::call::Step;
+use self::http::Request;
+use crate::emulator::Emulator;
 
 /// On which way a call is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Way {
+pub enum Way {
     /// Before the emulator has it.
     There,
     /// After the emulator answered, before the worker knows.
     Back,
 }
 
-/// One call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Call {
-    pub(crate) step: Step,
-    pub(crate) task: Option<TaskId>,
+/// How far a task's calls have come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Reached {
+    /// The last call.
+    pub step: Step,
+    /// Whether the emulator has answered it.
+    pub is_answered: bool,
 }
 
-/// How far a task's calls have come: the last one, and where it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Reached {
-    pub(crate) step: Step,
-    pub(crate) is_answered: bool,
+/// What a broken call gets.
+#[derive(Debug, Clone, Copy)]
+pub enum Reply {
+    /// An error with this name; the emulator never has the call.
+    Error(&'static str),
+    /// Nothing until the outage ends, and then a closed connection; the emulator never has the call.
+    Silence,
+    /// The emulator's answer to `GetRecords`, with an empty page.
+    NoRecords,
 }
 
 impl Reached {
@@ -64,8 +57,9 @@ impl Reached {
 
 /// A running proxy. Dropped, it closes every connection.
 #[derive(Debug)]
-pub(crate) struct Proxy {
-    pub(crate) url: String,
+pub struct Proxy {
+    /// The address to use instead of the emulator's.
+    pub url: String,
     shared: Arc<Shared>,
     _server: JoinSet<()>,
 }
@@ -80,6 +74,7 @@ struct Shared {
 #[derive(Debug, Default)]
 struct State {
     traps: Vec<Armed>,
+    outages: Vec<Broken>,
     reached: BTreeMap<TaskId, Reached>,
     has_worked: bool,
 }
@@ -94,28 +89,51 @@ struct Armed {
     released: watch::Receiver<bool>,
 }
 
+/// Calls of a kind that fail.
+#[derive(Debug)]
+struct Broken {
+    operations: Vec<&'static str>,
+    resource: String,
+    reply: Reply,
+    is_over: watch::Receiver<bool>,
+}
+
+/// An outage, until it is dropped.
+#[derive(Debug)]
+pub struct Outage {
+    _end: watch::Sender<bool>,
+}
+
 /// Calls that are held until this is released. Dropped instead, their connections close without a word.
 #[derive(Debug)]
-pub(crate) struct Trap {
+pub struct Trap {
     caught: watch::Receiver<usize>,
     release: watch::Sender<bool>,
 }
 
 impl Trap {
     /// Waits until a call is caught.
-    pub(crate) async fn sprung(&mut self) {
+    ///
+    /// # Panics
+    ///
+    /// If the proxy was dropped.
+    pub async fn sprung(&mut self) {
         self.caught.wait_for(|caught| *caught > 0).await.expect("the proxy outlives its traps");
     }
 
     /// Lets the held calls, and all later ones, go on.
-    pub(crate) fn release(self) {
+    pub fn release(self) {
         self.release.send_replace(true);
     }
 }
 
 impl Proxy {
     /// A proxy before an emulator, on a free port.
-    pub(crate) async fn start(emulator: &Emulator) -> Result<Proxy> {
+    ///
+    /// # Errors
+    ///
+    /// If loopback has no free port.
+    pub async fn start(emulator: &Emulator) -> Result<Proxy> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
@@ -129,13 +147,22 @@ impl Proxy {
     }
 
     /// Holds a task's call of this kind, and each repetition of it.
-    pub(crate) fn hold(&self, step: Step, way: Way, task: &TaskId) -> Trap {
+    pub fn hold(&self, step: Step, way: Way, task: &TaskId) -> Trap {
         self.arm(step, way, task, false)
     }
 
     /// Forwards a task's call of this kind, and loses the answer, once.
-    pub(crate) fn lose_answer(&self, step: Step, task: &TaskId) -> Trap {
+    pub fn lose_answer(&self, step: Step, task: &TaskId) -> Trap {
         self.arm(step, Way::Back, task, true)
+    }
+
+    /// Breaks each call of these operations whose body names this resource, until the outage is dropped. Each call names
+    /// the empty resource.
+    pub fn outage(&self, operations: &[&'static str], resource: &str, reply: Reply) -> Outage {
+        let (end, is_over) = watch::channel(false);
+        let (operations, resource) = (operations.to_vec(), resource.to_owned());
+        self.shared.lock().outages.push(Broken { operations, resource, reply, is_over });
+        Outage { _end: end }
     }
 
     fn arm(&self, step: Step, way: Way, task: &TaskId, loses: bool) -> Trap {
@@ -147,12 +174,12 @@ impl Proxy {
     }
 
     /// How far each task has come since the last checkpoint was written.
-    pub(crate) fn reached(&self) -> BTreeMap<TaskId, Reached> {
+    pub fn reached(&self) -> BTreeMap<TaskId, Reached> {
         self.shared.lock().reached.clone()
     }
 
     /// Whether a task's step ever came here, done or not.
-    pub(crate) fn has_worked(&self) -> bool {
+    pub fn has_worked(&self) -> bool {
         self.shared.lock().has_worked
     }
 }
@@ -167,6 +194,18 @@ impl Shared {
         if let (Some(task), Step::Decide | Step::Escalate | Step::Settle) = (&call.task, call.step) {
             self.lock().reached.remove(task);
         }
+    }
+
+    /// The reply to a broken call, and the end of its outage.
+    fn outage(&self, request: &Request) -> Option<(Reply, watch::Receiver<bool>)> {
+        let mut state = self.lock();
+        state.outages.retain(|outage| outage.is_over.has_changed().is_ok());
+        let (operation, body) = (request.operation(), String::from_utf8_lossy(&request.body));
+        let hit = state
+            .outages
+            .iter()
+            .find(|outage| outage.operations.contains(&operation) && body.contains(outage.resource.as_str()));
+        hit.map(|outage| (outage.reply, outage.is_over.clone()))
     }
 
     fn note(&self, call: &Call, is_answered: bool) {
@@ -215,23 +254,30 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
     }
 }
 
-struct Request {
-    method: String,
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
-}
-
 async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
     stream.set_nodelay(true)?;
     let mut stream = BufReader::new(stream);
-    while let Some(request) = read(&mut stream).await? {
+    while let Some(request) = http::read(&mut stream).await? {
+        let outage = shared.outage(&request);
+        match &outage {
+            Some((Reply::Error(name), _)) => {
+                stream.get_mut().write_all(&http::error(name)).await?;
+                continue;
+            }
+            Some((Reply::Silence, is_over)) => {
+                // The sender is dropped at the end of the outage.
+                let _ = is_over.clone().changed().await;
+                return Ok(());
+            }
+            Some((Reply::NoRecords, _)) | None => {}
+        }
         let call = Call::of(&request);
         shared.note(&call, false);
         if !shared.pass(&call, Way::There).await {
             return Ok(());
         }
-        let (is_success, answer) = forward(shared, request).await?;
+        let (is_success, answer) =
+            http::forward(&shared.http, &shared.upstream, request, outage.is_some()).await?;
         if !shared.pass(&call, Way::Back).await {
             return Ok(());
         }
@@ -242,82 +288,4 @@ async fn serve(stream: TcpStream, shared: &Shared) -> Result<()> {
         }
     }
     Ok(())
-}
-
-/// The next request of a connection; `None` when it was closed between two.
-async fn read(stream: &mut BufReader<TcpStream>) -> Result<Option<Request>> {
-    let mut line = String::new();
-    if stream.read_line(&mut line).await? == 0 {
-        return Ok(None);
-    }
-    let mut words = line.split_whitespace();
-    let method = words.next().context("a method")?.to_owned();
-    let path = words.next().context("a path")?.to_owned();
-    let mut headers = vec![];
-    loop {
-        let mut line = String::new();
-        stream.read_line(&mut line).await?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        headers.push((name.to_lowercase(), value.trim().to_owned()));
-    }
-    let length = headers.iter().find(|(name, _)| name == CONTENT_LENGTH.as_str());
-    let length: usize = length.map_or(Ok(0), |(_, digits)| digits.parse())?;
-    let mut body = vec![0; length];
-    stream.read_exact(&mut body).await?;
-    Ok(Some(Request { method, path, headers, body }))
-}
-
-/// Forwards a request; tells whether it was granted, and gives the answer's bytes.
-async fn forward(shared: &Shared, request: Request) -> Result<(bool, Vec<u8>)> {
-    let url = format!("{}{}", shared.upstream, request.path);
-    let mut forwarded = shared.http.request(request.method.parse()?, url).body(request.body);
-    for (name, value) in request.headers {
-        // The host stays the proxy's: the signature covers it.
-        if ![CONTENT_LENGTH.as_str(), CONNECTION.as_str()].contains(&name.as_str()) {
-            forwarded = forwarded.header(name, value);
-        }
-    }
-    let answer = forwarded.send().await.map_err(|error| anyhow!("the emulator: {error}"))?;
-    let is_success = answer.status().is_success();
-    let mut bytes = format!("HTTP/1.1 {}\r\n", answer.status().as_u16()).into_bytes();
-    for (name, value) in answer.headers() {
-        if ![CONTENT_LENGTH, CONNECTION, TRANSFER_ENCODING].contains(name) {
-            bytes.extend([name.as_str().as_bytes(), b": ", value.as_bytes(), b"\r\n"].concat());
-        }
-    }
-    let body = answer.bytes().await?;
-    bytes.extend(format!("content-length: {}\r\n\r\n", body.len()).as_bytes());
-    bytes.extend(&body);
-    Ok((is_success, bytes))
-}
-
-impl Call {
-    fn of(request: &Request) -> Call {
-        let target = request.headers.iter().find(|(name, _)| name == "x-amz-target");
-        let operation = target.and_then(|(_, target)| target.split('.').nth(1)).unwrap_or_default();
-        let body: serde_json::Value = serde_json::from_slice(&request.body).unwrap_or_default();
-        let text = |pointer| body.pointer(pointer).and_then(|value| value.as_str()).unwrap_or_default();
-        match operation {
-            "SendTaskSuccess" | "SendTaskFailure" => {
-                let token = TaskToken::new(text("/taskToken")).ok();
-                Call { step: Step::CallBack, task: token.map(|token| token.task_id()) }
-            }
-            "UpdateItem" => {
-                let set = text("/UpdateExpression");
-                let step = if set.contains("#decision = ") {
-                    Step::Decide
-                } else if set.contains("#escalation = ") {
-                    Step::Escalate
-                } else if set.contains("#status = ") && set.contains("#delivery = ") {
-                    Step::Settle
-                } else if text("/Key/sk/S").starts_with("shard|") && set.contains("#position = :") {
-                    Step::Checkpoint
-                } else {
-                    Step::Other
-                };
-                Call { step, task: TaskId::parse(text("/Key/taskId/S")).ok() }
-            }
-            _ => Call { step: Step::Other, task: None },
-        }
-    }
 }

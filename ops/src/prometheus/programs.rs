@@ -1,0 +1,93 @@
+//! Prometheus and its promtool: those of this machine, or those of Debian's package, unpacked under `target/`. Nothing
+//! is installed: no service starts, and no port is taken.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
+
+use crate::processes::{NETWORK, captured, command};
+
+const REMEDY: &str = "Prometheus is missing: put `prometheus` and `promtool`, version 2.42 or later, on the PATH \
+                      (Debian and Ubuntu: apt-get install prometheus)";
+
+/// The paths of the programs.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The server.
+    pub prometheus: PathBuf,
+    /// Checks and tests rules and metrics.
+    pub promtool: PathBuf,
+}
+
+impl Programs {
+    /// Returns the programs in the `PATH`, or else those of Debian's package, which is downloaded into `dir` first if it is
+    /// not there yet. That needs neither root nor the system's package lists.
+    ///
+    /// If several processes call this at the same time, one downloads the package and the others wait.
+    ///
+    /// # Errors
+    ///
+    /// Says what to install if this machine has neither Prometheus nor a package of it.
+    pub fn find(dir: &Path) -> Result<Programs> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if let Some(programs) = std::env::split_paths(&path).find_map(|dir| Programs::within(&dir)) {
+            return Ok(programs);
+        }
+        std::fs::create_dir_all(dir)
+            .with_context(|| format!("cannot create the folder {}", dir.display()))?;
+        let lock = File::create(dir.join("lock"))?;
+        lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
+
+        let unpacked = dir.join("unpacked");
+        if let Some(programs) = Programs::within(&unpacked.join("usr/bin")) {
+            return Ok(programs);
+        }
+        let package = download(dir)?;
+        // Renamed at the end: an unpacking that was interrupted leaves no programs behind.
+        let unfinished = dir.join("unfinished");
+        succeeds(command("dpkg-deb").arg("--extract").arg(&package).arg(&unfinished))?;
+        std::fs::remove_file(&package)?;
+        std::fs::rename(&unfinished, &unpacked)?;
+        Programs::within(&unpacked.join("usr/bin"))
+            .with_context(|| format!("{REMEDY}\nthe package in {} has no programs", unpacked.display()))
+    }
+
+    fn within(dir: &Path) -> Option<Programs> {
+        let programs = Programs { prometheus: dir.join("prometheus"), promtool: dir.join("promtool") };
+        (programs.prometheus.is_file() && programs.promtool.is_file()).then_some(programs)
+    }
+}
+
+/// Downloads the package, with lists of its own: the system's may be missing or old, and only root may renew them.
+fn download(dir: &Path) -> Result<PathBuf> {
+    let lists = dir.join("lists");
+    std::fs::create_dir_all(lists.join("partial"))?;
+    let apt = |arguments: &[&str]| {
+        let mut apt = command("apt-get");
+        apt.current_dir(dir)
+            .envs(NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .arg("-q")
+            .arg("-o")
+            .arg(format!("Dir::State::Lists={}", lists.display()))
+            .arg("-o")
+            .arg(format!("Dir::Cache={}", dir.display()))
+            .args(arguments);
+        succeeds(&mut apt)
+    };
+    apt(&["update"])?;
+    apt(&["download", "prometheus"])?;
+    let files = std::fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
+    let package = files
+        .into_iter()
+        .map(|file| file.path())
+        .find(|path| path.extension().is_some_and(|end| end == "deb"));
+    package.with_context(|| format!("{REMEDY}\napt-get downloaded no package into {}", dir.display()))
+}
+
+fn succeeds(command: &mut Command) -> Result<()> {
+    let (output, text) = captured(command).context(REMEDY)?;
+    ensure!(output.status.success(), "{REMEDY}\n{command:?} failed:\n{text}");
+    Ok(())
+}
