@@ -1,4 +1,5 @@
-//! Limits of the work that one process has in flight over all its shards: a number of records and a number of bytes.
+//! Limits of the work that one process has in flight over all its shards: a number of records, a number of bytes, and
+//! how many of the records are handled at once.
 
 use std::sync::Arc;
 
@@ -8,12 +9,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 const PAGE_KIB: u32 = 1_024;
 /// The most records in a response of GetRecords (API reference).
 pub const PAGE_RECORDS: u32 = 1_000;
+/// How many records are handled at once. The others that were read wait as they are: a record that is handled costs its
+/// futures and its calls' buffers, about ten times the memory, and more calls at once are not answered any faster.
+const AT_ONCE: usize = 512;
 
 /// The process's limits; cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Limits {
     records: Arc<Semaphore>,
     kib: Arc<Semaphore>,
+    turns: Arc<Semaphore>,
     most_records: u32,
     most_kib: u32,
 }
@@ -25,6 +30,10 @@ pub struct Share {
     kib: OwnedSemaphorePermit,
 }
 
+/// Permission to handle one record, until it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
+
 impl Limits {
     /// Allows at most `records` records and `mib` mebibytes.
     pub fn new(records: u32, mib: u32) -> Limits {
@@ -32,6 +41,7 @@ impl Limits {
         Limits {
             records: Arc::new(Semaphore::new(records as usize)),
             kib: Arc::new(Semaphore::new(most_kib as usize)),
+            turns: Arc::new(Semaphore::new(AT_ONCE)),
             most_records: records,
             most_kib,
         }
@@ -53,6 +63,20 @@ impl Limits {
             .await
             .expect("never closed");
         (granted, Share { records: permit, kib })
+    }
+
+    /// Waits until one more record may be handled, behind those that already wait.
+    ///
+    /// # Panics
+    ///
+    /// Never: the semaphore is never closed.
+    pub async fn turn(self) -> Turn {
+        Turn(self.turns.acquire_owned().await.expect("never closed"))
+    }
+
+    /// Takes a turn if one is free now.
+    pub fn try_turn(&self) -> Option<Turn> {
+        Arc::clone(&self.turns).try_acquire_owned().ok().map(Turn)
     }
 
     /// The number of records in flight.

@@ -10,6 +10,7 @@ mod shard_end;
 mod source;
 mod writing;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -34,7 +35,7 @@ use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
-use crate::stream::limits::Limits;
+use crate::stream::limits::{Limits, Share, Turn};
 use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
 use crate::stream::reader::source::{Brought, Source};
@@ -96,7 +97,19 @@ pub struct Reader {
     written: u64,
     /// The checkpoint write in progress. There is at most one, and it runs beside the work instead of delaying it.
     writing: Option<Writing>,
+    /// The records that were read and wait for their turn, in order.
+    waiting: VecDeque<Waiting>,
+    /// The next turn, while records wait for it.
+    turn: Option<BoxFuture<'static, Turn>>,
     in_work: FuturesUnordered<BoxFuture<'static, (Ticket, Handled)>>,
+}
+
+/// A record that was read and is not handled yet.
+struct Waiting {
+    ticket: Ticket,
+    record: Record,
+    /// Its place among the records in flight.
+    place: Share,
 }
 
 impl std::fmt::Debug for Reader {
@@ -133,6 +146,8 @@ impl Reader {
             checkpoint: Checkpoint::default(),
             written: 0,
             writing: None,
+            waiting: VecDeque::new(),
+            turn: None,
             in_work: FuturesUnordered::new(),
         }
     }
@@ -150,7 +165,7 @@ impl Reader {
         };
         // Empty unless the lease was lost: then the records in flight are dropped here, and the next holder handles
         // them again.
-        for _ in &self.in_work {
+        for _ in 0..self.in_work.len() + self.waiting.len() {
             self.parts.metrics.record(Handled::LeaseLost);
         }
         info!(
@@ -175,14 +190,18 @@ impl Reader {
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let drain = self.drain.clone();
         loop {
-            if self.in_work.is_empty() && fetch.is_none() && self.writing.is_none() {
+            if self.is_idle() && fetch.is_none() {
                 return if ended { self.end().await } else { self.drained().await };
             }
             tokio::select! {
-                // A drain stops reading. Finished work comes before new work, so that fewer records are in flight. The
-                // checkpoint comes last: it is due at most once a second.
+                // A drain stops reading, and leaves what waits to the next holder. Finished work comes before new work,
+                // so that fewer records are in flight. The checkpoint comes last: it is due at most once a second.
                 biased;
-                () = drain.cancelled(), if fetch.is_some() => fetch = None,
+                () = drain.cancelled(), if fetch.is_some() || !self.waiting.is_empty() => {
+                    ended &= self.waiting.is_empty();
+                    (fetch, self.turn) = (None, None);
+                    self.waiting.clear();
+                }
                 Some((ticket, handled)) = self.in_work.next() => {
                     self.parts.metrics.record(handled);
                     if handled == Handled::LeaseLost {
@@ -202,6 +221,7 @@ impl Reader {
                         return Ended::Lost;
                     }
                 }
+                turn = wait_for(&mut self.turn), if self.turn.is_some() => self.begin(Some(turn)),
                 (source, brought) = wait_for(&mut fetch), if fetch.is_some() => {
                     match self.take_in(brought, &mut pace) {
                         Next::Poll => fetch = Some(source.fetch(pace.next_poll(), pace.page())),
@@ -218,7 +238,29 @@ impl Reader {
         }
     }
 
-    /// Hands out the records of a page; returns whether to poll again.
+    fn is_idle(&self) -> bool {
+        self.waiting.is_empty() && self.in_work.is_empty() && self.writing.is_none()
+    }
+
+    /// Starts to handle the records that wait, as far as there are turns, beginning with the one in hand.
+    fn begin(&mut self, mut turn: Option<Turn>) {
+        self.turn = None;
+        while !self.waiting.is_empty() {
+            let Some(turn) = turn.take().or_else(|| self.parts.limits.try_turn()) else {
+                self.turn = Some(Box::pin(self.parts.limits.clone().turn()));
+                return;
+            };
+            let Some(Waiting { ticket, record, place }) = self.waiting.pop_front() else { return };
+            let (pipeline, guard) = (Arc::clone(&self.parts.pipeline), self.guard.clone());
+            self.in_work.push(Box::pin(async move {
+                let handled = pipeline.handle(&record, &guard).await;
+                drop((place, turn));
+                (ticket, handled)
+            }));
+        }
+    }
+
+    /// Takes in the records of a page; returns whether to poll again.
     fn take_in(&mut self, brought: Brought, pace: &mut Pace) -> Next {
         let (records, is_last, mut share, granted) = match brought {
             Brought::Page { records, is_last, share, granted } => (records, is_last, share, granted),
@@ -251,12 +293,10 @@ impl Reader {
             let ticket = self.checkpoint.deliver(sequence_number, made_at(&record).unwrap_or(now));
             let bytes = record.dynamodb().and_then(|change| change.size_bytes()).unwrap_or(0);
             let place = share.split_record(usize::try_from(bytes).unwrap_or(0));
-            let (pipeline, guard) = (Arc::clone(&self.parts.pipeline), self.guard.clone());
-            self.in_work.push(Box::pin(async move {
-                let handled = pipeline.handle(&record, &guard).await;
-                drop(place);
-                (ticket, handled)
-            }));
+            self.waiting.push_back(Waiting { ticket, record, place });
+        }
+        if self.turn.is_none() {
+            self.begin(None);
         }
         self.behind.settling.set(self.checkpoint.oldest());
         if is_last { Next::End } else { Next::Poll }

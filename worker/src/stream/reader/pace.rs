@@ -1,5 +1,5 @@
-//! How often a shard is polled and for how many records: often while records arrive, rarely while none arrive or polls
-//! fail.
+//! How often a shard is polled and for how many records: four times a second, more rarely while polls fail, and for as
+//! many records as the API allows after a full page.
 
 use std::time::Duration;
 
@@ -8,30 +8,35 @@ use tokio::time::Instant;
 use crate::aws::fault::Class;
 use crate::stream::limits::PAGE_RECORDS;
 
-/// The pause while records arrive: four polls a second per shard, as AWS's own pollers do.
-const BUSY_POLL: Duration = Duration::from_millis(250);
-/// The longest pause for an idle shard, reached by doubling.
-pub(super) const IDLE_POLL: Duration = Duration::from_secs(1);
-/// How many records are requested from an idle shard; after a full page, the next request is for as many as the API
-/// allows.
+/// From one poll to the next, as AWS's own pollers do. A shard answers five reads a second (API reference); the fifth is
+/// for attempts that the SDK repeats.
+pub(super) const POLL: Duration = Duration::from_millis(250);
+/// How many records are requested until a page is full; the next request is then for as many as the API allows. Each
+/// request reserves room for its records, and many shards are read at the same time.
 const SMALL_PAGE: u32 = 100;
 
 /// When to poll next, and for how many records.
 #[derive(Debug)]
 pub(super) struct Pace {
+    /// From the start of the last poll to the start of the next.
     pause: Duration,
+    /// When the last poll was due to start.
+    last: Option<Instant>,
     full: bool,
 }
 
 impl Default for Pace {
     fn default() -> Pace {
-        Pace { pause: Duration::ZERO, full: false }
+        Pace { pause: Duration::ZERO, last: None, full: false }
     }
 }
 
 impl Pace {
-    pub(super) fn next_poll(&self) -> Instant {
-        Instant::now() + self.pause
+    /// When the next poll starts. A poll that took longer than the pause is followed at once.
+    pub(super) fn next_poll(&mut self) -> Instant {
+        let now = Instant::now();
+        let next = self.last.map_or(now, |last| (last + self.pause).max(now));
+        *self.last.insert(next)
     }
 
     pub(super) fn page(&self) -> u32 {
@@ -42,15 +47,15 @@ impl Pace {
     /// not at the first short page: a page of large records is short too.
     pub(super) fn got(&mut self, records: usize, granted: u32, is_at_end: bool) {
         self.full = records >= granted as usize || (self.full && !is_at_end);
-        self.pause = if records > 0 { BUSY_POLL } else { (self.pause * 2).clamp(BUSY_POLL, IDLE_POLL) };
+        self.pause = POLL;
     }
 
     pub(super) fn failed(&mut self, class: Class) {
         let longest = match class {
-            Class::Throttled | Class::Transient => IDLE_POLL * 4,
-            Class::Systemic | Class::Refused => IDLE_POLL * 10,
+            Class::Throttled | Class::Transient => POLL * 16,
+            Class::Systemic | Class::Refused => POLL * 40,
         };
-        self.pause = (self.pause * 2).clamp(BUSY_POLL, longest);
+        self.pause = (self.pause * 2).clamp(POLL, longest);
     }
 }
 
@@ -68,12 +73,24 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_shard_is_polled_four_times_a_second_and_an_idle_one_once() {
+    fn a_shard_is_polled_four_times_a_second_busy_or_idle() {
         let mut pace = Pace::default();
-        assert_eq!(pace.pause, Duration::ZERO, "the first poll does not wait");
-        assert_eq!(pauses(&mut pace, 3, |pace| pace.got(1, 100, true)), [250, 250, 250]);
-        assert_eq!(pauses(&mut pace, 4, |pace| pace.got(0, 100, true)), [500, 1_000, 1_000, 1_000]);
-        assert_eq!(pauses(&mut pace, 1, |pace| pace.got(1, 100, true)), [250], "one record wakes it");
+        assert_eq!(pauses(&mut pace, 2, |pace| pace.got(1, 100, true)), [250, 250]);
+        assert_eq!(pauses(&mut pace, 3, |pace| pace.got(0, 100, true)), [250, 250, 250]);
+        assert_eq!(pauses(&mut pace, 2, |pace| pace.got(100, 100, false)), [250, 250]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_poll_starts_a_pause_after_the_one_before_it_started() {
+        let mut pace = Pace::default();
+        let begun = Instant::now();
+        assert_eq!(pace.next_poll(), begun, "the first poll does not wait");
+        tokio::time::advance(Duration::from_millis(40)).await;
+        pace.got(1, 100, true);
+        assert_eq!(pace.next_poll(), begun + POLL, "the time of the poll itself counts");
+        tokio::time::advance(POLL * 3).await;
+        pace.got(1, 100, true);
+        assert_eq!(pace.next_poll(), begun + POLL * 3 + Duration::from_millis(40), "a slow poll makes up for nothing");
     }
 
     #[test]
@@ -105,7 +122,7 @@ mod tests {
             assert_eq!(pauses[..4], [250, 500, 1_000, 2_000], "{class:?}");
             assert_eq!(pauses[7], longest_ms, "{class:?}");
             pace.got(0, 100, true);
-            assert_eq!(pace.pause, IDLE_POLL, "{class:?}: a page ends the failures");
+            assert_eq!(pace.pause, POLL, "{class:?}: a page ends the failures");
         }
     }
 }

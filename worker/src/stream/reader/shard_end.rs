@@ -7,13 +7,14 @@ use tracing::warn;
 
 use crate::lease::lineage::Listed;
 use crate::lease::table::LeaseError;
-use crate::stream::reader::pace::IDLE_POLL;
 use crate::stream::reader::{Ended, Reader};
 
 /// How often the children of an ended shard are requested before this is left to the next full listing.
 const CHILD_ATTEMPTS: u32 = 10;
-/// The pause between these requests, doubled each time from this up to [`IDLE_POLL`].
+/// The pause between these requests, doubled each time from this up to [`CHILD_PAUSE_MOST`].
 const CHILD_PAUSE: Duration = Duration::from_millis(100);
+/// See [`CHILD_PAUSE`].
+const CHILD_PAUSE_MOST: Duration = Duration::from_secs(1);
 
 impl Reader {
     /// Every record of the shard is read and settled: find its children, then write both in one transaction.
@@ -33,7 +34,7 @@ impl Reader {
                 Err(LeaseError::Fault(fault)) => self.failed(&fault),
             }
             sleep(pause).await;
-            pause = (pause * 2).min(IDLE_POLL);
+            pause = (pause * 2).min(CHILD_PAUSE_MOST);
         }
     }
 
@@ -50,7 +51,7 @@ impl Reader {
             if timeout(pause, self.drain.cancelled()).await.is_ok() || !self.guard.is_live() {
                 return None;
             }
-            pause = (pause * 2).min(IDLE_POLL);
+            pause = (pause * 2).min(CHILD_PAUSE_MOST);
         }
         warn!(
             shard = self.shard,
