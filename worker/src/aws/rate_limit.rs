@@ -17,6 +17,8 @@ pub struct RateLimit {
     /// Waiting callers queue here in order. Only the first one waits for time, so a caller that gives up delays no
     /// other.
     queue: sync::Mutex<()>,
+    /// Callers that let the others go first queue here, and only the first of them queues there.
+    behind: sync::Mutex<()>,
     state: Mutex<State>,
 }
 
@@ -34,6 +36,7 @@ impl RateLimit {
         RateLimit {
             fleet_rate: f64::from(fleet_rate),
             queue: sync::Mutex::default(),
+            behind: sync::Mutex::default(),
             state: Mutex::new(State { workers: 1, next: Instant::now() }),
         }
     }
@@ -51,6 +54,18 @@ impl RateLimit {
         }
     }
 
+    /// As [`RateLimit::take`]; the turn is given back if it is not used.
+    pub async fn first_turn(&self) -> Turn<'_> {
+        self.take().await;
+        Turn(self)
+    }
+
+    /// Waits for a turn that may turn out not to be needed, behind all callers of [`RateLimit::take`].
+    pub async fn turn(&self) -> Turn<'_> {
+        let _first = self.behind.lock().await;
+        self.first_turn().await
+    }
+
     /// Takes a turn if one is free now and nobody is waiting for it.
     pub fn try_take(&self) -> bool {
         self.queue.try_lock().is_ok_and(|_first| self.take_if_due().is_ok())
@@ -63,15 +78,38 @@ impl RateLimit {
         if state.next > now {
             return Err(state.next);
         }
-        let interval = Duration::from_secs_f64(f64::from(state.workers) / self.fleet_rate);
+        let interval = self.interval(&state);
         // An idle bucket fills for at most a second.
         let earliest = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
         state.next = state.next.max(earliest) + interval;
         Ok(())
     }
 
+    /// From one call to the next.
+    fn interval(&self, state: &State) -> Duration {
+        Duration::from_secs_f64(f64::from(state.workers) / self.fleet_rate)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().expect("no thread panics while it holds the lock")
+    }
+}
+
+/// Permission to make one call. It is given back when it is dropped unused.
+#[derive(Debug)]
+pub struct Turn<'l>(&'l RateLimit);
+
+impl Turn<'_> {
+    /// The call is made.
+    pub fn use_up(self) {
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.next = state.next.checked_sub(self.0.interval(&state)).unwrap_or(state.next);
     }
 }
 
@@ -89,10 +127,10 @@ pub struct RateLimits {
 }
 
 impl RateLimits {
-    /// Creates the configured rate limits.
-    pub fn new(config: &Budgets) -> RateLimits {
+    /// Creates the configured rate limits, for an account's quotas in this region.
+    pub fn new(config: &Budgets, region: &str) -> RateLimits {
         RateLimits {
-            send_task: RateLimit::new(config.send_task),
+            send_task: RateLimit::new(config.send_task_in(region)),
             describe_execution: RateLimit::new(config.describe_execution),
             execution_history: RateLimit::new(config.execution_history),
             sweep: RateLimit::new(config.sweep),
@@ -131,6 +169,30 @@ mod tests {
             shared >= Duration::from_millis(11_000) && shared <= Duration::from_millis(12_500),
             "{shared:?}"
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_unused_turn_is_given_back_and_the_others_go_first() {
+        let rate = RateLimit::new(1);
+        while rate.try_take() {}
+        let start = Instant::now();
+        for _ in 0..100 {
+            drop(rate.turn().await);
+        }
+        assert!(start.elapsed() <= Duration::from_secs(1), "one turn, {:?}", start.elapsed());
+        let order = Mutex::new(Vec::new());
+        let unsure = async |name| {
+            rate.turn().await.use_up();
+            order.lock().unwrap().push(name);
+        };
+        let sure = async {
+            rate.take().await;
+            order.lock().unwrap().push("sure");
+        };
+        futures::join!(unsure("first"), unsure("second"), unsure("third"), sure);
+        // The first of them waited already when the sure one came.
+        assert_eq!(*order.lock().unwrap(), ["first", "sure", "second", "third"]);
+        assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
     }
 
     #[tokio::test(start_paused = true)]

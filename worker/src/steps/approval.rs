@@ -8,11 +8,12 @@ use std::time::Duration;
 use rules::settings::Budget;
 use rules::{Measured, Ruleset, Verdict};
 use statemachine::decision::{Decision, MAX_REASON_CHARS};
-use statemachine::status::Status;
+use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task};
 use tokio::time::{Instant, sleep};
 use tracing::info;
 
+use crate::aws::rate_limit::Turn;
 use crate::control::caps::{Limit, Receipt, Spent};
 use crate::control::gate::Permit;
 use crate::lease::guard::Guard;
@@ -71,11 +72,15 @@ impl Pipeline {
         let mut attempts = Attempts::begin(self.tasks.answered());
         let mut mine = Mine { id: self.clock.ulid(), receipt: Receipt::default() };
         loop {
+            // Before anything is looked at: a verdict must not grow old while it waits, and a stored decision is sent at
+            // once, before anyone else could think that its first attempt failed.
+            let turn = self.rates.send_task.turn().await;
             if !guard.is_live() {
                 return Err(Lost);
             }
             let ruleset = self.automation.rules.pin();
             let Some(attempt) = self.permitted(task, &ruleset, &mut mine).await else {
+                drop(turn);
                 sleep(HELD).await;
                 continue;
             };
@@ -87,6 +92,7 @@ impl Pipeline {
                     (error, service, next)
                 }
                 Attempt::Escalate(escalation, cause, kept) => {
+                    drop(turn);
                     self.note_shadow(&kept);
                     return self.escalate(task, guard, &escalation, cause, kept.notes()).await;
                 }
@@ -105,7 +111,7 @@ impl Pipeline {
                             if !is_mine(&written, &mine.id) {
                                 self.automation.caps.give_back(&mut mine.receipt, self.clock.now());
                             }
-                            return self.after_decision(task, &mine.id, written, guard).await;
+                            return self.after_decision(task, &mine.id, written, turn, guard).await;
                         }
                         Err(error) => {
                             let next = attempts.item_failed(&error, self.tasks.answered());
@@ -114,6 +120,7 @@ impl Pipeline {
                     }
                 }
             };
+            drop(turn);
             if matches!(error, TableError::Malformed(_)) {
                 return self.quarantine(&task.id, guard).await;
             }
@@ -217,6 +224,7 @@ impl Pipeline {
         task: &Task,
         id: &str,
         written: Written,
+        turn: Turn<'_>,
         guard: &Guard,
     ) -> Result<Handled, Lost> {
         let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
@@ -224,6 +232,10 @@ impl Pipeline {
         if let Some(decision) = stored.decision.as_ref().filter(|decision| decision.id == id) {
             self.metrics.decided(decision);
         }
+        if stored.delivery == Some(Delivery::Due) {
+            return self.deliver_in(turn, &stored, guard).await;
+        }
+        drop(turn);
         self.finish_stored(&stored, guard).await
     }
 

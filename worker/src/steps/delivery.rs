@@ -10,6 +10,7 @@ use statemachine::worklist::Worklist;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
+use crate::aws::rate_limit::Turn;
 use crate::aws::retry;
 use crate::lease::guard::Guard;
 use crate::metrics::Service;
@@ -32,13 +33,23 @@ impl Pipeline {
     ///
     /// When `task` holds no decision: only stored decisions are delivered.
     pub async fn deliver(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        self.deliver_in(self.rates.send_task.first_turn().await, task, guard).await
+    }
+
+    /// As [`Pipeline::deliver`], with the turn for the first call.
+    pub(super) async fn deliver_in(
+        &self,
+        mut turn: Turn<'_>,
+        task: &Task,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
         let decision = task.decision.as_ref().expect("only stored decisions are delivered");
         let (mut delays, mut denied_at) = (retry::callback(), None);
         loop {
-            self.rates.send_task.take().await;
             if !guard.is_live() {
                 return Err(Lost);
             }
+            turn.use_up();
             let started = Instant::now();
             let answer = self.callback.send(task, decision).await;
             self.metrics.called_back(&answer, started.elapsed());
@@ -70,6 +81,7 @@ impl Pipeline {
                     self.systemic(task, Service::StepFunctions, &fault).await;
                 }
             }
+            turn = self.rates.send_task.first_turn().await;
         }
     }
 
