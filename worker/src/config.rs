@@ -114,6 +114,25 @@ pub struct Budgets {
     pub sweep: u32,
 }
 
+/// The regions where Step Functions refills the buckets of `SendTask*` with 500 calls a second, and not with 300 (Service
+/// quotas of AWS Step Functions, "API action throttling").
+const LARGE_REGIONS: [&str; 3] = ["us-east-1", "us-west-2", "eu-west-1"];
+/// 97 % of 500.
+const SEND_TASK_LARGE: u32 = 485;
+/// 97 % of 300.
+const SEND_TASK: u32 = 291;
+
+impl Budgets {
+    /// How many calls of `SendTask*` a second the fleet may make in this region.
+    pub fn send_task_in(&self, region: &str) -> u32 {
+        match self.send_task {
+            0 if LARGE_REGIONS.contains(&region) => SEND_TASK_LARGE,
+            0 => SEND_TASK,
+            configured => configured,
+        }
+    }
+}
+
 /// The HTTP server.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -22,7 +22,7 @@ impl Config {
             // With less, leases cannot be handed over in time; with more, systemd's TimeoutStopSec kills the worker
             // first.
             ("worker.drain_ms", worker.drain_ms, 15_000..=35_000),
-            ("budgets.send_task", budgets.send_task.into(), 1..=100_000),
+            ("budgets.send_task", budgets.send_task.into(), 0..=100_000),
             ("budgets.describe_execution", budgets.describe_execution.into(), 1..=100_000),
             ("budgets.execution_history", budgets.execution_history.into(), 1..=100_000),
             // One half is for listings, the other for finding the children of shards.

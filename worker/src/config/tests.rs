@@ -154,3 +154,11 @@ fn the_readme_lists_every_key_with_its_default() {
     });
     assert_eq!(rows.collect::<BTreeMap<_, _>>(), defaults);
 }
+
+#[test]
+fn callbacks_are_limited_by_the_quota_of_the_region_unless_configured() {
+    let budgets = Config::load(None, &[]).unwrap().budgets;
+    assert_eq!(budgets.send_task_in("eu-west-1"), 485);
+    assert_eq!(budgets.send_task_in("eu-central-1"), 291);
+    assert_eq!(Budgets { send_task: 40, ..budgets }.send_task_in("eu-west-1"), 40);
+}

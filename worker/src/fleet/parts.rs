@@ -52,7 +52,10 @@ impl Parts {
         let tasks = TaskTable::new(clients.dynamodb.clone(), &config.tables.tasks, retention);
         let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
         let automation = Automation::new(rules, config.rules.source == RulesSource::Published);
-        let rates = Arc::new(RateLimits::new(&config.budgets));
+        let rates = {
+            let region = clients.sfn.config().region().map_or("", |region| region.as_ref());
+            Arc::new(RateLimits::new(&config.budgets, region))
+        };
         let pipeline = Pipeline::new(
             tasks.clone(),
             control_table.clone(),

@@ -91,7 +91,7 @@ fn counted(call: &Call, budgets: &Budgets) -> Option<Counted> {
     let (api, most) = match (call.service, name) {
         (Service::StepFunctions, "DescribeExecution") => (name, budget(budgets.describe_execution)),
         (Service::StepFunctions, "GetExecutionHistory") => (name, budget(budgets.execution_history)),
-        (Service::StepFunctions, _) => ("SendTask*", budget(budgets.send_task)),
+        (Service::StepFunctions, _) => ("SendTask*", budget(budgets.send_task_in("us-east-1"))),
         (Service::Streams, "DescribeStream") => (name, budget(budgets.describe_stream)),
         // Four a second, plus the first pages of a new reader.
         (Service::Streams, "GetRecords") => {
