@@ -261,10 +261,10 @@ impl Sweeper {
     async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let now = self.clock.now().as_second();
         // An expired state answers nobody: ask before a decision is stored that no one can receive.
-        if task.deadline.is_some_and(|deadline| deadline < now) {
-            if let Asked::Over(handled) = self.pipeline.expire_if_gone(task, guard).await? {
-                return Ok(handled);
-            }
+        if task.deadline.is_some_and(|deadline| deadline < now)
+            && let Asked::Over(handled) = self.pipeline.expire_if_gone(task, guard).await?
+        {
+            return Ok(handled);
         }
         self.pipeline.decide(task, guard).await
     }
