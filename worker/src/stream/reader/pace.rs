@@ -90,7 +90,11 @@ mod tests {
         assert_eq!(pace.next_poll(), begun + POLL, "the time of the poll itself counts");
         tokio::time::advance(POLL * 3).await;
         pace.got(1, 100, true);
-        assert_eq!(pace.next_poll(), begun + POLL * 3 + Duration::from_millis(40), "a slow poll makes up for nothing");
+        assert_eq!(
+            pace.next_poll(),
+            begun + POLL * 3 + Duration::from_millis(40),
+            "a slow poll makes up for nothing"
+        );
     }
 
     #[test]
