@@ -1,7 +1,7 @@
 //! Starts the worker's tasks, and stops them in order.
 
-use std::fmt::Debug;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -78,7 +78,7 @@ pub struct Process<L> {
     pub listener: L,
 }
 
-impl<L: Listener<Addr: Debug>> Process<L> {
+impl<L: Listener<Addr = SocketAddr>> Process<L> {
     /// Runs until `shutdown` resolves or a long-lived task ends early, then drains within the configured time.
     ///
     /// # Errors
@@ -99,11 +99,11 @@ impl<L: Listener<Addr: Debug>> Process<L> {
         }
         let decisions = TaskTracker::new();
         let readiness = Readiness::starting("the first look at the tables");
-        let task_list = TaskList::new(clients.dynamodb, &config.tables.tasks);
+        let task_list = TaskList::new(&clients.dynamodb, &config.tables.tasks);
         let registry = Arc::new(registry);
         let state = ApiState::new(&parts, task_list, registry, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
-        tasks.spawn("API server", serve(listener, state, stop.clone()));
+        tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
         let mut work = Box::pin(member.run(leave.clone()).fuse());
 
         let (mut shutdown, mut starting) = (pin!(shutdown), true);

@@ -19,7 +19,7 @@ use crate::tasks::table::TableError;
 pub const CONTENT_TYPE: &str = "application/problem+json";
 /// The prefix of each problem's `type`.
 const TYPE_PREFIX: &str = "urn:countersign:problem:";
-/// How long a caller should wait after a service did not respond, in seconds.
+/// How long a caller should wait before it repeats a request that changed nothing, in seconds.
 const RETRY_AFTER_SECONDS: &str = "2";
 
 /// Why a request failed.
@@ -41,6 +41,12 @@ pub enum Failure {
     NotJson,
     /// The body is too long.
     TooLarge,
+    /// The body did not arrive in time.
+    SlowBody,
+    /// Too many requests of its class are in hand.
+    Busy,
+    /// No host, or more than one.
+    NoHost(&'static str),
     /// A browser sent it from another site, or for a host that is not this machine.
     Foreign(&'static str),
     /// The task has another decision.
@@ -108,6 +114,11 @@ impl Failure {
             Failure::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "invalid request"),
             Failure::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not JSON"),
             Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
+            Failure::SlowBody => {
+                (StatusCode::REQUEST_TIMEOUT, "slow-body", "the body did not arrive in time")
+            }
+            Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at once"),
+            Failure::NoHost(_) => (StatusCode::BAD_REQUEST, "no-host", "the request does not name one host"),
             Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request of another site"),
             Failure::Conflict(_) => (StatusCode::CONFLICT, "decided-otherwise", "another decision stands"),
             Failure::NotReconsidered(..) => {
@@ -139,7 +150,12 @@ impl Failure {
             Failure::Raced => "look at what they changed, and try again".to_owned(),
             Failure::NotJson => "send the body as JSON, with Content-Type: application/json".to_owned(),
             Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
-            Failure::Foreign(why) => (*why).to_owned(),
+            Failure::SlowBody => "send the body at once, right after the headers".to_owned(),
+            Failure::Busy => {
+                "this worker handles as many such requests as it may; nothing was changed, try again"
+                    .to_owned()
+            }
+            Failure::NoHost(why) | Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
             Failure::NotReconsidered(task, why) => format!("task {}: {why}", task.id),
             Failure::Expired(task) => {
@@ -175,6 +191,9 @@ impl Failure {
             | Failure::Invalid(_)
             | Failure::NotJson
             | Failure::TooLarge
+            | Failure::SlowBody
+            | Failure::Busy
+            | Failure::NoHost(_)
             | Failure::Foreign(_)
             | Failure::Damaged(_)
             | Failure::Unavailable { .. }
@@ -203,7 +222,7 @@ impl IntoResponse for Failure {
         if let Failure::Internal(reason) = &self {
             error!(reason, "a request failed: {reason}");
         }
-        let is_worth_repeating = matches!(self, Failure::Unavailable { may_pass: true, .. });
+        let is_worth_repeating = matches!(self, Failure::Unavailable { may_pass: true, .. } | Failure::Busy);
         let detail = self.detail();
         let task = self.into_task();
         let revision = task.as_ref().map(|task| task.revision);

@@ -2,29 +2,31 @@
 //! pipeline, and renders.
 
 pub mod automation;
+mod connections;
 pub mod error;
 pub mod health;
+mod limits;
 mod metrics;
 mod origin;
 pub mod reconsider;
+mod routes;
 pub mod rulesets;
+mod server;
 pub mod status;
 pub mod tasks;
 pub mod view;
 pub mod workers;
 
 use std::any::Any;
-use std::fmt::Debug;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
 use axum::serve::Listener;
-use axum::{Router, serve as serve_http};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,8 +45,8 @@ use crate::tasks::table::TaskTable;
 use self::error::Failure;
 use self::health::Readiness;
 
-/// The longest body. The longest reason, with each character escaped, takes a tenth of it.
-const MAX_BODY_BYTES: usize = 256 * 1024;
+/// The longest body. The longest reason, with each character escaped, takes three quarters of it.
+const MAX_BODY_BYTES: usize = 64 * 1024;
 /// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -102,38 +104,15 @@ impl ApiState {
 }
 
 /// Serves until `stop`, then finishes the requests in flight.
-///
-/// # Errors
-///
-/// When the listener fails.
-pub async fn serve<L: Listener<Addr: Debug>>(
-    listener: L,
-    state: ApiState,
-    stop: CancellationToken,
-) -> anyhow::Result<()> {
-    serve_http(listener, router(state))
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .context("the API stopped serving")
+pub async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, state: ApiState, stop: CancellationToken) {
+    let metrics = state.metrics.clone();
+    server::serve(listener, router(state), metrics, stop).await;
 }
 
 /// Every route, behind the checks that each request passes.
 pub fn router(state: ApiState) -> Router {
     let counted = from_fn_with_state(state.metrics.clone(), metrics::count);
-    Router::new()
-        .route("/livez", get(health::livez))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(metrics::metrics))
-        .route("/v1/status", get(status::status))
-        .route("/v1/tasks", get(tasks::list))
-        .route("/v1/tasks/{id}", get(tasks::get))
-        .route("/v1/tasks/{id}/decision", post(tasks::decide))
-        .route("/v1/tasks/{id}/reconsider", post(reconsider::reconsider))
-        .route("/v1/rulesets", get(rulesets::list))
-        .route("/v1/rulesets/{sha256}", get(rulesets::get))
-        .route("/v1/automation", get(automation::get))
-        .route("/v1/automation/pause", post(automation::pause))
-        .route("/v1/automation/resume", post(automation::resume))
+    routes::limited(&state.metrics)
         .fallback(async || Failure::NoSuchResource)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The last added is the first to see a request.

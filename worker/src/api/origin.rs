@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use axum::extract::Request;
-use axum::http::uri::Authority;
+use axum::http::uri::{Authority, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -20,7 +20,7 @@ const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 pub(super) async fn guard(request: Request, next: Next) -> Response {
     let mut response = match check(request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(why) => Failure::Foreign(why).into_response(),
+        Err(failure) => failure.into_response(),
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -28,10 +28,10 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static str> {
-    let host = authority(uri, headers).ok_or("the request has no host; send a Host header")?;
+fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+    let host = host(uri, headers)?;
     if !is_loopback(host.host()) {
-        return Err("the request's host is not this machine; use 127.0.0.1 or localhost");
+        return Err(Failure::Foreign("the request's host is not this machine; use 127.0.0.1 or localhost"));
     }
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
@@ -41,22 +41,30 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), &'static
         return if site == "same-origin" || site == "none" {
             Ok(())
         } else {
-            Err("a page of another site must not send this request")
+            Err(Failure::Foreign("a page of another site must not send this request"))
         };
     }
     match headers.get(header::ORIGIN) {
         None => Ok(()),
         Some(origin) if is_same(origin, &host) => Ok(()),
-        Some(_) => Err("a page of another origin must not send this request"),
+        Some(_) => Err(Failure::Foreign("a page of another origin must not send this request")),
     }
 }
 
-/// The host that the request is addressed to, from either place where HTTP puts it.
-fn authority(uri: &Uri, headers: &HeaderMap) -> Option<Authority> {
-    match uri.authority() {
-        Some(authority) => Some(authority.clone()),
-        None => headers.get(header::HOST)?.to_str().ok()?.parse().ok(),
+/// The one host that the request is addressed to. A second one, in another line or in the request's target, is an error
+/// (RFC 9112, section 3.2): a proxy in front may have looked at the other.
+fn host(uri: &Uri, headers: &HeaderMap) -> Result<Authority, Failure> {
+    let mut lines = headers.get_all(header::HOST).iter();
+    let (Some(host), None) = (lines.next(), lines.next()) else {
+        return Err(Failure::NoHost("send one Host header, with the address of this worker"));
+    };
+    let host: Option<Authority> = host.to_str().ok().and_then(|host| host.parse().ok());
+    let host = host.filter(|host| !host.as_str().contains('@'));
+    let host = host.ok_or(Failure::NoHost("the Host header is not a host with its port"))?;
+    if uri.authority().is_some_and(|target| !is_equal(target, &host)) {
+        return Err(Failure::NoHost("the request's target names another host than its Host header"));
     }
+    Ok(host)
 }
 
 fn is_loopback(host: &str) -> bool {
@@ -64,23 +72,33 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
+/// Whether an origin is this server's: plain HTTP, which is what it speaks, and the same host and port.
 fn is_same(origin: &HeaderValue, host: &Authority) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
     origin.is_some_and(|origin| {
-        origin.authority().is_some_and(|authority| authority.as_str().eq_ignore_ascii_case(host.as_str()))
+        origin.scheme() == Some(&Scheme::HTTP)
+            && origin.authority().is_some_and(|authority| is_equal(authority, host))
     })
+}
+
+fn is_equal(one: &Authority, other: &Authority) -> bool {
+    one.as_str().eq_ignore_ascii_case(other.as_str())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn checked(method: Method, headers: &[(&'static str, &str)]) -> Result<(), &'static str> {
+    fn checked(method: Method, headers: &[(&'static str, &str)]) -> Result<(), Failure> {
+        checked_at(method, "/v1/tasks", headers)
+    }
+
+    fn checked_at(method: Method, target: &str, headers: &[(&'static str, &str)]) -> Result<(), Failure> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        check(&method, &Uri::from_static("/v1/tasks"), &headers)
+        check(&method, &target.parse().unwrap(), &headers)
     }
 
     #[test]
@@ -88,10 +106,29 @@ mod tests {
         for host in ["127.0.0.1:8420", "localhost", "LOCALHOST:1", "[::1]:8420", "127.9.9.9"] {
             assert_eq!(checked(Method::GET, &[("host", host)]), Ok(()), "{host}");
         }
-        for host in ["evil.example:8420", "localhost.evil.example", "10.0.0.1", "0.0.0.0:8420", "", "a b"] {
-            assert!(checked(Method::GET, &[("host", host)]).is_err(), "{host}");
+        for host in ["evil.example:8420", "localhost.evil.example", "10.0.0.1", "0.0.0.0:8420"] {
+            assert!(matches!(checked(Method::GET, &[("host", host)]), Err(Failure::Foreign(_))), "{host}");
         }
-        assert!(checked(Method::GET, &[]).is_err());
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let here = ("host", "127.0.0.1:8420");
+        for (target, headers) in [
+            ("/", &[][..]),
+            ("/", &[("host", "")]),
+            ("/", &[("host", "a b")]),
+            ("/", &[("host", "evil.example@127.0.0.1:8420")]),
+            ("/", &[here, here]),
+            ("/", &[here, ("host", "evil.example")]),
+            ("http://127.0.0.1:8420/", &[]),
+            ("http://evil.example/", &[here]),
+            ("http://127.0.0.1:1/", &[here]),
+        ] {
+            let checked = checked_at(Method::GET, target, headers);
+            assert!(matches!(checked, Err(Failure::NoHost(_))), "{target} {headers:?}: {checked:?}");
+        }
+        assert_eq!(checked_at(Method::GET, "http://127.0.0.1:8420/v1/tasks", &[here]), Ok(()));
     }
 
     #[test]
@@ -105,6 +142,8 @@ mod tests {
             (("origin", "https://evil.example"), false),
             (("origin", "http://127.0.0.1:9999"), false),
             (("origin", "null"), false),
+            (("origin", "https://127.0.0.1:8420"), false),
+            (("origin", "127.0.0.1:8420"), false),
             (("origin", "http://127.0.0.1:8420"), true),
             (("accept", "*/*"), true),
         ] {

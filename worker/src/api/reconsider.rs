@@ -1,7 +1,7 @@
 //! `POST /v1/tasks/{id}/reconsider`: a task that was left to a person goes back to the rules.
 
 use axum::Json;
-use axum::extract::rejection::JsonRejection;
+use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -24,10 +24,10 @@ pub struct ReconsiderBody {
 /// `POST /v1/tasks/{id}/reconsider`.
 pub(super) async fn reconsider(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    id: Result<Path<String>, PathRejection>,
     body: Result<Json<ReconsiderBody>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let id = task_id(&id)?;
+    let id = task_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let by = person(body.by.as_deref())?;
     match state.pipeline.reconsider(&id, &by).await? {

@@ -3,11 +3,13 @@
 use std::collections::BTreeMap;
 
 use axum::Json;
+use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
 use super::error::Failure;
+use super::tasks::parameter;
 use crate::control::rule_store::Line;
 
 /// The response of `GET /v1/rulesets`.
@@ -45,8 +47,9 @@ pub(super) async fn list(State(state): State<ApiState>) -> Result<Json<Rulesets>
 /// `GET /v1/rulesets/{sha256}`, or a prefix of it.
 pub(super) async fn get(
     State(state): State<ApiState>,
-    Path(prefix): Path<String>,
+    prefix: Result<Path<String>, PathRejection>,
 ) -> Result<Json<RulesetView>, Failure> {
+    let prefix = parameter(prefix)?;
     let table = &state.control_table;
     let sha256 = table.find_ruleset(&prefix).await?;
     let ruleset = table.load_ruleset(&sha256).await?;

@@ -1,12 +1,13 @@
 //! `/v1/tasks`: where people list, read and decide tasks.
 
 use axum::Json;
-use axum::extract::rejection::{JsonRejection, QueryRejection};
-use axum::extract::{Path, Query, State};
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{Extension, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use statemachine::decision::{MAX_REASON_CHARS, Outcome};
+use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::Status;
 use statemachine::task::Task;
 use statemachine::token::TaskId;
@@ -15,6 +16,7 @@ use tracing::{Instrument as _, info_span};
 
 use super::ApiState;
 use super::error::Failure;
+use super::limits::Place;
 use super::view::{TaskView, etag};
 use crate::steps::person::{PersonDecision, PersonOutcome};
 use crate::tasks::list::{self, MAX_PAGE};
@@ -91,8 +93,11 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/tasks/{id}`.
-pub(super) async fn get(State(state): State<ApiState>, Path(id): Path<String>) -> Result<Response, Failure> {
-    let id = task_id(&id)?;
+pub(super) async fn get(
+    State(state): State<ApiState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Response, Failure> {
+    let id = task_id(id)?;
     let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
     Ok(shown(StatusCode::OK, task))
 }
@@ -100,18 +105,24 @@ pub(super) async fn get(State(state): State<ApiState>, Path(id): Path<String>) -
 /// `POST /v1/tasks/{id}/decision`.
 pub(super) async fn decide(
     State(state): State<ApiState>,
-    Path(id): Path<String>,
+    Extension(place): Extension<Place>,
+    id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Json<DecisionBody>, JsonRejection>,
 ) -> Result<Response, Failure> {
-    let id = task_id(&id)?;
+    let id = task_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
     let request = request(id.clone(), if_match(&headers)?, body)?;
     let span = info_span!("decision", task.id = %id);
     let pipeline = state.pipeline.clone();
     // In its own tokio task: once the decision is stored, its delivery must not end with the caller's connection.
-    let decided =
-        state.tracker.spawn(async move { pipeline.decide_for_person(request).await }.instrument(span));
+    let decision = async move {
+        let decided = pipeline.decide_for_person(request).await;
+        // Callers who disconnect must not have more decisions in hand than others.
+        drop(place);
+        decided
+    };
+    let decided = state.tracker.spawn(decision.instrument(span));
     let response =
         decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
     match response {
@@ -131,8 +142,13 @@ pub(super) fn shown(status: StatusCode, task: Task) -> Response {
     (status, [(header::ETAG, etag)], Json(TaskView::of_task(task))).into_response()
 }
 
-pub(super) fn task_id(text: &str) -> Result<TaskId, Failure> {
-    TaskId::parse(text).map_err(|invalid| Failure::Invalid(invalid.to_string()))
+pub(super) fn task_id(path: Result<Path<String>, PathRejection>) -> Result<TaskId, Failure> {
+    TaskId::parse(&parameter(path)?).map_err(|invalid| Failure::Invalid(invalid.to_string()))
+}
+
+/// The one parameter of a path.
+pub(super) fn parameter(path: Result<Path<String>, PathRejection>) -> Result<String, Failure> {
+    path.map(|Path(text)| text).map_err(|rejection| Failure::Invalid(rejection.body_text()))
 }
 
 pub(super) fn bad_body(rejection: JsonRejection) -> Failure {
@@ -145,15 +161,17 @@ pub(super) fn bad_body(rejection: JsonRejection) -> Failure {
 
 /// The revision of `If-Match`; none for `*` or no header, since each means any.
 fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
-    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let mut values = headers.get_all(header::IF_MATCH).iter();
+    let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
-    if text == "*" {
+    let is_one = values.next().is_none();
+    if text == "*" && is_one {
         return Ok(None);
     }
     let revision = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::parse);
     match revision {
-        Some(Ok(revision)) => Ok(Some(revision)),
-        Some(Err(_)) | None => Err(Failure::Invalid(
+        Some(Ok(revision)) if is_one => Ok(Some(revision)),
+        Some(_) | None => Err(Failure::Invalid(
             "If-Match is not the ETag of a task, such as \"3\" with its quotes".to_owned(),
         )),
     }
@@ -176,7 +194,7 @@ pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
     let by = by.map_or(UNNAMED, str::trim);
     if by.is_empty() || by.chars().count() > MAX_NAME_CHARS || by.chars().any(char::is_control) {
         return Err(Failure::Invalid(format!(
-            "by is not a name of 1 to {MAX_NAME_CHARS} printable characters; leave it away for {UNNAMED:?}"
+            "by is not a name of 1 to {MAX_NAME_CHARS} printable characters; omit it for {UNNAMED:?}"
         )));
     }
     if by.eq_ignore_ascii_case("rule") {
@@ -189,7 +207,13 @@ pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
 fn query(params: &ListParams) -> Result<list::Query, Failure> {
     let ListParams { status, order_id, day, due_before, limit: _, cursor: _ } = params;
     match (status.as_deref(), order_id, day, due_before) {
-        (None, Some(order_id), None, None) => Ok(list::Query::Order(order_id.clone())),
+        (None, Some(order_id), None, None) if (1..=MAX_KEY_BYTES).contains(&order_id.len()) => {
+            Ok(list::Query::Order(order_id.clone()))
+        }
+        (None, Some(order_id), None, None) => Err(Failure::Invalid(format!(
+            "order_id is {} bytes long; an order's id has 1 to {MAX_KEY_BYTES}",
+            order_id.len()
+        ))),
         (status, None, Some(day), None) => settled(day, status),
         (None | Some("ESCALATED"), None, None, Some(before)) => {
             let before: jiff::Timestamp = before.parse().map_err(|_| {
@@ -198,12 +222,10 @@ fn query(params: &ListParams) -> Result<list::Query, Failure> {
             Ok(list::Query::Open { lists: vec![Worklist::Escalated], before: Some(before.as_second()) })
         }
         (status, None, None, None) => Ok(list::Query::Open { lists: open_lists(status)?, before: None }),
-        (_, Some(_), _, _) => {
-            Err(Failure::Invalid("order_id stands alone; leave the others away".to_owned()))
+        (_, Some(_), _, _) => Err(Failure::Invalid("order_id stands alone; omit the others".to_owned())),
+        (_, None, Some(_), Some(_)) => {
+            Err(Failure::Invalid("day lists settled tasks, which are not due; omit due_before".to_owned()))
         }
-        (_, None, Some(_), Some(_)) => Err(Failure::Invalid(
-            "day lists settled tasks, which are not due; leave due_before away".to_owned(),
-        )),
         (Some(_), None, None, Some(_)) => Err(Failure::Invalid(
             "due_before is for status=ESCALATED, which is listed by deadline".to_owned(),
         )),

@@ -34,6 +34,7 @@ labels! {
     EscalationCause: label;
     Handled: label;
     Reload: label;
+    RequestClass: label;
     Service: label;
     Worklist: name;
     decision::Outcome: as_str;
@@ -118,6 +119,20 @@ named! {
         Activated = "activated",
         /// The last good one stays.
         Refused = "refused",
+    }
+}
+
+named! {
+    /// Requests that share a limit on how many are in hand at once.
+    RequestClass {
+        /// Many calls each.
+        Lists = "lists",
+        /// One task.
+        Tasks = "tasks",
+        /// What the worker knows, and the switch.
+        Status = "status",
+        /// Decisions, and changes of the switch.
+        Changes = "changes",
     }
 }
 

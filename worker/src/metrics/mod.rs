@@ -29,7 +29,7 @@ use statemachine::worklist::Worklist;
 
 use self::declare::declare;
 use self::label::Label;
-pub use self::label::{By, CallbackResult, Cap, EscalationCause, Reload, Service, Shadowed};
+pub use self::label::{By, CallbackResult, Cap, EscalationCause, Reload, RequestClass, Service, Shadowed};
 use self::log::DroppedLines;
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
@@ -116,6 +116,13 @@ declare! {
     requests: Requests = "http_requests_total";
     /// Duration of one HTTP request.
     request_duration: Histogram(CALL_BUCKETS) = "http_request_duration_seconds";
+    /// HTTP requests that got 503 at once because too many of their class were in hand.
+    shed_requests: Counter = "http_requests_shed_total" by class: RequestClass;
+    /// Open connections of the HTTP server, at most 512.
+    pub http_connections: Gauge = "http_connections";
+    /// Connections without a request in hand that were closed because others came. It grows when somebody opens very
+    /// many.
+    pub http_connections_evicted: Counter = "http_connections_evicted_total";
     /// 1 while no automatic decision starts: somebody paused them, or the control item could not be read for two
     /// seconds. `countersign automation show` tells which.
     pub automation_held: Gauge = "automation_held";
@@ -213,6 +220,11 @@ impl Metrics {
     pub fn answered_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
         self.request_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was turned away because too many of its class are in hand.
+    pub fn shed(&self, class: RequestClass) {
+        self.shed_requests(class).inc();
     }
 
     /// Shows the hourly caps of the active ruleset and no others: the limit of each, and what is reserved of it.

@@ -6,11 +6,13 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
+use aws_sdk_dynamodb::config::retry::RetryPartition;
 use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use statemachine::decision::Decision;
 use statemachine::item::{self as contract, Item, Malformed};
+use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
@@ -100,8 +102,12 @@ pub struct TaskList {
 
 impl TaskList {
     /// Pages of the table `name`.
-    pub fn new(client: Client, name: &str) -> TaskList {
-        TaskList { client, table: name.to_owned() }
+    pub fn new(client: &Client, name: &str) -> TaskList {
+        // Of the same connections, but with retries of its own: lists that fail must not use up those of heartbeats and
+        // decisions.
+        let retries = RetryPartition::new("lists for people");
+        let own = client.config().to_builder().retry_partition(retries).build();
+        TaskList { client: Client::from_conf(own), table: name.to_owned() }
     }
 
     /// Reads one page of at most `limit` tasks, itself at most [`MAX_PAGE`].
@@ -126,7 +132,10 @@ impl TaskList {
         let condition = "#orderId = :order";
         let start = match cursor {
             None => None,
-            Some(Cursor::Order { order_id: of, start_time, task_id }) if of == order_id => {
+            // DynamoDB rejects a key outside of its bounds; no cursor of ours has one.
+            Some(Cursor::Order { order_id: of, start_time, task_id })
+                if of == order_id && (1..=MAX_KEY_BYTES).contains(&start_time.len()) =>
+            {
                 Some(HashMap::from([
                     (attribute::ORDER_ID.to_owned(), text(&of)),
                     (attribute::START_TIME.to_owned(), text(&start_time)),

@@ -25,6 +25,10 @@ async fn every_refusal_is_a_problem() {
         (request(Method::GET, &path).body(Body::empty()).unwrap(), 405, "method-not-allowed"),
         (request(Method::GET, "/v1/tasks/nonsense").body(Body::empty()).unwrap(), 422, "invalid-request"),
         (request(Method::GET, "/v1/tasks?stauts=DUE").body(Body::empty()).unwrap(), 422, "invalid-request"),
+        (request(Method::GET, "/v1/tasks/%FF").body(Body::empty()).unwrap(), 422, "invalid-request"),
+        (request(Method::GET, "/v1/tasks//decision").body(Body::empty()).unwrap(), 405, "method-not-allowed"),
+        (request(Method::GET, "/v1/rulesets/%FF").body(Body::empty()).unwrap(), 422, "invalid-request"),
+        (request(Method::GET, "/v1/rulesets/%20").body(Body::empty()).unwrap(), 404, "no-such-ruleset"),
         (request(Method::GET, "/v1/tasks?limit=0").body(Body::empty()).unwrap(), 422, "invalid-request"),
         (request(Method::GET, "/v1/tasks?limit=201").body(Body::empty()).unwrap(), 422, "invalid-request"),
         (
@@ -46,6 +50,7 @@ async fn every_refusal_is_a_problem() {
             403,
             "foreign-request",
         ),
+        (axum::http::Request::get("/v1/tasks").body(Body::empty()).unwrap(), 400, "no-host"),
         (
             axum::http::Request::get("/v1/tasks")
                 .header(header::HOST, "evil.example")
@@ -66,6 +71,46 @@ async fn every_refusal_is_a_problem() {
     }
     let shown = office.get(&format!("/v1/tasks/{}", task.id)).await.json();
     assert_eq!((shown["status"].as_str(), shown["revision"].as_i64()), (Some("ESCALATED"), Some(2)));
+}
+
+/// A parameter that is there but empty, or that DynamoDB would reject, is the caller's mistake, never an outage.
+#[tokio::test(start_paused = true)]
+async fn no_parameter_makes_an_outage() {
+    let office = Office::open();
+    for _ in 0..2 {
+        office.escalate("o-1", Some(600)).await;
+    }
+    let cursor = |query: String| {
+        let office = &office;
+        async move { office.get(&query).await.json()["cursor"].as_str().expect("more").to_owned() }
+    };
+    let list = cursor("/v1/tasks?status=ESCALATED&limit=1".to_owned()).await;
+    let long = "o".repeat(1_025);
+    let mut queries: Vec<String> =
+        ["status", "order_id", "day", "due_before", "limit", "cursor"].map(|name| format!("{name}=")).into();
+    queries
+        .extend(["order_id", "status&limit", "limit=1&limit=2", "limit=-1", "limit=1e3"].map(str::to_owned));
+    queries
+        .extend(["limit=99999999999999999999", "day=0", "nothing=1", "=", "status=%00"].map(str::to_owned));
+    queries.push(format!("order_id={long}"));
+    // The page after it is outside of the other query.
+    queries.push(format!("due_before=2000-01-01T00:00:00Z&cursor={list}"));
+    for start_time in ["", &long] {
+        let id = "7a7816bf8f01cfea414140de5dae2223";
+        let forged =
+            format!(r#"{{"Order":{{"order_id":"o-1","start_time":"{start_time}","task_id":"{id}"}}}}"#);
+        let forged = aws_smithy_types::base64::encode(forged).replace('=', "");
+        queries.push(format!("order_id=o-1&cursor={forged}"));
+    }
+    for query in queries {
+        let answer = office.get(&format!("/v1/tasks?{query}")).await;
+        assert_eq!(answer.status, StatusCode::UNPROCESSABLE_ENTITY, "{query}: {}", answer.text);
+        assert_eq!(answer.problem(), "invalid-request", "{query}");
+    }
+    // An order's id may be anything else.
+    for id in ["%20", "%00", "ü", &long[1..]] {
+        assert_eq!(office.get(&format!("/v1/tasks?order_id={id}")).await.status, StatusCode::OK, "{id}");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -114,6 +159,6 @@ async fn the_server_finishes_what_it_has_when_asked_to_stop() {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(http.get(format!("{url}/livez")).send().await.unwrap().text().await.unwrap(), "live\n");
     stop.cancel();
-    tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(10), served).await.expect("it ends").unwrap();
     http.get(format!("{url}/livez")).send().await.expect_err("nobody listens");
 }

@@ -2,19 +2,16 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use axum::serve::Listener;
 use jiff::SignedDuration;
 use model::{Call, Fault, Matcher, QueueSettings, Rule, World};
 use rules::Ruleset;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
@@ -23,33 +20,17 @@ use worker::config::{Config, RulesSource};
 use worker::run::Process;
 
 use crate::office;
+use crate::pipes::{Callers, pipes};
 
 /// Long enough for each task to do all that it does, and to be established.
 const WORKS: Duration = Duration::from_secs(30);
 /// How long the end of a task may go unseen, with the drain that follows.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Requests that come over pipes. Without a sender it panics.
-struct Pipes(mpsc::UnboundedReceiver<DuplexStream>);
-
-impl Listener for Pipes {
-    type Io = DuplexStream;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (DuplexStream, SocketAddr) {
-        let pipe = self.0.recv().await.expect("the listener broke");
-        (pipe, (Ipv4Addr::LOCALHOST, 1).into())
-    }
-
-    fn local_addr(&self) -> std::io::Result<SocketAddr> {
-        Ok((Ipv4Addr::LOCALHOST, 8420).into())
-    }
-}
-
 /// A process at its work over a world of its own.
 struct Running {
     world: World,
-    requests: mpsc::UnboundedSender<DuplexStream>,
+    requests: Callers,
     skew_s: Arc<AtomicI64>,
     rules: tempfile::TempDir,
     shutdown: oneshot::Sender<()>,
@@ -74,29 +55,18 @@ impl Running {
         let wrong = Arc::clone(&skew_s);
         let clock =
             Clock::from_fn(move || right.now() + SignedDuration::from_secs(wrong.load(Ordering::Relaxed)));
-        let (requests, listener) = mpsc::unbounded_channel();
+        let (requests, listener) = pipes();
         let process = Process {
             clients: office::clients(&world),
             clock,
             ruleset: Ruleset::load(rules.path()).expect("a ruleset"),
-            listener: Pipes(listener),
+            listener,
         };
         let (shutdown, asked) = oneshot::channel::<()>();
         let run = async move { process.run(config, async { drop(asked.await) }).await };
         #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
         let run = tokio::spawn(run);
         Running { world, requests, skew_s, rules, shutdown, run }
-    }
-
-    /// A request's answer, as text.
-    async fn get(&self, path: &str) -> String {
-        let (mut caller, server) = tokio::io::duplex(65_536);
-        self.requests.send(server).expect("it listens");
-        let request = format!("GET {path} HTTP/1.1\r\nHost: 127.0.0.1:8420\r\nConnection: close\r\n\r\n");
-        caller.write_all(request.as_bytes()).await.expect("a pipe");
-        let mut answer = String::new();
-        caller.read_to_string(&mut answer).await.expect("a pipe");
-        answer
     }
 
     fn held(&self) -> usize {
@@ -169,7 +139,7 @@ async fn publish(world: &World) {
 async fn an_api_server_that_panics_drains_the_process_and_is_named() {
     let mut running = Running::start(RulesSource::Published);
     sleep(WORKS).await;
-    running.requests = mpsc::unbounded_channel().0;
+    running.requests = pipes().0;
     assert_eq!(running.error().await, "the API server panicked");
 }
 
@@ -195,9 +165,9 @@ async fn a_follower_of_the_rules_folder_that_panics_drains_the_process_and_is_na
 #[tokio::test(start_paused = true)]
 async fn a_process_is_ready_after_its_first_look_and_ends_well_when_asked() {
     let running = Running::start(RulesSource::Directory);
-    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 503 "));
+    assert!(running.requests.get("/readyz").await.starts_with("HTTP/1.1 503 "));
     sleep(WORKS).await;
-    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+    assert!(running.requests.get("/readyz").await.starts_with("HTTP/1.1 200 "));
     running.shutdown.send(()).unwrap();
     timeout(SOON, running.run).await.expect("it drains").expect("no panic").expect("no error");
 }
@@ -210,7 +180,7 @@ async fn the_status_tells_who_answers_who_is_heard_of_and_what_each_holds() {
     let dead = dead.item("pk", text("worker")).item("sk", text("dead-1")).item("ruleset", text("old@1"));
     dead.item("counter", AttributeValue::N("7".to_owned())).send().await.unwrap();
     sleep(WORKS).await;
-    let answer = running.get("/v1/status").await;
+    let answer = running.requests.get("/v1/status").await;
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     let fleet = &serde_json::from_str::<serde_json::Value>(body).unwrap()["fleet"];
     assert!(fleet["seenSecondsAgo"].as_u64().unwrap() <= 1, "{fleet}");
@@ -249,8 +219,9 @@ async fn a_clock_that_jumps_ends_the_process_and_four_minutes_do_not() {
 }
 
 /// Where tasks may be started: each of these waits for what it starts.
-const SPAWNERS: [&str; 9] = [
+const SPAWNERS: [&str; 10] = [
     "api/mod.rs",
+    "api/server.rs",
     "cli/rules/agreement.rs",
     "cli/rules/backtest.rs",
     "cli/rules/backtest/tasks.rs",

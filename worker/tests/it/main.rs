@@ -2,7 +2,9 @@
 
 mod api_control;
 mod api_decisions;
+mod api_limits;
 mod api_lists;
+mod api_load;
 mod api_requests;
 mod architecture;
 mod archive;
@@ -18,6 +20,7 @@ mod long_lived;
 mod mutations;
 mod office;
 mod panics;
+mod pipes;
 mod reconsider;
 mod redelivery;
 mod rules_folder;

@@ -66,7 +66,7 @@ impl Office {
         (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), CONTROL.to_owned());
         (config.budgets.send_task, config.budgets.describe_execution) = (1_000, 1_000);
         config.budgets.execution_history = 1_000;
-        let task_list = TaskList::new(clients.dynamodb.clone(), TABLE);
+        let task_list = TaskList::new(&clients.dynamodb, TABLE);
         let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
         let readiness = Readiness::starting("the test");
         let state = ApiState::new(&parts, task_list, Arc::new(registry), readiness, TaskTracker::new());

@@ -42,10 +42,12 @@ fn parameters_that_contradict_are_refused_with_a_remedy() {
         (&[("day", "20261122")], "2026-11-22"),
         (&[("day", "2026-02-30")], "2026-11-22"),
         (&[("day", "2026-11-22"), ("status", "DUE")], "APPROVED"),
-        (&[("day", "2026-11-22"), ("due_before", "2026-11-22T00:00:00Z")], "leave due_before away"),
+        (&[("day", "2026-11-22"), ("due_before", "2026-11-22T00:00:00Z")], "omit due_before"),
         (&[("due_before", "tomorrow")], "RFC 3339"),
         (&[("due_before", "2026-11-22T00:00:00Z"), ("status", "PENDING")], "status=ESCALATED"),
         (&[("order_id", "o"), ("status", "DUE")], "stands alone"),
+        (&[("order_id", "")], "1 to 1024"),
+        (&[("order_id", &"o".repeat(1_025))], "1 to 1024"),
     ] {
         let why = asked(params).expect_err("contradictory");
         assert!(why.contains(remedy), "{params:?}: {why}");
@@ -86,4 +88,10 @@ fn if_match_is_a_revision() {
     for text in ["3", "W/\"3\"", "\"x\"", "\"3\", \"4\"", ""] {
         assert!(with(text).is_err(), "{text}");
     }
+    let two = ["\"3\"", "*"].map(|text| (header::IF_MATCH, HeaderValue::from_static(text)));
+    let mut headers = HeaderMap::new();
+    for (name, value) in two {
+        headers.append(name, value);
+    }
+    assert!(if_match(&headers).is_err(), "one of them does not hold");
 }

@@ -34,7 +34,7 @@ impl TaskList {
         limit: usize,
         cursor: Option<Cursor>,
     ) -> Result<Page, ListError> {
-        let mut sources = sources(keys, cursor)?;
+        let mut sources = sources(query, keys, cursor)?;
         let share = limit / sources.len().max(1) + SPARE;
         // Concurrently: a page queries 16 keys or more, most of which return little.
         stream::iter(sources.iter_mut().map(Ok::<_, Fault>))
@@ -105,13 +105,15 @@ impl TaskList {
 }
 
 /// The keys, each at its position in the cursor.
-fn sources(keys: &[String], cursor: Option<Cursor>) -> Result<Vec<Source>, InvalidCursor> {
+fn sources(query: &Query, keys: &[String], cursor: Option<Cursor>) -> Result<Vec<Source>, InvalidCursor> {
     let positions = match cursor {
         None => Vec::new(),
         Some(Cursor::Lists(positions)) => positions,
         Some(Cursor::Order { .. }) => return Err(InvalidCursor),
     };
-    if positions.iter().any(|Position(key, ..)| !keys.contains(key)) {
+    // DynamoDB rejects a start outside of the query.
+    let is_outside = |at: i64| matches!(query, Query::Open { before: Some(before), .. } if at >= *before);
+    if positions.iter().any(|Position(key, at, _)| !keys.contains(key) || is_outside(*at)) {
         return Err(InvalidCursor);
     }
     let source = |key: &String| {

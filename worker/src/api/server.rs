@@ -1,0 +1,102 @@
+//! The HTTP server: HTTP/1.1 alone, with a limit on everything that a caller can make it hold.
+//!
+//! HTTP/2 is off: on one connection it would allow a hundred requests, which the limits on connections do not count.
+
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::serve::Listener;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::ServiceExt as _;
+use tracing::debug;
+
+use super::connections::{Connection, Connections};
+use crate::metrics::Metrics;
+
+/// How long a new connection may take to send its first request.
+const FIRST_REQUEST: Duration = Duration::from_secs(10);
+/// How long the next request's head may take to arrive, the pause before it included. Load balancers keep a connection
+/// for 60 seconds, and must be the first to close it.
+const NEXT_REQUEST: Duration = Duration::from_secs(75);
+/// The longest head of a request: line and headers.
+const MAX_HEAD_BYTES: usize = 16 * 1024;
+
+/// Serves until `stop`, then finishes the requests in flight.
+pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
+    mut listener: L,
+    router: Router,
+    metrics: Metrics,
+    stop: CancellationToken,
+) {
+    let connections = Connections::new(metrics);
+    let tasks = TaskTracker::new();
+    loop {
+        let (io, _) = tokio::select! {
+            // A steady stream of connections must not keep the server from stopping.
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let connection = connections.enter();
+        tasks.spawn(serve_connection(io, connection, router.clone(), stop.clone()));
+    }
+    drop(listener);
+    tasks.close();
+    tasks.wait().await;
+}
+
+async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
+    io: Io,
+    connection: Arc<Connection>,
+    router: Router,
+    stop: CancellationToken,
+) {
+    let (closed, seen) = (connection.closed.clone(), CancellationToken::new());
+    let first = seen.clone();
+    let service = service_fn(move |request: hyper::Request<Incoming>| {
+        first.cancel();
+        let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(Arc::clone(&connection));
+        router.clone().oneshot(request)
+    });
+    let mut server = http1::Builder::new();
+    server.timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_header_size(MAX_HEAD_BYTES);
+    let mut served = pin!(server.serve_connection(TokioIo::new(io), service));
+    let deadline = Instant::now() + FIRST_REQUEST;
+    let (mut is_new, mut is_stopping) = (true, false);
+    loop {
+        tokio::select! {
+            // An evicted connection is closed even if it has just sent something. Requests in hand are never evicted.
+            biased;
+            () = closed.cancelled() => return,
+            ended = &mut served => {
+                if let Err(error) = ended {
+                    debug!(%error, "a connection ended: {error}");
+                }
+                return;
+            }
+            () = sleep_until(deadline), if is_new => {
+                if !seen.is_cancelled() {
+                    return;
+                }
+                is_new = false;
+            }
+            () = stop.cancelled(), if !is_stopping => {
+                is_stopping = true;
+                served.as_mut().graceful_shutdown();
+            }
+        }
+    }
+}
