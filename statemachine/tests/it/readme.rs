@@ -68,6 +68,43 @@ fn the_state_to_paste_is_the_deployed_one() {
     assert_eq!(pasted["WaitForApproval"], expected);
 }
 
+/// A path of JSONPath as an expression of JSONata.
+fn expression(path: &str) -> String {
+    let variable = match path.strip_prefix("$$.") {
+        Some(context) => format!("$states.context.{context}"),
+        None => path.replacen('$', "$states.input", 1),
+    };
+    format!("{{% {variable} %}}")
+}
+
+fn state(heading: &str) -> Value {
+    serde_json::from_str(&format!("{{{}}}", example(heading))).unwrap()
+}
+
+#[test]
+fn the_state_in_jsonata_is_the_same_state() {
+    let mut expected = state("The state to paste")["WaitForApproval"].clone();
+    let mut arguments = expected.as_object_mut().unwrap().remove("Parameters").unwrap();
+    let body = arguments["MessageBody"].as_object_mut().unwrap();
+    for name in body.keys().cloned().collect::<Vec<_>>() {
+        if let Some(plain) = name.strip_suffix(".$") {
+            let path = body.remove(&name).unwrap();
+            body.insert(plain.to_owned(), expression(path.as_str().unwrap()).into());
+        }
+    }
+    expected["Arguments"] = arguments;
+    expected["QueryLanguage"] = "JSONata".into();
+    assert_eq!(state("In JSONata")["WaitForApproval"], expected);
+}
+
+#[test]
+fn the_state_in_a_map_is_the_same_but_for_its_order() {
+    let mut expected = state("The state to paste")["WaitForApproval"].clone();
+    expected["Parameters"]["MessageBody"]["order.$"] = "$".into();
+    let map = state("In a Map");
+    assert_eq!(map["EachOrder"]["ItemProcessor"]["States"]["WaitForApproval"], expected);
+}
+
 #[test]
 fn every_failure_name_is_explained() {
     for failure in Failure::ALL {
