@@ -10,5 +10,6 @@ mod deployment;
 mod emulator;
 mod glibc;
 mod orders;
+mod policy;
 mod template;
 mod yaml;

@@ -21,7 +21,7 @@ fn default(parameter: &str) -> u64 {
     template()["Parameters"][parameter]["Default"].as_u64().unwrap()
 }
 
-fn texts(value: &Value) -> BTreeSet<String> {
+pub(crate) fn texts(value: &Value) -> BTreeSet<String> {
     match value {
         Value::String(text) => BTreeSet::from([text.clone()]),
         _ => value.as_array().unwrap().iter().map(|text| text.as_str().unwrap().to_owned()).collect(),
@@ -29,7 +29,7 @@ fn texts(value: &Value) -> BTreeSet<String> {
 }
 
 /// The statements of a role, those behind a condition too.
-fn statements(role: &str) -> Vec<Value> {
+pub(crate) fn statements(role: &str) -> Vec<Value> {
     let policies = properties(role)["Policies"].as_array().unwrap().clone();
     let statements =
         policies.iter().flat_map(|policy| policy["PolicyDocument"]["Statement"].as_array().unwrap().clone());
