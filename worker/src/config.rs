@@ -45,6 +45,17 @@ pub struct Aws {
     pub endpoint_url: Option<String>,
     #[serde(with = "empty_is_none")]
     pub region: Option<String>,
+    pub send_task_scope: SendTaskScope,
+}
+
+/// What the worker's role may answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SendTaskScope {
+    /// State machines by their ARNs, as the template allows by default.
+    StateMachines,
+    /// Every state machine of the account in the region.
+    All,
 }
 
 /// The tables.
@@ -64,6 +75,12 @@ pub struct Tables {
 pub struct Queues {
     #[serde(with = "empty_is_none")]
     pub closed_executions: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub tasks: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub task_dead_letters: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub closed_executions_dead_letters: Option<String>,
 }
 
 /// Where the rules are.

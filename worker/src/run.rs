@@ -105,8 +105,11 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let member = Member::new(&config, parts);
         tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
         let mut work = Box::pin(member.run(leave.clone()).fuse());
+        let proof = member.proof(config.aws.send_task_scope);
+        let proof = proof.given(|reason| readiness.waits_for(reason));
+        let start = async { tokio::join!(member.ready.cancelled(), proof) };
 
-        let (mut shutdown, mut starting) = (pin!(shutdown), true);
+        let (mut shutdown, mut start, mut starting) = (pin!(shutdown), Box::pin(start), true);
         let first = loop {
             tokio::select! {
                 // A request to stop wins over a task that ends at the same moment: both lead to the drain.
@@ -114,7 +117,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
                 () = &mut shutdown => break Ok(()),
                 ended = &mut work => break ended,
                 Some(ended) = tasks.next() => break Err(ended.into()),
-                () = member.ready.cancelled(), if starting => {
+                ((), ()) = &mut start, if starting => {
                     starting = false;
                     readiness.ready();
                 }

@@ -50,10 +50,15 @@ impl Config {
     }
 
     /// Every text setting with restrictions: whether its value is valid, and what to use instead.
-    fn texts(&self) -> [(&'static str, String, bool, &'static str); 8] {
+    fn texts(&self) -> [(&'static str, String, bool, &'static str); 11] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let absent_or = |text: &Option<String>, is: fn(&str) -> bool| text.as_deref().is_none_or(is);
         let table = "use the name or the ARN of a table";
+        let queue = |key, url: &Option<String>| {
+            let remedy = "use a queue URL, such as \
+                https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or leave it empty";
+            (key, text(url), absent_or(url, is_url), remedy)
+        };
         [
             (
                 "aws.endpoint_url",
@@ -69,12 +74,10 @@ impl Config {
             ),
             ("tables.tasks", self.tables.tasks.clone(), is_table(&self.tables.tasks), table),
             ("tables.control", self.tables.control.clone(), is_table(&self.tables.control), table),
-            (
-                "queues.closed_executions",
-                text(&self.queues.closed_executions),
-                absent_or(&self.queues.closed_executions, is_url),
-                "use a queue URL, such as https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or leave it empty",
-            ),
+            queue("queues.closed_executions", &self.queues.closed_executions),
+            queue("queues.tasks", &self.queues.tasks),
+            queue("queues.task_dead_letters", &self.queues.task_dead_letters),
+            queue("queues.closed_executions_dead_letters", &self.queues.closed_executions_dead_letters),
             (
                 "rules.dir",
                 self.rules.dir.display().to_string(),

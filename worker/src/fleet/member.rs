@@ -13,13 +13,14 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
 use crate::closed_executions::ClosedExecutions;
-use crate::config::Config;
+use crate::config::{Config, SendTaskScope};
 use crate::control::active_rules;
 use crate::control::gate::{self, ControlItem};
 use crate::fleet::coordinator::Coordinator;
 use crate::fleet::heart::{BEAT_AGAIN, Heart};
 use crate::fleet::long_lived::{Ended, LongLived};
 use crate::fleet::parts::Parts;
+use crate::fleet::proof::Proof;
 use crate::lease::table::LeaseTable;
 use crate::stream::discoverer::Discoverer;
 use crate::stream::discovery::Discovery;
@@ -62,6 +63,16 @@ impl Member {
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
             discovery,
             parts,
+        }
+    }
+
+    /// What it shows before it is ready.
+    pub fn proof(&self, scope: SendTaskScope) -> Proof {
+        Proof {
+            discovery: self.discovery.clone(),
+            sfn: self.parts.clients.sfn.clone(),
+            scope,
+            metrics: self.parts.metrics.clone(),
         }
     }
 

@@ -5,3 +5,4 @@ mod heart;
 pub mod long_lived;
 pub mod member;
 pub mod parts;
+pub mod proof;

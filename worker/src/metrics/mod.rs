@@ -88,6 +88,9 @@ declare! {
     /// Failures that are not specific to one task, by service. Work is held, and goes on by itself once the cause is
     /// gone.
     faults: Counter = "systemic_faults_total" by service: Service;
+    /// Services that had not answered for a minute when the process became ready: it could not show that it works with
+    /// them. The other metrics show whether it does.
+    unproven_starts: Counter = "unproven_starts_total" by service: Service;
     /// Stream records that are read and not yet settled.
     pub in_flight: Gauge = "in_flight_records";
     /// Size of the stream records that are read and not yet settled.
@@ -267,6 +270,11 @@ impl Metrics {
     /// Counts a failure that hits every call alike.
     pub fn systemic_fault(&self, service: Service) {
         self.faults(service).inc();
+    }
+
+    /// The process becomes ready although this service has not answered since its start.
+    pub fn ready_unproven(&self, service: Service) {
+        self.unproven_starts(service).inc();
     }
 }
 

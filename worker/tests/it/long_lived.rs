@@ -28,9 +28,9 @@ const WORKS: Duration = Duration::from_secs(30);
 const SOON: Duration = Duration::from_secs(10);
 
 /// A process at its work over a world of its own.
-struct Running {
-    world: World,
-    requests: Callers,
+pub(crate) struct Running {
+    pub(crate) world: World,
+    pub(crate) requests: Callers,
     skew_s: Arc<AtomicI64>,
     rules: tempfile::TempDir,
     shutdown: oneshot::Sender<()>,
@@ -43,14 +43,19 @@ impl Running {
     }
 
     fn start_with(source: RulesSource, skew_s: i64) -> Running {
-        let world = office::world();
+        Running::start_in(office::world(), skew_s, |config| config.rules.source = source)
+    }
+
+    /// A process in this world, with the defaults but for what `change` sets.
+    pub(crate) fn start_in(world: World, skew_s: i64, change: impl FnOnce(&mut Config)) -> Running {
         let queue = QueueSettings { visibility_seconds: 30, redrive: None };
         let rules = tempfile::tempdir().expect("a folder");
         fs::write(rules.path().join("all.rhai"), "approve(\"all\");\n").expect("a file");
         let mut config = Config::load(None, &[]).expect("the defaults");
         (config.tables.tasks, config.tables.control) = (office::TABLE.to_owned(), office::CONTROL.to_owned());
         config.queues.closed_executions = Some(world.create_queue("closed", queue));
-        (config.rules.source, config.rules.dir) = (source, rules.path().to_owned());
+        config.rules.dir = rules.path().to_owned();
+        change(&mut config);
         let (right, skew_s) = (office::clock(&world), Arc::new(AtomicI64::new(skew_s)));
         let wrong = Arc::clone(&skew_s);
         let clock =

@@ -21,6 +21,7 @@ mod mutations;
 mod office;
 mod panics;
 mod pipes;
+mod readiness;
 mod reconsider;
 mod redelivery;
 mod rules_folder;
