@@ -10,20 +10,10 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, Sd
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use statemachine::item::{Item, Value};
-use statemachine::task::{Task, attribute};
+use statemachine::task::{FROM_THE_MESSAGE, Task, attribute};
 use statemachine::token::TaskToken;
 
 use crate::error::{Error, Reject, Retry};
-
-/// What a message says of its task. Its time of sending is not here: SQS sets it again when a message is redriven from a
-/// dead-letter queue, and the deadline follows from it.
-const FROM_THE_MESSAGE: [&str; 5] = [
-    attribute::TASK_TOKEN,
-    attribute::TRANSACTION_ID,
-    attribute::ORDER_ID,
-    attribute::START_TIME,
-    attribute::ORDER,
-];
 
 /// The tasks table.
 #[derive(Debug, Clone)]

@@ -203,12 +203,15 @@ impl World {
         let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
         format!(
             "[aws]\nendpoint_url = {}\nregion = {}\n\n[tables]\ntasks = {}\ncontrol = {}\n\n[queues]\n\
-             closed_executions = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n",
+             closed_executions = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n",
             quoted(options.endpoint_url.as_deref().unwrap_or(&self.emulator.endpoint_url)),
             quoted(REGION),
             quoted(&self.stack.tasks_table),
             quoted(&self.stack.control_table),
             quoted(&self.stack.closed_executions_queue_url),
+            quoted(&self.stack.task_queue_url),
+            quoted(&self.stack.task_dead_letter_queue_url),
+            quoted(&self.stack.closed_executions_dead_letter_queue_url),
             quoted(&rules_dir.to_string_lossy()),
             quoted(options.listen.as_deref().unwrap_or("127.0.0.1:0")),
         )

@@ -51,6 +51,17 @@ pub struct Task {
     pub expires_at: Option<i64>,
 }
 
+/// The attributes that come from the message itself. A message that differs from a stored task in one of them is another
+/// task's. The time of sending is not here: SQS sets it again when a message is redriven from a dead-letter queue, and
+/// the deadline follows from it.
+pub const FROM_THE_MESSAGE: [&str; 5] = [
+    attribute::TASK_TOKEN,
+    attribute::TRANSACTION_ID,
+    attribute::ORDER_ID,
+    attribute::START_TIME,
+    attribute::ORDER,
+];
+
 /// When SQS received a message, in the two forms a task needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReceivedAt {

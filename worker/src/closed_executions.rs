@@ -41,8 +41,8 @@ const PAUSE: Duration = Duration::from_secs(5);
 /// A message of the queue.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Closed {
-    execution_arn: String,
+pub(crate) struct Closed {
+    pub(crate) execution_arn: String,
     status: String,
 }
 

@@ -25,6 +25,7 @@ pub mod lease;
 pub mod steps;
 
 pub mod closed_executions;
+pub mod dead_letters;
 pub mod stream;
 pub mod sweeper;
 

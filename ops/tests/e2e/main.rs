@@ -10,6 +10,7 @@
 mod journey;
 
 mod crashes;
+mod dead_letters;
 mod deployment;
 mod fleet;
 mod ingest;
@@ -19,3 +20,4 @@ mod people;
 mod prometheus;
 mod publication;
 mod rulesets;
+mod states;

@@ -1,8 +1,10 @@
 //! The command line. Each subcommand has a file; this one has what they share: arguments, output, exit codes.
 
+mod ask;
 mod automation;
 mod client;
 mod config;
+mod dead_letters;
 mod ended;
 mod export;
 mod reconsider;
@@ -63,6 +65,7 @@ enum Command {
     Tasks(tasks::Args),
     Rules(rules::Args),
     Automation(automation::Args),
+    DeadLetters(dead_letters::Args),
     Status(status::Args),
     Config(config::Args),
 }
@@ -163,6 +166,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Tasks(args) => Box::pin(tasks::tasks(args)).await,
         Command::Rules(args) => Box::pin(rules::rules(args)).await,
         Command::Automation(args) => automation::automation(args).await.map(Printed::from),
+        Command::DeadLetters(args) => Box::pin(dead_letters::dead_letters(args)).await,
         Command::Status(args) => status::status(args).await.map(Printed::from),
         Command::Config(args) => config::config(&args).map(Printed::from).map_err(Failed::from),
     };

@@ -46,7 +46,7 @@ fn actions(operation: &str, on: &Resource) -> String {
             format!("dynamodb:{operation}")
         }
         (Resource::Execution(_), _) => format!("states:{operation}"),
-        (Resource::ClosedExecutions(_), _) => format!("sqs:{operation}"),
+        (Resource::ClosedExecutions(_) | Resource::DeadLetters(_), _) => format!("sqs:{operation}"),
     }
 }
 
@@ -68,6 +68,7 @@ fn grant(operation: &str, on: &Resource) -> &'static str {
              says"
         }
         (Resource::Stream(_), _) => "grant it by statement ReadStream of ops/template.yaml",
+        (Resource::DeadLetters(_), _) => "grant it as ops/README.md, Commands, says",
         (Resource::ClosedExecutions(_), _) => {
             "grant it by statement HearOfClosedExecutions of ops/template.yaml"
         }
@@ -80,6 +81,7 @@ fn setting(on: &Resource) -> Option<&'static str> {
         Resource::Tasks(_) => Some("tables.tasks"),
         Resource::Control(_) => Some("tables.control"),
         Resource::ClosedExecutions(_) => Some("queues.closed_executions"),
+        Resource::DeadLetters(_) => Some("the queue's URL under [queues]"),
         Resource::Stream(_) | Resource::Execution(_) => None,
     }
 }

@@ -1,14 +1,14 @@
 //! `countersign rules publish`, `history`, `rollback` and `unshadow`: the ruleset of the whole fleet.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, Write as _};
 use std::time::Duration;
 
-use anyhow::{Context as _, bail};
 use rules::Ruleset;
 use rules::check;
 use tokio::time::{Instant, sleep};
 
 use super::{Failed, Folder, Printed, backtest, diff};
+use crate::cli::ask::agreed;
 use crate::cli::render::{json, line, plain, table};
 use crate::cli::store::{Opened, Signed, Store};
 use crate::cli::{Format, clock, now};
@@ -100,7 +100,7 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
         let text = "not published: a [[never]] does not hold over the tasks of the last day\n".to_owned();
         return Ok(Printed { text, code: 1 });
     }
-    if !args.yes && !agreed(&label)? {
+    if !args.yes && !agreed(&format!("publish {label}"))? {
         return Ok(Printed { text: "not published\n".to_owned(), code: 1 });
     }
     let (table, ruleset) = (opened.control_table, change.ruleset);
@@ -153,17 +153,6 @@ impl Changes {
         };
         Ok(Changes { ruleset, told, breaks_never })
     }
-}
-
-/// Asks for confirmation on the terminal.
-fn agreed(label: &str) -> anyhow::Result<bool> {
-    if !io::stdin().is_terminal() {
-        bail!("not published: standard input is no terminal to ask on; --yes publishes without asking");
-    }
-    write!(io::stderr(), "publish {label}? [y/N] ").context("the question cannot be shown")?;
-    let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("the answer cannot be read")?;
-    Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
 }
 
 /// Waits until a worker has activated a ruleset; returns a warning if none has.
