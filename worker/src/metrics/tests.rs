@@ -103,10 +103,11 @@ fn every_value_of_a_label_is_documented() {
 }
 
 #[test]
-fn every_metric_that_the_runbook_names_exists() {
+fn every_metric_that_the_runbook_or_an_alert_names_exists() {
     let exposition = exposition();
     let exported: BTreeSet<String> = shown(&exposition).into_iter().map(|(name, _)| name).collect();
-    let runbook = include_str!("../../../ops/README.md");
+    let runbook =
+        concat!(include_str!("../../../ops/README.md"), include_str!("../../../ops/prometheus/alerts.yaml"));
     let named: BTreeSet<String> = runbook
         .split("countersign_")
         .skip(1)
