@@ -48,6 +48,9 @@ pub(crate) struct Arguments {
     /// The API's port; 8420 when absent, or a free one if that is busy
     #[arg(long)]
     api_port: Option<u16>,
+    /// How many workers to start; the first has the API's port, the others any
+    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
+    workers: u8,
     /// Seconds until orders that are neither settled nor escalated count as failed, with --exit
     #[arg(long, default_value_t = 120)]
     patience: u64,
@@ -60,16 +63,16 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let _lock = lock(&local)?;
     let world = start_world(&arguments, &local).await?;
     let publishing = if arguments.published { Some(publish(&arguments, &world).await?) } else { None };
-    let worker = start_worker(&arguments, &world).await?;
+    let workers = start_workers(&arguments, &world).await?;
     println!("ready after {:.1} s", begun.elapsed().as_secs_f64());
-    write_description(&local.join("world.json"), &arguments, &world, &worker)?;
+    write_description(&local.join("world.json"), &arguments, &world, &workers)?;
 
     let orders = orders::sample(arguments.orders, arguments.seed);
     let arns = start_orders(&world, &orders).await?;
     let deadline = Instant::now() + Duration::from_secs(arguments.patience);
     let report = watch(&world, &orders, &arns, arguments.exit.then_some(deadline)).await?;
     println!("{report}");
-    print_addresses(&world, &worker);
+    print_addresses(&world, &workers);
     if let Some(publishing) = &publishing {
         print_publishing(&world, &rules_dir(&arguments)?, publishing);
     }
@@ -77,7 +80,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
         return Ok(if report.as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     println!("Ctrl-C ends it.");
-    stay(worker).await
+    stay(workers).await
 }
 
 /// Held while the world lives: two of them would write the same files.
@@ -103,21 +106,28 @@ async fn start_world(arguments: &Arguments, local: &Path) -> Result<World> {
         ingest_timeout_seconds: 2,
         visibility_seconds: 12,
         max_receive_count: 3,
+        // Whatever state machine somebody creates here may wait for an answer.
+        other_state_machines: "*".to_owned(),
         ..Options::default()
     };
     World::start(options).await
 }
 
-async fn start_worker(arguments: &Arguments, world: &World) -> Result<Worker> {
-    let port = arguments.api_port.or_else(|| usual(USUAL_API_PORT)).unwrap_or(0);
+async fn start_workers(arguments: &Arguments, world: &World) -> Result<Vec<Worker>> {
     let source = if arguments.published { "published" } else { "directory" };
-    let options = WorkerOptions {
-        rules_dir: Some(rules_dir(arguments)?),
-        listen: Some(format!("127.0.0.1:{port}")),
-        variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
-        ..WorkerOptions::default()
-    };
-    world.start_worker("worker-1", options).await
+    let mut workers = Vec::new();
+    for number in 1..=arguments.workers {
+        let first = || arguments.api_port.or_else(|| usual(USUAL_API_PORT));
+        let port = if number == 1 { first().unwrap_or(0) } else { 0 };
+        let options = WorkerOptions {
+            rules_dir: Some(rules_dir(arguments)?),
+            listen: Some(format!("127.0.0.1:{port}")),
+            variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
+            ..WorkerOptions::default()
+        };
+        workers.push(world.start_worker(&format!("worker-{number}"), options).await?);
+    }
+    Ok(workers)
 }
 
 fn rules_dir(arguments: &Arguments) -> Result<PathBuf> {
@@ -161,12 +171,15 @@ fn usual(port: u16) -> Option<u16> {
 }
 
 /// `world.json`: what other programs need to find the world.
-fn write_description(path: &Path, arguments: &Arguments, world: &World, worker: &Worker) -> Result<()> {
+fn write_description(path: &Path, arguments: &Arguments, world: &World, workers: &[Worker]) -> Result<()> {
     let stack = &world.stack;
+    let each = workers.iter().map(|worker| json!({"api_url": worker.url, "pid": worker.id()}));
+    let worker = workers.first().context("one worker at least")?;
     let description = json!({
         "endpoint_url": world.emulator.endpoint_url,
         "api_url": worker.url,
         "state_machine_arn": stack.state_machine_arn,
+        "state_machine_role_arn": stack.state_machine_role_arn,
         "tasks_table": stack.tasks_table,
         "control_table": stack.control_table,
         "stream_arn": stack.tasks_stream_arn,
@@ -174,6 +187,7 @@ fn write_description(path: &Path, arguments: &Arguments, world: &World, worker: 
         "dead_letter_queue_url": stack.task_dead_letter_queue_url,
         "closed_executions_queue_url": stack.closed_executions_queue_url,
         "rules_dir": arguments.rules.clone().unwrap_or_else(sample_rules),
+        "workers": each.collect::<Vec<_>>(),
         "worker_pid": worker.id(),
         "worker_config": worker.config,
     });
@@ -219,18 +233,25 @@ async fn watch(
     }
 }
 
-fn print_addresses(world: &World, worker: &Worker) {
-    println!("API              {}", worker.url);
+fn print_addresses(world: &World, workers: &[Worker]) {
+    for worker in workers {
+        println!("API              {}", worker.url);
+    }
     println!("emulator         {}", world.emulator.endpoint_url);
     println!("logs             {}", world.dir().display());
-    println!("command line     {} tasks --url {} list", world.binaries().countersign.display(), worker.url);
+    let program = world.binaries().countersign.display();
+    if let Some(worker) = workers.first() {
+        println!("command line     {program} tasks --url {} list", worker.url);
+    }
 }
 
-/// Until Ctrl-C, which drops us, or until the worker ends, which it should not.
-async fn stay(mut worker: Worker) -> Result<ExitCode> {
+/// Until Ctrl-C, which drops us, or until a worker ends, which it should not.
+async fn stay(mut workers: Vec<Worker>) -> Result<ExitCode> {
     loop {
-        if let Some(status) = worker.exited()? {
-            anyhow::bail!("the worker ended ({status}); its log is {}", worker.log.display());
+        for worker in &mut workers {
+            if let Some(status) = worker.exited()? {
+                anyhow::bail!("a worker ended ({status}); its log is {}", worker.log.display());
+            }
         }
         tokio::time::sleep(POLL).await;
     }
