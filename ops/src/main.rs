@@ -3,6 +3,7 @@
 
 mod checks;
 mod report;
+mod trial;
 mod up;
 
 use std::process::ExitCode;
@@ -22,6 +23,9 @@ enum Command {
     /// Start everything on this machine: emulator, template, Lambda function, worker and sample orders. Press Ctrl-C to
     /// stop it.
     Up(up::Arguments),
+    /// Measure what takes too long for every change. Each trial prints a table.
+    #[command(subcommand)]
+    Trial(trial::Trial),
     /// Check formatting, lints and documentation, and run the tests, as CI does.
     Test,
 }
@@ -51,6 +55,7 @@ async fn run(command: Command) -> ExitCode {
     let work = async {
         match command {
             Command::Up(arguments) => up::run(arguments).await,
+            Command::Trial(trial) => trial::run(trial).await,
             Command::Test => tokio::task::spawn_blocking(checks::run).await?,
         }
     };

@@ -1,0 +1,21 @@
+//! `cargo ops trial`: measurements that take too long for every change. Each prints a table.
+
+mod alerts;
+mod stalls;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+#[derive(clap::Subcommand)]
+pub(crate) enum Trial {
+    /// Stop the fleet in many ways, one at a time: how soon does the alert fire, and how soon is it resolved?
+    Alerts(alerts::Arguments),
+}
+
+/// Runs one trial.
+pub(crate) async fn run(trial: Trial) -> Result<ExitCode> {
+    match trial {
+        Trial::Alerts(arguments) => alerts::run(arguments).await,
+    }
+}
