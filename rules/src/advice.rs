@@ -29,12 +29,7 @@ pub(crate) fn advise(ruleset: &Ruleset, today: jiff::civil::Date) -> Vec<Diagnos
             warnings
                 .push(whole_file(rule, "out-of-season", message).help("remove it, or give it a new until"));
         }
-        let shown = ruleset.schema.iter().flat_map(|schema| masked::shown(rule, schema, &ruleset.derived));
-        warnings.extend(shown.map(|(path, position)| {
-            let message = format!("{path} is masked, and this verdict's text shows it");
-            at(rule, position, "masked-fact", message)
-                .help("the text is stored, logged and sent to the workflow")
-        }));
+        warnings.extend(closed_texts(ruleset, rule));
         if rule.header.mode != Mode::Off {
             shapes(rule, &mut warnings);
         }
@@ -43,6 +38,23 @@ pub(crate) fn advise(ruleset: &Ruleset, today: jiff::civil::Date) -> Vec<Diagnos
     repeated_literals(ruleset, &mut warnings);
     unused(ruleset, &mut warnings);
     warnings.into_iter().map(Diagnostic::into_warning).collect()
+}
+
+/// The verdicts of a rule that reads masked facts whose texts may tell one.
+fn closed_texts(ruleset: &Ruleset, rule: &Rule) -> Vec<Diagnostic> {
+    let Some(schema) = &ruleset.schema else { return Vec::new() };
+    let masked = masked::names(schema, &ruleset.derived);
+    if !masked::reads(&rule.ast, &masked) {
+        return Vec::new();
+    }
+    let shared = ruleset.shared.iter().map(|(name, _)| name.as_str()).collect();
+    let closed = masked::texts(&rule.ast, &masked, &shared).closed.into_iter();
+    let warning = |position| {
+        let message = "this text may tell a masked fact, so it is never shown";
+        at(rule, position, "masked-fact", message)
+            .help("write a text that is made of other facts, without functions")
+    };
+    closed.map(warning).collect()
 }
 
 /// An error at the top of a rule's file.

@@ -11,13 +11,14 @@ use crate::document::Document;
 use crate::facts::{self, Fact, Field, Record, Watch};
 use crate::files::{self, Files, Kind, SETTINGS_FILE, Sorted};
 use crate::names::Names as ListNames;
+use crate::reading::Plan;
 use crate::rule::Names;
-use crate::ruleset::Ruleset;
+use crate::ruleset::{Ruleset, Scopes};
 use crate::schema::Schema;
 use crate::scripts::{self, Scripts};
 use crate::settings::{self, Settings};
 use crate::typing::{self, Fields};
-use crate::{engine, folder, json, lint, lists, schema_file, texts};
+use crate::{engine, folder, json, lint, lists, masked, schema_file, texts};
 
 /// The names every script is given; parameter files add theirs.
 const GIVEN: [&str; 3] = ["order", "task", "lists"];
@@ -93,20 +94,29 @@ fn compile(sorted: Sorted) -> Result<Ruleset, Refused> {
         lint::properties(ast, &mut properties);
     }
     engine::register_properties(&mut engine, &properties);
+    if let Some(schema) = &parts.schema {
+        let shared: BTreeSet<&str> = parts.shared.iter().map(|(name, _)| name.as_str()).collect();
+        let masked = masked::doubtful_names(schema, &derived, &shared);
+        for rule in rules.iter_mut().filter(|_| !masked.is_empty()) {
+            rule.open_texts = masked::texts(&rule.ast, &masked, &shared).open;
+        }
+    }
     rules.sort_by(|a, b| (a.header.priority, &a.header.id).cmp(&(b.header.priority, &b.header.id)));
     Ok(Ruleset {
-        fingerprint: engine::fingerprint(&names.functions),
+        fingerprint: engine::fingerprint(&names.functions).into(),
         settings: parts.settings,
-        sha256,
+        sha256: sha256.into(),
         files,
         unread,
         warnings: parts.findings,
         engine,
         functions: names.functions,
+        plan: parts.schema.as_ref().map(Plan::new),
         schema: parts.schema,
         derived,
         shared: parts.shared,
         rules,
+        scopes: Scopes::default(),
     })
 }
 
@@ -145,9 +155,9 @@ fn parts(engine: &Engine, texts: &BTreeMap<&str, &str>, findings: Vec<Diagnostic
     let fold = |name: &str| parts.settings.lists.get(name).copied().unwrap_or_default();
     let lists = lists.into_iter().map(|(name, entries)| {
         let names = ListNames::new(entries, fold(&name));
-        Field::unwatched(name, Fact::Names(names))
+        Field::new(name, Fact::Names(names))
     });
-    let lists = Fact::Record(Record::new("lists".into(), lists.collect()));
+    let lists = Fact::Record(Record::new("lists".into(), lists.collect(), Watch::Nothing));
     parts.shared.push(("lists".to_owned(), lists.to_dynamic()));
     parts
 }
@@ -182,9 +192,9 @@ fn params(path: &str, name: &str, text: &str) -> Result<Fact, Box<Diagnostic>> {
         let value = json::of(value)
             .map_err(|problem| document.error(document.table(), key, "number", problem.to_string()))?;
         let fact = facts::from_json(&Arc::from(format!("{name}.{key}")), value, Watch::Nothing);
-        fields.push(Field::unwatched(key.to_owned(), fact));
+        fields.push(Field::new(key.to_owned(), fact));
     }
-    Ok(Fact::Record(Record::new(name.into(), fields)))
+    Ok(Fact::Record(Record::new(name.into(), fields, Watch::Nothing)))
 }
 
 /// The language lets a script use it as a name.

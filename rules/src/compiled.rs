@@ -9,14 +9,16 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Deref;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
-use rhai::{AST, ASTNode, Dynamic, Engine, Expr, FnCallExpr, Position, Scope, Stmt};
+use rhai::{AST, ASTNode, Caches, Dynamic, Engine, Expr, FnCallExpr, ImmutableString, Position, Scope, Stmt};
+
+use crate::facts::Failure;
 
 /// How rhai's parser calls what gives a function without a name its variables. Scripts cannot: the word is disabled.
 pub(crate) const CAPTURE: &str = "curry";
 /// The methods that change what they are called on.
-const CHANGING: [&str; 2] = ["push", "pop"];
+pub(crate) const CHANGING: [&str; 2] = ["push", "pop"];
 
 thread_local! {
     static IS_RUNNING: Cell<bool> = const { Cell::new(false) };
@@ -27,7 +29,21 @@ thread_local! {
 #[derive(Debug, Clone)]
 pub(crate) struct Compiled {
     ast: AST,
+    /// The name of its file, where it has one.
+    source: Option<ImmutableString>,
     notes: Option<Arc<Notes>>,
+    resolved: Resolved,
+}
+
+/// The functions that rhai found for this script's calls, kept for its next evaluation. Never for another script's: a
+/// function with the same name may be another one there.
+#[derive(Debug, Default)]
+struct Resolved(Mutex<Vec<Caches>>);
+
+impl Clone for Resolved {
+    fn clone(&self) -> Resolved {
+        Resolved::default()
+    }
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -63,11 +79,18 @@ impl Compiled {
             }
             true
         });
-        Compiled { ast, notes: (notes != Notes::default()).then(|| Arc::new(notes)) }
+        Compiled {
+            ast,
+            source: None,
+            notes: (notes != Notes::default()).then(|| Arc::new(notes)),
+            resolved: Resolved::default(),
+        }
     }
 
     pub(crate) fn set_source(&mut self, source: &str) {
+        // The functions of the script know it too.
         self.ast.set_source(source);
+        self.source = Some(source.into());
     }
 
     /// Where the script changes a variable that a function without a name uses: the function would see another value
@@ -114,6 +137,19 @@ impl Compiled {
         let result = run(scope);
         IS_RUNNING.set(false);
         RUNNING.set(None);
+        result
+    }
+
+    /// Evaluates the script, as [`Engine::eval_ast_with_scope`] does, with the functions that were found before.
+    #[expect(deprecated, reason = "rhai offers no other way to keep its caches; the version is pinned")]
+    pub(crate) fn evaluate(&self, engine: &Engine, scope: &mut Scope<'static>) -> Result<Dynamic, Failure> {
+        let kept = self.resolved.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut caches = kept.unwrap_or_default();
+        let mut global = engine.new_global_runtime_state();
+        global.source = self.source.clone();
+        global.lib.push(self.ast.shared_lib().clone());
+        let result = engine.eval_statements_raw(&mut global, &mut caches, scope, self.ast.statements());
+        self.resolved.0.lock().unwrap_or_else(PoisonError::into_inner).push(caches);
         result
     }
 }

@@ -31,8 +31,8 @@ impl Condition {
 
     /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.
     pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
-        let mut scope = facts.scope(ruleset);
-        let value = script::run(ruleset, &self.0, &mut scope).map_err(|stop| stop.message())?;
+        let run = |scope: &mut Scope<'static>| script::run(ruleset, &self.0, scope);
+        let value = facts.with_scope(ruleset, run).map_err(|stop| stop.message())?;
         value.as_bool().map_err(|_| format!("when is {}, not true or false", kind(&value)))
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Each returns rhai's `Exit` error, so that the rule ends where it is called, whatever stands round the call.
 
-use rhai::{Dynamic, Engine, EvalAltResult, Position};
+use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
 use crate::facts::Failure;
 use crate::verdict::Outcome;
@@ -22,15 +22,22 @@ pub(crate) struct Said {
     pub(crate) outcome: Outcome,
     pub(crate) code: String,
     pub(crate) text: String,
+    /// Where the call stands.
+    pub(crate) position: Position,
 }
 
 /// Gives scripts the functions.
 pub(crate) fn register(engine: &mut Engine) {
     engine.register_fn("pass", || exit(Ending(None)));
-    engine.register_fn("approve", |code: &str| say(Outcome::Approve, code, ""));
-    engine.register_fn("approve", |code: &str, text: &str| say(Outcome::Approve, code, text));
-    engine.register_fn("reject", |code: &str, text: &str| say(Outcome::Reject, code, text));
-    engine.register_fn("escalate", |code: &str, text: &str| say(Outcome::Escalate, code, text));
+    engine.register_fn("approve", |context: NativeCallContext<'_>, code: &str| {
+        say(&context, Outcome::Approve, code, "")
+    });
+    for outcome in Outcome::ALL {
+        engine
+            .register_fn(outcome.as_str(), move |context: NativeCallContext<'_>, code: &str, text: &str| {
+                say(&context, outcome, code, text)
+            });
+    }
 }
 
 /// Tells whether a code is kebab-case and short.
@@ -45,11 +52,8 @@ pub(crate) fn is_code(code: &str) -> bool {
 pub(crate) fn of_error(error: EvalAltResult) -> Result<Ending, EvalAltResult> {
     match error {
         EvalAltResult::Exit(value, position) => {
-            // A copy: only what our own functions made counts, `exit` of anything else is an error like others.
-            match value.clone().try_cast::<Ending>() {
-                Some(ending) => Ok(ending),
-                None => Err(EvalAltResult::Exit(value, position)),
-            }
+            // Only what our own functions made counts: `exit` of anything else is an error like others.
+            value.try_cast_result::<Ending>().map_err(|value| EvalAltResult::Exit(value, position))
         }
         EvalAltResult::ErrorInFunctionCall(name, source, inner, position) => of_error(*inner)
             .map_err(|inner| EvalAltResult::ErrorInFunctionCall(name, source, Box::new(inner), position)),
@@ -57,14 +61,20 @@ pub(crate) fn of_error(error: EvalAltResult) -> Result<Ending, EvalAltResult> {
     }
 }
 
-fn say(outcome: Outcome, code: &str, text: &str) -> Result<Dynamic, Failure> {
+fn say(
+    context: &NativeCallContext<'_>,
+    outcome: Outcome,
+    code: &str,
+    text: &str,
+) -> Result<Dynamic, Failure> {
     if !is_code(code) {
         return Err(format!("'{code}' is no code: use lower-case words joined by '-'").into());
     }
     if text.is_empty() && outcome != Outcome::Approve {
         return Err(format!("{} needs a text that says why", outcome.as_str()).into());
     }
-    exit(Ending(Some(Said { outcome, code: code.to_owned(), text: text.to_owned() })))
+    let (code, text) = (code.to_owned(), text.to_owned());
+    exit(Ending(Some(Said { outcome, code, text, position: context.call_position() })))
 }
 
 fn exit(ending: Ending) -> Result<Dynamic, Failure> {

@@ -13,14 +13,14 @@ use crate::ruleset::{Ruleset, TaskFacts};
 use crate::script;
 use crate::settings::{Combine, Default};
 use crate::step_limit;
-use crate::task_facts::{self, Facts};
+use crate::task_facts::Facts;
 use crate::verdict::{Cause, Outcome, Verdict};
 
 /// What one rule looked at.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct RuleReads {
     pub(crate) facts: Vec<FactRead>,
-    /// Where parameters are watched.
+    /// Where parameters are watched; none of a rule that read a masked fact.
     pub(crate) parameters: Vec<FactRead>,
     /// Where comparisons are noted; none of a rule that read a masked fact.
     pub(crate) compared: Vec<Compared>,
@@ -85,16 +85,29 @@ impl Ruleset {
 
 /// Reads a task and derives its facts.
 pub(crate) fn prepare(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Prepared {
-    // A derived fact may run into the backstop before any rule starts.
-    step_limit::start();
-    let order = task_facts::order(ruleset, task.order);
-    let facts = order.and_then(|order| Facts::new(ruleset, task, order));
+    let facts = read(ruleset, task).and_then(|facts| {
+        facts.with_scope(ruleset, |scope| facts.derive(ruleset, scope))?;
+        Ok(facts)
+    });
     Prepared { timed: facts.is_err() && step_limit::was_timed(), facts }
+}
+
+fn read(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<Facts, String> {
+    // A derived fact may run into the time limit before any rule starts: it counts from here.
+    step_limit::start();
+    Facts::read(ruleset, task)
 }
 
 /// Evaluates all rules of a set.
 pub(crate) fn evaluate(ruleset: &Ruleset, task: &TaskFacts<'_>, extras: &mut Extras<'_>) -> Evaluation {
-    evaluate_prepared(ruleset, &prepare(ruleset, task), extras)
+    let facts = match read(ruleset, task) {
+        Ok(facts) => facts,
+        Err(problem) => return invalid(ruleset, problem, false),
+    };
+    facts.with_scope(ruleset, |scope| match facts.derive(ruleset, scope) {
+        Ok(()) => decide(ruleset, &facts, scope, extras),
+        Err(problem) => invalid(ruleset, problem, step_limit::was_timed()),
+    })
 }
 
 /// Evaluates all rules of a set on a task that is prepared already, by this ruleset or one that gives it the same facts.
@@ -103,53 +116,42 @@ pub(crate) fn evaluate_prepared(
     prepared: &Prepared,
     extras: &mut Extras<'_>,
 ) -> Evaluation {
-    let mut evaluation = Evaluation {
-        verdict: Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None),
+    match &prepared.facts {
+        Ok(facts) => facts.with_scope(ruleset, |scope| decide(ruleset, facts, scope, extras)),
+        Err(problem) => invalid(ruleset, problem.clone(), prepared.timed),
+    }
+}
+
+fn undecided(ruleset: &Ruleset, verdict: Verdict) -> Evaluation {
+    Evaluation {
+        verdict,
         ruleset: ruleset.sha256.clone(),
         engine: ruleset.fingerprint.clone(),
-        verdicts: Vec::with_capacity(ruleset.rules.len()),
+        verdicts: Vec::new(),
         facts: Vec::new(),
         timed: false,
         truncated: false,
-    };
-    let facts = match &prepared.facts {
-        Ok(facts) => facts,
-        Err(problem) => {
-            evaluation.verdict = Verdict::escalate(Cause::InvalidTask, problem.clone(), None);
-            evaluation.timed = prepared.timed;
-            return evaluation;
-        }
-    };
-    let mut scope = facts.scope(ruleset);
-    for (place, rule) in ruleset.rules.iter().enumerate() {
-        let known = extras.known.and_then(|(verdicts, same)| verdicts.get((*same.get(place)?)?));
-        let ended = match known {
-            Some(verdict) => verdict.ended.clone(),
-            None => run(facts, ruleset, rule, &mut scope, &mut evaluation.timed),
-        };
-        if let Reads::ByRule(reads) = &mut extras.reads {
-            let compared = compare::take_noted();
-            reads.push(RuleReads {
-                facts: facts.take_reads(),
-                parameters: parameters_read(ruleset),
-                compared: if facts::has_read_masked() { Vec::new() } else { compared },
-            });
-        }
-        let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
-        let counts = rule.header.mode == Mode::Active;
-        evaluation.verdicts.push(RuleVerdict {
-            rule: rule.header.id.clone(),
-            hash: rule.hash.clone(),
-            counts,
-            ended,
-        });
-        if answered && counts && ruleset.settings.combine == Combine::FirstMatch {
-            break;
-        }
     }
+}
+
+fn invalid(ruleset: &Ruleset, problem: String, timed: bool) -> Evaluation {
+    Evaluation { timed, ..undecided(ruleset, Verdict::escalate(Cause::InvalidTask, problem, None)) }
+}
+
+/// Runs the rules and combines what they said.
+fn decide(
+    ruleset: &Ruleset,
+    facts: &Facts,
+    scope: &mut Scope<'static>,
+    extras: &mut Extras<'_>,
+) -> Evaluation {
+    let nobody = Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None);
+    let mut evaluation = undecided(ruleset, nobody);
+    evaluation.verdicts.reserve_exact(ruleset.rules.len());
+    run_all(facts, ruleset, scope, extras, &mut evaluation);
     evaluation.facts = match &extras.reads {
         Reads::All => facts.take_reads(),
-        Reads::ByRule(reads) => facts::union(reads.iter().flat_map(|rule| &rule.facts)),
+        Reads::ByRule(reads) => facts::union(reads.iter().flat_map(|rule| rule.facts.clone()).collect()),
         Reads::None => Vec::new(),
     };
     let measure = |path: &String| Measured { number: facts.number(path), is_masked: facts.is_masked(path) };
@@ -164,11 +166,48 @@ pub(crate) fn evaluate_prepared(
     evaluation
 }
 
+/// Runs the rules in their order, each unless its verdict is known.
+fn run_all(
+    facts: &Facts,
+    ruleset: &Ruleset,
+    scope: &mut Scope<'static>,
+    extras: &mut Extras<'_>,
+    evaluation: &mut Evaluation,
+) {
+    for (place, rule) in ruleset.rules.iter().enumerate() {
+        let known = extras.known.and_then(|(verdicts, same)| verdicts.get((*same.get(place)?)?));
+        let ended = match known {
+            Some(verdict) => verdict.ended.clone(),
+            None => run(facts, ruleset, rule, scope, &mut evaluation.timed),
+        };
+        if let Reads::ByRule(reads) = &mut extras.reads {
+            let (mut compared, mut parameters) = (compare::take_noted(), parameters_read(ruleset));
+            if facts::has_read_masked() {
+                // Values that were compared, and the names of parameters that were looked up, may be masked.
+                (compared, parameters) = (Vec::new(), Vec::new());
+            }
+            reads.push(RuleReads { facts: facts.take_reads(), parameters, compared });
+        }
+        let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
+        let counts = rule.header.mode == Mode::Active;
+        evaluation.verdicts.push(RuleVerdict {
+            rule: rule.id.clone(),
+            hash: rule.hash.clone(),
+            counts,
+            ended,
+        });
+        if answered && counts && ruleset.settings.combine == Combine::FirstMatch {
+            break;
+        }
+    }
+}
+
 /// The parameters that were read since they were last taken.
 fn parameters_read(ruleset: &Ruleset) -> Vec<FactRead> {
     let records = ruleset.shared.iter().filter_map(|(_, value)| value.clone().try_cast::<Record>());
-    let reads: Vec<FactRead> = records.flat_map(|record| record.take_reads()).collect();
-    facts::union(&reads).into_iter().filter(|read| read.value.is_some()).collect()
+    let mut reads = Vec::new();
+    records.for_each(|record| record.take_reads(&mut reads));
+    facts::union(reads).into_iter().filter(|read| read.value.is_some()).collect()
 }
 
 /// The strongest verdict: reject, then escalate or a failure, then approve; among equals the first.
@@ -186,21 +225,25 @@ fn combine(verdicts: &[RuleVerdict]) -> Option<Verdict> {
             strongest = Some(verdict);
         }
     }
-    let RuleVerdict { rule, ended, .. } = strongest?.clone();
+    let RuleVerdict { rule, ended, .. } = strongest?;
+    let rule = rule.to_string();
     match ended {
         Ended::Pass | Ended::Skipped => None,
-        Ended::Failed { cause, text } => Some(Verdict::escalate(cause, text, Some(rule))),
-        Ended::Gave { outcome, code, text } => Some(match outcome {
-            Outcome::Approve => Verdict::Approve { code, text, rule: Some(rule) },
-            Outcome::Reject => Verdict::Reject { code, text, rule },
-            Outcome::Escalate => Verdict::Escalate { code, text, rule: Some(rule), cause: None },
-        }),
+        Ended::Failed { cause, text } => Some(Verdict::escalate(*cause, text.clone(), Some(rule))),
+        Ended::Gave { outcome, code, text } => {
+            let (code, text) = (code.clone(), text.clone());
+            Some(match outcome {
+                Outcome::Approve => Verdict::Approve { code, text, rule: Some(rule) },
+                Outcome::Reject => Verdict::Reject { code, text, rule },
+                Outcome::Escalate => Verdict::Escalate { code, text, rule: Some(rule), cause: None },
+            })
+        }
     }
 }
 
 /// Runs one rule, if it runs today and on this task.
 fn run(facts: &Facts, ruleset: &Ruleset, rule: &Rule, scope: &mut Scope<'static>, timed: &mut bool) -> Ended {
-    if rule.header.mode == Mode::Off || !rule.header.is_in_season(facts.today) {
+    if rule.header.mode == Mode::Off || !rule.header.is_in_season(|| facts.today()) {
         return Ended::Skipped;
     }
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
@@ -214,14 +257,20 @@ fn run(facts: &Facts, ruleset: &Ruleset, rule: &Rule, scope: &mut Scope<'static>
             Err(stop) => return stop.ended(rule, Some((when.line, when.column)), timed),
         }
     }
-    match script::run(ruleset, &rule.ast, scope) {
+    // What the explanation tells of a rule, it tells of both scripts.
+    let when_read_masked = rule.when.is_some() && facts::has_read_masked();
+    let ended = match script::run(ruleset, &rule.ast, scope) {
         Ok(value) if value.is_unit() => Ended::Pass,
         Ok(_) => Ended::Failed {
             cause: Cause::RuleError,
             text: format!("{}: the rule ended in a value, which decides nothing", rule.file),
         },
         Err(stop) => stop.ended(rule, None, timed),
+    };
+    if when_read_masked {
+        facts::note_masked_read();
     }
+    ended
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! One evaluation as it is kept with its task: what each rule said, which facts were read, on which engine.
 
-use serde::{Deserialize, Serialize};
+use serde::ser::SerializeStruct as _;
+use serde::{Deserialize, Serialize, Serializer};
 
+use crate::shared_text::SharedText;
 use crate::verdict::{Cause, Outcome, Verdict};
 
 /// The longest stored form, in bytes. A task's item also holds an order of up to 350,000 bytes within DynamoDB's 400 KB.
@@ -34,12 +36,12 @@ pub enum Ended {
 }
 
 /// One rule's part in an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct RuleVerdict {
     /// The rule's id.
-    pub rule: String,
+    pub rule: SharedText,
     /// The first eight hexadecimal digits of its file's SHA-256.
-    pub hash: String,
+    pub hash: SharedText,
     /// Whether it took part in the decision; a rule in `shadow` or `audit` mode only speaks for the record.
     pub counts: bool,
     /// How it ended.
@@ -47,11 +49,42 @@ pub struct RuleVerdict {
     pub ended: Ended,
 }
 
+/// As `#[serde(flatten)]` writes it, without the map that this would go through.
+impl Serialize for RuleVerdict {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields = match &self.ended {
+            Ended::Pass | Ended::Skipped => 4,
+            Ended::Failed { .. } => 6,
+            Ended::Gave { .. } => 7,
+        };
+        let mut verdict = serializer.serialize_struct("RuleVerdict", fields)?;
+        verdict.serialize_field("rule", &self.rule)?;
+        verdict.serialize_field("hash", &self.hash)?;
+        verdict.serialize_field("counts", &self.counts)?;
+        match &self.ended {
+            Ended::Pass => verdict.serialize_field("ended", "pass")?,
+            Ended::Skipped => verdict.serialize_field("ended", "skipped")?,
+            Ended::Gave { outcome, code, text } => {
+                verdict.serialize_field("ended", "gave")?;
+                verdict.serialize_field("outcome", outcome)?;
+                verdict.serialize_field("code", code)?;
+                verdict.serialize_field("text", text)?;
+            }
+            Ended::Failed { cause, text } => {
+                verdict.serialize_field("ended", "failed")?;
+                verdict.serialize_field("cause", cause)?;
+                verdict.serialize_field("text", text)?;
+            }
+        }
+        verdict.end()
+    }
+}
+
 /// A fact that some rule looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FactRead {
     /// Such as `order.customer.tier` or `order.items[].price`.
-    pub path: String,
+    pub path: SharedText,
     /// Its value as text, shortened; none for records, lists, list elements and masked facts.
     pub value: Option<String>,
 }
@@ -62,9 +95,9 @@ pub struct Evaluation {
     /// The decision, or why a person must take it.
     pub verdict: Verdict,
     /// The ruleset's SHA-256, 64 hexadecimal digits.
-    pub ruleset: String,
+    pub ruleset: SharedText,
     /// What else the answer depends on: the engine's version, host functions and limits, 16 hexadecimal digits.
-    pub engine: String,
+    pub engine: SharedText,
     /// Each rule's part, in the order they ran.
     pub verdicts: Vec<RuleVerdict>,
     /// The facts that were looked at, by path.
@@ -87,6 +120,10 @@ impl Evaluation {
     ///
     /// Never: strings and enums always serialise.
     pub fn to_json(&self) -> String {
+        let mut json = self.serialised();
+        if json.len() <= MAX_STORED_BYTES {
+            return json;
+        }
         let mut kept = self.clone();
         let cuts: [fn(&mut Evaluation); 5] = [
             |kept| kept.verdicts.retain(|rule| !matches!(rule.ended, Ended::Pass | Ended::Skipped)),
@@ -95,7 +132,6 @@ impl Evaluation {
             |kept| kept.facts.clear(),
             |kept| kept.verdicts.clear(),
         ];
-        let mut json = kept.serialised();
         for cut in cuts {
             if json.len() <= MAX_STORED_BYTES {
                 break;
@@ -117,7 +153,10 @@ impl Evaluation {
     }
 
     fn serialised(&self) -> String {
-        serde_json::to_string(self).expect("strings and enums always serialise")
+        // Room for most evaluations, so that it rarely grows.
+        let mut json = Vec::with_capacity(2 * 1024);
+        serde_json::to_writer(&mut json, self).expect("strings and enums always serialise");
+        String::from_utf8(json).expect("JSON is UTF-8")
     }
 
     fn shorten_texts(&mut self, max_chars: usize) {
@@ -155,14 +194,18 @@ mod tests {
             0 => Ended::Pass,
             _ => Ended::Gave { outcome: Outcome::Escalate, code: "look".to_owned(), text: text.to_owned() },
         };
-        let rule =
-            |n| RuleVerdict { rule: format!("rule-{n}"), hash: "0".repeat(8), counts: true, ended: ended(n) };
+        let rule = |n| RuleVerdict {
+            rule: format!("rule-{n}").into(),
+            hash: "0".repeat(8).into(),
+            counts: true,
+            ended: ended(n),
+        };
         Evaluation {
             verdict: Verdict::escalate(Cause::RuleError, text.to_owned(), Some("rule-1".to_owned())),
-            ruleset: "a".repeat(64),
-            engine: "b".repeat(16),
+            ruleset: "a".repeat(64).into(),
+            engine: "b".repeat(16).into(),
             verdicts: (0..rules).map(rule).collect(),
-            facts: vec![FactRead { path: "order.amount".to_owned(), value: Some("5".to_owned()) }],
+            facts: vec![FactRead { path: "order.amount".into(), value: Some("5".to_owned()) }],
             timed: false,
             truncated: false,
         }

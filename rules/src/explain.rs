@@ -60,9 +60,9 @@ pub fn explain(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Explanation {
     let Reads::ByRule(reads) = extras.reads else { unreachable!("it was asked for above") };
     let said = evaluation.verdicts.iter().zip(reads);
     let rules = said.filter_map(|(verdict, reads)| {
-        let rule = ruleset.rules.iter().find(|rule| rule.header.id == verdict.rule)?;
+        let rule = ruleset.rules.iter().find(|rule| rule.id == verdict.rule)?;
         Some(ExplainedRule {
-            id: verdict.rule.clone(),
+            id: verdict.rule.to_string(),
             file: rule.file.clone(),
             title: rule.header.title.clone(),
             owner: rule.header.owner.clone(),

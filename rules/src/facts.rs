@@ -1,8 +1,8 @@
 //! The read-only values a script sees: what the workflow passed, parameters and lists.
 
-use std::cell::Cell;
+mod record;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use rhai::{Dynamic, EvalAltResult, ImmutableString};
 use rust_decimal::Decimal;
@@ -11,25 +11,14 @@ use crate::dates::Moment;
 use crate::evaluation::{FactRead, shorten};
 use crate::json::Json;
 use crate::names::Names;
-use crate::suggest;
+
+pub(crate) use record::{
+    Field, Layout, Record, Slot, forget_masked_reads, has_read_masked, note_masked_read,
+};
 
 /// The most facts, and the longest value of one, that an evaluation keeps.
 const MAX_FACTS_KEPT: usize = 100;
 const MAX_VALUE_CHARS: usize = 100;
-
-thread_local! {
-    static MASKED_READ: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Forgets that this thread read a masked fact.
-pub(crate) fn forget_masked_reads() {
-    MASKED_READ.set(false);
-}
-
-/// Whether this thread read a masked fact since it was last forgotten: what came of it may tell its value.
-pub(crate) fn has_read_masked() -> bool {
-    MASKED_READ.get()
-}
 
 /// A value that a script can read and never change.
 #[derive(Debug, Clone)]
@@ -45,175 +34,12 @@ pub(crate) enum Fact {
     Names(Names),
 }
 
-/// Named values. Reading a name it does not have is an error, not nothing.
-#[derive(Debug, Clone)]
-pub(crate) struct Record(Arc<RecordData>);
-
-#[derive(Debug)]
-struct RecordData {
-    /// How messages call it: `order.customer`, `order.items[]`.
-    path: Arc<str>,
-    /// What to say of a name that is not there; where it is empty, the nearest name is suggested.
-    absent: Option<&'static str>,
-    /// Sorted by name.
-    fields: Vec<Field>,
-}
-
-/// A named value of a record.
-#[derive(Debug)]
-pub(crate) struct Field {
-    name: String,
-    value: Fact,
-    masked: bool,
-    /// A script looked at it. Parameters and lists are shared between threads and not watched.
-    read: Option<AtomicBool>,
-}
-
 /// Values in an order.
 #[derive(Debug, Clone)]
 pub(crate) struct List(pub(crate) Arc<Vec<Fact>>);
 
 /// A rhai error, as host functions return it.
 pub(crate) type Failure = Box<EvalAltResult>;
-
-impl Field {
-    /// A fact whose reading is noted.
-    pub(crate) fn watched(name: String, value: Fact) -> Field {
-        Field { name, value, masked: false, read: Some(AtomicBool::new(false)) }
-    }
-
-    /// A value whose reading is not noted.
-    pub(crate) fn unwatched(name: String, value: Fact) -> Field {
-        Field { name, value, masked: false, read: None }
-    }
-
-    /// The same, with its value kept out of what is stored and shown.
-    pub(crate) fn masked(mut self, masked: bool) -> Field {
-        self.masked = masked;
-        self
-    }
-}
-
-impl Record {
-    /// A record of fields with different names.
-    pub(crate) fn new(path: Arc<str>, mut fields: Vec<Field>) -> Record {
-        fields.sort_by(|a, b| a.name.cmp(&b.name));
-        Record(Arc::new(RecordData { path, absent: None, fields }))
-    }
-
-    /// A record without fields, and what to say to those who ask.
-    pub(crate) fn absent(path: &str, why: &'static str) -> Record {
-        Record(Arc::new(RecordData { path: path.into(), absent: Some(why), fields: Vec::new() }))
-    }
-
-    /// A copy whose readings are noted, whatever this one's are.
-    pub(crate) fn watched(&self) -> Record {
-        let watch = |field: &Field| {
-            let value = match &field.value {
-                Fact::Record(record) => Fact::Record(record.watched()),
-                other => other.clone(),
-            };
-            Field::watched(field.name.clone(), value).masked(field.masked)
-        };
-        let fields = self.0.fields.iter().map(watch).collect();
-        Record::new(self.0.path.clone(), fields)
-    }
-
-    /// The same record with more fields.
-    pub(crate) fn with(self, more: Vec<Field>) -> Record {
-        let path = self.0.path.clone();
-        let copy = |field: &Field| Field {
-            name: field.name.clone(),
-            value: field.value.clone(),
-            masked: field.masked,
-            read: field.read.as_ref().map(|read| AtomicBool::new(read.load(Ordering::Relaxed))),
-        };
-        let fields = match Arc::try_unwrap(self.0) {
-            Ok(data) => data.fields,
-            Err(shared) => shared.fields.iter().map(copy).collect(),
-        };
-        Record::new(path, fields.into_iter().chain(more).collect())
-    }
-
-    /// The value of a name, not noted.
-    pub(crate) fn peek(&self, name: &str) -> Option<&Fact> {
-        self.field(name).map(|field| &field.value)
-    }
-
-    fn field(&self, name: &str) -> Option<&Field> {
-        let fields = &self.0.fields;
-        fields.binary_search_by(|field| field.name.as_str().cmp(name)).ok().map(|i| &fields[i])
-    }
-
-    /// The value of a name, noted as read.
-    pub(crate) fn find(&self, name: &str) -> Option<&Fact> {
-        let field = self.field(name)?;
-        if let Some(read) = &field.read {
-            read.store(true, Ordering::Relaxed);
-        }
-        if field.masked {
-            MASKED_READ.set(true);
-        }
-        Some(&field.value)
-    }
-
-    /// Whether a name's value is kept out of what is stored and shown.
-    pub(crate) fn is_masked(&self, name: &str) -> bool {
-        self.0.fields.iter().any(|field| field.name == name && field.masked)
-    }
-
-    /// Its names, sorted.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        self.0.fields.iter().map(|field| field.name.as_str())
-    }
-
-    /// The value of a name for a script.
-    pub(crate) fn get(&self, name: &str) -> Result<&Fact, Failure> {
-        self.find(name).ok_or_else(|| self.unknown(name).into())
-    }
-
-    /// What to say of a name that is not there.
-    fn unknown(&self, name: &str) -> String {
-        let path = &self.0.path;
-        match self.0.absent {
-            Some(why) => format!("there is no {path}.{name}: {why}"),
-            None => {
-                let names = self.0.fields.iter().map(|field| field.name.as_str());
-                format!("{path} has no field '{name}'{}", suggest::did_you_mean(name, names))
-            }
-        }
-    }
-
-    /// Collects the facts that were read since they were last collected, and forgets that they were.
-    pub(crate) fn take_reads(&self) -> Vec<FactRead> {
-        let mut reads = Vec::new();
-        self.collect_reads(&mut reads);
-        reads
-    }
-
-    fn collect_reads(&self, reads: &mut Vec<FactRead>) {
-        for field in &self.0.fields {
-            if !field.read.as_ref().is_some_and(|read| read.swap(false, Ordering::Relaxed)) {
-                continue;
-            }
-            let path = format!("{}.{}", self.0.path, field.name);
-            // Of a list's many records only the paths are kept.
-            let is_element = self.0.path.contains("[]");
-            let value = if field.masked || is_element { None } else { field.value.short_text() };
-            reads.push(FactRead { path, value });
-            match &field.value {
-                Fact::Record(record) => record.collect_reads(reads),
-                Fact::List(list) => list.0.iter().for_each(|fact| {
-                    if let Fact::Record(record) = fact {
-                        record.collect_reads(reads);
-                    }
-                }),
-                Fact::Nothing | Fact::Bool(_) | Fact::Integer(_) => {}
-                Fact::Decimal(_) | Fact::Text(_) | Fact::Moment(_) | Fact::Names(_) => {}
-            }
-        }
-    }
-}
 
 impl Fact {
     /// The value a script computes with.
@@ -291,11 +117,11 @@ impl Fact {
 }
 
 /// The first facts by path, each once.
-pub(crate) fn union<'a>(reads: impl IntoIterator<Item = &'a FactRead>) -> Vec<FactRead> {
-    let mut reads: Vec<&FactRead> = reads.into_iter().collect();
-    reads.sort();
+pub(crate) fn union(mut reads: Vec<FactRead>) -> Vec<FactRead> {
+    reads.sort_unstable();
     reads.dedup_by(|a, b| a.path == b.path);
-    reads.into_iter().take(MAX_FACTS_KEPT).cloned().collect()
+    reads.truncate(MAX_FACTS_KEPT);
+    reads
 }
 
 /// Whether reading a value is noted.
@@ -324,12 +150,9 @@ pub(crate) fn from_json(path: &Arc<str>, value: Json<'_>, watch: Watch) -> Fact 
                 let needs_path = matches!(value, Json::List(_) | Json::Record(_));
                 let path = if needs_path { Arc::from(format!("{path}.{name}")) } else { path.clone() };
                 let value = from_json(&path, value, watch);
-                fields.push(match watch {
-                    Watch::Reads => Field::watched(name.into_owned(), value),
-                    Watch::Nothing => Field::unwatched(name.into_owned(), value),
-                });
+                fields.push(Field::new(name.into_owned(), value));
             }
-            Fact::Record(Record::new(path.clone(), fields))
+            Fact::Record(Record::new(path.clone(), fields, watch))
         }
     }
 }
@@ -343,6 +166,12 @@ mod tests {
             Fact::Record(record) => record,
             other => panic!("{other:?}"),
         }
+    }
+
+    fn taken(order: &Record) -> Vec<FactRead> {
+        let mut reads = Vec::new();
+        order.take_reads(&mut reads);
+        union(reads)
     }
 
     #[test]
@@ -368,11 +197,11 @@ mod tests {
             item.get("price").unwrap();
         }
         let reads: Vec<_> =
-            union(&order.take_reads()).into_iter().map(|read| (read.path, read.value)).collect();
+            taken(&order).into_iter().map(|read| (read.path.to_string(), read.value)).collect();
         let expected =
             [("order.amount", Some("100.1")), ("order.items", None), ("order.items[].price", None)];
         let expected = expected.map(|(path, value)| (path.to_owned(), value.map(str::to_owned)));
         assert_eq!(reads, expected);
-        assert_eq!(order.take_reads(), []);
+        assert_eq!(taken(&order), []);
     }
 }

@@ -94,10 +94,9 @@ impl fmt::Display for Problem {
 
 /// Reads a text that is one JSON value.
 pub(crate) fn parse(text: &str) -> Result<Json<'_>, Problem> {
-    let mut parser = Parser { text, at: 0, depth: 0 };
+    let mut parser = Parser::new(text);
     let value = parser.value()?;
-    parser.skip_blanks();
-    if parser.at < text.len() { Err(Problem::Syntax(parser.at)) } else { Ok(value) }
+    if parser.is_at_end() { Ok(value) } else { parser.syntax() }
 }
 
 /// A value that another reader made, such as a parameter.
@@ -132,18 +131,29 @@ fn record<'a>(mut fields: Vec<(Cow<'a, str>, Json<'a>)>) -> Result<Json<'a>, Pro
     }
 }
 
-struct Parser<'a> {
+/// Reads a text piece by piece.
+pub(crate) struct Parser<'a> {
     text: &'a str,
     at: usize,
     depth: usize,
 }
 
 impl<'a> Parser<'a> {
-    fn peek(&self) -> Option<u8> {
+    pub(crate) fn new(text: &'a str) -> Parser<'a> {
+        Parser { text, at: 0, depth: 0 }
+    }
+
+    /// Nothing follows but blanks.
+    pub(crate) fn is_at_end(&mut self) -> bool {
+        self.skip_blanks();
+        self.at == self.text.len()
+    }
+
+    pub(crate) fn peek(&self) -> Option<u8> {
         self.text.as_bytes().get(self.at).copied()
     }
 
-    fn skip_blanks(&mut self) {
+    pub(crate) fn skip_blanks(&mut self) {
         while matches!(self.peek(), Some(b' ' | b'\t' | b'\n' | b'\r')) {
             self.at += 1;
         }
@@ -164,13 +174,14 @@ impl<'a> Parser<'a> {
         if self.takes(expected) { Ok(()) } else { self.syntax() }
     }
 
-    fn value(&mut self) -> Result<Json<'a>, Problem> {
+    /// Reads any value.
+    pub(crate) fn value(&mut self) -> Result<Json<'a>, Problem> {
         self.skip_blanks();
         match self.peek() {
             Some(b'{') => self.nested(Parser::record),
             Some(b'[') => self.nested(Parser::list),
             Some(b'"') => Ok(Json::Text(self.string()?)),
-            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(b'-' | b'0'..=b'9') => self.number().map(Json::Number),
             Some(b't') => self.word("true", Json::Bool(true)),
             Some(b'f') => self.word("false", Json::Bool(false)),
             Some(b'n') => self.word("null", Json::Null),
@@ -186,14 +197,14 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    /// Reads what stands between brackets.
-    fn nested(
+    /// Reads what stands between the brackets of which the first comes next.
+    pub(crate) fn nested<T, E: From<Problem>>(
         &mut self,
-        read: impl FnOnce(&mut Self) -> Result<Json<'a>, Problem>,
-    ) -> Result<Json<'a>, Problem> {
+        read: impl FnOnce(&mut Self) -> Result<T, E>,
+    ) -> Result<T, E> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return Err(Problem::Depth);
+            return Err(Problem::Depth.into());
         }
         self.at += 1;
         self.skip_blanks();
@@ -202,39 +213,63 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    fn list(&mut self) -> Result<Json<'a>, Problem> {
-        let mut values = Vec::new();
+    /// Reads a list's entries, each by `read`, and the bracket behind them.
+    pub(crate) fn entries<E: From<Problem>>(
+        &mut self,
+        mut read: impl FnMut(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.takes(b']') {
-            return Ok(Json::List(values));
+            return Ok(());
         }
         loop {
-            values.push(self.value().map_err(|problem| problem.inside("[]"))?);
+            read(self)?;
             self.skip_blanks();
             if self.takes(b']') {
-                return Ok(Json::List(values));
+                return Ok(());
             }
             self.expect(b',')?;
         }
     }
 
-    fn record(&mut self) -> Result<Json<'a>, Problem> {
-        let mut fields = Vec::new();
+    /// Reads a record's fields, the name of each here and its value by `read`, and the bracket behind them.
+    pub(crate) fn fields<E: From<Problem>>(
+        &mut self,
+        mut read: impl FnMut(&mut Self, Cow<'a, str>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if self.takes(b'}') {
-            return Ok(Json::Record(fields));
+            return Ok(());
         }
         loop {
             self.skip_blanks();
             let name = self.string()?;
             self.skip_blanks();
             self.expect(b':')?;
-            let value = self.value().map_err(|problem| problem.inside(&name))?;
-            fields.push((name, value));
+            read(self, name)?;
             self.skip_blanks();
             if self.takes(b'}') {
-                return record(fields);
+                return Ok(());
             }
             self.expect(b',')?;
         }
+    }
+
+    fn list(&mut self) -> Result<Json<'a>, Problem> {
+        let mut values = Vec::new();
+        self.entries(|parser| {
+            values.push(parser.value().map_err(|problem| problem.inside("[]"))?);
+            Ok::<(), Problem>(())
+        })?;
+        Ok(Json::List(values))
+    }
+
+    fn record(&mut self) -> Result<Json<'a>, Problem> {
+        let mut fields = Vec::new();
+        self.fields(|parser, name| {
+            let value = parser.value().map_err(|problem| problem.inside(&name))?;
+            fields.push((name, value));
+            Ok::<(), Problem>(())
+        })?;
+        record(fields)
     }
 
     fn digits(&mut self) -> Result<(), Problem> {
@@ -245,7 +280,8 @@ impl<'a> Parser<'a> {
         if self.at == start { self.syntax() } else { Ok(()) }
     }
 
-    fn number(&mut self) -> Result<Json<'a>, Problem> {
+    /// Reads the number that comes next.
+    pub(crate) fn number(&mut self) -> Result<Decimal, Problem> {
         let start = self.at;
         self.takes(b'-');
         if !self.takes(b'0') {
@@ -261,15 +297,17 @@ impl<'a> Parser<'a> {
             }
             self.digits()?;
         }
-        let number = number::parse(&self.text[start..self.at]);
-        number.map(Json::Number).ok_or(Problem::Inexact(String::new()))
+        number::parse(&self.text[start..self.at]).ok_or(Problem::Inexact(String::new()))
     }
 
-    fn string(&mut self) -> Result<Cow<'a, str>, Problem> {
+    /// Reads the text in quotes that comes next.
+    pub(crate) fn string(&mut self) -> Result<Cow<'a, str>, Problem> {
         self.expect(b'"')?;
         let mut unescaped = String::new();
         let mut start = self.at;
         loop {
+            let rest = &self.text.as_bytes()[self.at..];
+            self.at += rest.iter().take_while(|byte| !matches!(**byte, b'"' | b'\\' | ..b' ')).count();
             match self.peek() {
                 Some(b'"') => {
                     let rest = &self.text[start..self.at];
@@ -282,7 +320,6 @@ impl<'a> Parser<'a> {
                     unescaped.push(self.escape()?);
                     start = self.at;
                 }
-                Some(b' '..) => self.at += 1,
                 _ => return self.syntax(),
             }
         }

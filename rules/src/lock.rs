@@ -38,7 +38,7 @@ impl Lock {
             tests.map(|(path, content)| format!("{}  {path}\n", files::hex(content))).collect();
         Lock {
             name: ruleset.name().to_owned(),
-            version: ruleset.sha256.clone(),
+            version: ruleset.sha256.to_string(),
             tests: files::hex(tests.as_bytes()),
             parts: ruleset.parts().iter().map(ToString::to_string).collect(),
         }

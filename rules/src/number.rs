@@ -6,6 +6,35 @@ use rust_decimal::Decimal;
 ///
 /// None when the text is no such number, or needs more than 28 digits or more than 28 decimal places.
 pub(crate) fn parse(text: &str) -> Option<Decimal> {
+    usual(text).or_else(|| any(text))
+}
+
+/// The usual number: at most 18 digits and no exponent.
+fn usual(text: &str) -> Option<Decimal> {
+    let digits = text.strip_prefix('-').unwrap_or(text).as_bytes();
+    let (mut number, mut places, mut has_point) = (0i64, 0u32, false);
+    if digits.len() > 18 || !digits.first()?.is_ascii_digit() || !digits.last()?.is_ascii_digit() {
+        return None;
+    }
+    for digit in digits {
+        match digit {
+            b'0'..=b'9' => {
+                number = number * 10 + i64::from(digit - b'0');
+                places += u32::from(has_point);
+            }
+            b'.' if !has_point => has_point = true,
+            _ => return None,
+        }
+    }
+    while places > 0 && number % 10 == 0 {
+        number /= 10;
+        places -= 1;
+    }
+    let is_negative = number != 0 && digits.len() < text.len();
+    Some(Decimal::new(if is_negative { -number } else { number }, places))
+}
+
+fn any(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i32>().ok()?),
         None => (text, 0),
@@ -41,6 +70,36 @@ pub(crate) fn parse(text: &str) -> Option<Decimal> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usual_number_is_read_as_any_other() {
+        let parts = [
+            "",
+            "-",
+            "0",
+            "00",
+            "7",
+            "10",
+            "123",
+            "99999999999999999",
+            ".",
+            ".0",
+            ".10",
+            ".25",
+            "e2",
+            "x",
+            "+",
+        ];
+        for (a, b, c) in parts.iter().flat_map(|a| parts.iter().flat_map(move |b| parts.map(|c| (*a, *b, c))))
+        {
+            let text = format!("{a}{b}{c}");
+            let same = |number: Decimal| (number.mantissa(), number.scale(), number.is_sign_negative());
+            if let Some(number) = usual(&text) {
+                assert_eq!(any(&text).map(same), Some(same(number)), "{text}");
+            }
+        }
+        assert!(usual("1200.50").is_some() && usual("-7").is_some());
+    }
 
     #[test]
     fn numbers_are_exact_whatever_their_spelling() {

@@ -7,18 +7,23 @@ use rhai::{Engine, ParseError, Position, Scope};
 use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::header::{self, Header};
+use crate::shared_text::SharedText;
 use crate::{files, parse_error};
 
 /// A rule, ready to run.
 #[derive(Debug)]
 pub(crate) struct Rule {
     pub(crate) header: Header,
+    /// The header's, for those who keep it.
+    pub(crate) id: SharedText,
     pub(crate) file: String,
     pub(crate) text: String,
     /// The first eight hexadecimal digits of the file's SHA-256.
-    pub(crate) hash: String,
+    pub(crate) hash: SharedText,
     pub(crate) ast: Compiled,
     pub(crate) when: Option<Compiled>,
+    /// Where the verdicts stand whose text tells no masked fact; empty if nothing is masked.
+    pub(crate) open_texts: BTreeSet<Position>,
 }
 
 /// What every script of a ruleset can name.
@@ -63,12 +68,14 @@ pub(crate) fn parse(engine: &Engine, names: &Names, file: &str, text: &str) -> R
         (Ok(mut ast), Ok(when)) if errors.is_empty() => {
             ast.set_source(file);
             Ok(Rule {
+                id: header.id.as_str().into(),
                 header,
                 file: file.to_owned(),
                 text: text.to_owned(),
-                hash: files::hex(text.as_bytes())[..8].to_owned(),
+                hash: files::hex(text.as_bytes())[..8].into(),
                 ast,
                 when,
+                open_texts: BTreeSet::new(),
             })
         }
         (script, when) => {

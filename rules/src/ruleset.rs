@@ -1,15 +1,18 @@
 //! A folder of rules, compiled: immutable, shared between threads, asked about one task at a time.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, PoisonError};
 
-use rhai::{Dynamic, Engine};
+use rhai::{Dynamic, Engine, Scope};
 
 use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
+use crate::reading::Plan;
 use crate::rule::Rule;
 use crate::schema::Schema;
 use crate::settings::Settings;
+use crate::shared_text::SharedText;
 
 /// What a task is to its rules. Nothing else reaches a script.
 #[derive(Debug, Clone, Copy)]
@@ -31,8 +34,8 @@ pub struct TaskFacts<'a> {
 #[derive(Debug)]
 pub struct Ruleset {
     pub(crate) settings: Settings,
-    pub(crate) sha256: String,
-    pub(crate) fingerprint: String,
+    pub(crate) sha256: SharedText,
+    pub(crate) fingerprint: SharedText,
     pub(crate) files: Files,
     /// Notes and the like in its folder.
     pub(crate) unread: Vec<String>,
@@ -41,12 +44,38 @@ pub struct Ruleset {
     /// What scripts may call, with the numbers of arguments.
     pub(crate) functions: BTreeMap<String, BTreeSet<usize>>,
     pub(crate) schema: Option<Schema>,
+    /// The schema, ready to read orders.
+    pub(crate) plan: Option<Plan>,
     /// The schema's derived facts, compiled, in its order.
     pub(crate) derived: Vec<Compiled>,
     /// `lists` and the parameter files, by name.
     pub(crate) shared: Vec<(String, Dynamic)>,
     /// In the order they run.
     pub(crate) rules: Vec<Rule>,
+    pub(crate) scopes: Scopes,
+}
+
+/// Scopes with `lists` and the parameters, between evaluations.
+#[derive(Debug, Default)]
+pub(crate) struct Scopes(Mutex<Vec<Scope<'static>>>);
+
+impl Scopes {
+    /// One scope; a new one if all are in use.
+    pub(crate) fn take(&self, shared: &[(String, Dynamic)]) -> Scope<'static> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        kept.unwrap_or_else(|| {
+            let mut scope = Scope::with_capacity(shared.len() + 8);
+            for (name, value) in shared {
+                scope.push_constant_dynamic(name, value.clone());
+            }
+            scope
+        })
+    }
+
+    /// Keeps a scope that has nothing in it but what it had when it was taken.
+    pub(crate) fn give_back(&self, scope: Scope<'static>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(scope);
+    }
 }
 
 impl Ruleset {

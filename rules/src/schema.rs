@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rhai::ImmutableString;
 use rust_decimal::Decimal;
 
 use crate::dates::Moment;
-use crate::facts::{Fact, Field, List, Record};
+use crate::facts::{Fact, Field, List, Record, Watch};
 use crate::json::Json;
 use crate::limits::{Limits, repeated, short};
 use crate::number;
@@ -78,14 +79,11 @@ impl Type {
 }
 
 impl Schema {
-    /// The facts of an order that fits; otherwise every way in which it does not.
-    pub(crate) fn facts(&self, order: Json<'_>) -> Result<Record, Vec<String>> {
+    /// Every way in which an order does not fit. Those that fit are read by [`Plan`](crate::reading::Plan).
+    pub(crate) fn problems(&self, order: Json<'_>) -> Vec<String> {
         let mut reader = Reader { problems: Vec::new(), masked: false };
-        let record = reader.record(&Arc::from("order"), &self.fields, order);
-        match record {
-            Some(record) if reader.problems.is_empty() => Ok(record),
-            _ => Err(reader.problems),
-        }
+        reader.record(&Arc::from("order"), &self.fields, order);
+        reader.problems
     }
 
     /// The paths that every order must have, for those who passed none.
@@ -130,10 +128,10 @@ impl Reader {
                 Some(value) => self.fact(path, Some(name), shape, value),
             };
             if let Some(value) = value {
-                fields.push(Field::watched(name.clone(), value).masked(self.masked || shape.masked));
+                fields.push(Field::new(name.clone(), value));
             }
         }
-        Some(Record::new(path.clone(), fields))
+        Some(Record::new(path.clone(), fields, Watch::Nothing))
     }
 
     /// The value of field `name` of what stands at `path`, or of what stands at `path` itself. Paths in full are only
@@ -155,7 +153,7 @@ impl Reader {
                 return list;
             }
             (Type::Boolean, Json::Bool(value)) => Ok(Fact::Bool(value)),
-            (Type::Text { choices }, Json::Text(text)) => text_fact(choices, &shape.limits, &text),
+            (Type::Text { choices }, Json::Text(text)) => text_fact::<String>(choices, &shape.limits, &text),
             (Type::Date, Json::Text(text)) => Moment::parse(&text).map(Fact::Moment).map_err(|_| {
                 format!("'{}', neither a date such as 2026-11-22 nor a moment in RFC 3339", short(&text))
             }),
@@ -221,28 +219,40 @@ impl Reader {
     }
 }
 
-fn text_fact(choices: &[String], limits: &Limits, text: &str) -> Result<Fact, String> {
+/// A text that fits its choices and limits. Err says how it does not.
+pub(crate) fn text_fact<T>(choices: &[T], limits: &Limits, text: &str) -> Result<Fact, String>
+where
+    T: AsRef<str> + Clone + Into<ImmutableString>,
+{
     let text = limits.normal(text);
     limits.check_text(&text)?;
     let text = text.as_ref();
-    if choices.is_empty() || choices.iter().any(|choice| choice == text) {
+    if choices.is_empty() {
         return Ok(Fact::Text(text.into()));
     }
-    Err(format!("'{}', not one of {}", short(text), choices.join(", ")))
+    match choices.iter().find(|choice| choice.as_ref() == text) {
+        Some(choice) => Ok(Fact::Text(choice.clone().into())),
+        None => {
+            let choices: Vec<&str> = choices.iter().map(AsRef::as_ref).collect();
+            Err(format!("'{}', not one of {}", short(text), choices.join(", ")))
+        }
+    }
 }
 
-fn integer(number: Decimal) -> Result<Fact, String> {
+/// A whole number. Err says how it is none.
+pub(crate) fn integer(number: Decimal) -> Result<Fact, String> {
     let whole = if number.fract().is_zero() { i64::try_from(number.trunc()).ok() } else { None };
     whole.map(Fact::Integer).ok_or_else(|| format!("{number}, not a whole number"))
 }
 
-fn amount(text: &str) -> Result<Decimal, String> {
+/// The number in a text. Err says how it is none.
+pub(crate) fn amount(text: &str) -> Result<Decimal, String> {
     number::parse(text)
         .ok_or_else(|| format!("'{}', which is no amount that can be kept exactly", short(text)))
 }
 
-/// An amount always has exactly `scale` decimal places, however it was spelt.
-fn money(scale: u32, mut number: Decimal) -> Result<Fact, String> {
+/// An amount, which always has exactly `scale` decimal places, however it was spelt. Err says how it is none.
+pub(crate) fn money(scale: u32, mut number: Decimal) -> Result<Fact, String> {
     if number.scale() > scale {
         return Err(format!("{number}, with more than {scale} decimal places"));
     }
@@ -255,6 +265,7 @@ fn money(scale: u32, mut number: Decimal) -> Result<Fact, String> {
 
 #[cfg(test)]
 mod tests {
+    use crate::reading::Plan;
     use crate::schema_file;
 
     fn problems(order: &str) -> String {
@@ -268,12 +279,14 @@ mod tests {
             tags = { type = "list", of = "text", optional = true }
         "#;
         let schema = schema_file::parse("schema/order.toml", text).unwrap();
-        match schema.facts(crate::json::parse(order).unwrap()) {
-            Ok(record) => {
+        let problems = schema.problems(crate::json::parse(order).unwrap());
+        match Plan::new(&schema).read(order) {
+            Some(record) => {
+                assert_eq!(problems, [""; 0], "both readings agree");
                 let amount = record.find("amount").and_then(|fact| fact.text()).unwrap();
                 format!("ok {amount}")
             }
-            Err(problems) => problems.join("; "),
+            None => problems.join("; "),
         }
     }
 

@@ -29,8 +29,7 @@ pub(crate) fn run(ruleset: &Ruleset, script: &Compiled, scope: &mut Scope<'stati
     functions::take_fault();
     facts::forget_masked_reads();
     let result = script.while_running(scope, |scope| {
-        let evaluate = || ruleset.engine.eval_ast_with_scope::<Dynamic>(scope, script);
-        catch_unwind(AssertUnwindSafe(evaluate))
+        catch_unwind(AssertUnwindSafe(|| script.evaluate(&ruleset.engine, scope)))
     });
     scope.rewind(given);
     if let (Ok(_), Some(fault)) = (&result, functions::take_fault()) {
@@ -50,19 +49,30 @@ pub(crate) fn run(ruleset: &Ruleset, script: &Compiled, scope: &mut Scope<'stati
 impl Stop {
     /// What it means for a rule.
     pub(crate) fn ended(self, rule: &Rule, origin: Option<(usize, usize)>, timed: &mut bool) -> Ended {
-        match &self {
+        match self {
             Stop::Ended(Ending(None)) => Ended::Pass,
             Stop::Ended(Ending(Some(said))) if rule.header.may.contains(&said.outcome) => {
-                Ended::Gave { outcome: said.outcome, code: said.code.clone(), text: said.text.clone() }
+                let tells = facts::has_read_masked() && !rule.open_texts.contains(&said.position);
+                let text = if tells && !said.text.is_empty() {
+                    let (line, column) = rule::place(said.position, None);
+                    format!(
+                        "a text that is not shown, since it may tell a masked fact ({}:{line}:{column})",
+                        rule.file
+                    )
+                } else {
+                    said.text
+                };
+                Ended::Gave { outcome: said.outcome, code: said.code, text }
             }
             Stop::Ended(Ending(Some(said))) => Ended::Failed {
                 cause: Cause::RuleError,
                 text: format!("{}: this rule may not {}", rule.file, said.outcome.as_str()),
             },
             Stop::Panic => {
-                Ended::Failed { cause: Cause::RulePanic, text: format!("{}: {}", rule.file, self.message()) }
+                let text = format!("{}: {}", rule.file, Stop::Panic.message());
+                Ended::Failed { cause: Cause::RulePanic, text }
             }
-            Stop::Error(error) => {
+            Stop::Error(ref error) => {
                 let cause = if is_deadline(error) { Cause::RuleDeadline } else { Cause::RuleError };
                 *timed |= cause == Cause::RuleDeadline && step_limit::was_timed();
                 let (line, column) = rule::place(innermost(error).1, origin);

@@ -18,6 +18,8 @@ const CLOCK_EVERY: u64 = 1_024;
 
 thread_local! {
     static STEPS: Cell<u64> = const { Cell::new(0) };
+    /// The count at which the clock is read next.
+    static CLOCK_AT: Cell<u64> = const { Cell::new(CLOCK_EVERY) };
     static DEADLINE: Cell<Option<Instant>> = const { Cell::new(None) };
     static TIMED: Cell<bool> = const { Cell::new(false) };
 }
@@ -30,7 +32,7 @@ pub(crate) fn install(engine: &mut Engine) {
         if steps > MAX_STEPS {
             return Some(Dynamic::UNIT);
         }
-        if steps.is_multiple_of(CLOCK_EVERY) && DEADLINE.get().is_some_and(|deadline| now() > deadline) {
+        if steps >= CLOCK_AT.get() && is_late() {
             TIMED.set(true);
             return Some(Dynamic::UNIT);
         }
@@ -38,11 +40,21 @@ pub(crate) fn install(engine: &mut Engine) {
     });
 }
 
+/// Reads the clock. A rule's time begins here, at its first reading: the usual rule ends long before.
+fn is_late() -> bool {
+    CLOCK_AT.set(STEPS.get() + CLOCK_EVERY);
+    let now = now();
+    let deadline = DEADLINE.get().unwrap_or(now + BACKSTOP);
+    DEADLINE.set(Some(deadline));
+    now > deadline
+}
+
 /// Starts a rule's count and time on this thread.
 pub(crate) fn start() {
     STEPS.set(0);
     TIMED.set(false);
-    DEADLINE.set(Some(now() + BACKSTOP));
+    CLOCK_AT.set(CLOCK_EVERY);
+    DEADLINE.set(None);
 }
 
 /// Counts the work of a host function that goes through `steps` values. If that exceeds the limit, the script stops at

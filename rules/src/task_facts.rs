@@ -1,37 +1,65 @@
 //! What one task's rules see: `order` and `task`, with derived facts, in a scope.
 
+use std::sync::{Arc, LazyLock};
+
 use rhai::{Dynamic, Scope};
 use rust_decimal::Decimal;
 
+use crate::compiled::Compiled;
 use crate::dates::Moment;
 use crate::evaluation::FactRead;
-use crate::facts::{self, Fact, Field, Record, Watch};
+use crate::facts::{self, Fact, Layout, Record, Slot, Watch};
 use crate::ruleset::{Ruleset, TaskFacts};
+use crate::schema::Derived;
 use crate::{json, number, script};
 
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
 
+static TASK: LazyLock<Arc<Layout>> = LazyLock::new(|| {
+    let names = ["hasOrder", "now", "orderId", "startTime", "transactionId", "workflow"];
+    Arc::new(Layout::watched("task".into(), names.into_iter(), std::iter::empty()))
+});
+
 /// What one task's rules see.
 pub(crate) struct Facts {
     order: Fact,
     task: Record,
-    /// The day the task was received, in UTC.
-    pub(crate) today: jiff::civil::Date,
+    now: Moment,
 }
 
 impl Facts {
-    pub(crate) fn new(ruleset: &Ruleset, task: &TaskFacts<'_>, order: Fact) -> Result<Facts, String> {
+    /// Reads a task; derived facts come later. Err says why it is invalid.
+    pub(crate) fn read(ruleset: &Ruleset, task: &TaskFacts<'_>) -> Result<Facts, String> {
+        let order = order(ruleset, task.order)?;
         let now = Moment::parse(task.received_at).map_err(|error| format!("task.now: {error}"))?;
-        let mut facts = Facts { order, today: now.utc_day(), task: task_record(task, now) };
-        if let Fact::Record(record) = &facts.order
-            && task.order.is_some()
-            && !ruleset.derived.is_empty()
-        {
-            let derived = facts.derive(ruleset)?;
-            facts.order = Fact::Record(record.clone().with(derived));
+        Ok(Facts { order, task: task_record(task, now.clone()), now })
+    }
+
+    /// Computes the derived facts, unless there is no order. Err says which cannot be.
+    pub(crate) fn derive(&self, ruleset: &Ruleset, scope: &mut Scope<'static>) -> Result<(), String> {
+        let Fact::Record(order) = &self.order else { return Ok(()) };
+        if order.is_absent() || ruleset.derived.is_empty() {
+            return Ok(());
         }
-        Ok(facts)
+        let derived = ruleset.schema.iter().flat_map(|schema| &schema.derived);
+        let derive = |(Derived { name, .. }, ast): (&Derived, &Compiled)| {
+            let value = script::run(ruleset, ast, scope)
+                .map_err(|stop| format!("order.{name} cannot be derived: {}", stop.message()))?;
+            let fact = Fact::from_dynamic(value)
+                .ok_or_else(|| format!("order.{name} cannot be derived: its value is no fact"))?;
+            Ok(Slot::new(fact, facts::has_read_masked()))
+        };
+        order.derive(derived.zip(&ruleset.derived).map(derive).collect::<Result<_, String>>()?);
+        // What deriving looked at, no rule has.
+        self.task.forget_reads();
+        order.forget_reads();
+        Ok(())
+    }
+
+    /// The day the task was received, in UTC.
+    pub(crate) fn today(&self) -> jiff::civil::Date {
+        self.now.utc_day()
     }
 
     /// The order, with derived facts.
@@ -39,41 +67,26 @@ impl Facts {
         &self.order
     }
 
-    /// The names every script is given.
-    pub(crate) fn scope(&self, ruleset: &Ruleset) -> Scope<'static> {
-        let mut scope = Scope::new();
+    /// Runs `run` with the names every script is given.
+    pub(crate) fn with_scope<T>(&self, ruleset: &Ruleset, run: impl FnOnce(&mut Scope<'static>) -> T) -> T {
+        let mut scope = ruleset.scopes.take(&ruleset.shared);
+        let given = scope.len();
         scope.push_constant_dynamic("order", self.order.to_dynamic());
         scope.push_constant_dynamic("task", Dynamic::from(self.task.clone()));
-        for (name, value) in &ruleset.shared {
-            scope.push_constant_dynamic(name.clone(), value.clone());
-        }
-        scope
-    }
-
-    fn derive(&self, ruleset: &Ruleset) -> Result<Vec<Field>, String> {
-        let mut scope = self.scope(ruleset);
-        let names = ruleset.schema.iter().flat_map(|schema| &schema.derived);
-        let mut fields = Vec::new();
-        for (derived, ast) in names.zip(&ruleset.derived) {
-            let name = &derived.name;
-            let value = script::run(ruleset, ast, &mut scope)
-                .map_err(|stop| format!("order.{name} cannot be derived: {}", stop.message()))?;
-            let fact = Fact::from_dynamic(value)
-                .ok_or_else(|| format!("order.{name} cannot be derived: its value is no fact"))?;
-            fields.push(Field::watched(name.clone(), fact).masked(facts::has_read_masked()));
-        }
-        // What deriving looked at, no rule has.
-        self.take_reads();
-        Ok(fields)
+        let result = run(&mut scope);
+        scope.rewind(given);
+        ruleset.scopes.give_back(scope);
+        result
     }
 
     /// The facts that were read since they were last taken.
     pub(crate) fn take_reads(&self) -> Vec<FactRead> {
-        let mut reads = self.task.take_reads();
-        if let Fact::Record(record) = &self.order {
-            reads.extend(record.take_reads());
+        let mut reads = Vec::with_capacity(16);
+        self.task.take_reads(&mut reads);
+        if let Fact::Record(order) = &self.order {
+            order.take_reads(&mut reads);
         }
-        facts::union(&reads)
+        facts::union(reads)
     }
 
     /// Whether the fact at a path such as `order.customer.limit` is masked.
@@ -104,8 +117,8 @@ impl Facts {
     }
 }
 
-/// Reads an order and holds it against the schema; derived facts come later. Err says why the task is invalid.
-pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
+/// Reads an order and holds it against the schema. Err says why the task is invalid.
+fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
     let Some(text) = text else {
         return match &ruleset.schema {
             Some(schema) if !schema.optional => Err(format!(
@@ -115,9 +128,12 @@ pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, Strin
             _ => Ok(Fact::Record(Record::absent("order", NO_ORDER))),
         };
     };
+    if let Some(order) = ruleset.plan.as_ref().and_then(|plan| plan.read(text)) {
+        return Ok(Fact::Record(order));
+    }
     let order = json::parse(text).map_err(|problem| problem.describe("order", text))?;
     match &ruleset.schema {
-        Some(schema) => schema.facts(order).map(Fact::Record).map_err(|problems| problems.join("; ")),
+        Some(schema) => Err(schema.problems(order).join("; ")),
         None => Ok(facts::from_json(&"order".into(), order, Watch::Reads)),
     }
 }
@@ -125,14 +141,14 @@ pub(crate) fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, Strin
 fn task_record(task: &TaskFacts<'_>, now: Moment) -> Record {
     // arn:aws:states:region:account:execution:workflow:name
     let workflow = task.transaction_id.split(':').nth(6).unwrap_or_default();
-    let text = |name: &str, value: &str| Field::watched(name.to_owned(), Fact::Text(value.into()));
-    let fields = vec![
-        text("orderId", task.order_id),
-        text("startTime", task.start_time),
-        text("transactionId", task.transaction_id),
-        text("workflow", workflow),
-        Field::watched("now".to_owned(), Fact::Moment(now)),
-        Field::watched("hasOrder".to_owned(), Fact::Bool(task.order.is_some())),
+    let text = |value: &str| Fact::Text(value.into());
+    let facts = [
+        Fact::Bool(task.order.is_some()),
+        Fact::Moment(now),
+        text(task.order_id),
+        text(task.start_time),
+        text(task.transaction_id),
+        text(workflow),
     ];
-    Record::new("task".into(), fields)
+    Record::of(TASK.clone(), facts.into_iter().map(|fact| Slot::new(fact, false)).collect())
 }

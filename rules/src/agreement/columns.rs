@@ -1,15 +1,14 @@
 //! The facts that a proposal may speak of, one column each: the schema's, never a masked one or one made from it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use rhai::{AST, ASTNode, Expr, Stmt};
 use rust_decimal::Decimal;
 
-use crate::compiled::Compiled;
 use crate::condition::Condition;
 use crate::facts::{Fact, Record};
+use crate::masked;
 use crate::ruleset::Ruleset;
-use crate::schema::{Schema, Shape, Type};
+use crate::schema::{Shape, Type};
 use crate::task_facts::Facts;
 
 /// The most columns: beyond it, a schema's last facts are left out.
@@ -61,7 +60,7 @@ pub(super) fn of(ruleset: &Ruleset) -> Vec<Column> {
     let mut found = Finder { ruleset, columns: Vec::new() };
     found.fields(&schema.fields, &mut Vec::new());
     for (derived, script) in schema.derived.iter().zip(&ruleset.derived) {
-        if !reads_masked(schema, &ruleset.derived, script) {
+        if !masked::reads(script, &masked::names(schema, &ruleset.derived)) {
             let names = vec![derived.name.clone()];
             found.add(expression(&names), None, Source::Field(names, Cell::Absent), Decimal::new(1, 2));
         }
@@ -236,58 +235,4 @@ fn is_word(name: &str) -> bool {
     let mut chars = name.chars();
     chars.next().is_some_and(|first| first.is_ascii_alphabetic() || first == '_')
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_')
-}
-
-/// Whether an expression names a masked fact, directly or through another derived fact. A name that is masked anywhere
-/// counts everywhere: better a fact too few than one too many.
-fn reads_masked(schema: &Schema, all: &[Compiled], script: &Compiled) -> bool {
-    let mut masked = BTreeSet::new();
-    masked_names(&schema.fields, &mut masked);
-    // In the order of the file: each derived fact may read those above it.
-    for (derived, other) in schema.derived.iter().zip(all) {
-        if names(other).iter().any(|name| masked.contains(name)) {
-            masked.insert(derived.name.clone());
-        }
-    }
-    names(script).iter().any(|name| masked.contains(name))
-}
-
-fn masked_names(fields: &BTreeMap<String, Shape>, found: &mut BTreeSet<String>) {
-    for (name, shape) in fields {
-        if shape.masked {
-            found.insert(name.clone());
-        }
-        let mut kind = &shape.kind;
-        while let Type::List(element) = kind {
-            if element.masked {
-                found.insert(name.clone());
-            }
-            kind = &element.kind;
-        }
-        if let Type::Record(inner) = kind {
-            masked_names(inner, found);
-        }
-    }
-}
-
-/// Every field and text that an expression names.
-fn names(ast: &AST) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    ast.walk(&mut |path| {
-        match path.last() {
-            Some(ASTNode::Expr(Expr::Property(property, _))) => drop(names.insert(property.2.to_string())),
-            Some(ASTNode::Expr(Expr::StringConstant(text, _))) => drop(names.insert(text.to_string())),
-            Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _)))
-            | Some(ASTNode::Stmt(Stmt::FnCall(call, _))) => {
-                for argument in &call.args {
-                    if let Expr::StringConstant(text, _) = argument {
-                        names.insert(text.to_string());
-                    }
-                }
-            }
-            _ => {}
-        }
-        true
-    });
-    names
 }

@@ -122,7 +122,7 @@ impl Table {
         let by_itself = evaluation.verdict.outcome() == Outcome::Approve;
         let (answer, day) = match &reviewed.end {
             End::ByPerson { answer, at } => (*answer, dates::parse(at)),
-            End::Open | End::Expired | End::ByRule(_) if by_itself => (Answer::Approved, Ok(facts.today)),
+            End::Open | End::Expired | End::ByRule(_) if by_itself => (Answer::Approved, Ok(facts.today())),
             End::Open | End::Expired | End::ByRule(_) => return,
         };
         let Ok(day) = day else { return };
@@ -198,5 +198,5 @@ fn reasons(evaluation: &Evaluation) -> Vec<(Why, bool)> {
     }
     let alone = asking.len() == 1;
     let reasons = asking.into_iter().flatten();
-    reasons.map(|(rule, code)| (Why::Asks { rule: rule.clone(), code: code.clone() }, alone)).collect()
+    reasons.map(|(rule, code)| (Why::Asks { rule: rule.to_string(), code: code.clone() }, alone)).collect()
 }

@@ -142,7 +142,7 @@ impl Report {
 
     fn note(&mut self, evaluation: &Evaluation) {
         for verdict in &evaluation.verdicts {
-            let seen = self.seen.iter_mut().find(|(id, ..)| *id == verdict.rule);
+            let seen = self.seen.iter_mut().find(|(id, ..)| verdict.rule == *id);
             match (&verdict.ended, seen) {
                 (Ended::Pass | Ended::Skipped, Some(seen)) => seen.2 = true,
                 (Ended::Gave { outcome, code, .. }, Some(seen)) => {

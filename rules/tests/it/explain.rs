@@ -34,7 +34,7 @@ fn a_stored_evaluation_repeats_bit_for_bit() {
     assert!(matches!(replay(&ruleset, &other, &stored).unwrap(), Replay::Different(_)));
     assert_eq!(replay(&compile("pass();"), &facts, &stored).unwrap(), Replay::OtherRuleset);
     let mut old = Evaluation::from_json(&stored).unwrap();
-    old.engine = "0".repeat(16);
+    old.engine = "0".repeat(16).into();
     assert!(matches!(replay(&ruleset, &facts, &old.to_json()).unwrap(), Replay::OtherEngine(_)));
     assert!(replay(&ruleset, &facts, "{}").is_err());
 }
@@ -61,7 +61,7 @@ fn a_rule_that_passes_tells_which_comparison_was_false_and_of_which_parameter() 
     };
     let rule = told(false);
     let parameters: Vec<_> =
-        rule.parameters.iter().map(|read| (read.path.as_str(), read.value.as_deref())).collect();
+        rule.parameters.iter().map(|read| (&*read.path, read.value.as_deref())).collect();
     assert_eq!(parameters, [("limits.least", Some("5")), ("limits.tier.gold", Some("1000"))]);
     assert_eq!(rule.not_met, ["order.amount (120.50) <= 100", "order.amount (120.50) <= limits.least (5)"]);
     let masked = told(true);

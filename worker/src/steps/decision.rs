@@ -59,7 +59,7 @@ pub fn answer(evaluation: &Evaluation, id: String, now: String) -> RuleAnswer {
             code: code.to_owned(),
             reason: text.to_owned(),
             rule: rule.map(str::to_owned),
-            ruleset: Some(evaluation.ruleset.clone()),
+            ruleset: Some(evaluation.ruleset.to_string()),
             decided_by: DecidedBy::Rule,
             decided_at: now.clone(),
         })
@@ -71,7 +71,7 @@ pub fn answer(evaluation: &Evaluation, id: String, now: String) -> RuleAnswer {
             code: code.clone(),
             reason: text.chars().take(MAX_REASON_CHARS).collect(),
             rule: rule.clone(),
-            ruleset: Some(evaluation.ruleset.clone()),
+            ruleset: Some(evaluation.ruleset.to_string()),
             at: now,
         }),
     }

@@ -1,11 +1,15 @@
 //! How fast the sample ruleset decides, a backtest of one edited rule over a million tasks, and what a tenth as many teach:
 //! `cargo bench -p rules`.
 //!
-//! Prints nanoseconds a decision beside the floor of parsing the order's JSON alone. The number of tasks of the
-//! backtest is the first argument, a million without one.
+//! Prints nanoseconds a decision beside those of the same scripts on rhai alone ([`bare`]), in turns in one run: on a busy
+//! machine only their ratio counts. The number of tasks of the backtest is the first argument, a million without one.
+//! With `only ours N`, `only record N` or `only bare N` it makes N decisions and nothing else, so that two runs under
+//! `valgrind --tool=callgrind` (instructions) or `valgrind` (allocations) differ in N decisions.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 #![expect(clippy::disallowed_methods, reason = "a bench is about the wall clock")]
+
+mod bare;
 
 use std::hint::black_box;
 use std::num::NonZeroUsize;
@@ -15,7 +19,7 @@ use std::time::Instant;
 
 use rules::agreement::{Answer, End, Escalation, Reviewed, Study};
 use rules::backtest::{Options, StoredTask, backtest};
-use rules::{Ruleset, TaskFacts};
+use rules::{Ended, Ruleset, TaskFacts};
 
 const ROUNDS: u32 = 20_000;
 
@@ -41,14 +45,16 @@ fn task(n: u64) -> StoredTask {
     }
 }
 
-/// The best of five runs, in processor time of this thread: other work on the machine does not count.
-fn nanoseconds(mut work: impl FnMut(u64)) -> u128 {
+/// The best of nine runs of each, in turns, in processor time of this thread: other work on the machine does not count.
+fn nanoseconds<const N: usize>(mut works: [&mut dyn FnMut(u64); N]) -> [u128; N] {
     let origin = Instant::now();
-    let mut best = u128::MAX;
-    for _ in 0..5 {
-        let started = thread_time(origin);
-        (0..u64::from(ROUNDS)).for_each(&mut work);
-        best = best.min((thread_time(origin) - started) / u128::from(ROUNDS));
+    let mut best = [u128::MAX; N];
+    for _ in 0..9 {
+        for (work, best) in works.iter_mut().zip(&mut best) {
+            let started = thread_time(origin);
+            (0..u64::from(ROUNDS)).for_each(work);
+            *best = (*best).min((thread_time(origin) - started) / u128::from(ROUNDS));
+        }
     }
     best
 }
@@ -76,31 +82,72 @@ fn processor_seconds() -> f64 {
     f64::from(ticks) / 100.0
 }
 
+fn order_of(task: &StoredTask) -> &str {
+    task.order.as_deref().expect("it has one")
+}
+
 fn main() {
     let ruleset = Ruleset::load(Path::new("scripts")).expect("the sample compiles");
+    let arguments: Vec<String> = std::env::args().collect();
+    if !decisions(&ruleset, &arguments) {
+        let count = arguments.iter().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+        one_edited_rule(&ruleset, count);
+        agreement(&ruleset, count / 10);
+    }
+}
+
+/// True if only some decisions were asked for.
+fn decisions(ruleset: &Ruleset, arguments: &[String]) -> bool {
     let tasks: Vec<StoredTask> = (0..512).map(task).collect();
     let pick = |n: u64| &tasks[usize::try_from(n % 512).expect("it is below 512")];
-    let floor = nanoseconds(|n| {
-        let json: Option<serde_json::Value> =
-            serde_json::from_str(pick(n).order.as_deref().expect("it has one")).ok();
+    let bare = bare::sample();
+    let mut parse = |n| {
+        let json: Option<serde_json::Value> = serde_json::from_str(order_of(pick(n))).ok();
         black_box(json);
-    });
-    let decision = nanoseconds(|n| {
+    };
+    let mut alone = |n| {
+        black_box(bare.decide(order_of(pick(n))));
+    };
+    let mut decide = |n| {
         black_box(ruleset.evaluate(&pick(n).facts()));
-    });
-    let stored = nanoseconds(|n| {
+    };
+    let mut record = |n| {
         black_box(ruleset.evaluate(&pick(n).facts()).to_json());
-    });
+    };
+    if let [_, only, kind, rounds] = arguments
+        && only == "only"
+    {
+        let work: &mut dyn FnMut(u64) = match kind.as_str() {
+            "bare" => &mut alone,
+            "ours" => &mut decide,
+            _ => &mut record,
+        };
+        (0..rounds.parse().expect("a number of decisions")).for_each(work);
+        return true;
+    }
+    for task in &tasks {
+        let codes =
+            ruleset.evaluate(&task.facts()).verdicts.into_iter().filter_map(|rule| match rule.ended {
+                Ended::Gave { code, .. } => Some(code + " "),
+                _ => None,
+            });
+        assert_eq!(codes.collect::<String>(), bare.decide(order_of(task)), "they say the same");
+    }
     let none = TaskFacts { order: None, ..pick(0).facts() };
-    let minimal = nanoseconds(|_| {
+    let mut without_order = |_| {
         black_box(ruleset.evaluate(&none));
-    });
-    println!("parse the order        {floor:>8} ns  (floor)");
-    println!("decide, JSON to answer {decision:>8} ns  ({:.1} times the floor)", ratio(decision, floor));
-    println!("decide and serialise   {stored:>8} ns");
-    println!("a task without order   {minimal:>8} ns");
+    };
+    let [parse, alone, decide, record, without_order] =
+        nanoseconds([&mut parse, &mut alone, &mut decide, &mut record, &mut without_order]);
+    println!("parse the order            {parse:>8} ns");
+    println!("the scripts on bare rhai   {alone:>8} ns");
+    println!("decide, JSON to answer     {decide:>8} ns  ({:.2} times bare rhai)", ratio(decide, alone));
+    println!("with the record as JSON    {record:>8} ns  ({:.2} times bare rhai)", ratio(record, alone));
+    println!("a task without order       {without_order:>8} ns");
+    false
+}
 
-    let count = std::env::args().find_map(|argument| argument.parse().ok()).unwrap_or(1_000_000);
+fn one_edited_rule(ruleset: &Ruleset, count: u64) {
     let mut edited = ruleset.files().clone();
     let path = "rules/50-small-order.rhai";
     let rule = String::from_utf8(edited[path].clone()).expect("it is text");
@@ -110,18 +157,19 @@ fn main() {
     let options = Options { threads, keep_changes: 100 };
     let (before, ran) = (peak_mib(), processor_seconds());
     let started = Instant::now();
-    let result = backtest(&ruleset, &edited, (0..count).map(task), options, &AtomicU64::new(0));
-    let took = started.elapsed();
-    println!("\nbacktest of {count} tasks on {threads} threads: {took:.1?}");
+    let result = backtest(ruleset, &edited, (0..count).map(task), options, &AtomicU64::new(0));
+    println!("\nbacktest of {count} tasks on {threads} threads: {:.1?}", started.elapsed());
     println!("processor time {:.1} s, peak memory {before} -> {} MiB", processor_seconds() - ran, peak_mib());
     println!("{} tasks change", result.changed);
+}
 
+fn agreement(ruleset: &Ruleset, count: u64) {
     let (before, ran) = (peak_mib(), processor_seconds());
     let started = Instant::now();
-    let mut study = Study::new(&ruleset);
-    (0..count / 10).for_each(|n| study.add(&reviewed(n, count / 10)));
+    let mut study = Study::new(ruleset);
+    (0..count).for_each(|n| study.add(&reviewed(n, count)));
     let agreement = study.finish();
-    println!("\nagreement of {} tasks: {:.1?}", count / 10, started.elapsed());
+    println!("\nagreement of {count} tasks: {:.1?}", started.elapsed());
     println!("processor time {:.1} s, peak memory {before} -> {} MiB", processor_seconds() - ran, peak_mib());
     println!("{} proposals", agreement.proposals.len());
 }
