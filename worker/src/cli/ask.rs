@@ -1,6 +1,6 @@
 //! Asks on the terminal before something that cannot be undone.
 
-use std::io::{self, IsTerminal as _, Write as _};
+use std::io::{self, BufRead, IsTerminal as _, Write};
 
 use anyhow::{Context as _, bail};
 
@@ -13,8 +13,36 @@ pub(super) fn agreed(what: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
         bail!("cannot ask whether to {what}: standard input is no terminal; --yes does it without asking");
     }
-    write!(io::stderr(), "{what}? [y/N] ").context("the question cannot be shown")?;
+    answered(what, &mut io::stderr(), &mut io::stdin().lock())
+}
+
+/// Asks, and reads the answer: anything but a yes is a no.
+fn answered(what: &str, shown: &mut impl Write, answers: &mut impl BufRead) -> anyhow::Result<bool> {
+    write!(shown, "{what}? [y/N] ").context("the question cannot be shown")?;
     let mut answer = String::new();
-    io::stdin().read_line(&mut answer).context("the answer cannot be read")?;
+    answers.read_line(&mut answer).context("the answer cannot be read")?;
     Ok(matches!(answer.trim().to_lowercase().as_str(), "y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_a_yes() {
+        for (answer, is_yes) in [
+            ("y\n", true),
+            ("YES\r\n", true),
+            (" yes \n", true),
+            ("\n", false),
+            ("", false),
+            ("no\n", false),
+            ("yess\n", false),
+        ] {
+            let mut shown = Vec::new();
+            let agreed = answered("publish approval@7f3a91c2", &mut shown, &mut answer.as_bytes()).unwrap();
+            assert_eq!(agreed, is_yes, "{answer:?}");
+            assert_eq!(String::from_utf8(shown).unwrap(), "publish approval@7f3a91c2? [y/N] ");
+        }
+    }
 }

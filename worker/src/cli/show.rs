@@ -187,6 +187,25 @@ mod tests {
     }
 
     #[test]
+    fn a_task_shows_what_the_shadow_ruleset_said() {
+        for (note, shown) in [
+            (
+                r#"{"outcome":"approve","code":"small","rule":"small-order","ruleset":"aabbccddee","agrees":false}"#,
+                "shadow     approve small by small-order, ruleset aabbccdd, disagrees\n",
+            ),
+            (
+                r#"{"outcome":"escalate","code":"no-rule-approved","rule":null,"ruleset":"aa","agrees":true}"#,
+                "shadow     escalate no-rule-approved, ruleset aa, agrees\n",
+            ),
+        ] {
+            let with = TASK.replace("\"decision\": null", &format!("\"decision\": null, \"shadow\": {note}"));
+            let text = task(&serde_json::from_str::<TaskView>(&with).unwrap());
+            assert!(text.contains(shown), "{text}");
+        }
+        assert!(!task(&view()).contains("shadow"));
+    }
+
+    #[test]
     fn a_list_has_a_line_for_each() {
         let decided: TaskView = serde_json::from_str(
             &TASK.replace("\"delivery\": null", "\"delivery\": \"DUE\"").replace(

@@ -67,6 +67,8 @@ declare! {
     decisions: Counter = "decisions_total" by outcome: Outcome, by: By;
     /// Tasks that this process left to a person, by cause.
     escalations: Counter = "escalations_total" by cause: EscalationCause;
+    /// Tasks that people returned to the rules through this process.
+    returns: Counter = "tasks_given_back_total";
     /// Evaluations by the outcome of the active ruleset and of the shadow one.
     shadow_evaluations: Counter = "shadow_evaluations_total" by active: rules::Outcome, shadow: rules::Outcome;
     /// Attempts to answer a workflow, by result. `refused` is final: a person must end that workflow.
@@ -171,6 +173,11 @@ impl Metrics {
     /// Counts a task that this process left to a person.
     pub fn escalated(&self, cause: EscalationCause) {
         self.escalations(cause).inc();
+    }
+
+    /// Counts a task that a person returned to the rules.
+    pub fn given_back(&self) {
+        self.returns.inc();
     }
 
     /// Counts a pair of outcomes of the active ruleset and the one that is tried beside it.

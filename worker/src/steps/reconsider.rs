@@ -63,6 +63,7 @@ impl Pipeline {
             let why = "it changed meanwhile; look at it again".to_owned();
             return Ok(Reconsidered::Refused(stored, why));
         }
+        self.metrics.given_back();
         info!(
             task.id = %task.id, order.id = task.order_id, code = given.escalation.code, by,
             "task {}: given back to the rules by {by}, round {}", task.id, stored.round

@@ -1,5 +1,6 @@
 //! `countersign tasks` against a worker's API on a real socket: what a reviewer types and reads.
 
+use std::fs;
 use std::process::Command;
 
 use tokio::net::TcpListener;
@@ -104,4 +105,38 @@ async fn a_list_is_read_over_all_its_pages() {
     let some = terminal.run(&["tasks", "list", "--limit", "202"]).await;
     assert_eq!(some.out.lines().count(), 1 + 202 + 1);
     assert!(some.out.ends_with("and more; raise --limit\n"), "{some:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stored_task_becomes_a_test_case() {
+    let office = Office::open();
+    let terminal = Terminal::open(&office).await;
+    let order = r#"{"amount":12.50,"card":"4711-SECRET","note":"unseen"}"#;
+    let (_, task) = office.receive_order("o-1", None, |_| order.to_owned()).await;
+    let dir = tempfile::tempdir().unwrap();
+    let write = |path: &str, text: &str| {
+        let path = dir.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("schema/order.toml", "[fields]\namount = \"money\"\ncard = { type = \"text\", masked = true }\n");
+    write("rules/small.rhai", "if order.amount <= 100 {\n    approve(\"small\");\n}\n");
+    let path = dir.path().to_str().expect("a plain path");
+    let test = ["rules", "test", path, "--from", task.id.as_str()];
+
+    let written = terminal.run(&test).await;
+    assert_eq!(written.code, Some(0), "{written:?}");
+    assert!(written.out.contains("1 of 1 cases passed"), "{written:?}");
+    let file = dir.path().join(format!("tests/task-{}.toml", &task.id.as_str()[..8]));
+    assert!(written.err.contains(file.to_str().expect("a plain path")), "{written:?}");
+    let case = fs::read_to_string(&file).unwrap();
+    assert!(case.contains("12.50") && case.contains("approve") && case.contains("small"), "{case}");
+    assert!(!case.contains("4711") && !case.contains("unseen"), "masked, or unknown to the schema: {case}");
+
+    // Never over what its author may have changed.
+    let again = terminal.run(&test).await;
+    assert_eq!(again.code, Some(1), "{again:?}");
+    assert_eq!(fs::read_to_string(&file).unwrap(), case);
+    let nothing = terminal.run(&["rules", "test", path, "--from", "00000000000000000000000000000000"]).await;
+    assert_eq!(nothing.code, Some(1), "{nothing:?}");
 }

@@ -71,6 +71,8 @@ async fn a_task_goes_back_with_its_history() {
     assert_eq!(now.list.as_deref().map(|list| list.starts_with("PENDING#")), Some(true));
     assert!(now.list_at.is_some_and(|at| at <= office.now().as_second()));
     assert_eq!(reconsider(&office, &task).await.problem(), "not-reconsidered");
+    let metrics = office.get("/metrics").await.text;
+    assert!(metrics.contains("\ncountersign_tasks_given_back_total 1\n"), "{metrics}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -241,6 +241,37 @@ fn listed(lines: &[Line], active: Option<&str>, shadow: Option<&str>) -> String 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aws::date::ServerDate;
+    use crate::control::table::Heartbeat;
+    use crate::stream::tests::{CONTROL, world};
+
+    #[tokio::test(start_paused = true)]
+    async fn a_ruleset_that_no_worker_follows_is_warned_of() {
+        let world = world();
+        let table = ControlTable::new(world.client_for("author").dynamodb(), CONTROL);
+        let beat = async |worker: &str, ruleset: &str| {
+            let beat = Heartbeat {
+                worker: worker.to_owned(),
+                counter: 1,
+                leaving: false,
+                ruleset: ruleset.to_owned(),
+                uptime: None,
+            };
+            table.beat(&beat, jiff::Timestamp::UNIX_EPOCH, None, &ServerDate::default()).await.unwrap();
+        };
+        let told =
+            async || followed(&table, "approval@7f3a91c2").await.map_err(|_| "the model answers").unwrap();
+        assert_eq!(told().await, "warning: no worker is running\n");
+        beat("a", "approval@00000000").await;
+        let others = told().await;
+        assert!(
+            others.starts_with("warning: no worker decides with approval@7f3a91c2 after 10 s;"),
+            "{others}"
+        );
+        assert!(others.contains("they decide with approval@00000000."), "{others}");
+        beat("b", "approval@7f3a91c2").await;
+        assert_eq!(told().await, "");
+    }
 
     #[test]
     fn a_history_names_who_and_why() {
