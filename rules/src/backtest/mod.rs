@@ -92,7 +92,7 @@ pub struct Sums {
     pub old: [Total; 3],
     /// By the new ruleset's outcome.
     pub new: [Total; 3],
-    /// Tasks without this number, or with one beyond 10^18 or of more than eight decimal places.
+    /// Tasks without this number, with a masked one, or with one beyond 10^18 or of more than eight decimal places.
     pub left_out: u64,
 }
 
@@ -236,7 +236,8 @@ impl Part {
         self.matrix[row][column] += 1;
         self.timed += u64::from(before.timed) + u64::from(after.timed);
         for (sums, amount) in self.amounts.iter_mut().zip(amounts) {
-            sums.add(amount.number, row, column);
+            // The sum over one task would tell a masked number.
+            sums.add(amount.number.filter(|_| !amount.is_masked), row, column);
         }
         for (never, broken) in pair.nevers.iter().zip(&mut self.broken) {
             never.ask(new, (index, &task.order_id, seen_again), &after, broken);

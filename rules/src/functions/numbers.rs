@@ -40,7 +40,8 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("max", |a: Dynamic, b: Dynamic| extreme("max", a, b));
     engine.register_fn("min", |a: Dynamic, b: Dynamic| extreme("min", a, b));
     engine.register_fn("divide", |a: Dynamic, b: Dynamic, places: i64| divide(&a, &b, places));
-    engine.register_fn("money", |amount: Decimal| money(amount, 2));
+    // Never rounded: 100.004 that reads "100.00 is above 100.00" would mislead a reviewer.
+    engine.register_fn("money", |amount: Decimal| money(amount, amount.normalize().scale().max(2).into()));
     engine.register_fn("money", |amount: i64| money(amount.into(), 2));
     engine.register_fn("money", |amount: Decimal, places: i64| money(amount, places));
     engine.register_fn("money", |amount: i64, places: i64| money(amount.into(), places));
@@ -84,7 +85,7 @@ fn divide(a: &Dynamic, b: &Dynamic, places: i64) -> Result<Decimal, Failure> {
 
 /// An amount with exactly so many decimal places, as people read it.
 fn money(amount: Decimal, places: i64) -> Result<String, Failure> {
-    let places = decimal_places(places, 8)?;
+    let places = decimal_places(places, 28)?;
     let rounded = amount.round_dp_with_strategy(places, RoundingStrategy::MidpointAwayFromZero);
     Ok(format!("{rounded:.*}", places as usize))
 }

@@ -250,6 +250,7 @@ fn helpers_do_what_loops_would() {
         "\"eu\" in order.tags && !(\"us\" in order.tags)",
         "order.tags.join() == \"new, eu\"",
         "money(order.amount) == \"7.20\" && money(1000) == \"1000.00\"",
+        "money(100.004) == \"100.004\" && money(order.amount / 64) == \"0.1125\" && money(1.5, 0) == \"2\"",
         "days_between(order.since, task.now) == 21",
         "decimal(\"1.5\") == 1.5",
         "limits.tier.gold == order.amount && limits.tier[\"gold\"] / 10 == 0.72",

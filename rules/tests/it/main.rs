@@ -4,6 +4,7 @@ mod agreement;
 mod backtest;
 mod cases;
 mod check;
+mod claims;
 mod depth;
 mod evaluate;
 mod explain;

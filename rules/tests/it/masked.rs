@@ -1,5 +1,9 @@
 //! A masked fact reaches no record, explanation or error, and no text of a verdict.
 
+use std::num::NonZeroUsize;
+use std::sync::atomic::AtomicU64;
+
+use rules::backtest::{Options, StoredTask, backtest};
 use rules::check::{Format, check};
 use rules::explain::explain;
 use rules::{Ended, Ruleset};
@@ -203,4 +207,26 @@ fn check_warns_of_a_text_that_is_never_shown() {
     ] {
         assert_eq!(check(rule), warnings, "{rule}");
     }
+}
+
+#[test]
+fn a_backtest_sums_nothing_masked() {
+    let schema = "[fields]\namount = \"money\"\nlimit = { type = \"money\", masked = true }\n";
+    let entries = [
+        ("rules/a.rhai", "if order.limit > 5 { approve(\"a\"); }\n"),
+        ("schema/order.toml", schema),
+        ("ruleset.toml", "amounts = [\"order.amount\", \"order.limit\"]\n"),
+    ];
+    let ruleset = Ruleset::from_files(files(&entries)).unwrap();
+    let stored = StoredTask {
+        task_id: "t".to_owned(),
+        order: Some(r#"{"amount":12.50,"limit":4711}"#.to_owned()),
+        order_id: "o".to_owned(),
+        start_time: "2026-11-22T10:00:00Z".to_owned(),
+        transaction_id: "arn".to_owned(),
+        received_at: "2026-11-22T10:00:00Z".to_owned(),
+    };
+    let options = Options { threads: NonZeroUsize::MIN, keep_changes: 10 };
+    let told = backtest(&ruleset, &ruleset, std::iter::once(stored), options, &AtomicU64::new(0)).to_string();
+    assert!(told.contains("12.5") && told.contains("sum of order.limit") && !told.contains("4711"), "{told}");
 }
