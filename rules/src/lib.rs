@@ -40,6 +40,7 @@ mod names;
 mod step_limit;
 mod value_limits;
 
+mod always;
 mod calls;
 mod compile;
 mod flow;

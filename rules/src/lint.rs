@@ -12,7 +12,7 @@ use crate::rule::{Names, Rule, place};
 use crate::suggest;
 use crate::typing::{self, Fields, Misreading};
 use crate::verdict::Outcome;
-use crate::{calls, compiled, ending};
+use crate::{always, calls, compiled, ending};
 
 /// The names read with a dot anywhere in a script.
 pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
@@ -48,6 +48,7 @@ pub(crate) fn check(rule: &Rule, known: &Known<'_>) -> Vec<Diagnostic> {
     lint.redefinitions();
     lint.walk();
     lint.reads(calls::check(source.ast));
+    lint.reads(always::check(source.ast));
     lint.reads(typing::check_rule(known.fields, &rule.ast, rule.when.as_deref()));
     lint.changed_captures(&rule.ast);
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
@@ -62,6 +63,7 @@ pub(crate) fn check_condition(source: Source<'_>, known: &Known<'_>) -> Vec<Diag
     let mut lint = Lint::new(source, known.names, &[]);
     lint.walk();
     lint.reads(calls::check(source.ast));
+    lint.reads(always::check(source.ast));
     lint.reads(typing::check_condition(known.fields, source.ast));
     lint.findings
 }
@@ -75,6 +77,7 @@ pub(crate) fn check_expression<'a>(
     let mut lint = Lint::new(source, names, &[]);
     lint.walk();
     lint.reads(calls::check(source.ast));
+    lint.reads(always::check(source.ast));
     let (known, findings) = typing::check_expression(fields, source.ast);
     lint.reads(findings);
     (known, lint.findings)

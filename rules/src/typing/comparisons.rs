@@ -41,6 +41,7 @@ impl<'a> Checker<'_, 'a> {
                 }
                 _ => {
                     self.entries(&asked, &known, list.start_position());
+                    self.cased(value, &known, list.start_position());
                     self.compare(&asked, &known.element(), "in", list, position);
                 }
             },

@@ -4,6 +4,7 @@ use rhai::{Expr, Position};
 
 use super::checker::Checker;
 use super::known::Known;
+use crate::always;
 use crate::facts::Fact;
 use crate::names::Fold;
 use crate::schema::{Shape, Type};
@@ -34,6 +35,18 @@ impl<'a> Checker<'_, 'a> {
         let Some((entry, why)) = found else { return };
         let message = format!("{given} has '{entry}', which {path} never is");
         self.warn(position, "never-equal", message).help = Some(why);
+    }
+
+    /// A text in lower case is on no list in upper case.
+    pub(super) fn cased(&mut self, value: &Expr, list: &Known<'a>, position: Position) {
+        let (Some(case), Known::Given(given, Fact::Names(names))) = (always::cased(value), list) else {
+            return;
+        };
+        let other = names.iter().find(|entry| names.fold() == Fold::Form && !case.fits(entry));
+        let Some(other) = other.map(str::to_owned) else { return };
+        let message = format!("{given} has '{other}', and {} never gives that", case.function());
+        self.warn(position, "never-equal", message).help =
+            Some(format!("leave out {}, or let the list ignore case: fold = \"case\"", case.function()));
     }
 }
 

@@ -26,9 +26,9 @@ pub(crate) use self::misreading::Misreading;
 use crate::compiled::is_nameless;
 use checker::Checker;
 
-/// The errors that check refuses and that a ruleset can be run with: where such a line runs, it is an error or does
-/// nothing. Rulesets that were accepted before check knew them still load.
-pub(crate) const DOUBTS: [&str; 2] = ["type-mismatch", "lost-value"];
+/// The errors that check refuses and that a ruleset can be run with: where such a line runs, it is an error, does nothing,
+/// or says what it said before. Rulesets that were accepted before check knew them still load.
+pub(crate) const DOUBTS: [&str; 4] = ["type-mismatch", "lost-value", "always-true", "never-true"];
 
 /// The findings of a rule's script. `when`, its condition, is true where the script runs.
 pub(crate) fn check_rule(fields: &Fields<'_>, ast: &AST, when: Option<&AST>) -> Vec<Misreading> {
