@@ -199,7 +199,9 @@ impl Bare {
         for script in &self.scripts {
             let value = self.engine.eval_ast_with_scope::<Dynamic>(&mut scope, script);
             scope.rewind(3);
-            if let Some(said) = value.expect("it runs").try_cast::<Said>() {
+            if let Some(said) = value.expect("it runs").try_cast::<Said>()
+                && !said.0.is_empty()
+            {
                 codes.push_str(&said.0);
                 codes.push(' ');
             }
