@@ -7,6 +7,9 @@ pub const TASKS_TABLE: &str = "TASKS_TABLE";
 /// `warn`, since their `trace` prints message bodies, which contain the token.
 pub const LOG_LEVEL: &str = "LOG_LEVEL";
 
+/// The variable with the function's name; Lambda sets it.
+pub const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
+
 /// The configuration of the function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -14,6 +17,8 @@ pub struct Config {
     pub tasks_table: String,
     /// The log level of this crate.
     pub log_level: LogLevel,
+    /// The function's own name, a dimension of its metrics.
+    pub function: String,
 }
 
 /// How much this crate logs. Each level includes the ones before it.
@@ -57,7 +62,8 @@ impl Config {
             None => LogLevel::Info,
             Some(text) => LogLevel::parse(&text).ok_or(Invalid::NotALevel(text))?,
         };
-        Ok(Config { tasks_table, log_level })
+        let function = variable(FUNCTION_NAME).unwrap_or_else(|| "ingest".to_owned());
+        Ok(Config { tasks_table, log_level, function })
     }
 
     /// The filter for `tracing-subscriber`.

@@ -73,3 +73,26 @@ pub enum Retry {
     #[error("the handler of the message panicked")]
     Panicked,
 }
+
+impl Reject {
+    /// The reason in one word, for metrics.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Reject::NoBody => "no-body",
+            Reject::Invalid(Invalid::NotJson { .. }) => "not-json",
+            Reject::Invalid(Invalid::NotAnObject) => "not-an-object",
+            Reject::Invalid(Invalid::Wrapped(_)) => "wrapped",
+            Reject::Invalid(Invalid::Missing(_) | Invalid::Misspelled { .. }) => "field-missing",
+            Reject::Invalid(Invalid::Twice(_)) => "field-twice",
+            Reject::Invalid(Invalid::Not(..)) => "field-invalid",
+            Reject::Invalid(Invalid::Unevaluated(_)) => "field-not-evaluated",
+            Reject::Invalid(Invalid::NotAToken) => "not-a-token",
+            Reject::Invalid(Invalid::NotAnExecution) => "not-an-execution",
+            Reject::Invalid(Invalid::Express) => "express-workflow",
+            Reject::Invalid(Invalid::HoldsToken(_)) => "holds-token",
+            Reject::SentTimestamp(_) => "sent-timestamp",
+            Reject::OtherTask { .. } => "token-of-another-task",
+            Reject::Refused { .. } => "refused-by-dynamodb",
+        }
+    }
+}

@@ -9,6 +9,7 @@ use statemachine::message::Message;
 use statemachine::task::{ReceivedAt, Task};
 
 use crate::error::{Error, Reject, Retry};
+use crate::metrics::Counts;
 use crate::store::{Store, Stored};
 use crate::trace::traceparent;
 
@@ -19,30 +20,64 @@ const CONCURRENT_MESSAGES: usize = 64;
 const NAMED_FIELDS: usize = 10;
 const NAMED_CHARS: usize = 40;
 
-/// Stores every message of a batch and returns the messages that SQS must deliver again.
-pub async fn handle(event: SqsEvent, store: &Store) -> SqsBatchResponse {
-    let failed: Vec<String> = futures::stream::iter(event.records)
+/// What became of a batch.
+#[derive(Debug)]
+pub struct Handled {
+    /// Which messages SQS must deliver again.
+    pub response: SqsBatchResponse,
+    /// How many had which outcome.
+    pub counts: Counts,
+}
+
+/// Stores every message of a batch. `clock` tells the time, for the delay from sending to storing.
+pub async fn handle(event: SqsEvent, store: &Store, clock: fn() -> Timestamp) -> Handled {
+    let ended: Vec<(String, Result<Done, Error>)> = futures::stream::iter(event.records)
         .map(|message| async move {
             // A message without an id cannot be reported. An empty id fails the whole batch, so no message is lost.
             let message_id = message.message_id.clone().unwrap_or_default();
             // No part of the message survives a panic, and the store has no state of its own.
-            let outcome = AssertUnwindSafe(ingest(&message_id, message, store)).catch_unwind().await;
-            match outcome.unwrap_or_else(|_| Err(Retry::Panicked.into())) {
-                Ok(()) => None,
-                Err(error) => Some(fail(message_id, &error)),
+            let outcome = AssertUnwindSafe(ingest(&message_id, message, store, clock)).catch_unwind().await;
+            let outcome = outcome.unwrap_or_else(|_| Err(Retry::Panicked.into()));
+            if let Err(error) = &outcome {
+                tell(&message_id, error);
             }
+            (message_id, outcome)
         })
         .buffer_unordered(CONCURRENT_MESSAGES)
-        .filter_map(std::future::ready)
         .collect()
         .await;
+    let (mut counts, mut failed) = (Counts::default(), vec![]);
+    for (message_id, outcome) in ended {
+        match outcome {
+            Ok(Done { stored: Stored::New, delay_ms }) => {
+                counts.stored += 1;
+                counts.delays_ms.push(delay_ms);
+            }
+            Ok(Done { stored: Stored::Already, .. }) => counts.duplicates += 1,
+            Err(error) => {
+                failed.push(message_id);
+                match error {
+                    Error::Reject(reject) => *counts.rejected.entry(reject.reason()).or_default() += 1,
+                    Error::Retry(_) => counts.retried += 1,
+                }
+            }
+        }
+    }
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed);
-    response
+    Handled { response, counts }
 }
 
-/// Logs a failed message in one line. Success is logged where the task is known.
-fn fail(message_id: String, error: &Error) -> String {
+/// A message that is stored.
+struct Done {
+    stored: Stored,
+    /// From sending to now.
+    delay_ms: i64,
+}
+
+/// Logs a failed message in one line, at once: the function may run out of time before the batch ends. Success is logged
+/// where the task is known.
+fn tell(message_id: &str, error: &Error) {
     match error {
         Error::Reject(_) => {
             tracing::error!(message.id = message_id, outcome = "rejected", "message {message_id}: {error}");
@@ -51,10 +86,14 @@ fn fail(message_id: String, error: &Error) -> String {
             tracing::warn!(message.id = message_id, outcome = "retry", "message {message_id}: {error}");
         }
     }
-    message_id
 }
 
-async fn ingest(message_id: &str, message: SqsMessage, store: &Store) -> Result<(), Error> {
+async fn ingest(
+    message_id: &str,
+    message: SqsMessage,
+    store: &Store,
+    clock: fn() -> Timestamp,
+) -> Result<Done, Error> {
     let task = task(message_id, &message)?;
     let stored = store.put(&task).await?;
     let (task_id, order_id) = (task.id.as_str(), task.order_id.as_str());
@@ -69,7 +108,9 @@ async fn ingest(message_id: &str, message: SqsMessage, store: &Store) -> Result<
         outcome,
         "task {task_id} {told}"
     );
-    Ok(())
+    let sent = task.received_at.parse::<Timestamp>().ok();
+    let delay_ms = sent.map_or(0, |sent| (clock().as_millisecond() - sent.as_millisecond()).max(0));
+    Ok(Done { stored, delay_ms })
 }
 
 fn task(message_id: &str, message: &SqsMessage) -> Result<Task, Reject> {

@@ -6,5 +6,6 @@ pub mod config;
 pub mod handler;
 
 pub mod error;
+pub mod metrics;
 pub mod store;
 pub mod trace;

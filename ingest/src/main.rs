@@ -1,5 +1,6 @@
 //! Cold start: sets up configuration, log, client and runtime.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use aws_config::BehaviorVersion;
@@ -7,8 +8,9 @@ use aws_config::timeout::TimeoutConfig;
 use aws_lambda_events::event::sqs::SqsEvent;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use ingest::config::Config;
-use ingest::handler;
+use ingest::handler::{self, Handled};
 use ingest::store::Store;
+use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
 
 /// Time limit for one attempt to store a task; the SDK makes up to three attempts.
@@ -33,11 +35,19 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         tracing::error!(location, "panicked");
     }));
 
-    let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk_config().await), config.tasks_table);
+    let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk_config().await), &config.tasks_table);
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        Ok::<_, lambda_runtime::Error>(handler::handle(event.payload, &store).await)
+        let Handled { response, counts } = handler::handle(event.payload, &store, Timestamp::now).await;
+        print(&counts.lines(&config.function, Timestamp::now()));
+        Ok::<_, lambda_runtime::Error>(response)
     }))
     .await
+}
+
+/// Writes lines to the log as they are. A log that cannot be written is no reason to fail a batch that is stored.
+fn print(lines: &[String]) {
+    let mut out = std::io::stdout().lock();
+    let _ = writeln!(out, "{}", lines.join("\n")).and_then(|()| out.flush());
 }
 
 async fn sdk_config() -> aws_config::SdkConfig {

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use aws_lambda_events::event::sqs::SqsEvent;
-use ingest::handler;
+use ingest::handler::{self, Handled};
+use ingest::metrics::Counts;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tracing::instrument::WithSubscriber as _;
 
@@ -66,18 +68,32 @@ impl Log {
 
 /// Handles a batch; the ids to deliver again, sorted, and the log.
 async fn handle(table: &Table, records: Vec<Value>) -> (Vec<String>, Log) {
+    let (failed, log, _) = counted(table, records).await;
+    (failed, log)
+}
+
+/// Two seconds after the messages were sent.
+fn now() -> Timestamp {
+    Timestamp::from_millisecond(SENT.parse::<i64>().unwrap() + 2_000).unwrap()
+}
+
+/// The same with what was counted.
+async fn counted(table: &Table, records: Vec<Value>) -> (Vec<String>, Log, Counts) {
     let event: SqsEvent = serde_json::from_value(json!({ "Records": records })).unwrap();
     let log = Log::default();
     let writer = log.clone();
     let subscriber =
         tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
-    let response = handler::handle(event, &table.store()).with_subscriber(subscriber).await;
+    let store = table.store();
+    let handled = handler::handle(event, &store, now);
+    let Handled { response, counts } = handled.with_subscriber(subscriber).await;
     let mut failed: Vec<String> =
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     failed.sort();
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(!text.contains("SECRET"), "the log holds a token: {text}");
-    (failed, log)
+    assert!(!format!("{:?}", counts.lines("ingest", now())).contains("SECRET"));
+    (failed, log, counts)
 }
 
 #[tokio::test]
@@ -287,6 +303,25 @@ async fn a_failure_of_dynamodb_is_for_another_try() {
         let message = line["message"].as_str().unwrap();
         assert!(message.starts_with(&format!("message m-o-2: not stored yet: {reason}")), "{message}");
     }
+}
+
+#[tokio::test]
+async fn what_becomes_of_each_message_is_counted() {
+    let table = Table::answering("o-9", Answer::Error(400, "ThrottlingException", "slow down"));
+    handle(&table, vec![order("o-1")]).await;
+    let batch = vec![
+        order("o-1"),
+        order("o-2"),
+        order("o-9"),
+        record("a", "no"),
+        record("b", "[]"),
+        record("c", "?"),
+    ];
+    let (failed, _, counts) = counted(&table, batch).await;
+    assert_eq!(failed.len(), 4);
+    assert_eq!((counts.stored, counts.duplicates, counts.retried), (1, 1, 1));
+    assert_eq!(counts.rejected, [("not-json", 2), ("not-an-object", 1)].into());
+    assert_eq!(counts.delays_ms, [2_000]);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use aws_lambda_events::event::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::MessageSystemAttributeName;
 use ingest::handler;
 use ingest::store::Store;
+use jiff::Timestamp;
 use model::{Fault, Item, Matcher, QueueSettings, Rule, Service, Start, World};
 use statemachine::message::Message;
 use statemachine::task::Escalation;
@@ -29,7 +30,7 @@ async fn deliver(office: &Office, body: &str) -> bool {
     let mut event = SqsEvent::default();
     event.records = vec![message];
     let store = Store::new(office.world.client_for("ingest").dynamodb(), TABLE);
-    handler::handle(event, &store).await.batch_item_failures.is_empty()
+    handler::handle(event, &store, || Timestamp::UNIX_EPOCH).await.response.batch_item_failures.is_empty()
 }
 
 fn items(office: &Office) -> Vec<Arc<Item>> {
@@ -98,7 +99,12 @@ async fn poll(world: &World, queue: &str) -> usize {
         }
         let mut event = SqsEvent::default();
         event.records = vec![lambda];
-        if handler::handle(event, &store).await.batch_item_failures.is_empty() {
+        if handler::handle(event, &store, || Timestamp::UNIX_EPOCH)
+            .await
+            .response
+            .batch_item_failures
+            .is_empty()
+        {
             let handle = message.receipt_handle.expect("a received message has one");
             sqs.delete_message()
                 .queue_url(queue)

@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
 use ingest::store::Store;
+use jiff::Timestamp;
 use model::{Start, World};
 use rand::Rng as _;
 use rand::rngs::SmallRng;
@@ -67,10 +68,12 @@ pub(crate) async fn ingest(world: World, queues: Queues, node: String) {
         let mut event = SqsEvent::default();
         event.records = messages.iter().map(to_lambda).collect();
         // A function that takes too long is stopped, and SQS delivers its messages again.
-        let Ok(response) = timeout(LAMBDA_TIME, ingest::handler::handle(event, &store)).await else {
+        let Ok(handled) =
+            timeout(LAMBDA_TIME, ingest::handler::handle(event, &store, || Timestamp::UNIX_EPOCH)).await
+        else {
             continue;
         };
-        let failures = response.batch_item_failures;
+        let failures = handled.response.batch_item_failures;
         for message in messages {
             let id = message.message_id().unwrap_or_default();
             if failures.iter().all(|failure| failure.item_identifier != id) {
