@@ -3,6 +3,8 @@
 //! Walks one bucket of the worklists PENDING, DUE, VERIFY and the passed deadlines of ESCALATED. It needs no stream and
 //! could finish every task alone.
 
+mod waits;
+
 use std::collections::HashSet;
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,22 +15,23 @@ use futures::stream::FuturesUnordered;
 use futures::{FutureExt as _, StreamExt as _};
 use statemachine::task::Task;
 use statemachine::token::TaskId;
-use statemachine::worklist::{ASK_AFTER_SECONDS, PENDING_GRACE_SECONDS, Worklist};
+use statemachine::worklist::{ASK_AFTER_SECONDS, Worklist};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use self::waits::{Unverified, longest_wait_seconds, waits};
 use crate::aws::rate_limit::RateLimits;
 use crate::aws::retry;
-use crate::clock::{Clock, MOST_WRONG_SECONDS};
+use crate::clock::Clock;
 use crate::lease::guard::Guard;
-use crate::metrics::behind::{Behind, Since};
+use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
 use crate::steps::expiry::Asked;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::{Due, Entries, Key, TableError, TaskTable};
+use crate::tasks::table::{Due, Entries, Entry, Key, TableError, TaskTable};
 
 /// Tasks of one bucket's list that are worked on side by side.
 const SIDE_BY_SIDE: usize = 8;
@@ -73,18 +76,6 @@ impl Hands {
     }
 }
 
-/// How far ahead an entry may stand: nothing is put off for longer, but for a person's task, which stands at its
-/// deadline. What lies beyond was put there by a wrong clock, or by hand, and is taken up.
-fn longest_wait_seconds(list: Worklist) -> i64 {
-    let most = match list {
-        Worklist::Pending => PENDING_GRACE_SECONDS,
-        Worklist::Escalated => ASK_AFTER_SECONDS,
-        Worklist::Due | Worklist::Verify => retry::PUT_OFF_MOST_SECONDS,
-    };
-    // Of who put it off and of who walks, each clock may be wrong by so much.
-    most + 2 * i64::from(MOST_WRONG_SECONDS)
-}
-
 impl Sweeper {
     /// Walks one bucket now and again until `drain`; then what is in work is finished.
     ///
@@ -99,7 +90,7 @@ impl Sweeper {
         behind: &Behind,
     ) -> Result<(), Lost> {
         // Each list by itself: questions are few a second, and decisions must not wait behind them.
-        let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind.list(list)));
+        let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind));
         tokio::select! {
             biased;
             () = guard.lost() => Err(Lost),
@@ -113,11 +104,11 @@ impl Sweeper {
         bucket: u8,
         guard: &Guard,
         drain: &CancellationToken,
-        behind: &Since,
+        behind: &Behind,
     ) -> Result<(), Lost> {
         let mut hands = Hands::default();
         let mut trouble = Trouble::default();
-        behind.set(Some(self.clock.now().as_second()));
+        behind.list(list).begin(self.clock.now().as_second());
         while !drain.is_cancelled() {
             match self.walk(list, bucket, guard, drain, behind, &mut hands).await? {
                 Ok(()) => trouble.answered(),
@@ -142,17 +133,20 @@ impl Sweeper {
         bucket: u8,
         guard: &Guard,
         drain: &CancellationToken,
-        behind: &Since,
+        behind: &Behind,
         hands: &mut Hands,
     ) -> Result<Result<(), TableError>, Lost> {
         let now = self.clock.now().as_second();
-        let beyond = now + longest_wait_seconds(list);
+        let beyond = now + longest_wait_seconds(list, 0);
         let far = match list {
-            Worklist::Pending | Worklist::Due | Worklist::Verify => Some(Entries::Beyond(beyond)),
+            Worklist::Pending | Worklist::Due => Some(Entries::Beyond(beyond)),
+            // All are counted.
+            Worklist::Verify => Some(Entries::Beyond(now)),
             Worklist::Escalated if !hands.has_just_looked_far() => Some(Entries::BeyondDeadline(beyond)),
             Worklist::Escalated => None,
         };
         let (mut entries, mut then, mut start) = (Entries::Due(now), far, None);
+        let mut unverified = Unverified::default();
         loop {
             if !guard.is_live() {
                 return Err(Lost);
@@ -166,28 +160,44 @@ impl Sweeper {
                 Err(error) => return Ok(Err(error)),
             };
             if is_first {
-                behind.set(Some(page.since.unwrap_or(now)));
+                behind.list(list).set(Some(page.since.unwrap_or(now)));
             }
-            for id in page.ids {
+            for entry in page.entries {
+                if list == Worklist::Verify {
+                    unverified.note(&entry);
+                    if entry.decided.is_some_and(|decided| waits(entry.at, decided, now)) {
+                        continue;
+                    }
+                }
                 while hands.work.len() >= SIDE_BY_SIDE {
                     self.finish_one(hands).await?;
                 }
                 if drain.is_cancelled() {
                     return Ok(Ok(()));
                 }
-                if hands.ids.insert(id.clone()) {
-                    let (sweeper, guard) = (self.clone(), guard.clone());
-                    hands.work.push(Box::pin(async move {
-                        let handled = sweeper.finish(list, &id, &guard).await;
-                        (id, handled)
-                    }));
-                }
+                self.start(list, entry, guard, hands);
             }
             start = page.next;
             if start.is_none() {
-                let Some(far) = then.take() else { return Ok(Ok(())) };
+                let Some(far) = then.take() else { break };
                 entries = far;
             }
+        }
+        if list == Worklist::Verify {
+            unverified.show(behind);
+        }
+        Ok(Ok(()))
+    }
+
+    /// Starts the work on an entry that is not in work.
+    fn start(&self, list: Worklist, entry: Entry, guard: &Guard, hands: &mut Hands) {
+        let id = entry.id;
+        if hands.ids.insert(id.clone()) {
+            let (sweeper, guard) = (self.clone(), guard.clone());
+            hands.work.push(Box::pin(async move {
+                let handled = sweeper.finish(list, &id, &guard).await;
+                (id, handled)
+            }));
         }
     }
 
@@ -253,9 +263,18 @@ impl Sweeper {
             Worklist::Pending => self.decide(&task, guard).boxed(),
             Worklist::Escalated => self.ask(&task, list, guard).boxed(),
             Worklist::Due => self.pipeline.deliver(&task, guard).boxed(),
+            Worklist::Verify if self.is_to_wait(&task) => return Ok(Handled::Unverified),
             Worklist::Verify => self.pipeline.verify(&task, guard).boxed(),
         };
         self.pipeline.contained(&task, guard, steps).await
+    }
+
+    /// An index that lags behind shows a task at its last time, and one without the decision does not tell its age.
+    fn is_to_wait(&self, task: &Task) -> bool {
+        let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
+        let decided = decided.map(jiff::Timestamp::as_second);
+        let now = self.clock.now().as_second();
+        task.list_at.zip(decided).is_some_and(|(at, decided)| waits(at, decided, now))
     }
 
     async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {

@@ -40,6 +40,21 @@ pub(crate) fn put_off_seconds(attempts: i64) -> i64 {
     (2_i64 << doublings).min(PUT_OFF_MOST_SECONDS)
 }
 
+/// A decision this old, in seconds, that is still unverified is asked about once in as long.
+pub(crate) const OLD_SECONDS: i64 = 24 * 3_600;
+
+/// When a verification that was put off `attempts` times is tried again, in seconds: as [`put_off_seconds`], and once
+/// the decision is old and the delays have grown to ten minutes, a day later.
+pub(crate) fn verify_again_seconds(attempts: i64, age: i64) -> i64 {
+    let seconds = put_off_seconds(attempts);
+    if seconds < PUT_OFF_MOST_SECONDS { seconds } else { verify_again_most_seconds(age) }
+}
+
+/// The longest that the verification of a decision of this age is put off, in seconds.
+pub(crate) fn verify_again_most_seconds(age: i64) -> i64 {
+    if age < OLD_SECONDS { PUT_OFF_MOST_SECONDS } else { OLD_SECONDS }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -57,5 +72,12 @@ mod tests {
         let delays: Vec<i64> = (0..12).map(put_off_seconds).collect();
         assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
         assert_eq!(put_off_seconds(i64::MAX), 600);
+    }
+
+    #[test]
+    fn an_old_decision_is_verified_daily_once_its_delays_have_grown() {
+        let delays = |age| [0, 8, 9, 10, i64::MAX].map(|attempts| verify_again_seconds(attempts, age));
+        assert_eq!(delays(OLD_SECONDS - 1), [2, 512, 600, 600, 600]);
+        assert_eq!(delays(OLD_SECONDS), [2, 512, OLD_SECONDS, OLD_SECONDS, OLD_SECONDS]);
     }
 }

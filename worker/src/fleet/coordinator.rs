@@ -24,6 +24,7 @@ use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
 use crate::lease::plan::{Action, Lease, Subject, View, plan};
 use crate::metrics::Service;
+use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::stream::reader::{Ended, ReaderParts};
 use crate::sweeper::Sweeper;
@@ -69,6 +70,9 @@ pub struct Coordinator {
 #[derive(Debug, Default)]
 struct Hands {
     work: BTreeMap<Subject, Local>,
+    /// How far behind dropped work was, until the table shows that others go on with it: a worker
+    /// that is cut off must not look up to date.
+    dropped: BTreeMap<Subject, Arc<Behind>>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
     /// Of the looks at the control table.
@@ -100,7 +104,8 @@ impl Coordinator {
                     Err(panicked) => {
                         // Taken anew on the next round, from its checkpoint.
                         error!(error = %panicked, "the work of a lease panicked: {panicked}");
-                        hands.work.retain(|_, local| local.run != panicked.id());
+                        let of_it = hands.work.extract_if(.., |_, local| local.run == panicked.id());
+                        hands.dropped.extend(of_it.map(|(subject, local)| (subject, local.behind)));
                     }
                 },
                 () = leave.cancelled(), if !left => {
@@ -138,7 +143,8 @@ impl Coordinator {
             .in_flight_bytes
             .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
         let now = self.parts.clock.now().as_second();
-        metrics.behind(now, hands.work.values().map(|local| &*local.behind));
+        let of_work = hands.work.values().map(|local| &*local.behind);
+        metrics.behind(now, of_work.chain(hands.dropped.values().map(|behind| &**behind)));
     }
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {
@@ -151,8 +157,6 @@ impl Coordinator {
             hands.work.values().for_each(|local| local.lost.cancel());
             // The peers' new lister may be at work: the rate of the listings is for one.
             self.list_streams(false);
-            // Whoever looks knows better.
-            self.parts.metrics.unowned.set(0);
             // All is given up, so nothing is stuck: the heart may beat again.
             self.looked();
             return;
@@ -215,6 +219,10 @@ impl Coordinator {
         let is_unowned = |lease: &&&Lease| !lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
         let unowned = ready.iter().filter(is_unowned).count();
         self.parts.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));
+        let is_anothers = |lease: &&Lease| !is_unowned(&lease) && lease.owner.as_ref() != Some(&self.me);
+        hands.dropped.retain(|subject, _| {
+            ready.iter().find(|lease| lease.subject == *subject).is_some_and(|lease| !is_anothers(lease))
+        });
         let view = View { me: &self.me, live: &live, alive: &alive, ready: &ready };
         let (mut takes, mut idle) = (vec![], vec![]);
         for action in plan(view) {

@@ -25,6 +25,11 @@ impl Since {
         self.0.store(since.unwrap_or(NOTHING), Ordering::Relaxed);
     }
 
+    /// Sets the time unless something is waiting already: work that is taken up again is as far behind as it was.
+    pub(crate) fn begin(&self, now: i64) {
+        let _ = self.0.compare_exchange(NOTHING, now, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// How long it has been waiting, in seconds; 0 if its time is in the future of this clock.
     pub(crate) fn age(&self, now: i64) -> i64 {
         now.saturating_sub(self.0.load(Ordering::Relaxed)).max(0)
@@ -38,6 +43,10 @@ pub struct Behind {
     pub(crate) reading: Since,
     /// The time of the oldest record in flight.
     pub(crate) settling: Since,
+    /// The time of the oldest unverified decision of a bucket.
+    pub(crate) unverified: Since,
+    /// How many unverified decisions a bucket holds.
+    unverified_count: AtomicI64,
     lists: [Since; Worklist::ALL.len()],
 }
 
@@ -45,6 +54,17 @@ impl Behind {
     /// The longest overdue entry of a bucket's list or, if none is due, the last walk.
     pub(crate) fn list(&self, list: Worklist) -> &Since {
         &self.lists[list as usize]
+    }
+
+    /// Sets how many unverified decisions a bucket holds, and the time of the oldest.
+    pub(crate) fn set_unverified(&self, count: i64, oldest: Option<i64>) {
+        self.unverified_count.store(count, Ordering::Relaxed);
+        self.unverified.set(oldest);
+    }
+
+    /// How many unverified decisions a bucket holds.
+    pub(crate) fn unverified_count(&self) -> i64 {
+        self.unverified_count.load(Ordering::Relaxed)
     }
 }
 
@@ -59,8 +79,12 @@ mod tests {
         since.set(Some(990));
         assert_eq!((since.age(1_000), since.age(1_060)), (10, 70));
         assert_eq!(since.age(980), 0, "a clock that is behind the service's");
+        since.begin(995);
+        assert_eq!(since.age(1_000), 10, "it waits already");
         since.set(None);
         assert_eq!(since.age(2_000), 0);
+        since.begin(995);
+        assert_eq!(since.age(1_000), 5);
     }
 
     #[test]

@@ -98,20 +98,29 @@ declare! {
     /// Size of the stream records that are read and not yet settled.
     pub in_flight_bytes: Gauge = "in_flight_bytes";
     /// Leases that no live worker holds although their work is ready, as this process last saw them. Above 0 for more
-    /// than two minutes, too few workers live, or the control table rejects writes.
+    /// than two minutes, too few workers live, or the control table rejects writes. It stays while the control table
+    /// does not answer.
     pub unowned: Gauge = "leases_unowned";
     /// Leases that this process holds: of shards, and of the worklists' 16 buckets.
     pub leases: Gauge = "leases_held";
     /// Age of the newest record read, of the shard that is furthest behind. It grows while a shard does not answer, and
-    /// while reading waits for the records in flight.
+    /// while reading waits for the records in flight. A shard counts until the control table shows who has it, also when
+    /// this worker lost its right to act.
     lag: Gauge = "stream_lag_seconds";
     /// Age of the oldest record that is read and not yet settled; 0 with none in flight. It grows while records cannot
     /// be finished.
     unsettled: Gauge = "stream_unsettled_seconds";
     /// How long the most overdue entry of a worklist has waited past its time, of the bucket that is furthest behind.
     /// With no entry overdue it is the time since the last walk (up to `worker.sweep_ms`). It grows while the sweeper
-    /// is too slow or gets no answer.
+    /// is too slow or gets no answer. A bucket counts until the control table shows who has it, as with
+    /// `stream_lag_seconds`.
     overdue: Gauge = "worklist_overdue_seconds" by list: Worklist;
+    /// Decisions of this worker's buckets whose token was closed when they were sent, and of which the execution's
+    /// history does not show yet whose answer closed it.
+    unverified: Gauge = "unverified_decisions";
+    /// Age of the oldest of these decisions; 0 without one. Beyond a day it is asked about once a day, and never given
+    /// up.
+    unverified_age: Gauge = "unverified_decision_age_seconds";
     /// Stretches of the stream that could not be read. The sweeper finds their tasks in the worklists.
     pub gaps: Counter = "stream_gaps_total";
     /// Log lines that were dropped because whatever reads the log is too slow, or has stopped. The worker goes on; mend
@@ -265,6 +274,8 @@ impl Metrics {
             let overdue = most(&|behind| behind.list(list));
             self.overdue(list).set(overdue);
         }
+        self.unverified.set(work.clone().map(Behind::unverified_count).sum());
+        self.unverified_age.set(most(&|behind| &behind.unverified));
     }
 
     /// Counts a failed call on one item, or one that is repeated at once, if others fail the same way.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 use statemachine::decision::Decision;
-use statemachine::status::Status;
+use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use statemachine::worklist::Worklist;
 use tokio::time::{Instant, sleep};
@@ -70,13 +70,13 @@ impl Pipeline {
                         warn!(task.id = %task.id, error = %fault, "task {}: {fault}; again", task.id);
                         sleep(delay).await;
                     }
-                    None => return self.put_off(task, Worklist::Due, guard).await,
+                    None => return self.put_off(task, guard).await,
                 },
                 CallbackAnswer::Systemic(fault) => {
                     let answered = self.callback.answered();
                     if denied_at.replace(answered).is_some_and(|before| before != answered) {
                         error!(task.id = %task.id, error = %fault, "task {}: {fault}, and others are taken", task.id);
-                        return self.put_off(task, Worklist::Due, guard).await;
+                        return self.put_off(task, guard).await;
                     }
                     self.systemic(task, Service::StepFunctions, &fault).await;
                 }
@@ -114,8 +114,20 @@ impl Pipeline {
     async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
         let write = || self.tasks.mark_unverified(&task.id, decision, next);
+        // The answer to an earlier try of this very write may have been lost.
+        let is_this_write = |stored: &Task| {
+            stored.delivery == Some(Delivery::Unverified)
+                && (stored.attempts, stored.list_at) == (0, Some(next.as_second()))
+        };
         match self.repeat(task, guard, write).await? {
-            Ok(Written::Now(unverified)) => self.verify_now(&unverified, guard).await,
+            Ok(Written::Now(unverified)) => {
+                log_unverified(&unverified, decision);
+                self.verify_now(&unverified, guard).await
+            }
+            Ok(Written::Otherwise(stored)) if is_this_write(&stored) => {
+                log_unverified(&stored, decision);
+                self.verify_now(&stored, guard).await
+            }
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
             Err(refused) => self.keep_refused(task, "cannot be marked", &refused, guard).await,
@@ -154,18 +166,26 @@ impl Pipeline {
         match self.executions.prove(task, decision, &self.rates.execution_history).await {
             Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
             Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
-            Ok(Proof::None) => self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified),
+            Ok(Proof::None) => self.verify_later(task, decision, guard).await,
             Err(fault) => {
                 self.metrics.failed(Service::StepFunctions, fault.class);
                 warn!(task.id = %task.id, error = %fault, "task {}: not verified yet: {fault}", task.id);
-                self.put_off(task, Worklist::Verify, guard).await.map(|_| Handled::Unverified)
+                self.verify_later(task, decision, guard).await
             }
         }
     }
 
-    /// Leaves a task to its worklist, to be tried again after a growing delay.
-    async fn put_off(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
-        self.put_off_for(task, list, retry::put_off_seconds(task.attempts), guard).await
+    /// Leaves an UNVERIFIED task to its worklist: asked about after a growing delay, daily once its decision is old.
+    async fn verify_later(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
+        let now = self.clock.now();
+        let age = decision.decided_at.parse().map_or(0, |at| now.duration_since(at).as_secs());
+        let seconds = retry::verify_again_seconds(task.attempts, age);
+        self.put_off_for(task, Worklist::Verify, seconds, guard).await.map(|_| Handled::Unverified)
+    }
+
+    /// Leaves a decision that is due to its worklist, to be tried again after a growing delay.
+    async fn put_off(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        self.put_off_for(task, Worklist::Due, retry::put_off_seconds(task.attempts), guard).await
     }
 
     /// Leaves a task to its worklist, to be looked at again after so many seconds.
@@ -203,4 +223,13 @@ impl Pipeline {
             "task {}: {} by {by}, {}", task.id, decision.outcome, task.status
         );
     }
+}
+
+fn log_unverified(task: &Task, decision: &Decision) {
+    warn!(
+        task.id = %task.id, order.id = task.order_id, decision.id = decision.id,
+        "task {}: its token was closed when the decision {} was sent; the execution's history is asked now and with \
+         growing delays, daily once the decision is a day old, until it shows whose answer closed it",
+        task.id, decision.id
+    );
 }

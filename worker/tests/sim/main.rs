@@ -30,6 +30,7 @@ mod scene;
 mod stage;
 mod storms;
 mod sweeper;
+mod unverified;
 mod windows;
 
 use std::collections::BTreeMap;

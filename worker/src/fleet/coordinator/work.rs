@@ -84,9 +84,11 @@ impl Coordinator {
 
     fn start(&self, hands: &mut Hands, held: Held) {
         let (drain, lost) = (CancellationToken::new(), CancellationToken::new());
-        let (epoch, behind) = (held.epoch(), Arc::<Behind>::default());
         let guard = Guard::new(self.validity.clone(), lost.clone());
-        let subject = held.subject.clone();
+        let (epoch, subject) = (held.epoch(), held.subject.clone());
+        let behind = hands.dropped.remove(&subject).unwrap_or_default();
+        // What was in hand is read again.
+        behind.settling.set(None);
         let key = subject.clone();
         let run = match &subject {
             Subject::Shard { .. } => {
@@ -121,7 +123,7 @@ impl Coordinator {
                 let target = local.and_then(|local| local.target);
                 self.release(held, target.as_deref()).await;
             }
-            Ended::Lost => {}
+            Ended::Lost => hands.dropped.extend(local.map(|local| (subject, local.behind))),
         }
     }
 

@@ -18,9 +18,9 @@ pub(super) struct Lag {
 }
 
 impl Lag {
-    /// For a shard whose reading starts at `now`, in epoch seconds.
+    /// For a shard whose reading starts at `now`, in epoch seconds, or is as far behind as `behind` says already.
     pub(super) fn new(behind: Arc<Behind>, now: i64) -> Lag {
-        behind.reading.set(Some(now));
+        behind.reading.begin(now);
         Lag { behind, empty: 0 }
     }
 

@@ -1,5 +1,6 @@
 //! What the metrics say of a worker whose stream or control table makes trouble.
 
+use ops::model::Failure;
 use prometheus_client::registry::Registry;
 
 use super::*;
@@ -57,8 +58,55 @@ async fn who_lost_the_right_to_act_shows_no_leases_and_no_work() {
         refuse(&world, on_control(operation), Service::DynamoDb, "AccessDeniedException");
     }
     sleep(Duration::from_secs(60)).await;
-    let gauges = ["leases_held", "in_flight_records", "in_flight_bytes", "stream_lag_seconds"];
-    assert_eq!(gauges.map(|gauge| worker.shown(gauge)), [0; 4]);
+    let gauges = ["leases_held", "in_flight_records", "in_flight_bytes"];
+    assert_eq!(gauges.map(|gauge| worker.shown(gauge)), [0; 3]);
+}
+
+/// A minute of silence, of the control table alone and of all of AWS.
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_is_cut_off_does_not_look_well() {
+    for silent in [on_any_control, Matcher::any] {
+        let world = world();
+        let refused = ServiceError::new(Service::DynamoDb, "AccessDeniedException", "told");
+        let of_one_bucket = on_control("UpdateItem").when(|call| is_take(call) && is_of_bucket(call, 3));
+        let denied = world.inject(Rule::new(of_one_bucket, Fault::Refused(refused)));
+        let worker = Counted::start(&world).await;
+        let gauges = || {
+            let overdue = ["PENDING", "ESCALATED", "DUE", "VERIFY"]
+                .map(|list| worker.shown(&format!("worklist_overdue_seconds{{list=\"{list}\"}}")));
+            (worker.shown("stream_lag_seconds"), overdue, worker.shown("leases_unowned"))
+        };
+        let (lag, _, unowned) = gauges();
+        assert!(lag < 5 && unowned == 1, "{lag} s behind, {unowned} of nobody");
+        let silence = world.inject(Rule::new(silent(), Fault::Lost(Failure::Silence)));
+        let mut before = gauges();
+        for second in 0..100 {
+            sleep(Duration::from_secs(1)).await;
+            let now = gauges();
+            let fell = now.1.iter().zip(&before.1).any(|(now, before)| now < before);
+            // Before its right to act ends, the worker goes on with what does answer.
+            let is_held = worker.shown("leases_held") > 0;
+            assert!(now.2 == 1 && (is_held || (now.0 >= before.0 && !fell)), "{second}: {before:?}, {now:?}");
+            before = now;
+        }
+        assert_eq!(worker.shown("leases_held"), 0, "it has lost its right to act");
+        assert!(before.0 >= 60 && before.1.iter().all(|overdue| *overdue >= 60), "{before:?}");
+        world.end(silence);
+        world.end(denied);
+        sleep(Duration::from_secs(70)).await;
+        let (lag, overdue, unowned) = gauges();
+        assert!(lag < 5 && overdue.iter().all(|overdue| *overdue <= 60), "{lag} s behind, {overdue:?}");
+        assert_eq!(unowned, 0);
+    }
+}
+
+fn on_any_control() -> Matcher {
+    Matcher::any().on_table(CONTROL)
+}
+
+fn is_of_bucket(call: &ops::model::Call, bucket: u8) -> bool {
+    let key = call.body["Key"]["sk"]["S"].as_str();
+    key.is_some_and(|key| key == format!("sweep|{bucket:02}"))
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use jiff::Timestamp;
 use statemachine::item::Item;
 use statemachine::task::{Task, attribute, index};
 use statemachine::token::TaskId;
@@ -29,11 +30,33 @@ pub enum Entries {
     BeyondDeadline(i64),
 }
 
+/// One entry of a worklist, as the index shows it.
+#[derive(Debug)]
+pub struct Entry {
+    /// The task.
+    pub id: TaskId,
+    /// Its `listAt`, in epoch seconds.
+    pub at: i64,
+    /// When it was decided, in epoch seconds; none if it is undecided.
+    pub decided: Option<i64>,
+}
+
+impl Entry {
+    fn of(item: &Key) -> Option<Entry> {
+        let decided = item.get(attribute::DECISION).and_then(|decision| {
+            let at = decision.as_m().ok()?.get("decidedAt")?.as_s().ok()?;
+            Some(at.parse::<Timestamp>().ok()?.as_second())
+        });
+        let id = TaskId::parse(item.get(attribute::TASK_ID)?.as_s().ok()?).ok()?;
+        Some(Entry { id, at: number_of(item, attribute::LIST_AT)?, decided })
+    }
+}
+
 /// A page of a worklist.
 #[derive(Debug)]
 pub struct Due {
-    /// Its tasks, the longest due first.
-    pub ids: Vec<TaskId>,
+    /// Its entries, the longest due first.
+    pub entries: Vec<Entry>,
     /// Since when the first of them is due, in epoch seconds.
     pub since: Option<i64>,
     /// Where the next page starts.
@@ -100,11 +123,8 @@ impl TaskTable {
             (Entries::Due(_) | Entries::Beyond(_) | Entries::BeyondDeadline(_), _) => true,
         };
         Ok(Due {
-            ids: task_ids(answer.items().iter().filter(is_wanted)),
-            since: answer
-                .items()
-                .first()
-                .and_then(|item| item.get(attribute::LIST_AT)?.as_n().ok()?.parse().ok()),
+            entries: answer.items().iter().filter(is_wanted).filter_map(Entry::of).collect(),
+            since: answer.items().first().and_then(|item| number_of(item, attribute::LIST_AT)),
             next: answer.last_evaluated_key.filter(|key| !key.is_empty()),
         })
     }
