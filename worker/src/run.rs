@@ -144,7 +144,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         if timeout(STOP, stopped).await.is_err() {
             warn!(
                 remaining = decisions.len(),
-                "{} decisions or requests did not finish in time",
+                "decisions or requests that did not finish in time: {}",
                 decisions.len()
             );
         }

@@ -1,4 +1,4 @@
-//! The same steps for tasks that the stream did not bring: why nothing is lost.
+//! Takes tasks that the stream did not bring through the same steps: this is why nothing is lost.
 //!
 //! Walks one bucket of the worklists PENDING, DUE, VERIFY and the passed deadlines of ESCALATED. It needs no stream and
 //! could finish every task alone.
@@ -33,10 +33,10 @@ use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Due, Entries, Entry, Key, TableError, TaskTable};
 
-/// Tasks of one bucket's list that are worked on side by side.
+/// How many tasks of one bucket's list are in flight at once.
 const SIDE_BY_SIDE: usize = 8;
 
-/// Between two looks for people's tasks that stand too far ahead: each reads all that wait for their deadline.
+/// How often people's tasks too far in the future are looked for: each look reads all that wait for their deadline.
 const FAR_EVERY: Duration = Duration::from_secs(3_600);
 
 /// Walks worklists.
@@ -56,17 +56,17 @@ pub struct Sweeper {
     pub every: Duration,
 }
 
-/// A list's tasks in work. One that takes long takes one place, and holds up neither the others nor the next walk.
+/// A list's tasks in flight. A slow one takes up one place, and delays neither the others nor the next walk.
 #[derive(Default)]
 struct Hands {
     ids: HashSet<TaskId>,
     work: FuturesUnordered<BoxFuture<'static, (TaskId, Result<Handled, Lost>)>>,
-    /// When entries too far ahead were looked for last.
+    /// When entries too far in the future were last looked for.
     looked_far: Option<Instant>,
 }
 
 impl Hands {
-    /// Notes a look at what stands too far ahead, unless one was made within [`FAR_EVERY`].
+    /// Notes a look at entries too far in the future, unless there was one within [`FAR_EVERY`].
     fn has_just_looked_far(&mut self) -> bool {
         let has_just = self.looked_far.is_some_and(|at| at.elapsed() < FAR_EVERY);
         if !has_just {
@@ -77,7 +77,7 @@ impl Hands {
 }
 
 impl Sweeper {
-    /// Walks one bucket now and again until `drain`; then what is in work is finished.
+    /// Walks one bucket again and again until `drain`, then finishes the tasks in flight.
     ///
     /// # Errors
     ///
@@ -89,7 +89,7 @@ impl Sweeper {
         drain: CancellationToken,
         behind: &Behind,
     ) -> Result<(), Lost> {
-        // Each list by itself: questions are few a second, and decisions must not wait behind them.
+        // Each list has its own loop: checks are limited to a few a second, and decisions must not wait behind them.
         let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind));
         tokio::select! {
             biased;
@@ -126,7 +126,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Starts what a worklist shows and is not in work, and returns before the last of it is done.
+    /// Starts each entry of a worklist that is not in flight, and returns before the last of them is finished.
     async fn walk(
         &self,
         list: Worklist,
@@ -140,7 +140,7 @@ impl Sweeper {
         let beyond = now + longest_wait_seconds(list, 0);
         let far = match list {
             Worklist::Pending | Worklist::Due => Some(Entries::Beyond(beyond)),
-            // All are counted.
+            // All entries are read, because all are counted.
             Worklist::Verify => Some(Entries::Beyond(now)),
             Worklist::Escalated if !hands.has_just_looked_far() => Some(Entries::BeyondDeadline(beyond)),
             Worklist::Escalated => None,
@@ -189,7 +189,7 @@ impl Sweeper {
         Ok(Ok(()))
     }
 
-    /// Starts the work on an entry that is not in work.
+    /// Starts an entry unless it is in flight.
     fn start(&self, list: Worklist, entry: Entry, guard: &Guard, hands: &mut Hands) {
         let id = entry.id;
         if hands.ids.insert(id.clone()) {
@@ -201,7 +201,7 @@ impl Sweeper {
         }
     }
 
-    /// Reads a page. What is in work goes on meanwhile: one of it may stand first in a rate limit's queue.
+    /// Reads a page. The tasks in flight continue meanwhile: one of them may be first in a rate limit's queue.
     async fn read(
         &self,
         key: &str,
@@ -219,12 +219,12 @@ impl Sweeper {
         }
     }
 
-    /// Goes on with what is in work until the next walk is due.
+    /// Continues the tasks in flight until the next walk is due.
     async fn rest(&self, drain: &CancellationToken, hands: &mut Hands) -> Result<(), Lost> {
         let next_walk = Instant::now() + self.every;
         loop {
             tokio::select! {
-                // A drain begins no walk.
+                // A drain starts no walk.
                 biased;
                 () = drain.cancelled() => return Ok(()),
                 finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
@@ -233,7 +233,7 @@ impl Sweeper {
         }
     }
 
-    /// Waits for the next task in work that is done.
+    /// Waits until one task in flight is finished.
     async fn finish_one(&self, hands: &mut Hands) -> Result<(), Lost> {
         if let Some((id, handled)) = hands.work.next().await {
             hands.ids.remove(&id);
@@ -242,7 +242,7 @@ impl Sweeper {
         Ok(())
     }
 
-    /// Reads a listed task again, consistently, and takes it through what it still asks for.
+    /// Reads a listed task again, consistently, and takes it through the steps that are left.
     async fn finish(&self, list: Worklist, id: &TaskId, guard: &Guard) -> Result<Handled, Lost> {
         self.rates.sweep.take().await;
         let task = match self.tasks.get(id).await {
@@ -269,7 +269,8 @@ impl Sweeper {
         self.pipeline.contained(&task, guard, steps).await
     }
 
-    /// An index that lags behind shows a task at its last time, and one without the decision does not tell its age.
+    /// Whether an unverified task's next check is later. The index may lag behind the table and show its last time, and
+    /// an index that does not project the decision cannot tell its age.
     fn is_to_wait(&self, task: &Task) -> bool {
         let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
         let decided = decided.map(jiff::Timestamp::as_second);
@@ -279,7 +280,7 @@ impl Sweeper {
 
     async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let now = self.clock.now().as_second();
-        // An expired state answers nobody: ask before a decision is stored that no one can receive.
+        // A state past its timeout receives nothing: check before storing a decision that cannot be delivered.
         if task.deadline.is_some_and(|deadline| deadline < now)
             && let Asked::Over(handled) = self.pipeline.expire_if_gone(task, guard).await?
         {
@@ -288,8 +289,8 @@ impl Sweeper {
         self.pipeline.decide(task, guard).await
     }
 
-    /// A passed deadline, or a long wait without one, only triggers the question. A workflow that still waits is asked
-    /// about again later, and one about which there was no answer soon.
+    /// A passed deadline, or a long wait without one, only triggers a check of the execution. If the workflow still
+    /// waits, it is checked again later; if the check failed, soon.
     async fn ask(&self, task: &Task, list: Worklist, guard: &Guard) -> Result<Handled, Lost> {
         let later = match (self.pipeline.expire_if_gone(task, guard).await?, task.deadline) {
             (Asked::Over(handled), _) => return Ok(handled),

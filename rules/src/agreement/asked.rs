@@ -90,7 +90,7 @@ impl Tally {
         match end {
             End::Open => self.open += 1,
             End::Expired => self.expired += 1,
-            // A rule decided after the task was given back to the rules.
+            // A rule decided after the task was returned to the rules.
             End::ByRule(_) => {}
             End::ByPerson { answer, at } => {
                 match answer {

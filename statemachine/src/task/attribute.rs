@@ -31,7 +31,7 @@ pub const DECISION: &str = "decision";
 pub const DELIVERY: &str = "delivery";
 /// Why the task was left to a person: [`Escalation`].
 pub const ESCALATION: &str = "escalation";
-/// How often the task was given back to the rules; absent while it was not. A rule's write is conditioned on the round that
+/// How often the task was returned to the rules; absent while it was not. A rule's write is conditioned on the round that
 /// was read.
 pub const ROUND: &str = "round";
 /// The escalations that were given back, by round: [`GivenBack`](crate::task::GivenBack).

@@ -1,4 +1,4 @@
-//! What became of a task before it was given back to the rules. Stored as the `history` attribute, by round.
+//! What became of a task before it was returned to the rules. Stored as the `history` attribute, by round.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,7 +9,7 @@ use crate::task::escalation::Escalation;
 /// How many rounds are kept: the last ones.
 pub const MAX_ROUNDS: usize = 5;
 
-/// One time that a task was given back to the rules.
+/// One time that a task was returned to the rules.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GivenBack {
     /// The round that ended, from 0.

@@ -76,7 +76,7 @@ async fn switch(
 fn author(body: SwitchBody) -> Result<Author, Failure> {
     let message = body.reason.trim().to_owned();
     if message.is_empty() || message.chars().count() > MAX_REASON_CHARS {
-        return Err(Failure::Invalid(format!("reason is not 1 to {MAX_REASON_CHARS} characters long")));
+        return Err(Failure::Invalid(format!("reason must have 1 to {MAX_REASON_CHARS} characters")));
     }
     Ok(Author { by: person(body.by.as_deref())?, message })
 }

@@ -98,7 +98,9 @@ impl Problem {
 impl Failure {
     /// A stored item is not a task; `what` says why.
     pub(super) fn damaged(what: &str) -> Failure {
-        Failure::Damaged(format!("{what}; nothing is decided until an operator mends it in the tasks table"))
+        Failure::Damaged(format!(
+            "{what}; nothing is decided until an operator repairs it in the tasks table"
+        ))
     }
 
     /// Status, stable name, title.
@@ -119,8 +121,10 @@ impl Failure {
             }
             Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at once"),
             Failure::NoHost(_) => (StatusCode::BAD_REQUEST, "no-host", "the request does not name one host"),
-            Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request of another site"),
-            Failure::Conflict(_) => (StatusCode::CONFLICT, "decided-otherwise", "another decision stands"),
+            Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request from another site"),
+            Failure::Conflict(_) => {
+                (StatusCode::CONFLICT, "decided-otherwise", "the task has another decision")
+            }
             Failure::NotReconsidered(..) => {
                 (StatusCode::CONFLICT, "not-reconsidered", "the task stays with a person")
             }
@@ -130,24 +134,27 @@ impl Failure {
                 (StatusCode::INTERNAL_SERVER_ERROR, "damaged-item", "a stored item is damaged")
             }
             Failure::Unavailable { .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call of AWS failed")
+                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call to AWS failed")
             }
             Failure::TooSlow => {
                 (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "the request was not answered in time")
             }
-            Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "a defect of the worker"),
+            Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "a bug in the worker"),
         }
     }
 
     fn detail(&self) -> String {
         match self {
-            Failure::NoSuchResource => {
-                "there is nothing at this path; the API begins at /v1/tasks".to_owned()
+            Failure::NoSuchResource => "no resource has this path; start at /v1/tasks".to_owned(),
+            Failure::MethodNotAllowed => {
+                "this path does not accept this method; the Allow header lists those that it accepts"
+                    .to_owned()
             }
-            Failure::MethodNotAllowed => "this path has other methods; see the Allow header".to_owned(),
-            Failure::NoSuchTask(id) => format!("there is no task {id}; it may have left the table"),
+            Failure::NoSuchTask(id) => {
+                format!("there is no task {id}; settled tasks are deleted when their retention ends")
+            }
             Failure::Invalid(what) | Failure::NoSuchRuleset(what) => what.clone(),
-            Failure::Raced => "look at what they changed, and try again".to_owned(),
+            Failure::Raced => "look at that change, then try again".to_owned(),
             Failure::NotJson => "send the body as JSON, with Content-Type: application/json".to_owned(),
             Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
             Failure::SlowBody => "send the body at once, right after the headers".to_owned(),
@@ -170,9 +177,9 @@ impl Failure {
             Failure::Damaged(what) => what.clone(),
             Failure::Unavailable { why, may_pass: true } => format!("{why}; nothing was changed, try again"),
             Failure::Unavailable { why, may_pass: false } => {
-                format!("{why}; nothing was changed, and it fails again until that is mended")
+                format!("{why}; nothing was changed, and trying again fails until the cause is repaired")
             }
-            Failure::TooSlow => "the request may still take effect; look before you repeat it".to_owned(),
+            Failure::TooSlow => "the request may still take effect; check before you repeat it".to_owned(),
             Failure::Internal(_) => "the worker's log has the reason".to_owned(),
         }
     }
@@ -211,7 +218,7 @@ fn conflict(task: &Task) -> String {
     let by: String = decision.decided_by.clone().into();
     let rule = decision.rule.as_ref().map(|rule| format!(" {rule}")).unwrap_or_default();
     format!(
-        "task {} was {} by {by}{rule} at {} and stands at {}",
+        "task {} was {} by {by}{rule} at {} and its status is {}",
         task.id, decision.outcome, decision.decided_at, task.status
     )
 }

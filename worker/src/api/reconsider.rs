@@ -35,7 +35,7 @@ pub(super) async fn reconsider(
         Reconsidered::Refused(task, why) => Err(Failure::NotReconsidered(task, why)),
         Reconsidered::NotFound => Err(Failure::NoSuchTask(id)),
         Reconsidered::Unknown => Err(Failure::Unavailable {
-            why: "could not read whether automation runs".to_owned(),
+            why: "could not check whether automation is running".to_owned(),
             may_pass: true,
         }),
     }

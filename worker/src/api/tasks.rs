@@ -85,7 +85,7 @@ pub(super) async fn list(
     let query = query(&params)?;
     let limit = params.limit.unwrap_or(DEFAULT_PAGE);
     if !(1..=MAX_PAGE).contains(&limit) {
-        return Err(Failure::Invalid(format!("limit is {limit}; it goes from 1 to {MAX_PAGE}")));
+        return Err(Failure::Invalid(format!("limit is {limit}; it must be from 1 to {MAX_PAGE}")));
     }
     let page = state.task_list.page(&query, limit, params.cursor.as_deref()).await?;
     let tasks = page.tasks.into_iter().map(TaskView::of_listed).collect();
@@ -181,7 +181,7 @@ fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<P
     let DecisionBody { outcome, reason, by } = body;
     let reason = reason.trim().to_owned();
     if outcome == Outcome::Rejected && reason.is_empty() {
-        return Err(Failure::Invalid("reason is empty; a rejection tells the workflow why".to_owned()));
+        return Err(Failure::Invalid("reason is empty; a rejection must tell the workflow why".to_owned()));
     }
     if reason.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
@@ -198,7 +198,9 @@ pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
         )));
     }
     if by.eq_ignore_ascii_case("rule") {
-        return Err(Failure::Invalid("by is \"rule\", which stands for the rules; give a person".to_owned()));
+        return Err(Failure::Invalid(
+            "by is \"rule\", which stands for the rules; give the person's name".to_owned(),
+        ));
     }
     Ok(by.to_owned())
 }
@@ -217,17 +219,21 @@ fn query(params: &ListParams) -> Result<list::Query, Failure> {
         (status, None, Some(day), None) => settled(day, status),
         (None | Some("ESCALATED"), None, None, Some(before)) => {
             let before: jiff::Timestamp = before.parse().map_err(|_| {
-                Failure::Invalid(format!("due_before is {before:?}; give RFC 3339, as 2026-11-22T10:00:00Z"))
+                Failure::Invalid(format!(
+                    "due_before is {before:?}; use RFC 3339, such as 2026-11-22T10:00:00Z"
+                ))
             })?;
             Ok(list::Query::Open { lists: vec![Worklist::Escalated], before: Some(before.as_second()) })
         }
         (status, None, None, None) => Ok(list::Query::Open { lists: open_lists(status)?, before: None }),
-        (_, Some(_), _, _) => Err(Failure::Invalid("order_id stands alone; omit the others".to_owned())),
+        (_, Some(_), _, _) => {
+            Err(Failure::Invalid("order_id cannot be combined with other filters; omit them".to_owned()))
+        }
         (_, None, Some(_), Some(_)) => {
             Err(Failure::Invalid("day lists settled tasks, which are not due; omit due_before".to_owned()))
         }
         (Some(_), None, None, Some(_)) => Err(Failure::Invalid(
-            "due_before is for status=ESCALATED, which is listed by deadline".to_owned(),
+            "due_before applies only to status=ESCALATED, which is listed by deadline".to_owned(),
         )),
     }
 }
@@ -235,7 +241,7 @@ fn query(params: &ListParams) -> Result<list::Query, Failure> {
 fn settled(day: &str, status: Option<&str>) -> Result<list::Query, Failure> {
     // The key is the text: 2026-W47-7 or 20261122 would be a day without tasks.
     if day.parse::<jiff::civil::Date>().ok().map(|date| date.to_string()).as_deref() != Some(day) {
-        return Err(Failure::Invalid(format!("day is {day:?}; give a day in UTC, as 2026-11-22")));
+        return Err(Failure::Invalid(format!("day is {day:?}; use a day in UTC, such as 2026-11-22")));
     }
     let status = status
         .map(|text| {
@@ -259,7 +265,7 @@ fn open_lists(status: Option<&str>) -> Result<Vec<Worklist>, Failure> {
             (Some(_), _) => {}
             (None, Some(_)) => {
                 return Err(Failure::Invalid(format!(
-                    "status {name} is settled; settled tasks are listed by day, as day=2026-11-22&status={name}"
+                    "status {name} is settled; settled tasks are listed by day, such as day=2026-11-22&status={name}"
                 )));
             }
             (None, None) => {

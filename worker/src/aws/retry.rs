@@ -1,6 +1,6 @@
 //! How often and how long the worker repeats a call, as values.
 //!
-//! Each policy is exponential with jitter and an end: work that outlives it is left, whole and stored, to the sweeper.
+//! Each policy is exponential, with jitter and an end. Work that outlives it stays stored, and the sweeper finishes it.
 
 use std::time::Duration;
 
@@ -30,27 +30,26 @@ fn policy(first: Duration, cap: Duration, times: usize) -> ExponentialBackoff {
         .build()
 }
 
-/// The longest that a delivery or a verification is put off, in seconds.
+/// The longest delay between two attempts at a delivery, in seconds.
 pub(crate) const PUT_OFF_MOST_SECONDS: i64 = 600;
 
-/// When a delivery or a verification that was put off `attempts` times is tried again, in seconds: doubling from
-/// two, at most ten minutes.
+/// The delay after `attempts` deferrals of a delivery, in seconds: it doubles from two, up to ten minutes.
 pub(crate) fn put_off_seconds(attempts: i64) -> i64 {
     let doublings = u32::try_from(attempts.clamp(0, 9)).unwrap_or(0);
     (2_i64 << doublings).min(PUT_OFF_MOST_SECONDS)
 }
 
-/// A decision this old, in seconds, that is still unverified is asked about once in as long.
+/// A decision that is still unverified at this age, in seconds, is checked once a day.
 pub(crate) const OLD_SECONDS: i64 = 24 * 3_600;
 
-/// When a verification that was put off `attempts` times is tried again, in seconds: as [`put_off_seconds`], and once
-/// the decision is old and the delays have grown to ten minutes, a day later.
+/// The delay after `attempts` checks of an unverified decision, in seconds: as [`put_off_seconds`], but a day once the
+/// decision is a day old and the delays have grown to ten minutes.
 pub(crate) fn verify_again_seconds(attempts: i64, age: i64) -> i64 {
     let seconds = put_off_seconds(attempts);
     if seconds < PUT_OFF_MOST_SECONDS { seconds } else { verify_again_most_seconds(age) }
 }
 
-/// The longest that the verification of a decision of this age is put off, in seconds.
+/// The longest delay between two checks of an unverified decision of this age, in seconds.
 pub(crate) fn verify_again_most_seconds(age: i64) -> i64 {
     if age < OLD_SECONDS { PUT_OFF_MOST_SECONDS } else { OLD_SECONDS }
 }
@@ -68,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn put_off_work_is_never_forgotten() {
+    fn deferred_work_is_retried_every_ten_minutes_at_least() {
         let delays: Vec<i64> = (0..12).map(put_off_seconds).collect();
         assert_eq!(delays, [2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600]);
         assert_eq!(put_off_seconds(i64::MAX), 600);

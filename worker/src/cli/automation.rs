@@ -58,7 +58,7 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
         }
         Command::Show(Show { store }) => {
             return match store.open().await?.control_table.read_control_item().await {
-                Ok(ControlItem { paused: None, .. }) => Ok("automatic decisions run\n".to_owned()),
+                Ok(ControlItem { paused: None, .. }) => Ok("automatic decisions are running\n".to_owned()),
                 Ok(ControlItem { paused: Some(Paused { reason, by, at }), .. }) => {
                     Ok(format!("paused by {} at {at}: {}\n", plain(&by), plain(&reason)))
                 }

@@ -38,9 +38,11 @@ impl Server {
     pub(super) fn connect(&self) -> Result<Api, Failed> {
         let mut base: Url = self.url.parse().with_context(|| format!("--url {}", self.url))?;
         if base.scheme() != "http" {
-            return Err(
-                anyhow!("--url {}: the API speaks plain HTTP, as http://127.0.0.1:8420", self.url).into()
-            );
+            return Err(anyhow!(
+                "--url {}: the API speaks plain HTTP, such as http://127.0.0.1:8420",
+                self.url
+            )
+            .into());
         }
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
@@ -69,7 +71,7 @@ impl Api {
         request: RequestBuilder,
     ) -> Result<Reply<T>, Failed> {
         let request =
-            request.build().with_context(|| format!("{}: the request cannot be made", self.base))?;
+            request.build().with_context(|| format!("{}: the request cannot be built", self.base))?;
         let is_change = request.method() != Method::GET;
         let answer = self.http.execute(request).await;
         let response = answer.map_err(|error| self.unreachable(error, is_change))?;
@@ -77,14 +79,14 @@ impl Api {
         if status.is_success() {
             let text = response.text().await.map_err(|error| self.unreachable(error, is_change))?;
             let body = serde_json::from_str(&text)
-                .with_context(|| format!("{}: the answer is not a Countersign worker's", self.base))?;
+                .with_context(|| format!("{}: the response is not a Countersign worker's", self.base))?;
             return Ok(Reply { status, body });
         }
         Err(self.problem(status, response).await)
     }
 
     fn at(&self, path: &str) -> Result<Url, Failed> {
-        Ok(self.base.join(path).with_context(|| format!("{}{path} is no address", self.base))?)
+        Ok(self.base.join(path).with_context(|| format!("{}{path} is not a URL", self.base))?)
     }
 
     async fn problem(&self, status: StatusCode, response: Response) -> Failed {
@@ -99,13 +101,13 @@ impl Api {
         if error.is_timeout() {
             let seconds = self.timeout.as_secs_f64();
             let advice =
-                if is_change { "it may still take effect: look before you repeat it" } else { "try again" };
+                if is_change { "it may still take effect: check before you repeat it" } else { "try again" };
             return anyhow!("{}: no answer within {seconds} s (--timeout): {advice}", self.base).into();
         }
         let advice = if error.is_connect() {
             "no worker answers there; start one with `countersign run`, or name another by --url or COUNTERSIGN_URL"
         } else {
-            "the answer broke off"
+            "the response ended early"
         };
         anyhow::Error::from(error.without_url()).context(format!("{}: {advice}", self.base)).into()
     }

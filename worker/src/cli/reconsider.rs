@@ -5,7 +5,7 @@ use serde::Serialize;
 use statemachine::token::TaskId;
 
 use super::client::Api;
-use super::render::{json, line};
+use super::render::{count, json, line};
 use super::{Failed, Format};
 use crate::api::automation::Automation;
 use crate::api::reconsider::ReconsiderBody;
@@ -89,17 +89,16 @@ fn told(tried: &[Tried], dry_run: bool) -> String {
     let mut text = String::new();
     for Tried { task_id, order_id, why, .. } in tried {
         let end = match why {
-            None if dry_run => "would be given back".to_owned(),
-            None => "given back to the rules".to_owned(),
+            None if dry_run => "would be returned to the rules".to_owned(),
+            None => "returned to the rules".to_owned(),
             Some(why) => format!("stays: {}", line(why, usize::MAX)),
         };
         text.push_str(&format!("task {task_id} (order {}): {end}\n", line(order_id, usize::MAX)));
     }
     let (all, given) = (tried.len(), tried.iter().filter(|tried| tried.given_back).count());
-    let tasks = if all == 1 { "task" } else { "tasks" };
     text.push_str(&match dry_run {
-        true => format!("{all} {tasks} would be tried; nothing was changed\n"),
-        false => format!("{given} of {all} {tasks} given back to the rules\n"),
+        true => format!("{} would be tried; nothing was changed\n", count(all, "task")),
+        false => format!("{given} of {} returned to the rules\n", count(all, "task")),
     });
     text
 }

@@ -10,6 +10,13 @@ pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
 }
 
+/// A number of things: `1 record`, `2 records`.
+pub(super) fn count(number: impl std::fmt::Display, thing: &str) -> String {
+    let number = number.to_string();
+    let plural = if number == "1" { "" } else { "s" };
+    format!("{number} {thing}{plural}")
+}
+
 /// Spreads JSON text over several lines and keeps each value as it was written. Parsing and serialising it again would
 /// drop one of two equal keys, and change other keys and numbers.
 pub(super) fn spread(json: &str) -> String {

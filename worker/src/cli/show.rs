@@ -20,7 +20,7 @@ pub(super) fn list(page: &TaskPage) -> String {
     let rows: Vec<[String; 5]> = page.tasks.iter().map(row).collect();
     let mut text = table(["TASK", "ORDER", "STATUS", "UNTIL", "WHY"], &rows);
     if page.cursor.is_some() {
-        text.push_str("and more; raise --limit\n");
+        text.push_str("there are more; raise --limit\n");
     }
     text
 }
@@ -57,11 +57,11 @@ pub(super) fn task(task: &TaskView) -> String {
     field("workflow", &task.transaction_id);
     field("started", &task.start_time);
     field("received", &task.received_at);
-    field("until", task.deadline.as_deref().unwrap_or("the workflow did not say"));
+    field("until", task.deadline.as_deref().unwrap_or("the workflow gave none"));
     for given in &task.history {
         let (code, reason) = (&given.escalation.code, &given.escalation.reason);
         field("before", &format!("{code}: {reason}"));
-        field("", &format!("given back to the rules by {} at {}", given.by, given.at));
+        field("", &format!("returned to the rules by {} at {}", given.by, given.at));
     }
     if let Some(escalation) = &task.escalation {
         field("escalated", &format!("{}: {}", escalation.code, escalation.reason));
@@ -81,7 +81,7 @@ pub(super) fn task(task: &TaskView) -> String {
         text.push_str(&evaluated(evaluation));
     }
     if let Some(order) = &task.order {
-        text.push_str(&format!("\nwhat the workflow passed\n{}\n", indented(&pretty(order))));
+        text.push_str(&format!("\nwhat the workflow sent\n{}\n", indented(&pretty(order))));
     }
     text
 }
@@ -134,7 +134,7 @@ fn evaluated(evaluation: &RawValue) -> String {
         .collect();
     text.push_str(&format!("\n{}", table(["facts that were read", ""], &facts)));
     if evaluation.truncated {
-        text.push_str("  (shortened to be stored)\n");
+        text.push_str("  (shortened for storage)\n");
     }
     text
 }

@@ -1,7 +1,7 @@
 //! `countersign status`: what a worker does.
 
 use super::client::Server;
-use super::render::{json, plain};
+use super::render::{count, json, plain};
 use super::{Failed, Format};
 use crate::api::status::{CapView, Status};
 use crate::api::workers::{WorkerState, WorkerView, WorkersView};
@@ -47,12 +47,12 @@ fn text(status: &Status) -> String {
         let what = fact.as_deref().unwrap_or("approvals");
         let reserved = match reserved {
             Some(reserved) => format!("{reserved} reserved"),
-            None => format!("{seen} reserved as last seen; the control table does not answer"),
+            None => format!("{seen} reserved as last seen; the control table does not respond"),
         };
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
     text.push_str(&format!("leases      {}\n", status.leases_held));
-    text.push_str(&format!("in flight   {} records\n", status.in_flight_records));
+    text.push_str(&format!("in flight   {}\n", count(status.in_flight_records, "record")));
     match fleet {
         None => text.push_str("fleet       not seen yet\n"),
         Some(fleet) => text.push_str(&fleet_text(fleet)),
@@ -61,7 +61,7 @@ fn text(status: &Status) -> String {
         text.push_str(&format!("lacking     the {}, which an earlier ruleset had\n", plain(part)));
     }
     if let Some(refused) = refused {
-        text.push_str(&format!("\nthe wanted ruleset is refused, {} stays:\n", ruleset.label));
+        text.push_str(&format!("\nthe wanted ruleset is refused; {} stays active:\n", ruleset.label));
         for diagnostic in &refused.diagnostics {
             text.push_str(&format!("\n{}\n", plain(&diagnostic.to_string())));
         }
@@ -80,10 +80,12 @@ fn fleet_text(fleet: &WorkersView) -> String {
             WorkerState::Leaving => "leaving",
             WorkerState::Dead => "dead",
         };
-        let answers = if worker == answering { ", answers" } else { "" };
+        let answers = if worker == answering { ", answering" } else { "" };
         text.push_str(&format!(
-            "            {}: {state}{answers}, heard of {heard_seconds_ago} s ago, {shards} shards, {buckets} buckets, {}\n",
+            "            {}: {state}{answers}, last heard from {heard_seconds_ago} s ago, {}, {}, {}\n",
             plain(worker),
+            count(shards, "shard"),
+            count(buckets, "bucket"),
             plain(ruleset)
         ));
     }
@@ -123,7 +125,10 @@ mod tests {
             fleet: Some(WorkersView {
                 answering: "w1-a".to_owned(),
                 seen_seconds_ago: 1,
-                workers: vec![worker("w1-a", WorkerState::Live, 2), worker("w2-b", WorkerState::Dead, 57)],
+                workers: vec![
+                    worker("w1-a", WorkerState::Live, 2),
+                    WorkerView { shards: 1, ..worker("w2-b", WorkerState::Dead, 57) },
+                ],
             }),
             leases_held: 2,
             in_flight_records: 1,
@@ -145,12 +150,12 @@ mod tests {
                         ruleset     approval@7f3a91c2 (7f3a91c2)\n\
                         automation  running\n\
                         cap         30 approvals an hour, 12 reserved\n\
-                        cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not answer\n\
+                        cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not respond\n\
                         leases      2\n\
-                        in flight   1 records\n\
+                        in flight   1 record\n\
                         fleet       seen 1 s ago by w1-a\n\
-                        \x20           w1-a: live, answers, heard of 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
-                        \x20           w2-b: dead, heard of 57 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
+                        \x20           w1-a: live, answering, last heard from 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
+                        \x20           w2-b: dead, last heard from 57 s ago, 1 shard, 5 buckets, approval@7f3a91c2\n\
                         lacking     the rule tier-limit, which an earlier ruleset had\n";
         assert_eq!(told, expected);
         assert!(!text(&status(Vec::new())).contains("cap "));

@@ -125,7 +125,7 @@ impl ActiveRules {
                     place = diagnostic.place(),
                     active,
                     snippet = diagnostic.snippet,
-                    "the wanted ruleset is refused, {active} stays: {}",
+                    "the wanted ruleset is refused; {active} stays active: {}",
                     diagnostic.one_line()
                 );
             }

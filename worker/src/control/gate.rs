@@ -1,7 +1,7 @@
 //! Whether rules may decide, as this worker last read it from the control item.
 //!
-//! Every worker reads the item twice a second, consistently. A worker that has not read it within two seconds, or reads
-//! one that says nothing it can obey, starts no automatic decision: it holds, it does not escalate.
+//! Every worker reads the item twice a second, consistently. A worker that has not read it for two seconds, or cannot
+//! understand it, starts no automatic decision: it holds the tasks and does not escalate them.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -20,7 +20,7 @@ use crate::metrics::{Metrics, Service};
 
 /// How often the item is read.
 const READ_EVERY: Duration = Duration::from_millis(500);
-/// How old the last read may be when an automatic decision starts: a pause and a new ruleset hold within two seconds.
+/// How old the last read may be when an automatic decision starts, so that a pause takes effect within two seconds.
 const FRESH: Duration = Duration::from_millis(1_900);
 
 /// Whether a rule may decide now.
@@ -30,7 +30,7 @@ pub enum Permit {
     Automatic,
     /// No: every task goes to a person, with this cause.
     Paused(Paused),
-    /// Nobody knows: hold.
+    /// Unknown: hold the task.
     Unknown,
 }
 
@@ -40,9 +40,9 @@ pub struct Gate(Arc<Mutex<Reads>>);
 
 #[derive(Debug, Default)]
 struct Reads {
-    /// The last item that could be obeyed.
+    /// The last item that was readable.
     last: Option<Seen>,
-    /// Why the item cannot be obeyed, if it was edited or deleted by hand since.
+    /// Why the item is unreadable, if it was edited or deleted by hand since.
     damage: Option<String>,
 }
 
@@ -73,23 +73,23 @@ impl Gate {
         self.lock().last.as_ref().map(|seen| seen.control.clone())
     }
 
-    /// How old what this process knows of the item is; none before the first read.
+    /// The age of the last read; none before the first.
     pub fn age(&self) -> Option<Duration> {
         self.lock().last.as_ref().map(|seen| seen.at.elapsed())
     }
 
-    /// Why the item cannot be obeyed, if it was edited or deleted by hand.
+    /// Why the item is unreadable, if it was edited or deleted by hand.
     pub fn damage(&self) -> Option<String> {
         self.lock().damage.clone()
     }
 
-    /// Whether a set may decide for a fleet that follows the published one: it is the very one that the item names. A
-    /// worker that has not loaded it yet holds.
+    /// Whether a ruleset may decide in a fleet that follows the published one: only if the item names it. A worker that
+    /// has not loaded that one yet holds its tasks.
     pub fn is_wanted(&self, sha256: &str) -> bool {
         self.lock().last.as_ref().is_some_and(|seen| seen.control.active.as_deref() == Some(sha256))
     }
 
-    /// An item that was there and is not any more has not become the default one.
+    /// An item that was there and is missing now does not count as the default item: somebody deleted it.
     fn check(&self, control: ControlItem) -> Result<ControlItem, ControlError> {
         let had_one = self.lock().last.as_ref().is_some_and(|seen| seen.control.revision > 0);
         if had_one && control.revision == 0 { Err(ControlError::Vanished) } else { Ok(control) }
@@ -99,13 +99,13 @@ impl Gate {
         *self.lock() = Reads { last: Some(Seen { control, at }), damage: None };
     }
 
-    /// Notes damage; says whether it is news.
+    /// Notes damage; returns whether it is new.
     fn see_damage(&self, damage: &ControlError) -> bool {
         let damage = damage.to_string();
         self.lock().damage.replace(damage.clone()) != Some(damage)
     }
 
-    /// When what was read last is too old.
+    /// When the last read becomes too old.
     fn fresh_until(&self) -> Instant {
         self.lock().last.as_ref().map_or_else(Instant::now, |seen| seen.at + FRESH)
     }
@@ -126,10 +126,10 @@ pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: 
         match read(&table, &gate, &metrics).await {
             Ok(control) => {
                 trouble.answered();
-                let is_news = gate.damage().is_some()
+                let is_new = gate.damage().is_some()
                     || gate.last_seen().is_none_or(|before| before.paused != control.paused);
                 gate.see(control.clone(), sent);
-                if is_news {
+                if is_new {
                     tell(&control);
                 }
                 changed.send_if_modified(|current| {
@@ -140,13 +140,13 @@ pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: 
             }
             Err(ControlError::Fault(fault)) => {
                 trouble.failed(fault.class, &metrics, Service::Control);
-                warn!(error = %fault, "the control item is not read, automatic decisions hold: {fault}");
+                warn!(error = %fault, "cannot read the control item: {fault}; after two seconds automatic decisions are held");
             }
             Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
                 trouble.answered();
                 metrics.systemic_fault(Service::Control);
                 if gate.see_damage(&damage) {
-                    error!(error = %damage, "automatic decisions hold: {damage}");
+                    error!(error = %damage, "automatic decisions are held: {damage}");
                 }
             }
         }
@@ -154,8 +154,8 @@ pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: 
     }
 }
 
-/// One read. An answer that takes too long is out of date when it comes, so it is not waited for; and that rules hold
-/// meanwhile shows at once.
+/// Reads the item once. A response that takes too long would be out of date, so the read times out. As soon as the last
+/// read is too old, the metric shows that rules are held.
 async fn read(table: &ControlTable, gate: &Gate, metrics: &Metrics) -> Result<ControlItem, ControlError> {
     let mut read = pin!(timeout(FRESH, table.read_control_item()));
     let read = tokio::select! {
@@ -180,6 +180,6 @@ fn tell(control: &ControlItem) {
             paused.by,
             paused.reason
         ),
-        None => info!("automatic decisions run"),
+        None => info!("automatic decisions are running"),
     }
 }

@@ -61,8 +61,8 @@ pub enum ControlError {
     },
     /// The item was deleted.
     #[error(
-        "the control item is gone, and there was one; \
-         run `countersign automation pause` or `resume`, which make it again from its history"
+        "the control item was deleted; \
+         run `countersign automation pause` or `resume` to recreate it from its history"
     )]
     Vanished,
 }

@@ -1,7 +1,7 @@
-//! Takes and gives leases by the plan, starts and stops the work that each one stands for.
+//! Takes and releases leases as the plan says, and starts and stops the work of each.
 //!
-//! One owner of all local leases: it compares them with the table on every round, so that what this process believes
-//! and what the table says cannot stay apart.
+//! It alone owns this process's leases, and compares them with the table in every round, so that the two cannot differ
+//! for long.
 
 mod work;
 
@@ -29,11 +29,11 @@ use crate::metrics::trouble::Trouble;
 use crate::stream::reader::{Ended, ReaderParts};
 use crate::sweeper::Sweeper;
 
-/// How often the table is compared with what runs here: the longest a release waits to be taken up.
+/// How often the lease table is compared with the work here: the longest that a released lease waits to be taken.
 const ROUND: Duration = Duration::from_secs(1);
-/// How often while another worker leaves: what it gives up is taken at once.
+/// The same while another worker leaves, so that its leases are taken soon.
 const HANDOFF_ROUND: Duration = Duration::from_millis(300);
-/// Heartbeats that stood still for this many lease times are removed.
+/// A heartbeat that has not changed for this many lease times is removed.
 const DEAD_LEASES: u32 = 10;
 
 /// What the coordinator works with.
@@ -43,7 +43,7 @@ pub struct Coordinator {
     pub parts: ReaderParts,
     /// For the worklists' buckets.
     pub sweeper: Sweeper,
-    /// Shared out by the number of workers.
+    /// Divided among the workers of the fleet.
     pub rates: Arc<RateLimits>,
     /// This worker's name.
     pub me: String,
@@ -53,42 +53,42 @@ pub struct Coordinator {
     pub validity: Validity,
     /// When the last round ended, for the heartbeat's watchdog.
     pub last_round: Arc<std::sync::Mutex<Instant>>,
-    /// This worker lists the streams.
+    /// Whether this worker lists the streams.
     pub is_discoverer: watch::Sender<bool>,
-    /// What it sees of the fleet, for people who ask.
+    /// The fleet as this worker sees it, for `countersign status`.
     pub view: FleetView,
-    /// This worker takes part: it is no newcomer beside established workers.
+    /// Whether this worker takes part: not while it is a newcomer beside established workers.
     pub is_member: watch::Sender<bool>,
     /// Wakes the discoverer.
     pub discover: Arc<Notify>,
     /// Woken when leases were made.
     pub made: Arc<Notify>,
-    /// Told after the first complete round.
+    /// Cancelled after the first complete round.
     pub ready: CancellationToken,
 }
 
 #[derive(Debug, Default)]
 struct Hands {
     work: BTreeMap<Subject, Local>,
-    /// How far behind dropped work was, until the table shows that others go on with it: a worker
-    /// that is cut off must not look up to date.
+    /// How far behind dropped work was, until the table shows that others continue it: a worker that is cut off must
+    /// not look up to date.
     dropped: BTreeMap<Subject, Arc<Behind>>,
     running: JoinSet<(Subject, Ended)>,
     fleet: Fleet,
-    /// Of the looks at the control table.
+    /// Of the reads of the control table.
     trouble: Trouble,
-    /// Ended shards without known children, each with how many looks have shown it so.
+    /// Ended shards without known children, each with the number of rounds that found it so.
     childless: BTreeMap<Subject, u32>,
-    /// Another worker gives its leases up.
+    /// Another worker is leaving.
     peer_leaves: bool,
 }
 
 impl Coordinator {
-    /// Works until `leave`, then gives everything up and returns.
+    /// Runs until `leave`, then releases every lease and returns.
     pub async fn run(self, leave: CancellationToken) {
         let mut hands = Hands::default();
         let mut next = Instant::now();
-        // Not the same as `leaving`: the request may come while a round runs, between the loop's top and its bottom.
+        // Not the same as `leaving`: the request may come during a round, after `leaving` was read.
         let mut left = false;
         loop {
             let leaving = leave.is_cancelled();
@@ -96,14 +96,13 @@ impl Coordinator {
                 return self.release_rest().await;
             }
             tokio::select! {
-                // Ended work first: a drained lease is released before another round looks at it. Leaving starts a
-                // round at once.
+                // Ended work first, so that a drained lease is released before the next round looks at it. Leaving starts
+                // a round at once.
                 biased;
                 Some(ended) = hands.running.join_next() => match ended {
                     Ok((subject, ended)) => self.ended(&mut hands, subject, ended).await,
                     Err(panicked) => {
-                        // Taken anew on the next round, from its checkpoint.
-                        error!(error = %panicked, "the work of a lease panicked: {panicked}");
+                        error!(error = %panicked, "the work of a lease panicked: {panicked}; it restarts from its checkpoint");
                         let of_it = hands.work.extract_if(.., |_, local| local.run == panicked.id());
                         hands.dropped.extend(of_it.map(|(subject, local)| (subject, local.behind)));
                     }
@@ -122,10 +121,10 @@ impl Coordinator {
     }
 
     async fn leave(&self, hands: &mut Hands) {
-        info!("leaving: {} leases to give up", hands.work.len());
+        info!("leaving the fleet; leases to release: {}", hands.work.len());
         self.list_streams(false);
         self.round(hands, true).await;
-        // What no plan covers (the table did not answer) drains as well.
+        // Leases that no plan covers, because the table did not respond, drain as well.
         hands.work.values_mut().for_each(Local::drain);
     }
 
@@ -134,7 +133,7 @@ impl Coordinator {
         self.show(hands);
     }
 
-    /// What runs here, whether or not this worker may act.
+    /// Updates the gauges of the work here, whether or not this worker may act.
     fn show(&self, hands: &Hands) {
         let metrics = &self.parts.metrics;
         metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
@@ -149,15 +148,18 @@ impl Coordinator {
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {
         for (subject, local) in hands.work.iter().filter(|(_, local)| local.is_overdue()) {
-            warn!("lease {}: what is in work does not end, it is left to the next holder", subject.key());
+            warn!(
+                "lease {}: the work in flight did not finish in time; the next holder repeats it",
+                subject.key()
+            );
             local.lost.cancel();
         }
         if !self.validity.is_valid() {
-            // No heartbeat was seen to be written for too long: others may have taken everything.
+            // No heartbeat has been written for too long: other workers may have taken every lease.
             hands.work.values().for_each(|local| local.lost.cancel());
-            // The peers' new lister may be at work: the rate of the listings is for one.
+            // Another worker may be listing by now, and the rate limit of listings is meant for one.
             self.list_streams(false);
-            // All is given up, so nothing is stuck: the heart may beat again.
+            // All work was dropped, so nothing is stuck: the heartbeat may resume.
             self.looked();
             return;
         }
@@ -170,7 +172,7 @@ impl Coordinator {
             }
             Err(fault) => {
                 hands.trouble.failed(fault.class, &self.parts.metrics, Service::Control);
-                error!(error = %fault, "the control table does not answer: {fault}");
+                error!(error = %fault, "the control table does not respond: {fault}");
             }
         }
     }
@@ -180,15 +182,15 @@ impl Coordinator {
         *self.last_round.lock().expect("no holder of the time panics") = Instant::now();
     }
 
-    /// The leases, and the time when the workers were asked for.
+    /// Reads the leases, and returns them with the time at which the heartbeats were requested.
     async fn view(&self, hands: &mut Hands) -> Result<(Vec<Lease>, Instant), Fault> {
-        // In this order: whoever holds a lease that is seen here beat before, and is found among the workers below.
+        // In this order: the holder of a lease that is seen here sent a heartbeat before, so the second read shows it.
         let leases = self.parts.leases.list().await?;
         let asked = Instant::now();
         let beats = self.parts.control_table.heartbeats().await?;
-        // A beat that is seen was written before the answer came, and one that is not seen may have been written at any
-        // time after the question was sent: it moves at the answer, and is as old as at the question. Both err towards
-        // waiting longer, and a slow answer makes nobody look dead.
+        // A heartbeat in the response was written before the response came; one that is missing may have been written at
+        // any time after the request. A change counts from the response, and an age is measured at the request. Both err
+        // towards waiting longer, so a slow response makes no worker look dead.
         hands.fleet.note(&beats, Instant::now());
         Ok((leases, asked))
     }
@@ -208,10 +210,10 @@ impl Coordinator {
         for (subject, local) in &hands.work {
             let row = leases.iter().find(|lease| lease.subject == *subject);
             if local.is_gone(row, &self.me, self.lease) {
-                warn!("lease {}: no longer this worker's", subject.key());
+                warn!("lease {}: lost to another worker, or deleted", subject.key());
                 local.lost.cancel();
             } else if !local.guard.is_live() {
-                // From before a gap in the heartbeats: it may do nothing more, and is taken anew once it ended.
+                // Started before a gap in the heartbeats: it may do nothing more. The lease is taken again once it ends.
                 local.lost.cancel();
             }
         }
@@ -237,8 +239,8 @@ impl Coordinator {
                 },
             }
         }
-        // Leases of this process that it does not work on (a release that failed, work that was dropped or ended by
-        // itself) are given to whom the plan says, and else taken anew.
+        // Leases of this process that nothing here works on (a release failed, the work was dropped or ended by itself)
+        // are released to the worker that the plan names, or else taken again.
         let mine = ready.iter().filter(|lease| lease.owner.as_ref() == Some(&self.me));
         let (mut releases, mut again) = (vec![], vec![]);
         for lease in mine {
@@ -258,33 +260,33 @@ impl Coordinator {
         self.take(hands, seen).await;
     }
 
-    /// The live worker with the smallest name lists the streams and clears away what the dead left.
+    /// The live worker with the smallest name lists the streams and removes the heartbeats of dead workers.
     async fn lead(&self, hands: &Hands, live: &[String], now: Instant) {
         let is_me = live.first() == Some(&self.me);
         self.list_streams(is_me);
         if is_me {
             for worker in hands.fleet.dead(self.lease * DEAD_LEASES, now) {
                 if let Err(fault) = self.parts.control_table.remove_heartbeat(&worker).await {
-                    warn!(error = %fault, "the heartbeat of {worker} is not removed: {fault}");
+                    warn!(error = %fault, "cannot remove the heartbeat of the dead worker {worker}: {fault}; retrying");
                 }
             }
         }
     }
 
-    /// Wakes the discoverer, if this worker is it, for a shard that ended without visible children, whoever read it:
-    /// once for each. At the second look, because the first may show the shard's end before its children.
+    /// Wakes the discoverer, if it runs here, once for each shard that ended without visible children, whichever worker
+    /// read it. It does so in the second round, because the first may see the shard's end before its children.
     fn seek_children(&self, hands: &mut Hands, leases: &[Lease]) {
         let looks = |subject| hands.childless.get(subject).map_or(1, |looks: &u32| looks.saturating_add(1));
         let now: BTreeMap<Subject, u32> =
             childless(leases).into_iter().map(|subject| (subject.clone(), looks(subject))).collect();
-        // Who becomes the discoverer lists at once anyway.
+        // A worker that becomes the discoverer lists at once anyway.
         if *self.is_discoverer.borrow() && now.values().any(|looks| *looks == 2) {
             self.discover.notify_one();
         }
         hands.childless = now;
     }
 
-    /// Whether this worker lists the streams from now on.
+    /// Sets whether this worker lists the streams.
     fn list_streams(&self, is_me: bool) {
         self.is_discoverer.send_if_modified(|was_me| std::mem::replace(was_me, is_me) != is_me);
     }

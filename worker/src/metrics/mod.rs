@@ -98,32 +98,32 @@ declare! {
     /// Size of the stream records that are read and not yet settled.
     pub in_flight_bytes: Gauge = "in_flight_bytes";
     /// Leases that no live worker holds although their work is ready, as this process last saw them. Above 0 for more
-    /// than two minutes, too few workers live, or the control table rejects writes. It stays while the control table
-    /// does not answer.
+    /// than two minutes, too few workers live, or the control table rejects writes. It keeps its value while the control
+    /// table does not respond.
     pub unowned: Gauge = "leases_unowned";
     /// Leases that this process holds: of shards, and of the worklists' 16 buckets.
     pub leases: Gauge = "leases_held";
     /// Age of the newest record read, of the shard that is furthest behind. It grows while a shard does not answer, and
-    /// while reading waits for the records in flight. A shard counts until the control table shows who has it, also when
-    /// this worker lost its right to act.
+    /// while reading waits for the records in flight. A shard counts until the control table shows who holds it, even after
+    /// this worker has lost its right to act.
     lag: Gauge = "stream_lag_seconds";
     /// Age of the oldest record that is read and not yet settled; 0 with none in flight. It grows while records cannot
     /// be finished.
     unsettled: Gauge = "stream_unsettled_seconds";
     /// How long the most overdue entry of a worklist has waited past its time, of the bucket that is furthest behind.
     /// With no entry overdue it is the time since the last walk (up to `worker.sweep_ms`). It grows while the sweeper
-    /// is too slow or gets no answer. A bucket counts until the control table shows who has it, as with
+    /// is too slow or gets no answer. A bucket counts until the control table shows who holds it, as with
     /// `stream_lag_seconds`.
     overdue: Gauge = "worklist_overdue_seconds" by list: Worklist;
-    /// Decisions of this worker's buckets whose token was closed when they were sent, and of which the execution's
-    /// history does not show yet whose answer closed it.
+    /// Decisions whose token was already closed when they were sent, and for which the execution's history does not yet
+    /// show whose answer closed it. Of the buckets that this process holds.
     unverified: Gauge = "unverified_decisions";
-    /// Age of the oldest of these decisions; 0 without one. Beyond a day it is asked about once a day, and never given
-    /// up.
+    /// Age of the oldest of these decisions; 0 without one. One that is older than a day is checked once a day, for as
+    /// long as it takes.
     unverified_age: Gauge = "unverified_decision_age_seconds";
-    /// Stretches of the stream that could not be read. The sweeper finds their tasks in the worklists.
+    /// Parts of the stream that could not be read. The sweeper finds their tasks in the worklists.
     pub gaps: Counter = "stream_gaps_total";
-    /// Log lines that were dropped because whatever reads the log is too slow, or has stopped. The worker goes on; mend
+    /// Log lines that were dropped because the reader of the log is too slow or has stopped. The worker continues; fix
     /// the reader.
     dropped_lines: DroppedLines = "log_lines_dropped_total";
     /// HTTP requests by route, method and status.
@@ -138,7 +138,7 @@ declare! {
     /// many.
     pub http_connections_evicted: Counter = "http_connections_evicted_total";
     /// 1 while no automatic decision starts: somebody paused them, or the control item could not be read for two
-    /// seconds. `countersign automation show` tells which.
+    /// seconds. `countersign automation show` says which.
     pub automation_held: Gauge = "automation_held";
     /// What the active ruleset may approve in an hour: a number of approvals or an amount. Absent without a cap.
     cap_limit: Decimal = "cap_limit" by cap: Cap;
@@ -285,7 +285,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a failure that hits every call alike.
+    /// Counts a failure that is not specific to one task.
     pub fn systemic_fault(&self, service: Service) {
         self.faults(service).inc();
     }

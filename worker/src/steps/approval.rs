@@ -176,7 +176,7 @@ impl Pipeline {
             match self.pay(task, budget, amount, &mut mine.receipt).await {
                 Ok(Spent::Within) => {}
                 Ok(Spent::Exhausted(cap)) => {
-                    let reason = format!("the rules approve, but the ruleset's budget is used up: {cap}");
+                    let reason = format!("the rules approve, but the ruleset's hourly cap is used up: {cap}");
                     let mut escalation = self.escalation("budget-exhausted", &reason);
                     escalation.ruleset = Some(ruleset.sha256().to_owned());
                     return Attempt::Escalate(escalation, EscalationCause::BudgetExhausted, kept);

@@ -1,4 +1,4 @@
-//! A stored decision to its workflow, and the answer to its record: the steps C and M.
+//! Sends a stored decision to its workflow and records the response: the steps C and M.
 
 use std::time::Duration;
 
@@ -21,9 +21,9 @@ use crate::tasks::handled::Handled;
 use crate::tasks::table::{Settlement, Written};
 
 impl Pipeline {
-    /// Sends a stored decision until Step Functions gives an answer to record. A decision that outlives the retries
-    /// stays due in its worklist; so does one that is denied while others are taken: permissions and keys belong to a
-    /// state machine, and one workflow's must not hold up the others.
+    /// Sends a stored decision until Step Functions gives a response to record. A decision that outlives the retries
+    /// stays due in its worklist; so does one that is denied while other callbacks succeed: permissions and keys
+    /// belong to a state machine, and one workflow's must not hold up the others.
     ///
     /// # Errors
     ///
@@ -61,13 +61,14 @@ impl Pipeline {
                 CallbackAnswer::Refused(fault) => {
                     error!(
                         task.id = %task.id, order.id = task.order_id, decision.id = decision.id, error = %fault,
-                        "task {}: the decision can never be delivered: {fault}", task.id
+                        "task {}: the decision can never be delivered: {fault}; manual action required: end the \
+                         workflow by hand", task.id
                     );
                     return self.settle(task, decision, Settlement::Undeliverable, guard).await;
                 }
                 CallbackAnswer::Again(fault) => match delays.next() {
                     Some(delay) => {
-                        warn!(task.id = %task.id, error = %fault, "task {}: {fault}; again", task.id);
+                        warn!(task.id = %task.id, error = %fault, "task {}: {fault}; retrying", task.id);
                         sleep(delay).await;
                     }
                     None => return self.put_off(task, guard).await,
@@ -75,7 +76,7 @@ impl Pipeline {
                 CallbackAnswer::Systemic(fault) => {
                     let answered = self.callback.answered();
                     if denied_at.replace(answered).is_some_and(|before| before != answered) {
-                        error!(task.id = %task.id, error = %fault, "task {}: {fault}, and others are taken", task.id);
+                        error!(task.id = %task.id, error = %fault, "task {}: {fault}, but other callbacks succeed; deferred", task.id);
                         return self.put_off(task, guard).await;
                     }
                     self.systemic(task, Service::StepFunctions, &fault).await;
@@ -85,7 +86,7 @@ impl Pipeline {
         }
     }
 
-    /// **M** for an answer that settles the decision.
+    /// **M**, for a response that settles the decision.
     async fn settle(
         &self,
         task: &Task,
@@ -109,12 +110,12 @@ impl Pipeline {
         }
     }
 
-    /// The token is closed, and the answer never says by whom: record that, then ask the execution's history, if it is
-    /// this one's turn now. In a storm of closed answers new decisions must not wait behind old questions.
+    /// The token is closed, and the response never says by whom: record that, then check the execution's history if the
+    /// rate limit allows it now. When many tokens are closed at once, new decisions must not wait behind these checks.
     async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
         let write = || self.tasks.mark_unverified(&task.id, decision, next);
-        // The answer to an earlier try of this very write may have been lost.
+        // The response to an earlier attempt of this very write may have been lost.
         let is_this_write = |stored: &Task| {
             stored.delivery == Some(Delivery::Unverified)
                 && (stored.attempts, stored.list_at) == (0, Some(next.as_second()))
@@ -130,11 +131,11 @@ impl Pipeline {
             }
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
             Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => self.keep_refused(task, "cannot be marked", &refused, guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be marked UNVERIFIED", &refused, guard).await,
         }
     }
 
-    /// As [`Pipeline::verify`] if the budget has a turn now; otherwise the task stays in its worklist as it is.
+    /// As [`Pipeline::verify`] if the rate limit allows it now; otherwise the task stays in its worklist as it is.
     ///
     /// # Errors
     ///
@@ -146,8 +147,8 @@ impl Pipeline {
         self.ask_history(task, guard).await
     }
 
-    /// Asks the execution's history whose answer closed an UNVERIFIED task's token; without a positive event, later
-    /// again.
+    /// Checks in the execution's history whose answer closed an UNVERIFIED task's token; without a positive event, checks
+    /// again later.
     ///
     /// # Errors
     ///
@@ -157,7 +158,7 @@ impl Pipeline {
         self.ask_history(task, guard).await
     }
 
-    /// With the first page paid for.
+    /// The rate limit has been charged for the first page.
     async fn ask_history(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let decision = task.decision.as_ref().expect("only decided tasks are unverified");
         if !guard.is_live() {
@@ -175,7 +176,7 @@ impl Pipeline {
         }
     }
 
-    /// Leaves an UNVERIFIED task to its worklist: asked about after a growing delay, daily once its decision is old.
+    /// Leaves an UNVERIFIED task to its worklist: checked after a growing delay, daily once its decision is a day old.
     async fn verify_later(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
         let now = self.clock.now();
         let age = decision.decided_at.parse().map_or(0, |at| now.duration_since(at).as_secs());
@@ -183,12 +184,12 @@ impl Pipeline {
         self.put_off_for(task, Worklist::Verify, seconds, guard).await.map(|_| Handled::Unverified)
     }
 
-    /// Leaves a decision that is due to its worklist, to be tried again after a growing delay.
+    /// Leaves a decision that is due in its worklist, to be sent again after a growing delay.
     async fn put_off(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         self.put_off_for(task, Worklist::Due, retry::put_off_seconds(task.attempts), guard).await
     }
 
-    /// Leaves a task to its worklist, to be looked at again after so many seconds.
+    /// Leaves a task in its worklist, to be taken up again after so many seconds.
     pub(crate) async fn put_off_for(
         &self,
         task: &Task,
@@ -199,9 +200,9 @@ impl Pipeline {
         let next = self.clock.now() + SignedDuration::from_secs(seconds);
         let write = || self.tasks.put_off(task, list, next);
         match self.repeat(task, guard, write).await? {
-            // Whoever wrote it, the task stands in a worklist, at this attempt or an earlier one.
+            // Also if another process wrote it: the task stands in a worklist, at this attempt or an earlier one.
             Ok(_) => Ok(Handled::PutOff),
-            Err(refused) => self.keep_refused(task, "cannot be put off", &refused, guard).await,
+            Err(refused) => self.keep_refused(task, "cannot be deferred", &refused, guard).await,
         }
     }
 
@@ -228,8 +229,8 @@ impl Pipeline {
 fn log_unverified(task: &Task, decision: &Decision) {
     warn!(
         task.id = %task.id, order.id = task.order_id, decision.id = decision.id,
-        "task {}: its token was closed when the decision {} was sent; the execution's history is asked now and with \
-         growing delays, daily once the decision is a day old, until it shows whose answer closed it",
+        "task {}: its token was closed when decision {} was sent; checking the execution's history until it shows \
+         whose answer closed it: now, then after growing delays, and daily once the decision is a day old",
         task.id, decision.id
     );
 }

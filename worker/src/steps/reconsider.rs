@@ -66,7 +66,7 @@ impl Pipeline {
         self.metrics.given_back();
         info!(
             task.id = %task.id, order.id = task.order_id, code = given.escalation.code, by,
-            "task {}: given back to the rules by {by}, round {}", task.id, stored.round
+            "task {}: returned to the rules by {by}, round {}", task.id, stored.round
         );
         Ok(Reconsidered::GivenBack(stored))
     }
@@ -77,7 +77,7 @@ impl Pipeline {
     fn given_up<'a>(&self, task: &'a Task) -> Result<&'a Escalation, String> {
         let Some(escalation) = task.escalation.as_ref().filter(|_| task.status == Status::Escalated) else {
             return Err(format!(
-                "only a task that waits for a person can be given back; it is {}",
+                "only a task that waits for a person can be returned to the rules; it is {}",
                 task.status
             ));
         };

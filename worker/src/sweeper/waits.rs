@@ -1,4 +1,4 @@
-//! How far ahead the entries of a worklist may stand, and the unverified decisions that one walk meets.
+//! How far in the future the entries of a worklist may be, and the unverified decisions that one walk counts.
 
 use statemachine::worklist::{ASK_AFTER_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
@@ -7,8 +7,8 @@ use crate::clock::MOST_WRONG_SECONDS;
 use crate::metrics::behind::Behind;
 use crate::tasks::table::Entry;
 
-/// How far ahead an entry may stand: nothing is put off for longer, but for a person's task, which stands at its
-/// deadline. What lies beyond was put there by a wrong clock, or by hand, and is taken up. `age` is of the decision.
+/// How far in the future an entry may be, in seconds. Nothing is deferred for longer, except a person's task until its
+/// deadline. An entry beyond was written by a wrong clock or by hand, and is taken up. `age` is the decision's.
 pub(super) fn longest_wait_seconds(list: Worklist, age: i64) -> i64 {
     let most = match list {
         Worklist::Pending => PENDING_GRACE_SECONDS,
@@ -16,11 +16,11 @@ pub(super) fn longest_wait_seconds(list: Worklist, age: i64) -> i64 {
         Worklist::Due => retry::PUT_OFF_MOST_SECONDS,
         Worklist::Verify => retry::verify_again_most_seconds(age),
     };
-    // Of who put it off and of who walks, each clock may be wrong by so much.
+    // The clocks of the worker that deferred it and of the one that walks may both be wrong by this much.
     most + 2 * i64::from(MOST_WRONG_SECONDS)
 }
 
-/// Whether an unverified decision of `decided` stands at `at` to be asked about later, as it should.
+/// Whether an unverified decision of the time `decided`, listed at `at`, is rightly left for a later check.
 pub(super) fn waits(at: i64, decided: i64, now: i64) -> bool {
     at > now && at - now <= longest_wait_seconds(Worklist::Verify, now - decided)
 }
@@ -38,7 +38,7 @@ impl Unverified {
         self.oldest = self.oldest.into_iter().chain(entry.decided).min();
     }
 
-    /// After the last entry.
+    /// Shows the totals, after the last entry.
     pub(super) fn show(&self, behind: &Behind) {
         behind.set_unverified(self.count, self.oldest);
     }

@@ -260,7 +260,7 @@ fn a_worker_that_does_not_answer_is_not_waited_for() {
     let id = "7a7816bf8f01cfea414140de5dae2223";
     let decided =
         countersign(&["tasks", "approve", id, "--by", "ada", "--url", &url, "--timeout", "0.5"], "");
-    assert!(decided.err.contains("it may still take effect: look before you repeat it"), "{decided:?}");
+    assert!(decided.err.contains("it may still take effect: check before you repeat it"), "{decided:?}");
     let wrong = countersign(&["status", "--timeout", "0"], "");
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
 }

@@ -88,7 +88,7 @@ async fn each_end_has_its_exit_code() {
         "a reason is asked for"
     );
     let nobody = terminal.run(&["tasks", "reconsider", "--code", "automation-paused"]).await;
-    assert_eq!(nobody.out, "0 of 0 tasks given back to the rules\n", "{nobody:?}");
+    assert_eq!(nobody.out, "0 of 0 tasks returned to the rules\n", "{nobody:?}");
     let status = terminal.run(&["status"]).await;
     assert!(status.out.contains("automation  held"), "{status:?}");
 }
@@ -104,7 +104,7 @@ async fn a_list_is_read_over_all_its_pages() {
     assert_eq!(all.out.lines().count(), 1 + 205, "{all:?}");
     let some = terminal.run(&["tasks", "list", "--limit", "202"]).await;
     assert_eq!(some.out.lines().count(), 1 + 202 + 1);
-    assert!(some.out.ends_with("and more; raise --limit\n"), "{some:?}");
+    assert!(some.out.ends_with("there are more; raise --limit\n"), "{some:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

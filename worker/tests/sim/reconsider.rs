@@ -1,4 +1,4 @@
-//! A rule's decision that is stored late, after its task was given back to the rules, lands nowhere.
+//! A rule's decision that is stored late, after its task was returned to the rules, lands nowhere.
 
 use jiff::{SignedDuration, Timestamp};
 use model::{Call, Failure, Fault, Matcher, Options, Rule};

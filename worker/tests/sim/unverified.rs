@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ops::model::{Failure, Fault, Matcher, Options, Rule, Service};
+use model::{Failure, Fault, Matcher, Options, Rule, Service};
 use statemachine::status::Delivery;
 use statemachine::task::Task;
 use tracing_subscriber::filter::LevelFilter;
@@ -118,7 +118,7 @@ async fn days(told: Written) -> Result<(), String> {
 }
 
 fn is_told(line: &serde_json::Value) -> bool {
-    line["message"].as_str().is_some_and(|text| text.contains("its token was closed when"))
+    line["message"].as_str().is_some_and(|text| text.contains("its token was closed when decision"))
 }
 
 #[test]

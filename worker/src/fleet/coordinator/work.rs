@@ -19,9 +19,9 @@ use crate::stream::reader::{Ended, Reader};
 
 /// How many leases are taken concurrently.
 const TAKES: usize = 16;
-/// How long work may take to finish before its lease is released: no worker reads the shard meanwhile. After that it is
-/// dropped, as in a crash, and the next holder repeats it. With a round before it and the releases after it, it ends
-/// within `worker.drain_ms`.
+/// How long the work of a lease may take to finish before the lease is released: no worker reads the shard meanwhile.
+/// Then it is dropped, as in a crash, and the next holder repeats it. The round before it, this time and the releases
+/// after it fit into `worker.drain_ms`.
 const DRAIN: Duration = Duration::from_secs(10);
 /// How often a release is tried before the next holder must wait for the lease to expire.
 const RELEASE_ATTEMPTS: u32 = 3;
@@ -48,13 +48,13 @@ impl Local {
         self.drain.cancel();
     }
 
-    /// It was told to end so long ago that it is no longer waited for.
+    /// It was told to end so long ago that nobody waits for it any longer.
     pub(super) fn is_overdue(&self) -> bool {
         self.draining_since.is_some_and(|since| since.elapsed() >= DRAIN)
     }
 
-    /// What the table shows proves that another holds the lease, or that it is deleted. Eventually consistent reads may
-    /// show the time before it was taken, or no row at all, but not for as long as `lease`.
+    /// The table proves that another worker holds the lease, or that it was deleted. An eventually consistent read may
+    /// show the row from before it was taken, or no row, but not for as long as `lease`.
     pub(super) fn is_gone(&self, row: Option<&Lease>, me: &str, lease: Duration) -> bool {
         let is_mine = |row: &Lease| row.epoch == self.epoch && row.owner.as_deref() == Some(me);
         row.is_some_and(|row| row.epoch > self.epoch)
@@ -87,7 +87,7 @@ impl Coordinator {
         let guard = Guard::new(self.validity.clone(), lost.clone());
         let (epoch, subject) = (held.epoch(), held.subject.clone());
         let behind = hands.dropped.remove(&subject).unwrap_or_default();
-        // What was in hand is read again.
+        // The records that were in flight are read again.
         behind.settling.set(None);
         let key = subject.clone();
         let run = match &subject {

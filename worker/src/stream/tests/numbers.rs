@@ -1,6 +1,6 @@
 //! What the metrics say of a worker whose stream or control table makes trouble.
 
-use ops::model::Failure;
+use model::Failure;
 use prometheus_client::registry::Registry;
 
 use super::*;
@@ -104,7 +104,7 @@ fn on_any_control() -> Matcher {
     Matcher::any().on_table(CONTROL)
 }
 
-fn is_of_bucket(call: &ops::model::Call, bucket: u8) -> bool {
+fn is_of_bucket(call: &model::Call, bucket: u8) -> bool {
     let key = call.body["Key"]["sk"]["S"].as_str();
     key.is_some_and(|key| key == format!("sweep|{bucket:02}"))
 }
