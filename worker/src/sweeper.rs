@@ -6,12 +6,13 @@
 mod waits;
 
 use std::collections::HashSet;
+use std::iter;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::stream::{self, FuturesUnordered, Stream};
 use futures::{FutureExt as _, StreamExt as _};
 use statemachine::task::Task;
 use statemachine::token::TaskId;
@@ -31,7 +32,7 @@ use crate::metrics::{Metrics, Service};
 use crate::steps::expiry::Asked;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::{Due, Entries, Entry, Key, TableError, TaskTable};
+use crate::tasks::table::{Due, Entries, Entry, TableError, TaskTable};
 
 /// How many tasks of one bucket's list are in flight at once.
 const SIDE_BY_SIDE: usize = 8;
@@ -145,21 +146,23 @@ impl Sweeper {
             Worklist::Escalated if !hands.has_just_looked_far() => Some(Entries::BeyondDeadline(beyond)),
             Worklist::Escalated => None,
         };
-        let (mut entries, mut then, mut start) = (Entries::Due(now), far, None);
+        let key = list.key(bucket);
+        let entries = stream::iter(iter::once(Entries::Due(now)).chain(far));
+        let mut pages = pin!(entries.flat_map(|entries| self.tasks.listed(&key, entries)));
         let mut unverified = Unverified::default();
-        loop {
+        let mut is_first = true;
+        while let Some(page) = self.next(&mut pages, hands).await? {
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => return Ok(Err(error)),
+            };
             if !guard.is_live() {
                 return Err(Lost);
             }
             if drain.is_cancelled() {
                 return Ok(Ok(()));
             }
-            let is_first = start.is_none() && then == far;
-            let page = match self.read(&list.key(bucket), entries, start, hands).await? {
-                Ok(page) => page,
-                Err(error) => return Ok(Err(error)),
-            };
-            if is_first {
+            if std::mem::take(&mut is_first) {
                 behind.list(list).set(Some(page.since.unwrap_or(now)));
             }
             for entry in page.entries {
@@ -176,11 +179,6 @@ impl Sweeper {
                     return Ok(Ok(()));
                 }
                 self.start(list, entry, guard, hands);
-            }
-            start = page.next;
-            if start.is_none() {
-                let Some(far) = then.take() else { break };
-                entries = far;
             }
         }
         if list == Worklist::Verify {
@@ -201,19 +199,16 @@ impl Sweeper {
         }
     }
 
-    /// Reads a page. The tasks in flight continue meanwhile: one of them may be first in a rate limit's queue.
-    async fn read(
+    /// The next page. The tasks in flight continue meanwhile: one of them may be first in a rate limit's queue.
+    async fn next(
         &self,
-        key: &str,
-        entries: Entries,
-        start: Option<Key>,
+        pages: &mut (impl Stream<Item = Result<Due, TableError>> + Unpin),
         hands: &mut Hands,
-    ) -> Result<Result<Due, TableError>, Lost> {
-        let mut page = pin!(self.tasks.listed(key, entries, start));
+    ) -> Result<Option<Result<Due, TableError>>, Lost> {
         loop {
             tokio::select! {
                 biased;
-                page = &mut page => return Ok(page),
+                page = pages.next() => return Ok(page),
                 finished = self.finish_one(hands), if !hands.work.is_empty() => finished?,
             }
         }

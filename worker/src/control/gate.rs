@@ -7,8 +7,10 @@ use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use tokio::sync::watch;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
+use tokio_stream::wrappers::IntervalStream;
 use tracing::{error, info, warn};
 
 use crate::aws::fault::{Class, Fault};
@@ -117,13 +119,14 @@ impl Gate {
 
 /// Reads the item until dropped.
 pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: watch::Sender<ControlItem>) {
-    let mut reads = interval(READ_EVERY);
+    let mut ticks = interval(READ_EVERY);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let reads =
+        IntervalStream::new(ticks).then(async |_| (Instant::now(), read(&table, &gate, &metrics).await));
+    let mut reads = pin!(reads);
     let mut trouble = Trouble::default();
-    reads.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        reads.tick().await;
-        let sent = Instant::now();
-        match read(&table, &gate, &metrics).await {
+    while let Some((sent, read)) = reads.next().await {
+        match read {
             Ok(control) => {
                 trouble.answered();
                 let is_new = gate.damage().is_some()

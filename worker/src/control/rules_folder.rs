@@ -6,12 +6,14 @@
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::pin::pin;
 use std::time::Duration;
 
+use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use rules::lock::{self, Lock};
 use rules::{Diagnostic, Files, Refused, Ruleset, Severity, snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::accepted::Accepted;
 use super::tested::tested;
@@ -19,7 +21,7 @@ use crate::clock::Clock;
 use crate::config;
 
 /// The pause between two readings that must agree: longer than an editor takes to save its files.
-pub(super) const LOOK_EVERY: Duration = Duration::from_millis(500);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// The longest time that reading a healthy folder may take: a local folder takes milliseconds.
 const READ_LIMIT: Duration = Duration::from_secs(5);
 /// How many readings a folder may keep changing for.
@@ -52,7 +54,7 @@ pub(super) struct Reading {
 
 /// Reads the folder repeatedly, one reading at a time.
 #[derive(Debug)]
-pub(super) struct Reader {
+struct Reader {
     folder: RulesFolder,
     /// A reading that has not returned yet.
     pending: Option<JoinHandle<Reading>>,
@@ -119,22 +121,23 @@ impl RulesFolder {
 
     /// Reads until two readings in a row agree.
     async fn settled(&self) -> Result<Reading, Refused> {
-        let mut reader = self.reader();
-        let mut last = reader.next().await?;
-        for _ in 0..MAX_UNSETTLED {
-            sleep(LOOK_EVERY).await;
-            let next = reader.next().await?;
-            if next == last {
-                return Ok(next);
+        let mut readings = pin!(self.clone().readings().take(MAX_UNSETTLED as usize + 1));
+        let mut last = None;
+        while let Some(reading) = readings.try_next().await? {
+            if last.as_ref() == Some(&reading) {
+                return Ok(reading);
             }
-            last = next;
+            last = Some(reading);
         }
         Err(self.unsettled())
     }
 
-    /// Readings of this folder.
-    pub(super) fn reader(&self) -> Reader {
-        Reader { folder: self.clone(), pending: None }
+    /// Readings of this folder, at most one every [`LOOK_EVERY`]; an error when the file system does not respond in
+    /// time. Never ends.
+    pub(super) fn readings(self) -> impl Stream<Item = Result<Reading, Refused>> {
+        let reader = Reader { folder: self, pending: None };
+        let readings = stream::unfold(reader, async |mut reader| Some((reader.next().await, reader)));
+        tokio_stream::StreamExt::throttle(readings, LOOK_EVERY)
     }
 
     /// The finding for a folder that never stays the same for long enough.
@@ -182,12 +185,8 @@ impl RulesFolder {
 }
 
 impl Reader {
-    /// The current folder. May be dropped at any time: the next call waits for a reading that has begun.
-    ///
-    /// # Errors
-    ///
-    /// [`Refused`] when the file system does not respond in time.
-    pub(super) async fn next(&mut self) -> Result<Reading, Refused> {
+    /// The current folder. If an earlier reading has not returned yet, waits for that one.
+    async fn next(&mut self) -> Result<Reading, Refused> {
         let folder = &self.folder;
         let pending = self.pending.get_or_insert_with(|| {
             let folder = folder.clone();

@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::put_item::builders::PutItemFluentBuilder;
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use jiff::Timestamp;
 
@@ -224,17 +225,7 @@ impl ControlTable {
         &self,
         partition: &str,
     ) -> Result<Option<HashMap<String, AttributeValue>>, Fault> {
-        let condition = "#pk = :pk";
-        let request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .key_condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .expression_attribute_values(":pk", text(partition))
-            .scan_index_forward(false)
-            .limit(1)
-            .consistent_read(true);
+        let request = self.of_partition(partition, true).scan_index_forward(false).limit(1);
         let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
         Ok(answer.items.unwrap_or_default().into_iter().next())
     }
@@ -257,28 +248,20 @@ impl ControlTable {
         partition: &str,
         is_consistent: bool,
     ) -> Result<Vec<HashMap<String, AttributeValue>>, Fault> {
+        let items = self.of_partition(partition, is_consistent).into_paginator().items().send();
+        let items = items.collect::<Result<Vec<_>, _>>().await;
+        items.map_err(|error| Fault::of("Query", self.resource(), &error))
+    }
+
+    fn of_partition(&self, partition: &str, is_consistent: bool) -> QueryFluentBuilder {
         let condition = "#pk = :pk";
-        let mut items = vec![];
-        let mut start = None;
-        loop {
-            let answer = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .key_condition_expression(condition)
-                .set_expression_attribute_names(Some(names(&[condition])))
-                .expression_attribute_values(":pk", text(partition))
-                .set_exclusive_start_key(start)
-                .consistent_read(is_consistent)
-                .send()
-                .await
-                .map_err(|error| Fault::of("Query", self.resource(), &error))?;
-            items.extend(answer.items.unwrap_or_default());
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(items);
-            }
-        }
+        self.client
+            .query()
+            .table_name(&self.name)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":pk", text(partition))
+            .consistent_read(is_consistent)
     }
 }
 

@@ -37,7 +37,7 @@ fn every_mutation_applies() {
             let text = fs::read_to_string(worker.join("..").join(&file)).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             let is_there = lines.windows(expected.len()).any(|window| window == expected);
-            assert!(is_there, "{}: no longer applies to {file}: make the patch anew", path.display());
+            assert!(is_there, "{}: no longer applies to {file}: update the patch", path.display());
         }
         checked += 1;
     }

@@ -131,13 +131,13 @@ async fn a_switch_that_is_deleted_holds_and_comes_back_from_its_history() {
     office.post("/v1/automation/pause", r#"{"reason":"the feed is wrong"}"#).await;
     sleep(FOLLOWED).await;
     delete(&office);
-    assert_held(&office, "gone").await;
+    assert_held(&office, "was deleted").await;
     // A worker that starts now has never seen it.
     let late = Gate::default();
     follow(&office, late.clone());
     sleep(FOLLOWED).await;
     assert_eq!(late.permit(), Permit::Unknown);
-    assert!(late.damage().is_some_and(|damage| damage.contains("gone")));
+    assert!(late.damage().is_some_and(|damage| damage.contains("was deleted")));
 
     assert_running(&office).await;
     assert_eq!(late.permit(), Permit::Automatic);

@@ -45,7 +45,7 @@ fn parameters_that_contradict_are_refused_with_a_remedy() {
         (&[("day", "2026-11-22"), ("due_before", "2026-11-22T00:00:00Z")], "omit due_before"),
         (&[("due_before", "tomorrow")], "RFC 3339"),
         (&[("due_before", "2026-11-22T00:00:00Z"), ("status", "PENDING")], "status=ESCALATED"),
-        (&[("order_id", "o"), ("status", "DUE")], "stands alone"),
+        (&[("order_id", "o"), ("status", "DUE")], "cannot be combined"),
         (&[("order_id", "")], "1 to 1024"),
         (&[("order_id", &"o".repeat(1_025))], "1 to 1024"),
     ] {

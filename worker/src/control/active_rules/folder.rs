@@ -1,12 +1,14 @@
 //! Follows a folder: an edit takes effect once it is complete, checked and, if `rules.strict` is set, accepted.
 
+use std::pin::pin;
+
+use futures::StreamExt as _;
 use rules::{Refused, Ruleset};
-use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::ActiveRules;
-use crate::control::rules_folder::{LOOK_EVERY, MAX_UNSETTLED, Reading, RulesFolder};
+use crate::control::rules_folder::{MAX_UNSETTLED, Reading, RulesFolder};
 use crate::metrics::{Metrics, Reload};
 
 /// Follows a folder until `stop`. Two readings half a second apart must agree before a ruleset is checked. A rejected
@@ -35,16 +37,15 @@ struct Follower {
 
 impl Follower {
     async fn run(mut self) {
-        let mut reader = self.folder.reader();
-        loop {
-            match reader.next().await {
+        let mut readings = pin!(self.folder.clone().readings());
+        while let Some(reading) = readings.next().await {
+            match reading {
                 Ok(reading) => self.look(reading).await,
                 Err(refused) => {
                     self.last = None;
                     self.rules.show_refused(Some(refused), &self.metrics);
                 }
             }
-            sleep(LOOK_EVERY).await;
         }
     }
 

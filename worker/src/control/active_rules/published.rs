@@ -3,10 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::stream::{self, StreamExt as _};
 use rules::{Diagnostic, Refused, Ruleset, Severity};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::watch;
 use tokio::time::timeout;
+use tokio_stream::wrappers::WatchStream;
 use tracing::{error, info, warn};
 
 use super::ActiveRules;
@@ -28,29 +30,26 @@ pub async fn follow_published(
     table: ControlTable,
     rules: ActiveRules,
     metrics: Metrics,
-    mut control: watch::Receiver<ControlItem>,
+    control: watch::Receiver<ControlItem>,
     published: bool,
 ) {
     let trouble = Trouble::default();
     let mut follower = Follower { table, rules, metrics, trouble, shadow_refused: None };
+    // The item as it is, then each new one. Without a sender, the last one stays wanted.
+    let mut items = WatchStream::new(control).chain(stream::pending());
+    let (mut wanted, mut again) = (ControlItem::default(), None);
     loop {
-        let wanted = control.borrow_and_update().clone();
+        let next = items.next();
+        wanted = match again {
+            Some(pause) => timeout(pause, next).await.ok().flatten().unwrap_or(wanted),
+            None => next.await.unwrap_or(wanted),
+        };
         let active_again = match published {
             true => follower.activate(wanted.active.as_deref()).await,
             false => None,
         };
         let shadow_again = follower.set_shadow(wanted.shadow.as_deref()).await;
-        let changed = async {
-            match control.changed().await {
-                Ok(()) => {}
-                Err(_) => std::future::pending().await,
-            }
-        };
-        match [active_again, shadow_again].into_iter().flatten().min() {
-            // The control item changed, or the time is up: check again.
-            Some(pause) => drop(timeout(pause, changed).await),
-            None => changed.await,
-        }
+        again = active_again.into_iter().chain(shadow_again).min();
     }
 }
 

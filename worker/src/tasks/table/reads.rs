@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use futures::stream::{self, Stream};
 use jiff::Timestamp;
 use statemachine::item::Item;
 use statemachine::task::{Task, attribute, index};
@@ -14,7 +15,7 @@ use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable};
 
 /// Where a query continues.
-pub type Key = HashMap<String, AttributeValue>;
+type Key = HashMap<String, AttributeValue>;
 
 /// How many tasks one page of a worklist has.
 const DUE_PAGE: i32 = 100;
@@ -59,8 +60,6 @@ pub struct Due {
     pub entries: Vec<Entry>,
     /// Since when the first of them is due, in epoch seconds.
     pub since: Option<i64>,
-    /// Where the next page starts.
-    pub next: Option<Key>,
 }
 
 impl TaskTable {
@@ -91,13 +90,27 @@ impl TaskTable {
         Ok(answer.item().map(item::from_table))
     }
 
-    /// One page of a worklist's entries, and where the next page starts. The index lags behind: read each task again
-    /// before acting on it.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`] when the call fails.
-    pub async fn listed(&self, list: &str, entries: Entries, start: Option<Key>) -> Result<Due, TableError> {
+    /// The pages of a worklist's entries; the first failed call ends the stream. The index lags behind the table: read
+    /// each task again before acting on it.
+    pub fn listed<'a>(
+        &'a self,
+        list: &'a str,
+        entries: Entries,
+    ) -> impl Stream<Item = Result<Due, TableError>> {
+        stream::try_unfold(Some(None), move |start| async move {
+            let Some(start) = start else { return Ok(None) };
+            let (page, next) = self.page(list, entries, start).await?;
+            Ok(Some((page, next.map(Some))))
+        })
+    }
+
+    /// One page, and where the next one starts.
+    async fn page(
+        &self,
+        list: &str,
+        entries: Entries,
+        start: Option<Key>,
+    ) -> Result<(Due, Option<Key>), TableError> {
         let (due, beyond) = ("#list = :list AND #listAt <= :time", "#list = :list AND #listAt > :time");
         let (condition, time) = match entries {
             Entries::Due(until) => (due, until),
@@ -122,11 +135,11 @@ impl TaskTable {
             }
             (Entries::Due(_) | Entries::Beyond(_) | Entries::BeyondDeadline(_), _) => true,
         };
-        Ok(Due {
+        let page = Due {
             entries: answer.items().iter().filter(is_wanted).filter_map(Entry::of).collect(),
             since: answer.items().first().and_then(|item| number_of(item, attribute::LIST_AT)),
-            next: answer.last_evaluated_key.filter(|key| !key.is_empty()),
-        })
+        };
+        Ok((page, answer.last_evaluated_key.filter(|key| !key.is_empty())))
     }
 
     /// The tasks of one execution, as far as the index shows them.
@@ -136,25 +149,17 @@ impl TaskTable {
     /// [`TableError`] when the call fails.
     pub async fn of_execution(&self, arn: &str) -> Result<Vec<TaskId>, TableError> {
         let condition = "#transactionId = :arn";
-        let mut found = vec![];
-        let mut start = None;
-        loop {
-            let request = self
-                .client
-                .query()
-                .table_name(&self.name)
-                .index_name(index::BY_TRANSACTION)
-                .key_condition_expression(condition)
-                .set_expression_attribute_names(Some(names(&[condition])))
-                .expression_attribute_values(":arn", text(arn))
-                .set_exclusive_start_key(start);
-            let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
-            found.extend(task_ids(answer.items()));
-            start = answer.last_evaluated_key.filter(|key| !key.is_empty());
-            if start.is_none() {
-                return Ok(found);
-            }
-        }
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index::BY_TRANSACTION)
+            .key_condition_expression(condition)
+            .set_expression_attribute_names(Some(names(&[condition])))
+            .expression_attribute_values(":arn", text(arn));
+        let items = request.into_paginator().items().send().collect::<Result<Vec<_>, _>>().await;
+        let items = items.map_err(|error| Fault::of("Query", self.resource(), &error))?;
+        Ok(task_ids(&items))
     }
 }
 
