@@ -150,7 +150,7 @@ async fn twenty_kills_at_random_under_load_lose_nothing() {
         let last = world.start_worker("last", quick()).await.unwrap();
         let tasks = all_ended(world, orders.len(), SOON * 3).await;
         assert_one_decision_each(world, &tasks).await;
-        println!("{KILLS} kills, {} orders; what was in work when the kill came:", orders.len());
+        println!("{KILLS} kills, {} orders; what was in flight when the kill came:", orders.len());
         for (window, count) in hits {
             println!("{count:>5}  {window}");
         }

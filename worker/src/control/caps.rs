@@ -5,26 +5,24 @@
 //! counter is not written for each task, and no crash can spend twice. The counters belong to the fleet: a ruleset with
 //! another name continues with them.
 
-use std::collections::{BTreeMap, HashMap};
+mod counter;
+
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use jiff::Timestamp;
 use rules::Measured;
 use rules::settings::Budget;
 use rust_decimal::Decimal;
 
-use crate::aws::attribute::{names, number, text};
 use crate::aws::fault::Fault;
 use crate::clock;
-use crate::control::table::{ControlTable, PK, SK};
+use crate::control::caps::counter::Reserved;
+use crate::control::table::ControlTable;
 use crate::metrics::Cap;
 
 /// A chunk is this part of the cap, but at least what the task needs.
 const CHUNKS: u64 = 100;
-/// How long a counter is kept after its hour, in seconds.
-const KEPT_SECONDS: i64 = 7 * 86_400;
 
 /// A cap of one ruleset in one hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,14 +108,6 @@ struct Counter {
     left: Decimal,
     /// Reserved by the whole fleet, as the table last said.
     used: Decimal,
-}
-
-/// The table's response to a reservation, with what the fleet has reserved since.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reserved {
-    Yes(Decimal),
-    /// It would exceed the cap.
-    No(Decimal),
 }
 
 impl HourlyCaps {
@@ -252,164 +242,5 @@ impl HourlyCaps {
     }
 }
 
-impl ControlTable {
-    /// What the whole fleet has reserved of a cap, read consistently. Not all of it may be spent.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`] when the call fails.
-    pub async fn reserved(&self, limit: &Limit) -> Result<Decimal, Fault> {
-        let request = self
-            .client
-            .get_item()
-            .table_name(&self.name)
-            .key(PK, text("spend"))
-            .key(SK, text(&limit.counter))
-            .consistent_read(true);
-        let answer = request.send().await.map_err(|error| Fault::of("GetItem", self.resource(), &error))?;
-        answer.item().map_or(Ok(Decimal::ZERO), |item| self.used(item, "GetItem"))
-    }
-
-    /// Adds `chunk` to a counter if it stays within its cap.
-    async fn reserve(&self, limit: &Limit, chunk: Decimal, now: Timestamp) -> Result<Reserved, Fault> {
-        let set = "SET #used = if_not_exists(#used, :zero) + :chunk, #expiresAt = :until";
-        let condition = "attribute_not_exists(#used) OR #used <= :most";
-        let decimal = |value: Decimal| AttributeValue::N(value.normalize().to_string());
-        let request = self
-            .client
-            .update_item()
-            .table_name(&self.name)
-            .key(PK, text("spend"))
-            .key(SK, text(&limit.counter))
-            .update_expression(set)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[set, condition])))
-            .expression_attribute_values(":zero", number(0))
-            .expression_attribute_values(":chunk", decimal(chunk))
-            .expression_attribute_values(":most", decimal(limit.most - chunk))
-            .expression_attribute_values(":until", number(now.as_second() + KEPT_SECONDS))
-            .return_values(ReturnValue::AllNew)
-            .return_values_on_condition_check_failure(ReturnValuesOnConditionCheckFailure::AllOld);
-        match request.send().await {
-            // If a response is lost, the SDK's retry reserves twice: a little below the cap, never above.
-            Ok(answer) => answer
-                .attributes()
-                .ok_or_else(|| Fault::unreadable("UpdateItem", self.resource(), "the new item"))
-                .and_then(|item| self.used(item, "UpdateItem"))
-                .map(Reserved::Yes),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => failed
-                    .item()
-                    .map_or(Ok(limit.most), |item| self.used(item, "UpdateItem"))
-                    .map(Reserved::No),
-                _ => Err(Fault::of("UpdateItem", self.resource(), &error)),
-            },
-        }
-    }
-
-    /// A counter's sum, rounded if the table has more digits than a [`Decimal`]: for display, never for arithmetic.
-    fn used(
-        &self,
-        item: &HashMap<String, AttributeValue>,
-        operation: &'static str,
-    ) -> Result<Decimal, Fault> {
-        let used = item.get("used").and_then(|used| used.as_n().ok());
-        let used = used.and_then(|text| text.parse().or_else(|_| Decimal::from_scientific(text)).ok());
-        used.ok_or_else(|| Fault::unreadable(operation, self.resource(), "a readable counter"))
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use model::{Fault as Injected, Matcher, Rule, Service, World};
-
-    use super::*;
-    use crate::stream::tests::{CONTROL, world};
-
-    fn control() -> (World, ControlTable) {
-        let world = world();
-        let table = ControlTable::new(world.client_for("w1").dynamodb(), CONTROL);
-        (world, table)
-    }
-
-    fn of(amount: u32) -> Measured {
-        Measured { number: Some(amount.into()), is_masked: false }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_approval_that_the_other_cap_refuses_is_free_for_the_next() {
-        let (world, table) = control();
-        let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
-        let budget = Budget { approvals_per_hour: Some(2), amount_per_hour: amount };
-        let (spend, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
-        let pay = async |amount| spend.pay(&table, &budget, amount, now, &mut Receipt::default()).await;
-        let large = of(200);
-        for _ in 0..3 {
-            let paid = pay(large).await.unwrap();
-            assert!(matches!(paid, Spent::Exhausted(_)), "{paid:?}");
-        }
-        let small = of(10);
-        let amounts = Matcher::operation("UpdateItem")
-            .when(|call| call.body["Key"][SK]["S"].as_str().is_some_and(|key| key.starts_with("amount|")));
-        let denied = world.inject(Rule::new(amounts, Injected::Refused(Service::DynamoDb.access_denied())));
-        for _ in 0..3 {
-            pay(small).await.unwrap_err();
-        }
-        world.end(denied);
-        for _ in 0..2 {
-            assert_eq!(pay(small).await.unwrap(), Spent::Within);
-        }
-        let third = pay(small).await.unwrap();
-        assert_eq!(third, Spent::Exhausted("2 automatic approvals this hour".to_owned()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_given_back_late_leaves_the_next_hours_reserve() {
-        let (_world, table) = control();
-        let budget = Budget { approvals_per_hour: Some(1_000), amount_per_hour: None };
-        let (spend, before) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
-        let after = before + jiff::SignedDuration::from_hours(1);
-        let mut receipt = Receipt::default();
-        for _ in 0..2 {
-            spend.pay(&table, &budget, of(1), after, &mut receipt).await.unwrap();
-        }
-        let [limit] = &Limit::all(&budget, after)[..] else { panic!("one cap") };
-        let left = || spend.lock()[&limit.reserve].left;
-        assert_eq!(left(), Decimal::from(9), "a chunk of ten, and one approval however often it is stored");
-        let [late] = &Limit::all(&budget, before)[..] else { panic!("one cap") };
-        spend.keep(late, Decimal::ONE, Decimal::ONE, before);
-        assert_eq!(left(), Decimal::from(9));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_lower_cap_is_not_passed_by_what_was_reserved_below_a_higher_one() {
-        let (_world, table) = control();
-        let cap = |most| Budget { approvals_per_hour: Some(most), amount_per_hour: None };
-        let (caps, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
-        let pay =
-            async |most| caps.pay(&table, &cap(most), of(1), now, &mut Receipt::default()).await.unwrap();
-        assert_eq!(pay(1_000).await, Spent::Within, "ten are reserved, and one is spent");
-        assert!(matches!(pay(5).await, Spent::Exhausted(_)), "ten are used of five");
-        assert_eq!(pay(1_000).await, Spent::Within);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_no_approval_came_of_is_given_back_and_a_masked_amount_is_not_told() {
-        let (_world, table) = control();
-        let amount = Some(("order.amount".to_owned(), Decimal::ONE_HUNDRED));
-        let budget = Budget { approvals_per_hour: Some(1), amount_per_hour: amount };
-        let (caps, now) = (HourlyCaps::default(), Timestamp::UNIX_EPOCH);
-        let mut receipt = Receipt::default();
-        for _ in 0..3 {
-            let paid = caps.pay(&table, &budget, of(77), now, &mut receipt).await.unwrap();
-            assert_eq!((paid, receipt.is_empty()), (Spent::Within, false));
-            caps.give_back(&mut receipt, now);
-        }
-        let masked = Measured { is_masked: true, ..of(177) };
-        let Spent::Exhausted(told) = caps.pay(&table, &budget, masked, now, &mut receipt).await.unwrap()
-        else {
-            panic!("177 is above the cap")
-        };
-        assert_eq!(told, "order.amount on top of this hour's sum, at most 100");
-    }
-}
+mod tests;

@@ -118,7 +118,8 @@ impl Fleet {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lease::plan::Position;
+    use crate::lease::plan::Subject;
+    use crate::lease::plan::tests::lease_of;
 
     const LEASE: Duration = Duration::from_secs(10);
 
@@ -129,21 +130,6 @@ mod tests {
             leaving,
             ruleset: String::new(),
             uptime: Some(Duration::from_secs(uptime_s)),
-        }
-    }
-
-    fn held_by(owner: &str) -> Lease {
-        Lease {
-            subject: Subject::Sweep(1),
-            parent: None,
-            owner: Some(owner.to_owned()),
-            target: None,
-            epoch: 1,
-            counter: 1,
-            position: Position::TrimHorizon,
-            parent_gone: false,
-            parent_missing_since: None,
-            missing_since: None,
         }
     }
 
@@ -189,7 +175,7 @@ mod tests {
             assert_eq!(takers(&at(9, 10), (me, false), &[]), (old.clone(), shares), "{me}");
             assert_eq!(takers(&at(10, 99), (me, false), &[]), (both.clone(), 2), "{me}");
             assert_eq!(takers(&at(0, 9), (me, false), &[]), (both.clone(), 2), "{me}: nobody is established");
-            let holds = [held_by("new")];
+            let holds = [lease_of(Subject::Sweep(1), Some("new"))];
             assert_eq!(takers(&at(9, 10), (me, false), &holds), (both.clone(), 2), "{me}: it has its part");
         }
     }

@@ -198,12 +198,18 @@ fn even_out(load: &mut BTreeMap<&str, Vec<&Subject>>, me: &str) -> Vec<Action> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     fn lease(n: usize, owner: Option<&str>) -> Lease {
+        let shard = format!("shard-{n:03}");
+        lease_of(Subject::Shard { stream: "arn".to_owned(), shard }, owner)
+    }
+
+    /// A lease whose work has not begun.
+    pub(in crate::lease) fn lease_of(subject: Subject, owner: Option<&str>) -> Lease {
         Lease {
-            subject: Subject::Shard { stream: "arn".to_owned(), shard: format!("shard-{n:03}") },
+            subject,
             parent: None,
             owner: owner.map(str::to_owned),
             target: None,

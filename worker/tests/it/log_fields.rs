@@ -103,7 +103,7 @@ fn every_field_is_in_the_readme_and_every_one_there_is_used() {
     let unlisted: Vec<_> = used.iter().filter(|(field, _)| !listed.contains(*field)).collect();
     assert!(
         unlisted.is_empty(),
-        "add to the table in worker/README.md, or use one that is there: {unlisted:#?}"
+        "add these to the table in worker/README.md, or use a field that is in it: {unlisted:#?}"
     );
     let unused: Vec<_> = listed.iter().filter(|field| !used.contains_key(*field)).collect();
     assert!(unused.is_empty(), "in the table of worker/README.md, and logged nowhere: {unused:?}");

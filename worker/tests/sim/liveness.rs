@@ -91,7 +91,7 @@ fn left(sim: &Sim) -> Vec<String> {
         }
     }
     let garbled = state.leases.rows().iter().filter(|(_, row)| !is_lease(row));
-    left.extend(garbled.map(|(sk, _)| format!("lease {sk} is not made anew")));
+    left.extend(garbled.map(|(sk, _)| format!("lease {sk} was not recreated")));
     drop(state);
     left.extend(sim.fleet.values().filter_map(|process| process.waiting()));
     left.extend(unbalanced(sim).err());

@@ -260,7 +260,7 @@ impl Sim {
             let (records, bytes) = (process.metrics.in_flight.get(), process.metrics.in_flight_bytes.get());
             let worker = &self.config.worker;
             if records > worker.in_flight_records.into() || bytes > i64::from(worker.in_flight_mib) << 20 {
-                return Err(format!("{}: {records} records, {bytes} bytes in hand", process.node));
+                return Err(format!("{}: {records} records, {bytes} bytes in flight", process.node));
             }
         }
         self.watch.check().and_then(|()| panicked())

@@ -102,10 +102,10 @@ async fn days(told: Written) -> Result<(), String> {
     assert!(ahead.values().all(|ahead| ahead.is_some_and(|s| s > DAY_S - 3_600 && s <= DAY_S)), "{ahead:?}");
     let before = asked.load(Ordering::Relaxed);
     stage.sim.pass(HOUR_MS / 2).await?;
-    assert_eq!(asked.load(Ordering::Relaxed), before, "asked about daily");
+    assert_eq!(asked.load(Ordering::Relaxed), before, "checked once a day");
     assert_eq!(shown(&stage.sim, &second, "unverified_decisions "), open.len() as u64);
     assert!(shown(&stage.sim, &second, "unverified_decision_age_seconds ") > 25 * 3_600);
-    assert_eq!(told.lines().iter().filter(|line| is_told(line)).count(), open.len(), "told once");
+    assert_eq!(told.lines().iter().filter(|line| is_told(line)).count(), open.len(), "logged once");
 
     stage.sim.crash(&second);
     stage.sim.pass(24 * HOUR_MS).await?;

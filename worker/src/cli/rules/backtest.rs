@@ -3,21 +3,19 @@
 pub(super) mod progress;
 pub(super) mod tasks;
 
-use std::io::{self, Write as _};
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::Context as _;
 use rules::Ruleset;
 use rules::backtest::{self, Options};
 
 use self::progress::Progress;
-use self::tasks::Reading;
+use self::tasks::{Past, Reading};
 use super::{Failed, Folder, Printed, check, diff};
+use crate::cli::Format;
 use crate::cli::render::plain;
 use crate::cli::store::{Opened, Store};
-use crate::cli::{Format, export};
 
 /// How many changed tasks a publication shows.
 const SHOWN_CHANGES: usize = 5;
@@ -32,16 +30,12 @@ Examples:
   countersign rules backtest --since 30d
   countersign rules backtest ./rules --against ./rules-before --from export.jsonl --format json
 
-An export is what `countersign tasks export` writes: one task a line.")]
+An export is what `countersign tasks export` writes: one task per line.")]
 pub(super) struct Backtest {
     #[command(flatten)]
     folder: Folder,
-    /// The days to read back from the tasks table, such as 30d
-    #[arg(long, value_name = "DAYS", value_parser = export::days, required_unless_present = "from")]
-    since: Option<i64>,
-    /// A file of tasks instead of the table
-    #[arg(long, value_name = "FILE", conflicts_with = "since")]
-    from: Option<PathBuf>,
+    #[command(flatten)]
+    past: Past,
     /// The old rules: a folder, the beginning of a published SHA-256, or `active`
     #[arg(long, value_name = "RULES", default_value = "active")]
     against: String,
@@ -61,24 +55,13 @@ pub(super) async fn backtest(args: Backtest) -> Result<Printed, Failed> {
     let threads = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let options = Options { threads, keep_changes: args.keep };
     let progress = Progress::start();
-    let Reading { reader, tasks } = match args.from {
-        Some(path) => tasks::of_file(path, progress.clone())?,
-        None => {
-            let days = args.since.unwrap_or_default();
-            tasks::of_table(days, args.store.open().await?, progress.clone())?
-        }
-    };
+    let Reading { reader, tasks } = args.past.read(&args.store, progress.clone()).await?;
     let tasks = tasks.map(|reviewed| reviewed.task);
     let done = Arc::clone(&progress.done);
     let evaluating =
         tokio::task::spawn_blocking(move || backtest::backtest(&old, &new, tasks, options, &done));
-    let result = progress.watch(evaluating).await;
-    progress.clear();
-    // A table that stops responding must not look like the end of the tasks.
-    let reading = reader.await.context("the reader of tasks panicked")??;
-    let result = result?;
-    // Separate from the result, which is the same for the same rules and tasks. A closed standard error is ignored.
-    let _ = writeln!(io::stderr(), "{}", progress.times(reading));
+    let (result, reading) = progress.watch(evaluating, reader).await?;
+    progress.print_times(reading);
     let text = match args.format {
         Format::Json => format!("{}\n", result.to_json()),
         Format::Table => plain(&result.to_string()),
@@ -106,10 +89,8 @@ pub(super) async fn of_days(
     let (done, with) = (Arc::clone(&progress.done), Arc::clone(&new));
     let evaluating =
         tokio::task::spawn_blocking(move || backtest::backtest(&old, &with, tasks, options, &done));
-    let result = progress.watch(evaluating).await;
-    progress.clear();
-    let read = reader.await.context("the reader of tasks panicked").flatten();
-    let result = read.and(result).map_err(Failed::from);
+    let result = progress.watch(evaluating, reader).await;
+    let result = result.map(|(result, _)| result).map_err(Failed::from);
     (result, Arc::into_inner(new).expect("the evaluation has ended"))
 }
 

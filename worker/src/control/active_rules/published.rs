@@ -220,7 +220,7 @@ mod tests {
             wanted.send_modify(|control| control.active = Some(sha256.to_owned()));
             let before = calls.load(Ordering::Relaxed);
             sleep(Duration::from_secs(60)).await;
-            assert_eq!(refused(), nth, "each is told once");
+            assert_eq!(refused(), nth, "each is counted once");
             let tried = calls.load(Ordering::Relaxed) - before;
             assert!((6..15).contains(&tried), "{tried} calls in a minute");
         }
@@ -233,6 +233,6 @@ mod tests {
         assert!(denied > 0);
         world.calm();
         sleep(Duration::from_secs(5)).await;
-        assert_eq!(refused(), 4, "it is told at once when the table answers");
+        assert_eq!(refused(), 4, "it is counted as soon as the table responds");
     }
 }

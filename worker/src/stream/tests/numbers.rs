@@ -77,7 +77,7 @@ async fn a_worker_that_is_cut_off_does_not_look_well() {
             (worker.shown("stream_lag_seconds"), overdue, worker.shown("leases_unowned"))
         };
         let (lag, _, unowned) = gauges();
-        assert!(lag < 5 && unowned == 1, "{lag} s behind, {unowned} of nobody");
+        assert!(lag < 5 && unowned == 1, "{lag} s behind, {unowned} unowned");
         let silence = world.inject(Rule::new(silent(), Fault::Lost(Failure::Silence)));
         let mut before = gauges();
         for second in 0..100 {
@@ -116,7 +116,7 @@ async fn leases_that_nobody_takes_are_shown() {
     let denied = world.inject(Rule::new(on_control("UpdateItem").when(is_take), Fault::Refused(refused)));
     let worker = Counted::start(&world).await;
     let (unowned, held) = (worker.shown("leases_unowned"), worker.shown("leases_held"));
-    assert!(unowned > 16 && held == 0, "{unowned} of nobody, {held} held");
+    assert!(unowned > 16 && held == 0, "{unowned} unowned, {held} held");
     world.end(denied);
     sleep(Duration::from_secs(10)).await;
     assert_eq!((worker.shown("leases_unowned"), worker.shown("leases_held")), (0, unowned));
@@ -232,7 +232,7 @@ async fn a_control_table_that_is_slow_for_a_moment_is_no_systemic_fault() {
     sleep(Duration::from_secs(20)).await;
     throttle();
     sleep(Duration::from_secs(20)).await;
-    assert_eq!(worker.faults("control"), 0, "an answer begins anew");
+    assert_eq!(worker.faults("control"), 0, "a response starts the count again");
     sleep(Duration::from_secs(20)).await;
     assert!(worker.faults("control") > 0);
 }
@@ -255,7 +255,7 @@ async fn a_record_that_does_not_settle_is_shown_by_its_age() {
     put_task(&world, 1).await;
     sleep(Duration::from_secs(60)).await;
     let (unsettled, lag) = (worker.shown("stream_unsettled_seconds"), worker.shown("stream_lag_seconds"));
-    assert!((55..=65).contains(&unsettled) && lag < 5, "{unsettled} s in hand, {lag} s behind");
+    assert!((55..=65).contains(&unsettled) && lag < 5, "{unsettled} s in flight, {lag} s behind");
     world.calm();
     sleep(Duration::from_secs(20)).await;
     assert_eq!(worker.shown("stream_unsettled_seconds"), 0);

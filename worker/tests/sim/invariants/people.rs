@@ -58,7 +58,7 @@ impl People {
         if !is_true {
             let (state, stored) = (task.state(), task.decision.as_ref().map(|stored| &stored.decided_by));
             let told = name(response);
-            wrong.push(format!("task {id}: {by} was told {told}, and it is {state:?} by {stored:?}"));
+            wrong.push(format!("task {id}: the response to {by} was {told}, but the task is {state:?} by {stored:?}"));
         }
     }
 }
@@ -72,6 +72,6 @@ fn name(response: &PersonOutcome) -> &'static str {
         PersonOutcome::Changed(_) => "that it changed",
         PersonOutcome::NotFound => "that there is none",
         PersonOutcome::Unavailable(_) => "that nothing is stored",
-        PersonOutcome::Unknown => "that nobody knows",
+        PersonOutcome::Unknown => "unknown",
     }
 }

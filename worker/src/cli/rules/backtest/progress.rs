@@ -2,7 +2,7 @@
 //! evaluating took.
 
 use std::fs::File;
-use std::io::Read;
+use std::io::{self, Read, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -60,8 +60,21 @@ impl Progress {
         self.bar.tick();
     }
 
+    /// Waits for what is computed of the tasks, then for their reader. Returns the result and the reader's time. A table
+    /// that stops responding must not look like the end of the tasks.
+    pub(in crate::cli::rules) async fn watch<T>(
+        &self,
+        evaluating: JoinHandle<T>,
+        reader: JoinHandle<anyhow::Result<Duration>>,
+    ) -> anyhow::Result<(T, Duration)> {
+        let result = self.drawn(evaluating).await;
+        self.bar.finish_and_clear();
+        let reading = reader.await.context("the reader of tasks panicked")??;
+        Ok((result?, reading))
+    }
+
     /// Waits for the result and draws the bar meanwhile.
-    pub(in crate::cli::rules) async fn watch<T>(&self, mut evaluating: JoinHandle<T>) -> anyhow::Result<T> {
+    async fn drawn<T>(&self, mut evaluating: JoinHandle<T>) -> anyhow::Result<T> {
         let mut drawn = interval(DRAWN_EVERY);
         loop {
             tokio::select! {
@@ -73,14 +86,15 @@ impl Progress {
         }
     }
 
-    /// Removes the bar.
-    pub(in crate::cli::rules) fn clear(&self) {
-        self.bar.finish_and_clear();
+    /// Prints the times on standard error, because the result itself is the same for the same rules and tasks. If
+    /// standard error is closed, nobody reads them.
+    pub(in crate::cli::rules) fn print_times(&self, reading: Duration) {
+        let _ = writeln!(io::stderr(), "{}", self.times(reading));
     }
 
     /// The times as a sentence. Reading and evaluating ran in parallel: `reading` is the reader's time without its
     /// waits for the evaluation; evaluating took all the time except its waits for the reader.
-    pub(in crate::cli::rules) fn times(&self, reading: Duration) -> String {
+    fn times(&self, reading: Duration) -> String {
         let all = self.started.elapsed();
         let waited = Duration::from_micros(self.waited.load(Ordering::Relaxed));
         format!(

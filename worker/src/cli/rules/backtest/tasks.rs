@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::super::{Failed, eval};
 use super::progress::Progress;
 use crate::cli::export;
-use crate::cli::store::Opened;
+use crate::cli::store::{Opened, Store};
 
 /// How many tasks the reader hands to the evaluation at a time: each hand-over wakes a thread.
 const BATCH: usize = 256;
@@ -25,6 +25,31 @@ const BATCH: usize = 256;
 const READ_BYTES: usize = 128 * 1024;
 /// How many batches are read ahead of the evaluation.
 const AHEAD: usize = 16;
+
+/// Where past tasks are read from.
+#[derive(Debug, clap::Args)]
+pub(in crate::cli::rules) struct Past {
+    /// The days to read back from the tasks table, such as 30d
+    #[arg(long, value_name = "DAYS", value_parser = export::days, required_unless_present = "from")]
+    since: Option<i64>,
+    /// A file of exported tasks to read instead of the table
+    #[arg(long, value_name = "FILE", conflicts_with = "since")]
+    from: Option<PathBuf>,
+}
+
+impl Past {
+    /// Starts to read them.
+    pub(in crate::cli::rules) async fn read(
+        self,
+        store: &Store,
+        progress: Progress,
+    ) -> Result<Reading, Failed> {
+        match self.from {
+            Some(path) => Ok(of_file(path, progress)?),
+            None => of_table(self.since.unwrap_or_default(), store.open().await?, progress),
+        }
+    }
+}
 
 /// The reader, and the tasks that it reads.
 pub(in crate::cli::rules) struct Reading {
@@ -57,7 +82,7 @@ impl Iterator for Tasks {
 }
 
 /// Reads the tasks in a file.
-pub(in crate::cli::rules) fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
+fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
     let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
     let (sender, batches) = mpsc::channel(AHEAD);
     let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress: progress.clone() };
