@@ -163,7 +163,11 @@ async fn what_is_not_whole_never_decides_and_is_shown_while_it_lasts() {
         sleep(Duration::from_secs(30)).await;
         assert_eq!(following.version(), version, "{what}");
         assert_eq!(following.metric("ruleset_refused"), "1", "{what}");
-        assert_eq!(following.metric("ruleset_reloads_total{result=\"refused\"}"), "1", "{what}: counted once");
+        assert_eq!(
+            following.metric("ruleset_reloads_total{result=\"refused\"}"),
+            "1",
+            "{what}: counted once"
+        );
         assert_ne!(following.told(), "", "{what}");
         // A mended folder is no longer refused.
         let whole = Folder::new();

@@ -58,7 +58,9 @@ impl People {
         if !is_true {
             let (state, stored) = (task.state(), task.decision.as_ref().map(|stored| &stored.decided_by));
             let told = name(response);
-            wrong.push(format!("task {id}: the response to {by} was {told}, but the task is {state:?} by {stored:?}"));
+            wrong.push(format!(
+                "task {id}: the response to {by} was {told}, but the task is {state:?} by {stored:?}"
+            ));
         }
     }
 }
