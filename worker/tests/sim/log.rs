@@ -72,16 +72,23 @@ impl<'de> Visitor<'de> for Collect {
 /// Set for the process that writes the log.
 const ALONE: &str = "LOG_ALONE";
 
+/// Whether this process runs only the named test. If not, runs it in a process of its own, which must succeed: which
+/// log lines are on is one state of a whole process, and other tests run beside this one.
+pub(crate) fn is_alone(test: &str) -> bool {
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let me = std::env::current_exe().expect("a running test has a file");
+    let ended = std::process::Command::new(me).args(["--exact", test]).env(ALONE, "1").output();
+    let ended = ended.expect("the same program starts");
+    let told = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && told.contains("1 passed"), "{told}");
+    false
+}
+
 #[test]
 fn no_key_stands_twice_in_a_line_of_the_log() {
-    // In a process of its own: which log lines are on is one state of a whole process, and other tests run beside this.
-    if std::env::var_os(ALONE).is_none() {
-        let me = std::env::current_exe().expect("a running test has a file");
-        let test = "log::no_key_stands_twice_in_a_line_of_the_log";
-        let ended = std::process::Command::new(me).args(["--exact", test]).env(ALONE, "1").output();
-        let ended = ended.expect("the same program starts");
-        let told = String::from_utf8_lossy(&ended.stdout);
-        assert!(ended.status.success() && told.contains("1 passed"), "{told}");
+    if !is_alone("log::no_key_stands_twice_in_a_line_of_the_log") {
         return;
     }
     let written = Written::default();
