@@ -45,10 +45,7 @@ const BY_STREAM_MS: u64 = 20_000;
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
     sim.watch.calm();
-    let is_change = |item: &Arc<Item>| item.get("pk").and_then(Value::as_text) == Some("history");
-    if sim.world.items(CONTROL).iter().any(is_change) && !operator::resume(&sim.world).await {
-        return Err("nobody can resume".to_owned());
-    }
+    let_rules_decide(sim).await?;
     sim.world.configure(|options| options.index_lag_ms = options.index_lag_ms.min(INDEX_LAG_MS));
     if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {
         sim.world.enable_stream(TASKS);
@@ -71,6 +68,16 @@ pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
             return Err(format!("{} things never ended, the first: {first}", left.len()));
         }
     }
+}
+
+/// Resumes if the switch was ever used, edited or deleted.
+async fn let_rules_decide(sim: &Sim) -> Result<(), String> {
+    let is_switched =
+        |item: &Arc<Item>| matches!(item.get("pk").and_then(Value::as_text), Some("control" | "history"));
+    if sim.world.items(CONTROL).iter().any(is_switched) && !operator::resume(&sim.world).await {
+        return Err("nobody can resume".to_owned());
+    }
+    Ok(())
 }
 
 fn left(sim: &Sim) -> Vec<String> {
@@ -110,6 +117,8 @@ fn task_id(token: &str) -> TaskId {
 /// What was violated, or which task the stream did not bring.
 pub(crate) async fn probe(sim: &mut Sim) -> Result<(), String> {
     sim.pass(PAUSED_MS).await?;
+    // An edit of the switch that was sent in the troubles may have arrived since.
+    let_rules_decide(sim).await?;
     catch_up(sim).await?;
     let before: BTreeSet<String> =
         sim.world.executions().into_iter().map(|execution| execution.arn).collect();
