@@ -6,7 +6,6 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use statemachine::task::Task;
-use statemachine::token::TaskId;
 
 use crate::people::http;
 use crate::world::World;
@@ -24,9 +23,20 @@ impl World {
     ///
     /// Names the place where a token was found and its task; never the token.
     pub async fn assert_no_token_leaked(&self) -> Result<()> {
+        self.assert_none_leaked_of(&[]).await
+    }
+
+    /// Like [`World::assert_no_token_leaked`], and also searches for tokens of messages that were rejected, so that the
+    /// table has no task of theirs. Each has a name for the error.
+    ///
+    /// # Errors
+    ///
+    /// Names the place where a token was found and its task, or its name here; never the token.
+    pub async fn assert_none_leaked_of(&self, rejected: &[(&str, &str)]) -> Result<()> {
         let tasks = self.tasks().await?;
         self.ask_workers(&tasks).await?;
-        let canary = Canary::new(&tasks);
+        let stored = tasks.iter().map(|task| (task.id.as_str(), task.token.expose()));
+        let canary = Canary::new(stored.chain(rejected.iter().copied()));
         for entry in std::fs::read_dir(self.dir())? {
             let path = entry?.path();
             if path.extension().is_none_or(|extension| extension != "log") {
@@ -74,16 +84,13 @@ fn ours(log: &[u8]) -> Vec<u8> {
     lines.collect::<Vec<_>>().join(&b'\n')
 }
 
-/// The beginnings of the tokens.
-struct Canary<'a>(HashMap<&'a [u8], &'a TaskId>);
+/// The beginnings of the tokens, each with the name of its task.
+struct Canary<'a>(HashMap<&'a [u8], &'a str>);
 
 impl<'a> Canary<'a> {
-    fn new(tasks: &'a [Task]) -> Canary<'a> {
-        let beginning = |task: &'a Task| {
-            let token = task.token.expose().as_bytes();
-            token.get(..BEGINNING).map(|beginning| (beginning, &task.id))
-        };
-        Canary(tasks.iter().filter_map(beginning).collect())
+    fn new(tokens: impl Iterator<Item = (&'a str, &'a str)>) -> Canary<'a> {
+        let beginning = |(name, token): (&'a str, &'a str)| Some((token.as_bytes().get(..BEGINNING)?, name));
+        Canary(tokens.filter_map(beginning).collect())
     }
 
     fn search(&self, bytes: &[u8], place: &str) -> Result<()> {
@@ -104,10 +111,10 @@ mod tests {
     fn a_token_is_found_wherever_it_stands_and_only_in_our_lines() {
         let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"0123456789abcdef-rest","startTime":"s","orderId":"o"}"#;
         let received_at = ReceivedAt { text: "2026-11-22T10:00:00.000Z".to_owned(), epoch_seconds: 0 };
-        let tasks = [Task::new(Message::parse(body).unwrap(), received_at, None)];
-        let canary = Canary::new(&tasks);
+        let task = Task::new(Message::parse(body).unwrap(), received_at, None);
+        let canary = Canary::new([(task.id.as_str(), task.token.expose())].into_iter());
         let error = canary.search(b"{\"x\":\"0123456789abcdef\"}", "a log").unwrap_err().to_string();
-        assert_eq!(error, format!("the token of task {} was found in a log", tasks[0].id));
+        assert_eq!(error, format!("the token of task {} was found in a log", task.id));
         assert!(canary.search(b"0123456789abcde", "a log").is_ok());
 
         let log = b"2026-11-22 10:00 INFO 0123456789abcdef-rest\n{\"message\":\"stored\"}\n";

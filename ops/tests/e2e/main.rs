@@ -21,3 +21,4 @@ mod prometheus;
 mod publication;
 mod rulesets;
 mod states;
+mod tokens;

@@ -3,10 +3,10 @@
 use std::fs;
 
 use aws_sdk_sfn::types::ExecutionStatus;
-use ops::world::{WorkerOptions, World, eventually};
+use ops::world::{WorkerOptions, eventually};
 use serde_json::Value;
 
-use crate::journey::{SOON, in_world, patient, quick, task_that};
+use crate::journey::{SOON, in_world, patient, quick, task_that, waiting_aside};
 
 /// None of these is what a float makes of it: 0.30000000000000004, 1234567890.1234567, 123456789012345680.
 const ORDER: &str =
@@ -24,19 +24,6 @@ reject(\"rounded\", amounts);
 ";
 const AMOUNTS: &str = "0.3 1234567890.123456789 123456789012345678 0.30";
 
-/// The emulator's workflow would round numbers before they are sent, so the message is sent by hand, with the token of a
-/// workflow that waits behind a queue of its own.
-async fn waiting(world: &World) -> (String, Value) {
-    let queue = world.clients.sqs.create_queue().queue_name("aside").send().await.unwrap().queue_url.unwrap();
-    let original = include_str!("../../../statemachine/tests/it/data/seed-state-machine.json");
-    let definition = original.replace("https://sqs.us-east-1.amazonaws.com/AccountID/QueueName", &queue);
-    let machine = world.create_state_machine("aside", &definition).await.unwrap();
-    let input = serde_json::json!({ "orderId": "o-1" });
-    let execution = world.start_execution_of(&machine, &input).await.unwrap();
-    let sent = eventually(SOON, "the workflow waits", async || Ok(world.receive(&queue).await?.pop()));
-    (execution, serde_json::from_str(&sent.await.unwrap()).unwrap())
-}
-
 #[tokio::test]
 async fn amounts_survive_from_the_message_to_the_answer() {
     in_world(patient(), async |world| {
@@ -48,7 +35,7 @@ async fn amounts_survive_from_the_message_to_the_answer() {
         options.variables.push(("COUNTERSIGN_LOG__LEVEL".to_owned(), "trace".to_owned()));
         let worker = world.start_worker("worker", options).await.unwrap();
 
-        let (execution, mut message) = waiting(world).await;
+        let (execution, mut message) = waiting_aside(world, "o-1").await;
         message["order"] = Value::from("ORDER");
         world.send_message(message.to_string().replace("\"ORDER\"", ORDER)).await.unwrap();
 
