@@ -89,7 +89,7 @@ async fn ask(world: &World, url: &str, config: &Path, rules: &Path, tasks: &[&Ta
     let mut lines = vec![
         vec!["tasks", "list", "--url", url],
         vec!["tasks", "export", "--since", "1d", "--config", &config],
-        vec!["rules", "backtest", &rules, "--since", "1d", "--config", &config],
+        vec!["rules", "backtest", &rules, "--against", &rules, "--since", "1d", "--config", &config],
         vec!["status", "--url", url],
     ];
     for Task { id, order_id, .. } in tasks {
@@ -97,8 +97,8 @@ async fn ask(world: &World, url: &str, config: &Path, rules: &Path, tasks: &[&Ta
             vec!["tasks", "list", "--order", order_id, "--format", "json", "--url", url],
             vec!["tasks", "show", id.as_str(), "--url", url],
             vec!["tasks", "show", id.as_str(), "--format", "json", "--url", url],
-            vec!["rules", "explain", id.as_str(), "--config", &config],
-            vec!["rules", "eval", "--task", id.as_str(), "--dir", &rules, "--explain", "--config", &config],
+            vec!["rules", "explain", id.as_str(), "--dir", &rules, "--url", url],
+            vec!["rules", "eval", "--task", id.as_str(), "--dir", &rules, "--explain", "--url", url],
         ]);
     }
     for line in lines {

@@ -22,8 +22,9 @@ pub(super) struct Server {
         default_value = "http://127.0.0.1:8420"
     )]
     url: String,
+    /// The longest time that a call may take.
     #[arg(from_global)]
-    timeout: Duration,
+    pub(super) timeout: Duration,
 }
 
 /// A connection to the API of one worker.

@@ -230,4 +230,31 @@ mod tests {
     fn the_arguments_do_not_contradict() {
         Cli::command().debug_assert();
     }
+
+    /// The words of a line as a shell would pass them; what follows a pipe, a redirection or a comment is left out.
+    fn words(line: &str) -> Vec<String> {
+        let parts = line.split('"').enumerate().flat_map(|(place, part)| match place % 2 {
+            0 => part.split_whitespace().map(str::to_owned).collect(),
+            _ => vec![part.to_owned()],
+        });
+        parts.take_while(|word| !matches!(word.as_str(), "|" | ">" | "<" | "&&" | "#")).collect()
+    }
+
+    /// Parsing finds what the definition of the arguments does not: one that two structs take from the global ones.
+    #[test]
+    fn every_example_of_the_help_is_a_command_that_can_be_read() {
+        fn check(command: &clap::Command, count: &mut usize) {
+            let help = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+            for example in help.lines().filter(|line| line.trim_start().starts_with("countersign ")) {
+                if let Err(error) = Cli::try_parse_from(words(example)) {
+                    panic!("{example}: {error}");
+                }
+                *count += 1;
+            }
+            command.get_subcommands().for_each(|sub| check(sub, count));
+        }
+        let mut count = 0;
+        check(&Cli::command(), &mut count);
+        assert!(count > 20, "{count} examples");
+    }
 }

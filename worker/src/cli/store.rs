@@ -42,6 +42,11 @@ pub(super) struct Opened {
 }
 
 impl Store {
+    /// For a command that has taken the global time limit already.
+    pub(super) fn new(config: Option<PathBuf>, timeout: Duration) -> Store {
+        Store { config, timeout }
+    }
+
     /// Reads the settings and makes the clients; no call is made yet.
     pub(super) async fn open(&self) -> Result<Opened, Failed> {
         let config = Config::load(self.config.as_deref(), &[]).map_err(anyhow::Error::from)?;

@@ -20,8 +20,8 @@ use crate::cli::now;
 Examples:
   countersign rules check
   countersign rules check ./rules --format json
-  countersign rules check --format github   (annotations in a GitHub workflow)
-  countersign rules check --accept          (for rules.strict: only this version decides)")]
+  countersign rules check --format github   # annotations in a GitHub workflow
+  countersign rules check --accept          # for rules.strict: only this version decides")]
 pub(super) struct Check {
     #[command(flatten)]
     folder: Folder,

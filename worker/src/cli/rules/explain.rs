@@ -34,8 +34,9 @@ pub(super) struct Explain {
     format: Format,
     #[command(flatten)]
     server: Server,
-    #[command(flatten)]
-    store: Store,
+    /// A file with the worker's settings, which name the tables
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
 }
 
 pub(super) async fn explain(args: Explain) -> Result<Printed, Failed> {
@@ -86,7 +87,8 @@ async fn ruleset(args: &Explain, sha256: &str) -> Result<Ruleset, Failed> {
     {
         return Ok(ruleset);
     }
-    let table = args.store.open().await?.control_table;
+    // Not flattened: `Server` has taken the global time limit already, and clap gives it once.
+    let table = Store::new(args.config.clone(), args.server.timeout).open().await?.control_table;
     let short = sha256.get(..8).unwrap_or(sha256);
     Ok(table.load_ruleset(sha256).await.with_context(|| {
         format!(

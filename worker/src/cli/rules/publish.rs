@@ -32,7 +32,7 @@ const FOLLOW: &str = "within two seconds, on every worker with rules.source = \"
 #[command(after_help = "\
 Examples:
   countersign rules publish --message \"silver limit to 800\"
-  countersign rules publish --message \"silver limit to 800\" --yes   (for scripts)
+  countersign rules publish --message \"silver limit to 800\" --yes   # for scripts
   countersign rules publish ./rules --shadow --message \"try before Monday\"")]
 pub(super) struct Publish {
     #[command(flatten)]

@@ -28,7 +28,7 @@ Examples:
   countersign rules test ./rules --coverage --min 90
   countersign rules test ./rules --watch
   countersign rules test --format junit > report.xml
-  countersign rules test --from 7a7816bf8f01cfea414140de5dae2223   (writes tests/task-7a7816bf.toml)")]
+  countersign rules test --from 7a7816bf8f01cfea414140de5dae2223   # writes tests/task-7a7816bf.toml")]
 pub(super) struct Test {
     #[command(flatten)]
     folder: Folder,
