@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position};
 use rust_decimal::Decimal;
 
+use crate::compare;
 use crate::typing::Misreading;
 
 /// The findings of a script.
@@ -59,14 +60,7 @@ impl Comparison<'_> {
 
     /// Whether the comparison is true of a value that stands so to its literal.
     fn holds(&self, ordering: Ordering) -> bool {
-        match self.operator {
-            "==" => ordering.is_eq(),
-            "!=" => ordering.is_ne(),
-            "<" => ordering.is_lt(),
-            "<=" => ordering.is_le(),
-            ">" => ordering.is_gt(),
-            _ => ordering.is_ge(),
-        }
+        compare::holds(self.operator, ordering)
     }
 }
 

@@ -94,7 +94,8 @@ pub(crate) fn equal(a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {
     }
 }
 
-fn holds(operator: &str, ordering: Ordering) -> bool {
+/// Whether a comparison is true of two values that stand so to each other.
+pub(crate) fn holds(operator: &str, ordering: Ordering) -> bool {
     match operator {
         "==" => ordering.is_eq(),
         "!=" => ordering.is_ne(),

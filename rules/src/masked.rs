@@ -211,7 +211,7 @@ impl<'a> Judge<'a> {
                 parts.iter().all(|part| self.is_open(part))
             }
             Expr::Variable(variable, ..) => !self.closed.contains(variable.1.as_str()),
-            Expr::FnCall(call, _) => !self.functions.contains(call.name.as_str()) && self.are_open(call, 1),
+            Expr::FnCall(call, _) => self.is_open_call(call),
             Expr::MethodCall(call, _) => self.are_open(call, 0),
             Expr::Stmt(block) => self.is_open_block(block.statements()),
             Expr::Property(property, _) => !self.masked.contains(property.2.as_str()),
@@ -223,14 +223,17 @@ impl<'a> Judge<'a> {
         }
     }
 
+    /// What a function of the script gives cannot be judged.
+    fn is_open_call(&self, call: &FnCallExpr) -> bool {
+        !self.functions.contains(call.name.as_str()) && self.are_open(call, 1)
+    }
+
     /// The value of a block is that of its last statement; what is in its variables is known.
     fn is_open_block(&self, statements: &[Stmt]) -> bool {
         match statements.last() {
             None => true,
             Some(Stmt::Expr(expr)) => self.is_open(expr),
-            Some(Stmt::FnCall(call, _)) => {
-                !self.functions.contains(call.name.as_str()) && self.are_open(call, 1)
-            }
+            Some(Stmt::FnCall(call, _)) => self.is_open_call(call),
             Some(Stmt::If(parts, _)) => {
                 self.is_open_block(parts.body.statements()) && self.is_open_block(parts.branch.statements())
             }
