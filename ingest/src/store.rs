@@ -10,7 +10,7 @@ use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, Sd
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use statemachine::item::{Item, Value};
-use statemachine::task::{FROM_THE_MESSAGE, Task, attribute};
+use statemachine::task::{Task, attribute, differing};
 use statemachine::token::TaskToken;
 
 use crate::error::{Error, Reject, Retry};
@@ -45,12 +45,11 @@ impl Store {
     /// [`Error::Retry`] for anything else, a missing permission included: that is the function's fault, not the
     /// message's.
     pub async fn put(&self, task: &Task) -> Result<Stored, Error> {
-        let item = to_attributes(task.to_item());
         let answer = self
             .client
             .put_item()
             .table_name(&self.table)
-            .set_item(Some(item.clone()))
+            .set_item(Some(to_attributes(task.to_item())))
             .condition_expression("attribute_not_exists(#id)")
             .expression_attribute_names("#id", attribute::TASK_ID)
             .return_values_on_condition_check_failure(OnFailure::AllOld)
@@ -59,9 +58,7 @@ impl Store {
         match answer {
             Ok(_) => Ok(Stored::New),
             Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(failed)) => {
-                    compare(&item, failed.item(), task)
-                }
+                Some(PutItemError::ConditionalCheckFailedException(failed)) => compare(task, failed.item()),
                 _ => Err(classify(&error, &task.token)),
             },
         }
@@ -69,18 +66,13 @@ impl Store {
 }
 
 /// Tells a redelivery of a stored task's message from another task with the same token.
-fn compare(
-    item: &HashMap<String, AttributeValue>,
-    stored: Option<&HashMap<String, AttributeValue>>,
-    task: &Task,
-) -> Result<Stored, Error> {
+fn compare(task: &Task, stored: Option<&HashMap<String, AttributeValue>>) -> Result<Stored, Error> {
     let stored = stored.ok_or(Retry::NothingToCompare)?;
-    let differ: Vec<&str> =
-        FROM_THE_MESSAGE.into_iter().filter(|name| item.get(*name) != stored.get(*name)).collect();
-    if differ.is_empty() {
-        return Ok(Stored::Already);
+    let item = to_attributes(task.to_item());
+    match differing(|name| item.get(name) == stored.get(name)) {
+        None => Ok(Stored::Already),
+        Some(differ) => Err(Reject::OtherTask { id: task.id.clone(), differ }.into()),
     }
-    Err(Reject::OtherTask { id: task.id.clone(), differ: differ.join(", ") }.into())
 }
 
 fn classify(error: &SdkError<PutItemError>, token: &TaskToken) -> Error {

@@ -51,16 +51,22 @@ pub struct Task {
     pub expires_at: Option<i64>,
 }
 
-/// The attributes that come from the message itself. A message that differs from a stored task in one of them is another
-/// task's. The time of sending is not here: SQS sets it again when a message is redriven from a dead-letter queue, and
-/// the deadline follows from it.
-pub const FROM_THE_MESSAGE: [&str; 5] = [
+/// The attributes that come from the message itself. The time of sending is not here: SQS sets it again when a message is
+/// redriven from a dead-letter queue, and the deadline follows from it.
+const FROM_THE_MESSAGE: [&str; 5] = [
     attribute::TASK_TOKEN,
     attribute::TRANSACTION_ID,
     attribute::ORDER_ID,
     attribute::START_TIME,
     attribute::ORDER,
 ];
+
+/// Tells another task under the same token from a redelivery, whatever happened to the stored task since: the names of the
+/// attributes in which the message differs from what is stored, with commas between them. `None` is a redelivery.
+pub fn differing(is_same: impl Fn(&str) -> bool) -> Option<String> {
+    let differ: Vec<&str> = FROM_THE_MESSAGE.into_iter().filter(|name| !is_same(name)).collect();
+    (!differ.is_empty()).then(|| differ.join(", "))
+}
 
 /// When SQS received a message, in the two forms a task needs.
 #[derive(Debug, Clone, PartialEq, Eq)]

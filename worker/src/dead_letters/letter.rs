@@ -4,7 +4,7 @@ use jiff::Timestamp;
 use serde_json::Value as Json;
 use statemachine::item::Item;
 use statemachine::message::Message;
-use statemachine::task::{FROM_THE_MESSAGE, ReceivedAt, Task};
+use statemachine::task::{ReceivedAt, Task, differing};
 use statemachine::token::TaskToken;
 
 use crate::closed_executions::Closed;
@@ -123,10 +123,9 @@ pub fn verdict(content: &Content, stored: Option<&Item>) -> Verdict {
         }
         (Content::Task(task), Some(stored)) => {
             let item = task.to_item();
-            let differ = FROM_THE_MESSAGE.into_iter().filter(|name| item.get(*name) != stored.get(*name));
-            match differ.collect::<Vec<_>>().join(", ") {
-                same if same.is_empty() => ("stored since: it can be discarded".to_owned(), false),
-                differ => (
+            match differing(|name| item.get(name) == stored.get(name)) {
+                None => ("stored since: it can be discarded".to_owned(), false),
+                Some(differ) => (
                     format!("task {} is stored under the same task token with another {differ}", task.id),
                     false,
                 ),
