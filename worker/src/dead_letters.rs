@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use jiff::Timestamp;
 
 use self::letter::{Kind, Letter};
@@ -109,13 +112,10 @@ impl DeadLetterQueue {
         request.send().await.map(drop).map_err(|error| self.fault("DeleteMessage", &error))
     }
 
-    fn fault<E: aws_smithy_types::error::metadata::ProvideErrorMetadata>(
+    fn fault<E: ProvideErrorMetadata>(
         &self,
         operation: &'static str,
-        error: &aws_smithy_runtime_api::client::result::SdkError<
-            E,
-            aws_smithy_runtime_api::client::orchestrator::HttpResponse,
-        >,
+        error: &SdkError<E, HttpResponse>,
     ) -> Fault {
         Fault::of(operation, Resource::DeadLetters(self.url.clone()), error)
     }

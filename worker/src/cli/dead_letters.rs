@@ -133,6 +133,16 @@ pub(super) async fn dead_letters(args: Args) -> Result<Printed, Failed> {
     }
 }
 
+/// A letter that is hidden from others, with its queue.
+type Held<'q> = (&'q DeadLetterQueue, Read);
+
+/// Makes letters visible to others. One that is not released is visible again after a minute.
+async fn release(held: &[Held<'_>]) {
+    for (queue, read) in held {
+        let _ = queue.release(&read.letter).await;
+    }
+}
+
 impl Queues {
     fn open(opened: Opened) -> Result<Queues, Failed> {
         let settings = opened.config.queues;
@@ -172,30 +182,20 @@ impl Queues {
 
     /// Reads the letters that are wanted, and releases all letters.
     async fn read(&self, is_wanted: impl Fn(&Letter) -> bool) -> Result<Vec<Read>, Failed> {
-        let mut wanted = Vec::new();
-        for queue in &self.queues {
-            for letter in queue.receive(MOST).await? {
-                // One that is not released is visible again after a minute.
-                let _ = queue.release(&letter).await;
-                if is_wanted(&letter) {
-                    wanted.push(self.look_into(letter).await?);
-                }
-            }
-        }
-        Ok(wanted)
+        let held = self.hold(is_wanted).await?;
+        release(&held).await;
+        Ok(held.into_iter().map(|(_, read)| read).collect())
     }
 
     /// Holds the letters that are wanted, so that their receipts stay valid, and releases the others.
-    async fn hold(
-        &self,
-        is_wanted: impl Fn(&Letter) -> bool,
-    ) -> Result<Vec<(&DeadLetterQueue, Read)>, Failed> {
+    async fn hold(&self, is_wanted: impl Fn(&Letter) -> bool) -> Result<Vec<Held<'_>>, Failed> {
         let mut held = Vec::new();
         for queue in &self.queues {
             for letter in queue.receive(MOST).await? {
                 if is_wanted(&letter) {
                     held.push((queue, self.look_into(letter).await?));
                 } else {
+                    // One that is not released is visible again after a minute.
                     let _ = queue.release(&letter).await;
                 }
             }
@@ -315,9 +315,7 @@ async fn discard(args: Discard) -> Result<Printed, Failed> {
         false => Ok(args.yes),
     };
     if !missing.is_empty() || !matches!(is_agreed, Ok(true)) {
-        for (queue, read) in &held {
-            let _ = queue.release(&read.letter).await;
-        }
+        release(&held).await;
         return match is_agreed {
             _ if !missing.is_empty() => Ok(not_there(&missing)),
             Err(error) => Err(error.into()),
