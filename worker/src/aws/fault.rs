@@ -103,6 +103,14 @@ impl Fault {
         Fault { operation, on, code: format!("an answer without {what}"), class: Class::Transient }
     }
 }
+/// Whether this is the answer to a caller whose credentials or signature are wrong (Common Errors, Step Functions API
+/// reference).
+pub(crate) fn is_of_credentials(code: &str) -> bool {
+    advice::has_expired(code)
+        || advice::is_unaccepted(code)
+        || matches!(code, "NotAuthorized" | "OptInRequired")
+}
+
 fn classify(code: &str, status: u16) -> Class {
     match code {
         "ThrottlingException"

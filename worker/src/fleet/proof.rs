@@ -12,7 +12,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
 use tokio::time::{Instant, sleep};
 use tracing::{error, info, warn};
 
-use crate::aws::fault::{Class, Fault, Resource};
+use crate::aws::fault::{Class, Fault, Resource, is_of_credentials};
 use crate::config::SendTaskScope;
 use crate::metrics::{Metrics, Service};
 use crate::stream::discovery::Discovery;
@@ -136,25 +136,4 @@ impl Proof {
 
 fn shown_by(fault: &Fault) -> Shown {
     if fault.class.may_pass() { Shown::Nothing(fault.to_string()) } else { Shown::Broken(fault.to_string()) }
-}
-
-/// The answers to a caller whose credentials or signature are wrong (Common Errors, Step Functions API reference).
-fn is_of_credentials(code: &str) -> bool {
-    matches!(
-        code,
-        "ExpiredToken"
-            | "ExpiredTokenException"
-            | "IncompleteSignature"
-            | "IncompleteSignatureException"
-            | "InvalidClientTokenId"
-            | "InvalidSignatureException"
-            | "MissingAuthenticationToken"
-            | "MissingAuthenticationTokenException"
-            | "NotAuthorized"
-            | "OptInRequired"
-            | "RequestExpired"
-            | "SignatureDoesNotMatch"
-            | "UnrecognizedClient"
-            | "UnrecognizedClientException"
-    )
 }

@@ -22,20 +22,36 @@ pub(super) fn on(operation: &str, on: &Resource, code: &str) -> String {
                 )
             })
         }
-        "ExpiredToken" | "ExpiredTokenException" | "RequestExpired" => {
+        code if has_expired(code) => {
             "; the credentials have expired: renew them, and check this machine's clock".to_owned()
         }
-        "IncompleteSignature"
-        | "InvalidClientTokenId"
-        | "InvalidSignatureException"
-        | "MissingAuthenticationTokenException"
-        | "SignatureDoesNotMatch"
-        | "UnrecognizedClientException" => {
+        code if is_unaccepted(code) => {
             "; AWS does not accept these credentials: replace them, and check this machine's clock".to_owned()
         }
         "OptInRequired" => "; the account has not enabled this service or region".to_owned(),
         _ => String::new(),
     }
+}
+
+/// The credentials, or the signature made with them, have expired.
+pub(super) fn has_expired(code: &str) -> bool {
+    matches!(code, "ExpiredToken" | "ExpiredTokenException" | "RequestExpired")
+}
+
+/// The credentials, or the signature made with them, are wrong.
+pub(super) fn is_unaccepted(code: &str) -> bool {
+    matches!(
+        code,
+        "IncompleteSignature"
+            | "IncompleteSignatureException"
+            | "InvalidClientTokenId"
+            | "InvalidSignatureException"
+            | "MissingAuthenticationToken"
+            | "MissingAuthenticationTokenException"
+            | "SignatureDoesNotMatch"
+            | "UnrecognizedClient"
+            | "UnrecognizedClientException"
+    )
 }
 
 /// The actions of IAM that a call needs. A transaction needs those of its parts.
