@@ -30,10 +30,6 @@ pub struct Share {
     kib: OwnedSemaphorePermit,
 }
 
-/// Permission to handle one record, until it is dropped.
-#[derive(Debug)]
-pub struct Turn(#[expect(dead_code, reason = "held until it is dropped")] OwnedSemaphorePermit);
-
 impl Limits {
     /// Allows at most `records` records and `mib` mebibytes.
     pub fn new(records: u32, mib: u32) -> Limits {
@@ -65,18 +61,18 @@ impl Limits {
         (granted, Share { records: permit, kib })
     }
 
-    /// Waits until one more record may be handled, behind those that already wait.
+    /// Waits until one more record may be handled, behind those that already wait: until the permit is dropped.
     ///
     /// # Panics
     ///
     /// Never: the semaphore is never closed.
-    pub async fn turn(self) -> Turn {
-        Turn(self.turns.acquire_owned().await.expect("never closed"))
+    pub async fn turn(self) -> OwnedSemaphorePermit {
+        self.turns.acquire_owned().await.expect("never closed")
     }
 
     /// Takes a turn if one is free now.
-    pub fn try_turn(&self) -> Option<Turn> {
-        Arc::clone(&self.turns).try_acquire_owned().ok().map(Turn)
+    pub fn try_turn(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).try_acquire_owned().ok()
     }
 
     /// The number of records in flight.

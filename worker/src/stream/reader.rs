@@ -19,6 +19,7 @@ use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::FuturesUnordered;
+use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -35,7 +36,7 @@ use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
-use crate::stream::limits::{Limits, Share, Turn};
+use crate::stream::limits::{Limits, Share};
 use crate::stream::reader::lag::Lag;
 use crate::stream::reader::pace::Pace;
 use crate::stream::reader::source::{Brought, Source};
@@ -100,7 +101,7 @@ pub struct Reader {
     /// The records that were read and wait for their turn, in order.
     waiting: VecDeque<Waiting>,
     /// The next turn, while records wait for it.
-    turn: Option<BoxFuture<'static, Turn>>,
+    turn: Option<BoxFuture<'static, OwnedSemaphorePermit>>,
     in_work: FuturesUnordered<BoxFuture<'static, (Ticket, Handled)>>,
 }
 
@@ -243,7 +244,7 @@ impl Reader {
     }
 
     /// Starts to handle the records that wait, as far as there are turns, beginning with the one in hand.
-    fn begin(&mut self, mut turn: Option<Turn>) {
+    fn begin(&mut self, mut turn: Option<OwnedSemaphorePermit>) {
         self.turn = None;
         while !self.waiting.is_empty() {
             let Some(turn) = turn.take().or_else(|| self.parts.limits.try_turn()) else {

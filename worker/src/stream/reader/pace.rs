@@ -16,19 +16,13 @@ pub(super) const POLL: Duration = Duration::from_millis(250);
 const SMALL_PAGE: u32 = 100;
 
 /// When to poll next, and for how many records.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Pace {
     /// From the start of the last poll to the start of the next.
     pause: Duration,
     /// When the last poll was due to start.
     last: Option<Instant>,
     full: bool,
-}
-
-impl Default for Pace {
-    fn default() -> Pace {
-        Pace { pause: Duration::ZERO, last: None, full: false }
-    }
 }
 
 impl Pace {
