@@ -32,6 +32,7 @@ use crate::metrics::{Metrics, Service};
 use crate::steps::expiry::Asked;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
+use crate::tasks::item;
 use crate::tasks::table::{Due, Entries, Entry, TableError, TaskTable};
 
 /// How many tasks of one bucket's list are in flight at once.
@@ -267,8 +268,7 @@ impl Sweeper {
     /// Whether an unverified task's next check is later. The index may lag behind the table and show its last time, and
     /// an index that does not project the decision cannot tell its age.
     fn is_to_wait(&self, task: &Task) -> bool {
-        let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
-        let decided = decided.map(jiff::Timestamp::as_second);
+        let decided = item::decided_at(task).map(jiff::Timestamp::as_second);
         let now = self.clock.now().as_second();
         task.list_at.zip(decided).is_some_and(|(at, decided)| waits(at, decided, now))
     }

@@ -18,6 +18,7 @@ use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::Proof;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
+use crate::tasks::item;
 use crate::tasks::table::{Settlement, Written};
 
 impl Pipeline {
@@ -167,19 +168,19 @@ impl Pipeline {
         match self.executions.prove(task, decision, &self.rates.execution_history).await {
             Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
             Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
-            Ok(Proof::None) => self.verify_later(task, decision, guard).await,
+            Ok(Proof::None) => self.verify_later(task, guard).await,
             Err(fault) => {
                 self.metrics.failed(Service::StepFunctions, fault.class);
                 warn!(task.id = %task.id, error = %fault, "task {}: not verified yet: {fault}", task.id);
-                self.verify_later(task, decision, guard).await
+                self.verify_later(task, guard).await
             }
         }
     }
 
     /// Leaves an UNVERIFIED task to its worklist: checked after a growing delay, daily once its decision is a day old.
-    async fn verify_later(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
+    async fn verify_later(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let now = self.clock.now();
-        let age = decision.decided_at.parse().map_or(0, |at| now.duration_since(at).as_secs());
+        let age = item::decided_at(task).map_or(0, |at| now.duration_since(at).as_secs());
         let seconds = retry::verify_again_seconds(task.attempts, age);
         self.put_off_for(task, Worklist::Verify, seconds, guard).await.map(|_| Handled::Unverified)
     }

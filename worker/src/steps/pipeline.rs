@@ -32,6 +32,7 @@ use crate::stepfunctions::executions::Executions;
 use crate::steps::attempts::{Attempts, Next};
 use crate::steps::task::{Work, work};
 use crate::tasks::handled::Handled;
+use crate::tasks::item;
 use crate::tasks::table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
 
 /// How many of its stored decisions this process remembers, to recognize its own records in the stream.
@@ -140,9 +141,7 @@ impl Pipeline {
             return Ok(Handled::OwnWrite);
         }
         let first = SignedDuration::from_secs(FIRST_ATTEMPT_SECONDS);
-        let decided = task.decision.as_ref().and_then(|decision| decision.decided_at.parse().ok());
-        let until =
-            decided.map_or(first, |at: jiff::Timestamp| (at + first).duration_since(self.clock.now()));
+        let until = item::decided_at(task).map_or(first, |at| (at + first).duration_since(self.clock.now()));
         if let Ok(wait) = Duration::try_from(until.min(first)) {
             sleep(wait).await;
         }

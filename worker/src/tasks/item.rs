@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, Record};
+use jiff::Timestamp;
 use statemachine::item::{Item, Value};
 use statemachine::task::{Task, attribute};
 use statemachine::token::{TaskId, TaskToken};
@@ -20,6 +21,11 @@ fn from_table_value(value: &AttributeValue) -> Value {
         AttributeValue::M(map) => Value::Map(from_table(map)),
         _ => Value::Other,
     }
+}
+
+/// When a task was decided; none if it is undecided, or if that time is unreadable.
+pub(crate) fn decided_at(task: &Task) -> Option<Timestamp> {
+    task.decision.as_ref()?.decided_at.parse().ok()
 }
 
 /// An image of a stream record.
