@@ -4,7 +4,7 @@
 //! this program. Dropping a [`Process`] kills its group. If this program itself is killed, a [`Watchdog`] takes over:
 //! it waits for the end of its standard input, which the kernel then closes, and kills what is left.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::unix::process::CommandExt as _;
@@ -20,7 +20,7 @@ use rustix::process::{
 /// What a child inherits from the environment: none of the developer's AWS settings, no `COUNTERSIGN_` variables.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
 /// The variables with which pip and apt reach their packages from here: proxy, mirror and trusted certificates.
-pub(crate) const NETWORK: [&str; 16] = [
+const NETWORK: [&str; 16] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "ALL_PROXY",
@@ -128,6 +128,11 @@ pub fn run(command: &mut Command) -> io::Result<Output> {
     let output = child.wait_with_output();
     watchdog.tell('-', group);
     output
+}
+
+/// The settings of this machine with which pip and apt reach their packages.
+pub(crate) fn network() -> impl Iterator<Item = (&'static str, OsString)> {
+    NETWORK.into_iter().filter_map(|name| Some((name, std::env::var_os(name)?)))
 }
 
 /// Like [`run`], but captures both outputs; also returns them as one text.

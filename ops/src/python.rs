@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::processes::{NETWORK, captured, command};
+use crate::processes::{captured, command, network};
 
 /// The packages, pinned by hash.
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
@@ -45,10 +45,9 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     let requirements = dir.join("requirements.txt");
     std::fs::write(&requirements, REQUIREMENTS)?;
     // Downloads with the network settings of this machine.
-    let network = NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
     let (pip, printed) = captured(
         command(&python)
-            .envs(network)
+            .envs(network())
             .args([
                 "-m",
                 "pip",

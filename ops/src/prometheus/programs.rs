@@ -7,7 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::processes::{NETWORK, captured, command};
+use crate::processes::{captured, command, network};
 
 const REMEDY: &str = "Prometheus is missing: put `prometheus` and `promtool`, version 2.42 or later, on the PATH \
                       (Debian and Ubuntu: apt-get install prometheus)";
@@ -67,7 +67,7 @@ fn download(dir: &Path) -> Result<PathBuf> {
     let apt = |arguments: &[&str]| {
         let mut apt = command("apt-get");
         apt.current_dir(dir)
-            .envs(NETWORK.iter().filter_map(|name| Some((name, std::env::var_os(name)?))))
+            .envs(network())
             .arg("-q")
             .arg("-o")
             .arg(format!("Dir::State::Lists={}", lists.display()))
