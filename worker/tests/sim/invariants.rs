@@ -18,8 +18,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use model::{Call, Change, Event, Item, Key, Value, World};
 use serde_json::Value as Json;
+use statemachine::token::TaskId;
 use worker::config::Config;
 use worker::steps::person::{PersonDecision, PersonOutcome};
+use worker::steps::reconsider::Reconsidered;
 
 use self::ends::Ends;
 use self::hands::Hands;
@@ -46,7 +48,7 @@ pub(crate) struct State {
     pub(crate) leases: Leases,
     pub(crate) rates: Rates,
     pub(crate) rights: Rights,
-    switch: Switch,
+    pub(crate) switch: Switch,
     hands: Hands,
     pub(crate) people: People,
     ends: Ends,
@@ -132,6 +134,14 @@ impl Watch {
         let mut state = self.state();
         let (now_ms, mut wrong) = (state.world.now_ms(), vec![]);
         state.people.check(request, response, &state.tasks, &mut wrong);
+        state.accuse(now_ms, wrong);
+    }
+
+    /// A person is told the outcome of giving a task back; None if it is unknown.
+    pub(crate) fn told_given_back(&self, id: &TaskId, by: &str, response: Option<Reconsidered>) {
+        let mut state = self.state();
+        let (now_ms, mut wrong) = (state.world.now_ms(), vec![]);
+        people::check_given_back(id, by, response, &state.tasks, &mut wrong);
         state.accuse(now_ms, wrong);
     }
 

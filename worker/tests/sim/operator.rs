@@ -2,6 +2,7 @@
 
 mod edits;
 mod garble;
+mod give_back;
 mod kills;
 mod outages;
 mod switch;
@@ -32,6 +33,8 @@ const MOST_WORKERS: usize = 4;
 #[derive(Debug, Clone, Copy)]
 enum Act {
     People,
+    GiveBack,
+    GiveBackEarly,
     Crash,
     CrashLate,
     CrashThenCheckpoint,
@@ -72,6 +75,8 @@ enum Act {
 /// What is done, and how often among all.
 const MIX: &[(Act, &str, u32)] = &[
     (Act::People, "people decide", 40),
+    (Act::GiveBack, "people give tasks back to the rules", 14),
+    (Act::GiveBackEarly, "a task is given back before a decision of its last round arrives", 8),
     (Act::Crash, "crash", 6),
     (Act::CrashLate, "crash, its calls arrive later", 6),
     (Act::CrashThenCheckpoint, "crash, its checkpoint arrives after its heir", 5),
@@ -204,6 +209,8 @@ impl<'s> Operator<'s> {
     async fn act(&mut self, act: Act) -> bool {
         match act {
             Act::People => self.people(),
+            Act::GiveBack => self.give_back(),
+            Act::GiveBackEarly => self.give_back_early().await,
             Act::Crash
             | Act::CrashLate
             | Act::CrashThenCheckpoint

@@ -12,6 +12,7 @@ use jiff::Timestamp;
 use model::{World, credentials};
 use prometheus_client::registry::Registry;
 use rules::Ruleset;
+use statemachine::token::TaskId;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use worker::aws::clients::Clients;
@@ -45,7 +46,8 @@ pub(crate) struct Process {
     run: JoinSet<anyhow::Result<()>>,
     /// How it ended.
     ended: Option<String>,
-    people: JoinSet<PersonOutcome>,
+    /// What people asked for; a decision has an outcome.
+    people: JoinSet<Option<PersonOutcome>>,
 }
 
 impl Process {
@@ -99,7 +101,17 @@ impl Process {
         self.people.spawn(async move {
             let response = pipeline.decide_for_person(request.clone()).await;
             watch.told(&request, &response);
-            response
+            Some(response)
+        });
+    }
+
+    /// A person gives a task back to the rules; what the person is told must be true.
+    pub(crate) fn give_back(&mut self, id: TaskId, by: String, watch: &Watch) {
+        let (pipeline, watch) = (Arc::clone(&self.pipeline), watch.clone());
+        self.people.spawn(async move {
+            let response = pipeline.reconsider(&id, &by).await;
+            watch.told_given_back(&id, &by, response.ok());
+            None
         });
     }
 
@@ -119,7 +131,7 @@ impl Process {
 
     /// The answers that people got since the last time.
     pub(crate) fn answers(&mut self) -> Vec<PersonOutcome> {
-        std::iter::from_fn(|| self.people.try_join_next()).filter_map(Result::ok).collect()
+        std::iter::from_fn(|| self.people.try_join_next()).filter_map(|answer| answer.ok()?).collect()
     }
 
     /// Sets its wall clock wrong by so much.

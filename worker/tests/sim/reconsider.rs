@@ -10,7 +10,8 @@ use crate::run::Sim;
 use crate::scene::{LATE_MS, OPERATOR, TASKS};
 use crate::stage::{BY_STREAM_MS, Stage, replay};
 
-fn decides_by_rule(call: &Call) -> bool {
+/// Whether a call stores a rule's decision.
+pub(crate) fn decides_by_rule(call: &Call) -> bool {
     call.body["ExpressionAttributeValues"][":decision"]["M"]["decidedBy"]["S"] == "rule"
 }
 
@@ -20,7 +21,13 @@ fn now(sim: &Sim) -> Timestamp {
 }
 
 /// Leaves a task to a person, as a worker does during a pause, and gives it back.
-async fn escalate_and_give_back(sim: &Sim, table: &TaskTable, task: &Task) -> Result<(), String> {
+///
+/// # Errors
+///
+/// Which of the two was not done, and why.
+pub(crate) async fn escalate_and_give_back(sim: &Sim, task: &Task) -> Result<(), String> {
+    let client = sim.world.client_for(OPERATOR).dynamodb();
+    let table = TaskTable::new(client, TASKS, SignedDuration::from_hours(1));
     let escalation = Escalation {
         code: "automation-paused".to_owned(),
         reason: "paused".to_owned(),
@@ -56,8 +63,6 @@ fn a_decision_that_is_late_by_a_round_lands_nowhere() {
         let on_their_way = world.hits(rule);
         world.end(rule);
 
-        let table =
-            TaskTable::new(world.client_for(OPERATOR).dynamodb(), TASKS, SignedDuration::from_hours(1));
         let pending = || -> Vec<Task> {
             let open = stage.sim.watch.state().tasks.undecided();
             open.into_iter().filter(|task| task.status == Status::Pending).collect()
@@ -65,7 +70,7 @@ fn a_decision_that_is_late_by_a_round_lands_nowhere() {
         let given = pending();
         assert!(given.len() as u64 >= on_their_way, "each of these has a decision on its way");
         for task in &given {
-            escalate_and_give_back(&stage.sim, &table, task).await?;
+            escalate_and_give_back(&stage.sim, task).await?;
         }
         stage.sim.pass(LATE_MS).await?;
         let after = pending();

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The windows, with the names from the architecture.
-pub(crate) const NAMES: [&str; 17] = [
+pub(crate) const NAMES: [&str; 18] = [
     "W0 ended before D",
     "W1 D applied, its answer lost",
     "W2 ended after D, before C",
@@ -21,11 +21,12 @@ pub(crate) const NAMES: [&str; 17] = [
     "W14 a new token for a retried state",
     "W15 a person after the workflow's end",
     "W16 the item gone before D",
+    "W17 given back to the rules while D is on its way",
 ];
 
 /// The number of hits of each window.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Windows([u64; 17]);
+pub(crate) struct Windows([u64; 18]);
 
 impl Windows {
     pub(crate) fn hit(&mut self, window: usize) {

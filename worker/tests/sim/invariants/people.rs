@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
+use statemachine::token::TaskId;
 use worker::steps::person::{PersonDecision, PersonOutcome};
+use worker::steps::reconsider::Reconsidered;
 
 use crate::invariants::tasks::Tasks;
 
@@ -62,6 +64,31 @@ impl People {
                 "task {id}: the response to {by} was {told}, but the task is {state:?} by {stored:?}"
             ));
         }
+    }
+}
+
+/// A person is told what came of giving a task back to the rules.
+pub(crate) fn check_given_back(
+    id: &TaskId,
+    by: &str,
+    response: Option<Reconsidered>,
+    tasks: &Tasks,
+    wrong: &mut Vec<String>,
+) {
+    let Some(seen) = tasks.get(id.as_str()).filter(|seen| !seen.was_deleted()) else { return };
+    let Some(task) = &seen.now else { return };
+    let is_true = match response {
+        Some(Reconsidered::GivenBack(told)) => {
+            let is_theirs = told.history.last().is_some_and(|given| given.by == by);
+            is_theirs && told.round >= 1 && told.round <= task.round
+        }
+        // It was read a while ago, and may have changed since.
+        Some(Reconsidered::Refused(..) | Reconsidered::Unknown) | None => true,
+        Some(Reconsidered::NotFound) => false,
+    };
+    if !is_true {
+        let state = task.state();
+        wrong.push(format!("task {id}: {by} was told that it is given back, and it is {state:?}"));
     }
 }
 

@@ -33,14 +33,22 @@ impl Switch {
         self.held_since_ms = if is_on { None } else { self.held_since_ms.or(Some(at_ms)) };
     }
 
-    /// A call was sent: none may begin to store a rule's decision long after the switch was off.
+    pub(crate) fn is_on(&self) -> bool {
+        self.held_since_ms.is_none()
+    }
+
+    /// A call was sent: none may begin to store a rule's decision, or give a task back, long after the switch was off.
     pub(crate) fn check(&mut self, call: &Call, wrong: &mut Vec<String>) {
-        let decision = &call.body["ExpressionAttributeValues"][":decision"]["M"];
-        let is_by_rule = decision["decidedBy"]["S"] == "rule";
-        if call.operation != "UpdateItem" || !call.is_on_table(TASKS) || !is_by_rule {
+        let values = &call.body["ExpressionAttributeValues"];
+        let decision = &values[":decision"]["M"];
+        let id = match () {
+            () if decision["decidedBy"]["S"] == "rule" => decision["id"]["S"].as_str(),
+            () if !values[":history"].is_null() => call.body["Key"]["taskId"]["S"].as_str(),
+            () => None,
+        };
+        let Some(id) = id.filter(|_| call.operation == "UpdateItem" && call.is_on_table(TASKS)) else {
             return;
-        }
-        let id = decision["id"]["S"].as_str().unwrap_or_default();
+        };
         let begun_ms = *self.begun.entry(id.to_owned()).or_insert(call.sent_ms);
         if begun_ms != call.sent_ms && call.sent_ms <= begun_ms + SDK_TRIES_MS {
             return;
@@ -48,7 +56,10 @@ impl Switch {
         self.begun.insert(id.to_owned(), call.sent_ms);
         if let Some(since_ms) = self.held_since_ms.filter(|since_ms| since_ms + FOLLOWED_MS < call.sent_ms) {
             let late_ms = call.sent_ms - since_ms;
-            wrong.push(format!("{}: a rule decided {late_ms} ms after it no longer might", call.node));
+            let node = &call.node;
+            wrong.push(format!(
+                "{node}: a rule decided, or got a task back, {late_ms} ms after it no longer might"
+            ));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use model::{Answer, Call, Callback, Event, ExecutionStatus, Item, Value, Verb, World};
 use serde_json::Value as Json;
-use statemachine::decision::{Decision, Outcome};
+use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::item::{Item as Map, Value as Field};
 use statemachine::status::{Delivery, State, Status};
 use statemachine::task::Task;
@@ -36,6 +36,8 @@ pub(crate) struct Seen {
     is_again: bool,
     /// It was escalated, delivered, put off, expired or deleted: a record of it may be passed.
     pub(crate) has_outcome: bool,
+    /// When it was last given back to the rules.
+    given_back_ms: Option<u64>,
     /// Who sent its decision.
     senders: BTreeSet<String>,
     /// Payloads that Step Functions accepted.
@@ -47,6 +49,24 @@ pub(crate) struct Seen {
 impl Seen {
     pub(crate) fn is_sent(&self) -> bool {
         !self.senders.is_empty()
+    }
+
+    /// What rules decide about a task that was given back, they decide after it was.
+    fn check_round(&mut self, event: &Event, old: &Task, new: &Task, wrong: &mut Vec<String>) {
+        if new.round > old.round {
+            self.given_back_ms = Some(event.at_ms);
+            return;
+        }
+        let is_by_rule = |decision: &Decision| decision.decided_by == DecidedBy::Rule;
+        let is_decided = old.decision.is_none() && new.decision.as_ref().is_some_and(is_by_rule);
+        let is_escalated = old.status == Status::Pending && new.status == Status::Escalated;
+        if (is_decided || is_escalated)
+            && let (Some(call), Some(given_back_ms)) = (&event.call, self.given_back_ms)
+            && call.sent_ms < given_back_ms
+        {
+            let (id, early_ms) = (&new.id, given_back_ms - call.sent_ms);
+            wrong.push(format!("task {id}: a write sent {early_ms} ms before it was given back was applied"));
+        }
     }
 
     /// Its item was deleted once: what was told of it is true of another item.
@@ -112,6 +132,7 @@ impl Tasks {
             // If its message comes again it is a new task, and decided anew; the token takes one answer all the same.
             seen.deleted.extend(seen.decision.take());
             (seen.now, seen.has_outcome, seen.is_again) = (None, true, true);
+            seen.given_back_ms = None;
             return;
         };
         let task = match Task::from_item(&map(item)) {
@@ -136,7 +157,10 @@ impl Tasks {
             wrong.push(format!("task {id}: the stored decision changed"));
         }
         match old {
-            Some(Ok(old)) => seen.check_move(world, &old, &task, wrong),
+            Some(Ok(old)) => {
+                seen.check_move(world, &old, &task, wrong);
+                seen.check_round(event, &old, &task, wrong);
+            }
             // New, or mended: nothing was done to it meanwhile.
             Some(Err(_)) | None => {
                 if task.state() != seen.now.as_ref().map_or(State::NEW, Task::state) {
@@ -230,6 +254,12 @@ impl Tasks {
         if mine.is_null() {
             return;
         }
+        let by = |decision: &Json| decision["decidedBy"]["S"].as_str() == Some("rule");
+        let seen = call.body["Key"]["taskId"]["S"].as_str().and_then(|id| self.by_id.get(id));
+        let given_back_ms = seen.and_then(|seen| seen.given_back_ms);
+        if by(mine) && given_back_ms.is_some_and(|given_back_ms| call.sent_ms < given_back_ms) {
+            windows.hit(17);
+        }
         let Some(stored) = stored else {
             windows.hit(16);
             return;
@@ -242,7 +272,6 @@ impl Tasks {
             windows.hit(1);
             return;
         }
-        let by = |decision: &Json| decision["decidedBy"]["S"].as_str() == Some("rule");
         if by(theirs) != by(mine) {
             windows.hit(10);
         } else if by(mine) && theirs["ruleset"] != mine["ruleset"] {
