@@ -15,8 +15,9 @@ use figment::providers::{Format as _, Toml};
 use serde::{Deserialize, Serialize};
 
 pub use self::error::ConfigError;
-pub(crate) use self::range::{is_region, is_url};
+pub(crate) use self::range::{is_region, is_url, public_url};
 pub use self::setting::Setting;
+pub(crate) use self::setting::token_of_environment;
 
 /// The commented defaults, as `countersign config --defaults` prints them.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -33,6 +34,7 @@ pub struct Config {
     pub worker: Worker,
     pub budgets: Budgets,
     pub api: Api,
+    pub auth: Auth,
     pub log: Log,
 }
 
@@ -157,7 +159,27 @@ impl Budgets {
 pub struct Api {
     pub listen: SocketAddr,
     #[serde(with = "empty_is_none")]
+    pub public_url: Option<String>,
+    #[serde(with = "empty_is_none")]
     pub address_file: Option<String>,
+}
+
+/// How callers of the API are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Auth {
+    pub mode: AuthMode,
+}
+
+/// Whether callers show who they are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum AuthMode {
+    /// They do not: the API is for this machine alone.
+    None,
+    /// By a bearer token.
+    Tokens,
 }
 
 /// The log on standard output.

@@ -101,7 +101,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let readiness = Readiness::starting("the first look at the tables");
         let task_list = TaskList::new(&clients.dynamodb, &config.tables.tasks);
         let registry = Arc::new(registry);
-        let state = ApiState::new(&parts, task_list, registry, readiness.clone(), decisions.clone());
+        let state = ApiState::new(&config, &parts, task_list, registry, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
         tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
         let mut work = Box::pin(member.run(leave.clone()).fuse());

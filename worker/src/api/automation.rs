@@ -1,14 +1,15 @@
 //! `/v1/automation`: whether automatic decisions are on, for the whole fleet.
 
-use axum::Json;
 use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use statemachine::decision::MAX_REASON_CHARS;
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::Failure;
-use super::tasks::{bad_body, person};
+use super::tasks::bad_body;
 use crate::control::item::{ControlError, Paused};
 use crate::control::rule_store::{Author, Event, Line};
 
@@ -30,7 +31,7 @@ pub struct Automation {
 pub struct SwitchBody {
     /// The reason, for the history and for the escalated tasks.
     pub reason: String,
-    /// The person's name; `operator` unless given.
+    /// The person's name, if the API asks for no token; `operator` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -49,34 +50,37 @@ pub(super) async fn get(State(state): State<ApiState>) -> Result<Json<Automation
 /// `POST /v1/automation/pause`.
 pub(super) async fn pause(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<SwitchBody>, JsonRejection>,
 ) -> Result<Json<Automation>, Failure> {
-    switch(&state, Event::Pause, body).await
+    switch(&state, &caller, Event::Pause, body).await
 }
 
 /// `POST /v1/automation/resume`.
 pub(super) async fn resume(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     body: Result<Json<SwitchBody>, JsonRejection>,
 ) -> Result<Json<Automation>, Failure> {
-    switch(&state, Event::Resume, body).await
+    switch(&state, &caller, Event::Resume, body).await
 }
 
 async fn switch(
     state: &ApiState,
+    caller: &Caller,
     event: Event,
     body: Result<Json<SwitchBody>, JsonRejection>,
 ) -> Result<Json<Automation>, Failure> {
-    let author = author(body.map_err(bad_body)?.0)?;
+    let author = author(caller, body.map_err(bad_body)?.0)?;
     let line: Line = state.control_table.change(event, None, &author, state.clock.now()).await?;
     let paused = line.paused();
     Ok(Json(Automation { running: paused.is_none(), paused, held: None }))
 }
 
-fn author(body: SwitchBody) -> Result<Author, Failure> {
+fn author(caller: &Caller, body: SwitchBody) -> Result<Author, Failure> {
     let message = body.reason.trim().to_owned();
     if message.is_empty() || message.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::Invalid(format!("reason must have 1 to {MAX_REASON_CHARS} characters")));
     }
-    Ok(Author { by: person(body.by.as_deref())?, message })
+    Ok(Author { by: caller.person(body.by.as_deref())?.name, message })
 }

@@ -12,6 +12,7 @@ use super::view::{TaskView, etag};
 use crate::aws::fault::Fault;
 use crate::control::item::ControlError;
 use crate::control::rule_store::StoreError;
+use crate::control::tokens::Role;
 use crate::tasks::list::ListError;
 use crate::tasks::table::TableError;
 
@@ -21,6 +22,8 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 const TYPE_PREFIX: &str = "urn:countersign:problem:";
 /// How long a caller should wait before it repeats a request that changed nothing, in seconds.
 const RETRY_AFTER_SECONDS: &str = "2";
+/// The time over which failed attempts are counted, in seconds.
+const WINDOW_SECONDS: &str = "60";
 
 /// Why a request failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +50,12 @@ pub enum Failure {
     Busy,
     /// No host, or more than one.
     NoHost(&'static str),
+    /// The caller has not shown who it is.
+    Unauthenticated(&'static str),
+    /// The caller's token lacks this role.
+    Forbidden(Role),
+    /// The caller's address failed to authenticate too often.
+    TooManyFailures,
     /// A browser sent it from another site, or for a host that is not this machine.
     Foreign(&'static str),
     /// The task has another decision.
@@ -121,6 +130,13 @@ impl Failure {
             }
             Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at once"),
             Failure::NoHost(_) => (StatusCode::BAD_REQUEST, "no-host", "the request does not name one host"),
+            Failure::Unauthenticated(_) => {
+                (StatusCode::UNAUTHORIZED, "unauthenticated", "the caller is not known")
+            }
+            Failure::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "the token lacks a role"),
+            Failure::TooManyFailures => {
+                (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "too many failed attempts")
+            }
             Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request from another site"),
             Failure::Conflict(_) => {
                 (StatusCode::CONFLICT, "decided-otherwise", "the task has another decision")
@@ -162,7 +178,12 @@ impl Failure {
                 "this worker handles as many such requests as it may; nothing was changed, try again"
                     .to_owned()
             }
-            Failure::NoHost(why) | Failure::Foreign(why) => (*why).to_owned(),
+            Failure::Forbidden(role) => format!("this needs a token with the role {role}"),
+            Failure::TooManyFailures => {
+                "requests from this address sent too many tokens that are not valid; try again in a minute"
+                    .to_owned()
+            }
+            Failure::NoHost(why) | Failure::Unauthenticated(why) | Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
             Failure::NotReconsidered(task, why) => format!("task {}: {why}", task.id),
             Failure::Expired(task) => {
@@ -201,6 +222,9 @@ impl Failure {
             | Failure::SlowBody
             | Failure::Busy
             | Failure::NoHost(_)
+            | Failure::Unauthenticated(_)
+            | Failure::Forbidden(_)
+            | Failure::TooManyFailures
             | Failure::Foreign(_)
             | Failure::Damaged(_)
             | Failure::Unavailable { .. }
@@ -229,7 +253,12 @@ impl IntoResponse for Failure {
         if let Failure::Internal(reason) = &self {
             error!(reason, "a request failed: {reason}");
         }
-        let is_worth_repeating = matches!(self, Failure::Unavailable { may_pass: true, .. } | Failure::Busy);
+        let retry_after = match self {
+            Failure::Unavailable { may_pass: true, .. } | Failure::Busy => Some(RETRY_AFTER_SECONDS),
+            Failure::TooManyFailures => Some(WINDOW_SECONDS),
+            _ => None,
+        };
+        let is_unknown = matches!(self, Failure::Unauthenticated(_));
         let detail = self.detail();
         let task = self.into_task();
         let revision = task.as_ref().map(|task| task.revision);
@@ -246,8 +275,11 @@ impl IntoResponse for Failure {
         if let Some(revision) = revision {
             headers.insert(header::ETAG, etag(revision));
         }
-        if is_worth_repeating {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if let Some(seconds) = retry_after {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));
+        }
+        if is_unknown {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

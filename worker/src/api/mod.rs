@@ -1,15 +1,21 @@
 //! The HTTP server: people's decisions, health and metrics. It reads through one handle, decides through the
 //! pipeline, and renders.
 
+mod audit;
+mod auth;
 pub mod automation;
+mod caller;
 mod connections;
 pub mod error;
+mod failures;
 pub mod health;
+mod known;
 mod limits;
+pub mod me;
 mod metrics;
 mod origin;
 pub mod reconsider;
-mod routes;
+pub mod routes;
 pub mod rulesets;
 mod server;
 pub mod status;
@@ -20,19 +26,18 @@ pub mod workers;
 use std::any::Any;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::extract::DefaultBodyLimit;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
-use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::clock::Clock;
+use crate::config::Config;
 use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::fleet::parts::Parts;
@@ -42,13 +47,13 @@ use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
 use crate::tasks::table::TaskTable;
 
+use self::auth::Auth;
 use self::error::Failure;
 use self::health::Readiness;
+use self::origin::Site;
 
 /// The longest body. The longest reason, with each character escaped, takes three quarters of it.
 const MAX_BODY_BYTES: usize = 64 * 1024;
-/// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What the handlers may see.
 #[derive(Debug, Clone)]
@@ -73,6 +78,10 @@ pub struct ApiState {
     pub registry: Shared,
     /// The state of `/readyz`.
     pub readiness: Readiness,
+    /// How callers are known.
+    pub auth: Auth,
+    /// Under which names the API is reached.
+    pub site: Site,
     /// Owns the decisions that continue when their caller disconnects.
     pub tracker: TaskTracker,
 }
@@ -80,6 +89,7 @@ pub struct ApiState {
 impl ApiState {
     /// What the handlers may see of a worker's parts.
     pub fn new(
+        config: &Config,
         parts: &Parts,
         task_list: TaskList,
         registry: Shared,
@@ -87,6 +97,7 @@ impl ApiState {
         tracker: TaskTracker,
     ) -> ApiState {
         let Parts { tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } = parts.clone();
+        let auth = Auth::new(&config.auth, &control_table, &clock);
         ApiState {
             pipeline,
             tasks,
@@ -98,6 +109,8 @@ impl ApiState {
             clock,
             registry,
             readiness,
+            auth,
+            site: Site::new(config),
             tracker,
         }
     }
@@ -112,23 +125,15 @@ pub async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, state: ApiState,
 /// Every route, behind the checks that each request passes.
 pub fn router(state: ApiState) -> Router {
     let counted = from_fn_with_state(state.metrics.clone(), metrics::count);
-    routes::limited(&state.metrics)
+    routes::guarded(&state)
         .fallback(async || Failure::NoSuchResource)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The last added is the first to see a request.
         .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
-        .layer(from_fn(in_time))
         .layer(CatchPanicLayer::custom(panicked))
-        .layer(from_fn(origin::guard))
+        .layer(from_fn_with_state(state.clone(), origin::guard))
         .layer(counted)
         .with_state(state)
-}
-
-async fn in_time(request: Request, next: Next) -> Response {
-    match timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => Failure::TooSlow.into_response(),
-    }
 }
 
 /// The panic's message is only in the log line of the panic hook: it may contain anything.

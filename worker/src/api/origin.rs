@@ -1,26 +1,72 @@
-//! Who may call the API. There is no authentication, so only this machine may, and no web page of another site that a
-//! browser on this machine shows.
+//! From where the API may be called: under its own names, and not by a web page of another site that a browser shows.
+//! Without authentication its names are those of this machine.
 //!
 //! Such a page can make the browser send requests to loopback, and a host name that its owner points at 127.0.0.1 makes
 //! them look same-site. The first attack shows in `Sec-Fetch-Site` and `Origin`, the second in `Host`.
 
 use std::net::IpAddr;
 
-use axum::extract::Request;
-use axum::http::uri::{Authority, Scheme};
+use axum::extract::{Request, State};
+use axum::http::uri::{Authority, Parts, Scheme};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::ApiState;
+use super::audit::Line;
 use super::error::Failure;
+use super::server::Peer;
+use crate::config::{AuthMode, Config, public_url};
+use crate::metrics::Refusal;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
+/// Under which names the API is reached.
+#[derive(Debug, Clone)]
+pub struct Site {
+    /// `api.public_url`, as the scheme and the host of an origin.
+    public: Option<(Scheme, Authority)>,
+    /// Whether callers show who they are: then the API may be reached from other machines.
+    has_tokens: bool,
+}
+
+impl Site {
+    /// As configured.
+    pub fn new(config: &Config) -> Site {
+        let url = config.api.public_url.as_deref().and_then(public_url);
+        let origin = url.and_then(|url| url.origin().ascii_serialization().parse::<Uri>().ok());
+        let public = origin.and_then(|origin| {
+            let Parts { scheme, authority, .. } = origin.into_parts();
+            Some((scheme?, authority?))
+        });
+        Site { public, has_tokens: config.auth.mode == AuthMode::Tokens }
+    }
+
+    /// The scheme by which a host is reached; none if the host is not this server. An address needs no check of the name
+    /// that led to it, and whoever reaches it needs a token.
+    fn scheme(&self, host: &Authority) -> Option<&Scheme> {
+        if let Some((scheme, public)) = &self.public
+            && is_equal(public, host)
+        {
+            return Some(scheme);
+        }
+        let bare = host.host().trim_start_matches('[').trim_end_matches(']');
+        let is_ours = is_loopback(host.host()) || self.has_tokens && bare.parse::<IpAddr>().is_ok();
+        is_ours.then_some(&Scheme::HTTP)
+    }
+}
+
 /// Rejects a foreign request before any handler sees it, and forbids caching and content sniffing of every answer.
-pub(super) async fn guard(request: Request, next: Next) -> Response {
-    let mut response = match check(request.method(), request.uri(), request.headers()) {
+pub(super) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
+    let mut response = match check(&state.site, request.method(), request.uri(), request.headers()) {
         Ok(()) => next.run(request).await,
-        Err(failure) => failure.into_response(),
+        Err(failure) => {
+            state.metrics.refused_request(Refusal::Foreign);
+            let from = request.extensions().get::<Peer>().copied();
+            let response = failure.into_response();
+            Line::of(&request, from).write_refusal(Refusal::Foreign, response.status().as_u16());
+            response
+        }
     };
     let headers = response.headers_mut();
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
@@ -28,11 +74,13 @@ pub(super) async fn guard(request: Request, next: Next) -> Response {
     response
 }
 
-fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
+fn check(site: &Site, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure> {
     let host = host(uri, headers)?;
-    if !is_loopback(host.host()) {
-        return Err(Failure::Foreign("the request's host is not this machine; use 127.0.0.1 or localhost"));
-    }
+    let Some(scheme) = site.scheme(&host) else {
+        return Err(Failure::Foreign(
+            "the request's host is not this server; use its address, or the name in api.public_url",
+        ));
+    };
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
@@ -46,7 +94,7 @@ fn check(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<(), Failure>
     }
     match headers.get(header::ORIGIN) {
         None => Ok(()),
-        Some(origin) if is_same(origin, &host) => Ok(()),
+        Some(origin) if is_same(origin, scheme, &host) => Ok(()),
         Some(_) => Err(Failure::Foreign("a page of another origin must not send this request")),
     }
 }
@@ -72,11 +120,11 @@ fn is_loopback(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost") || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether an origin is this server's: plain HTTP, which is what it speaks, and the same host and port.
-fn is_same(origin: &HeaderValue, host: &Authority) -> bool {
+/// Whether an origin is this server's: the scheme by which it is reached, and the same host and port.
+fn is_same(origin: &HeaderValue, scheme: &Scheme, host: &Authority) -> bool {
     let origin = origin.to_str().ok().and_then(|origin| origin.parse::<Uri>().ok());
     origin.is_some_and(|origin| {
-        origin.scheme() == Some(&Scheme::HTTP)
+        origin.scheme() == Some(scheme)
             && origin.authority().is_some_and(|authority| is_equal(authority, host))
     })
 }
@@ -94,11 +142,20 @@ mod tests {
     }
 
     fn checked_at(method: Method, target: &str, headers: &[(&'static str, &str)]) -> Result<(), Failure> {
+        checked_of(&Site { public: None, has_tokens: false }, method, target, headers)
+    }
+
+    fn checked_of(
+        site: &Site,
+        method: Method,
+        target: &str,
+        headers: &[(&'static str, &str)],
+    ) -> Result<(), Failure> {
         let headers = headers
             .iter()
             .map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_str(value).unwrap()))
             .collect();
-        check(&method, &target.parse().unwrap(), &headers)
+        check(site, &method, &target.parse().unwrap(), &headers)
     }
 
     #[test]
@@ -129,6 +186,28 @@ mod tests {
             assert!(matches!(checked, Err(Failure::NoHost(_))), "{target} {headers:?}: {checked:?}");
         }
         assert_eq!(checked_at(Method::GET, "http://127.0.0.1:8420/v1/tasks", &[here]), Ok(()));
+    }
+
+    #[test]
+    fn with_tokens_the_api_has_its_address_and_its_public_name() {
+        let mut config = Config::load(None, &[]).unwrap();
+        config.auth.mode = AuthMode::Tokens;
+        config.api.public_url = Some("https://Approvals.example:443/".to_owned());
+        let site = Site::new(&config);
+        let https = ("origin", "https://approvals.example");
+        for (host, origin, is_served) in [
+            ("approvals.example", https, true),
+            ("APPROVALS.example", https, true),
+            ("approvals.example", ("origin", "http://approvals.example"), false),
+            ("approvals.example:80", https, false),
+            ("10.0.0.1:8420", ("origin", "http://10.0.0.1:8420"), true),
+            ("10.0.0.1:8420", https, false),
+            ("[fd00::1]:8420", ("accept", "*/*"), true),
+            ("other.example", ("accept", "*/*"), false),
+        ] {
+            let checked = checked_of(&site, Method::POST, "/v1/tasks", &[("host", host), origin]);
+            assert_eq!(checked.is_ok(), is_served, "{host} {origin:?}: {checked:?}");
+        }
     }
 
     #[test]

@@ -1,22 +1,23 @@
 //! `POST /v1/tasks/{id}/reconsider`: a task that was left to a person goes back to the rules.
 
-use axum::Json;
 use axum::extract::rejection::{JsonRejection, PathRejection};
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::Failure;
-use super::tasks::{bad_body, person, shown, task_id};
+use super::tasks::{bad_body, shown, task_id};
 use crate::steps::reconsider::Reconsidered;
 
 /// The body of `POST /v1/tasks/{id}/reconsider`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReconsiderBody {
-    /// The person's name; `operator` unless given.
+    /// The person's name, if the API asks for no token; `operator` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -24,12 +25,13 @@ pub struct ReconsiderBody {
 /// `POST /v1/tasks/{id}/reconsider`.
 pub(super) async fn reconsider(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     body: Result<Json<ReconsiderBody>, JsonRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
-    let by = person(body.by.as_deref())?;
+    let by = caller.person(body.by.as_deref())?.name;
     match state.pipeline.reconsider(&id, &by).await? {
         Reconsidered::GivenBack(task) => Ok(shown(StatusCode::OK, *task)),
         Reconsidered::Refused(task, why) => Err(Failure::NotReconsidered(task, why)),

@@ -33,6 +33,10 @@ const NEXT_REQUEST: Duration = Duration::from_secs(75);
 /// The longest head of a request: line and headers.
 const MAX_HEAD_BYTES: usize = 16 * 1024;
 
+/// Where a request came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Peer(pub(super) SocketAddr);
+
 /// Serves until `stop`, then finishes the requests in flight.
 pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
     mut listener: L,
@@ -43,14 +47,14 @@ pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
     let connections = Connections::new(metrics);
     let tasks = TaskTracker::new();
     loop {
-        let (io, _) = tokio::select! {
+        let (io, peer) = tokio::select! {
             // A steady stream of connections must not keep the server from stopping.
             biased;
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
         };
         let connection = connections.enter();
-        tasks.spawn(serve_connection(io, connection, router.clone(), stop.clone()));
+        tasks.spawn(serve_connection(io, Peer(peer), connection, router.clone(), stop.clone()));
     }
     drop(listener);
     tasks.close();
@@ -59,6 +63,7 @@ pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
 
 async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
     io: Io,
+    peer: Peer,
     connection: Arc<Connection>,
     router: Router,
     stop: CancellationToken,
@@ -68,6 +73,7 @@ async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         first.cancel();
         let mut request: Request = request.map(Body::new);
+        request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arc::clone(&connection));
         router.clone().oneshot(request)
     });

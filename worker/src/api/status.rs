@@ -27,6 +27,9 @@ pub struct Status {
     pub version: String,
     /// `starting`, `ready` or `draining`.
     pub phase: String,
+    /// Whose word the name of a person is: `claimed`, the caller's own, or `token`.
+    #[serde(default)]
+    pub identity: String,
     /// The active ruleset.
     pub ruleset: ActiveRuleset,
     /// The wanted ruleset, while it is rejected.
@@ -103,6 +106,7 @@ pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: state.readiness.phase().as_str().to_owned(),
+        identity: state.auth.identity().as_str().to_owned(),
         ruleset: ActiveRuleset::of(&active),
         shadow: state.automation.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
         caps,

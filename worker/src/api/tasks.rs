@@ -15,6 +15,7 @@ use statemachine::worklist::Worklist;
 use tracing::{Instrument as _, info_span};
 
 use super::ApiState;
+use super::caller::{Caller, Person};
 use super::error::Failure;
 use super::limits::Place;
 use super::view::{TaskView, etag};
@@ -23,10 +24,6 @@ use crate::tasks::list::{self, MAX_PAGE};
 
 /// How many tasks a page has unless the caller says.
 const DEFAULT_PAGE: usize = 50;
-/// The longest name of a person, in characters.
-const MAX_NAME_CHARS: usize = 200;
-/// The name of the person, if the caller does not give one.
-const UNNAMED: &str = "operator";
 
 /// The parameters of `GET /v1/tasks`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +68,7 @@ pub struct DecisionBody {
     /// The words that the workflow receives. Required for a rejection.
     #[serde(default)]
     pub reason: String,
-    /// The person's name; `operator` unless given.
+    /// The person's name, if the API asks for no token; `operator` unless given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -106,13 +103,15 @@ pub(super) async fn get(
 pub(super) async fn decide(
     State(state): State<ApiState>,
     Extension(place): Extension<Place>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Result<Json<DecisionBody>, JsonRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
-    let request = request(id.clone(), if_match(&headers)?, body)?;
+    let person = caller.person(body.by.as_deref())?;
+    let request = request(id.clone(), if_match(&headers)?, body, person)?;
     let span = info_span!("decision", task.id = %id);
     let pipeline = state.pipeline.clone();
     // In its own tokio task: once the decision is stored, its delivery must not end with the caller's connection.
@@ -177,8 +176,13 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     }
 }
 
-fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<PersonDecision, Failure> {
-    let DecisionBody { outcome, reason, by } = body;
+fn request(
+    id: TaskId,
+    if_revision: Option<i64>,
+    body: DecisionBody,
+    person: Person,
+) -> Result<PersonDecision, Failure> {
+    let DecisionBody { outcome, reason, by: _ } = body;
     let reason = reason.trim().to_owned();
     if outcome == Outcome::Rejected && reason.is_empty() {
         return Err(Failure::Invalid("reason is empty; a rejection must tell the workflow why".to_owned()));
@@ -186,23 +190,8 @@ fn request(id: TaskId, if_revision: Option<i64>, body: DecisionBody) -> Result<P
     if reason.chars().count() > MAX_REASON_CHARS {
         return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
     }
-    Ok(PersonDecision { id, outcome, reason, by: person(by.as_deref())?, if_revision })
-}
-
-/// The name of a person who acts.
-pub(super) fn person(by: Option<&str>) -> Result<String, Failure> {
-    let by = by.map_or(UNNAMED, str::trim);
-    if by.is_empty() || by.chars().count() > MAX_NAME_CHARS || by.chars().any(char::is_control) {
-        return Err(Failure::Invalid(format!(
-            "by is not a name of 1 to {MAX_NAME_CHARS} printable characters; omit it for {UNNAMED:?}"
-        )));
-    }
-    if by.eq_ignore_ascii_case("rule") {
-        return Err(Failure::Invalid(
-            "by is \"rule\", which stands for the rules; give the person's name".to_owned(),
-        ));
-    }
-    Ok(by.to_owned())
+    let Person { name: by, identity } = person;
+    Ok(PersonDecision { id, outcome, reason, by, identity, if_revision })
 }
 
 /// The query that the parameters describe.

@@ -1,13 +1,18 @@
 //! The command line's client of the worker's API.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 
 use super::Failed;
+use super::token_file::token_of;
 use crate::api::error::Problem;
+use crate::config::token_of_environment;
+use crate::control::tokens::Secret;
 
 /// Which worker is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -32,11 +37,39 @@ pub(super) struct Server {
 pub(super) struct Api {
     http: Client,
     base: Url,
+    token: Option<Secret>,
     timeout: Duration,
 }
 
 impl Server {
+    /// A connection that sends the token in `COUNTERSIGN_TOKEN`, or the one that `countersign login` stored.
     pub(super) fn connect(&self) -> Result<Api, Failed> {
+        let token = match token_of_environment() {
+            Some(text) => Some(Secret::parse(&text).context(
+                "COUNTERSIGN_TOKEN is not a token: a token begins with csgn_ and has 48 characters",
+            )?),
+            None => token_of(&self.base()?)?,
+        };
+        self.connect_with(token)
+    }
+
+    /// A connection that sends this token.
+    pub(super) fn connect_with(&self, token: Option<Secret>) -> Result<Api, Failed> {
+        let base = self.base()?;
+        if token.is_some() && !is_this_machine(&base) {
+            return Err(anyhow!(
+                "{base}: the token would cross the network in plain text; open a tunnel, and use its end on this machine"
+            )
+            .into());
+        }
+        // A proxy for the outside world does not reach this machine. A redirect could lead the token anywhere.
+        let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(self.timeout).build();
+        let http = http.context("the HTTP client cannot start")?;
+        Ok(Api { http, base, token, timeout: self.timeout })
+    }
+
+    /// The address, with a slash at its end.
+    pub(super) fn base(&self) -> Result<Url, Failed> {
         let mut base: Url = self.url.parse().with_context(|| format!("--url {}", self.url))?;
         if base.scheme() != "http" {
             return Err(anyhow!(
@@ -48,22 +81,38 @@ impl Server {
         if !base.path().ends_with('/') {
             base.set_path(&format!("{}/", base.path()));
         }
-        // A proxy for the outside world does not reach this machine.
-        let http = Client::builder().no_proxy().timeout(self.timeout).build();
-        let http = http.context("the HTTP client cannot start")?;
-        Ok(Api { http, base, timeout: self.timeout })
+        Ok(base)
     }
+}
+
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 impl Api {
     /// A GET of `path`, such as `v1/tasks`.
     pub(super) fn get(&self, path: &str) -> Result<RequestBuilder, Failed> {
-        Ok(self.http.get(self.at(path)?))
+        Ok(self.signed(self.http.get(self.at(path)?)))
     }
 
     /// A POST to `path`.
     pub(super) fn post(&self, path: &str) -> Result<RequestBuilder, Failed> {
-        Ok(self.http.post(self.at(path)?))
+        Ok(self.signed(self.http.post(self.at(path)?)))
+    }
+
+    /// Whether its requests have a token.
+    pub(super) fn has_token(&self) -> bool {
+        self.token.is_some()
+    }
+
+    /// `bearer_auth` marks the header as sensitive, so that no log shows it.
+    fn signed(&self, request: RequestBuilder) -> RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token.reveal()),
+            None => request,
+        }
     }
 
     /// Sends a request; returns the response as `T`, or the API's own explanation.

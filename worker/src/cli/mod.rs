@@ -7,14 +7,18 @@ mod config;
 mod dead_letters;
 mod ended;
 mod export;
+mod login;
 mod reconsider;
 mod render;
 mod rules;
 mod run;
 mod show;
+mod signer;
 mod status;
 mod store;
 mod tasks;
+mod token;
+mod token_file;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -67,6 +71,9 @@ enum Command {
     Automation(automation::Args),
     DeadLetters(dead_letters::Args),
     Status(status::Args),
+    Token(token::Args),
+    Login(login::Login),
+    Logout(login::Logout),
     Config(config::Args),
 }
 
@@ -168,6 +175,9 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Automation(args) => automation::automation(args).await.map(Printed::from),
         Command::DeadLetters(args) => Box::pin(dead_letters::dead_letters(args)).await,
         Command::Status(args) => status::status(args).await.map(Printed::from),
+        Command::Token(args) => token::token(args).await.map(Printed::from),
+        Command::Login(args) => login::login(args).await.map(Printed::from),
+        Command::Logout(args) => login::logout(&args).map(Printed::from),
         Command::Config(args) => config::config(&args).map(Printed::from).map_err(Failed::from),
     };
     match printed {

@@ -6,6 +6,7 @@ use statemachine::token::TaskId;
 
 use super::client::Api;
 use super::render::{count, json, line};
+use super::signer::Signer;
 use super::{Failed, Format};
 use crate::api::automation::Automation;
 use crate::api::reconsider::ReconsiderBody;
@@ -31,9 +32,8 @@ pub(super) struct Reconsider {
     /// Show which tasks these are, and change nothing
     #[arg(long)]
     dry_run: bool,
-    /// The name of the person who returns them
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
-    by: Option<String>,
+    #[command(flatten)]
+    signer: Signer,
 }
 
 /// What became of one task.
@@ -63,9 +63,10 @@ pub(super) async fn reconsider(
             anyhow!("automation is paused by {}: {}; resume it first", paused.by, paused.reason).into()
         );
     }
+    let by = args.signer.name(api)?;
     let mut tried = Vec::new();
     for task in tasks {
-        let why = if args.dry_run { None } else { give_back(api, &task.task_id, args.by.clone()).await? };
+        let why = if args.dry_run { None } else { give_back(api, &task.task_id, by.clone()).await? };
         let given_back = !args.dry_run && why.is_none();
         tried.push(Tried { task_id: task.task_id, order_id: task.order_id, given_back, why });
     }

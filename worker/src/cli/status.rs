@@ -51,6 +51,9 @@ fn text(status: &Status) -> String {
         };
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
+    if status.identity == "claimed" {
+        text.push_str("people      give any name: the API asks for no token (auth.mode)\n");
+    }
     text.push_str(&format!("leases      {}\n", status.leases_held));
     text.push_str(&format!("in flight   {}\n", count(status.in_flight_records, "record")));
     match fleet {
@@ -113,6 +116,7 @@ mod tests {
         Status {
             version: "1.2.3".to_owned(),
             phase: "ready".to_owned(),
+            identity: "claimed".to_owned(),
             ruleset: ActiveRuleset { label: "approval@7f3a91c2".to_owned(), sha256: "7f3a91c2".to_owned() },
             refused: None,
             lacking: vec!["rule tier-limit".to_owned()],
@@ -151,6 +155,7 @@ mod tests {
                         automation  running\n\
                         cap         30 approvals an hour, 12 reserved\n\
                         cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not respond\n\
+                        people      give any name: the API asks for no token (auth.mode)\n\
                         leases      2\n\
                         in flight   1 record\n\
                         fleet       seen 1 s ago by w1-a\n\

@@ -7,6 +7,7 @@ use statemachine::token::TaskId;
 
 use super::client::{Api, Reply, Server};
 use super::render::json;
+use super::signer::Signer;
 use super::{EXIT_CODES, Failed, Format, Printed, export, reconsider, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
@@ -99,9 +100,8 @@ struct Reject {
 
 #[derive(Debug, clap::Args)]
 struct Person {
-    /// The name of the person who decides
-    #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true)]
-    by: Option<String>,
+    #[command(flatten)]
+    signer: Signer,
     /// Only if the task is still at this revision, as `show` printed it
     #[arg(long, value_name = "N")]
     if_revision: Option<i64>,
@@ -181,7 +181,7 @@ async fn decide(
     reason: String,
     person: Person,
 ) -> Result<String, Failed> {
-    let body = DecisionBody { outcome, reason, by: person.by };
+    let body = DecisionBody { outcome, reason, by: person.signer.name(api)? };
     let mut request = api.post(&format!("v1/tasks/{id}/decision"))?.json(&body);
     if let Some(revision) = person.if_revision {
         request = request.header(header::IF_MATCH, format!("\"{revision}\""));

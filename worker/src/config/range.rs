@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use reqwest::Url;
 
-use super::{Config, ConfigError};
+use super::{AuthMode, Config, ConfigError};
 
 /// The longest `worker.id`: it is part of keys in the control table.
 const MAX_ID_CHARS: usize = 100;
@@ -50,7 +50,7 @@ impl Config {
     }
 
     /// Every text setting with restrictions: whether its value is valid, and what to use instead.
-    fn texts(&self) -> [(&'static str, String, bool, &'static str); 11] {
+    fn texts(&self) -> [(&'static str, String, bool, &'static str); 12] {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let absent_or = |text: &Option<String>, is: fn(&str) -> bool| text.as_deref().is_none_or(is);
         let table = "use the name or the ARN of a table";
@@ -93,8 +93,16 @@ impl Config {
             (
                 "api.listen",
                 self.api.listen.to_string(),
-                self.api.listen.ip().is_loopback(),
-                "the API has no authentication, so use a loopback address, such as 127.0.0.1:8420",
+                self.api.listen.ip().is_loopback() || self.auth.mode == AuthMode::Tokens,
+                "without authentication use a loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\"",
+            ),
+            (
+                "api.public_url",
+                text(&self.api.public_url),
+                absent_or(&self.api.public_url, |url| public_url(url).is_some())
+                    && (self.api.public_url.is_none() || self.auth.mode == AuthMode::Tokens),
+                "use scheme and host alone, such as https://approvals.example.com, with auth.mode = \"tokens\"; or \
+                 leave it empty",
             ),
         ]
     }
@@ -103,6 +111,14 @@ impl Config {
 /// Whether the text is a URL that a client can call. The SDK does not check the values of its own variables.
 pub(crate) fn is_url(text: &str) -> bool {
     Url::parse(text).is_ok_and(|url| ["http", "https"].contains(&url.scheme()) && url.has_host())
+}
+
+/// The URL, if it has a scheme, a host and nothing else.
+pub(crate) fn public_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    // Equal only without a path, a query, a fragment and a user.
+    let is_bare = url.as_str() == format!("{}/", url.origin().ascii_serialization());
+    (is_url(text) && is_bare).then_some(url)
 }
 
 /// Letters, digits and hyphens only: a region is part of the host name of each endpoint.

@@ -20,14 +20,20 @@ pub struct Setting {
     pub text: String,
 }
 
-/// Reads the settings from the environment. `COUNTERSIGN_URL` is not one: it is for the commands that call a worker.
+/// Reads the settings from the environment. `COUNTERSIGN_URL` and `COUNTERSIGN_TOKEN` are not among them: they are for the
+/// commands that call a worker.
 pub(super) fn of_environment() -> Vec<Setting> {
-    let variables = Env::prefixed(PREFIX).ignore(&["url"]).split("__");
+    let variables = Env::prefixed(PREFIX).ignore(&["url", "token"]).split("__");
     let settings = variables.iter().map(|(key, text)| {
         let key = key.to_string();
         Setting { place: variable(&key), key, text }
     });
     settings.collect()
+}
+
+/// The token for a worker's API, from `COUNTERSIGN_TOKEN`. It is no flag: other users of the machine see those.
+pub(crate) fn token_of_environment() -> Option<String> {
+    std::env::var_os("COUNTERSIGN_TOKEN")?.into_string().ok().filter(|token| !token.is_empty())
 }
 
 /// The variable for a key.

@@ -34,7 +34,13 @@ fn a_bad_setting_is_named_with_its_place_and_a_remedy() {
         ("[worker]\nlease = 5", &["unknown key", "worker.lease ", "FILE", "lease_ms"] as &[&str]),
         ("[worker]\nlease_ms = \"soon\"", &["worker.lease_ms (FILE)", "soon", "a whole number"]),
         ("[worker]\nlease_ms = 5", &["worker.lease_ms = 5 (FILE)", "1000 to 600000"]),
-        ("[api]\nlisten = \"0.0.0.0:8420\"", &["api.listen", "0.0.0.0:8420", "loopback"]),
+        ("[api]\nlisten = \"0.0.0.0:8420\"", &["api.listen", "0.0.0.0:8420", "loopback", "auth.mode"]),
+        ("[auth]\nmode = \"token\"", &["auth.mode", "none", "tokens"]),
+        ("[api]\npublic_url = \"https://a.example\"", &["api.public_url", "auth.mode = \"tokens\""]),
+        (
+            "[auth]\nmode = \"tokens\"\n[api]\npublic_url = \"https://a.example/x\"",
+            &["api.public_url", "scheme and host alone"],
+        ),
         ("[budgets]\nsweep = 0", &["budgets.sweep = 0", "1 to 100000"]),
         ("[rules]\nsource = \"s3\"", &["rules.source", "s3", "published"]),
         (
@@ -66,19 +72,27 @@ fn a_mistake_is_told_once_with_the_variable_as_it_is_spelt() {
         (
             "api.listen",
             "0.0.0.0:1",
-            "configuration: api.listen = \"0.0.0.0:1\" (COUNTERSIGN_API__LISTEN): the API has no authentication, so \
-             use a loopback address, such as 127.0.0.1:8420",
+            "configuration: api.listen = \"0.0.0.0:1\" (COUNTERSIGN_API__LISTEN): without authentication use a \
+             loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\"",
         ),
         (
             "api_listen",
             "127.0.0.1:1",
             "configuration: api_listen (COUNTERSIGN_API_LISTEN): unknown key (did you mean api.listen, \
              variable COUNTERSIGN_API__LISTEN?); expected one of `aws`, `tables`, `queues`, `rules`, `worker`, \
-             `budgets`, `api`, `log`; `countersign config --defaults` lists every key",
+             `budgets`, `api`, `auth`, `log`; `countersign config --defaults` lists every key",
         ),
     ] {
         assert_eq!(of_variable(key, text).unwrap_err(), expected);
     }
+}
+
+#[test]
+fn with_tokens_the_api_may_be_reached_from_elsewhere() {
+    let config = of_file(
+        "[auth]\nmode = \"tokens\"\n[api]\nlisten = \"0.0.0.0:8420\"\npublic_url = \"https://a.example\"",
+    );
+    assert_eq!(config.unwrap().auth.mode, AuthMode::Tokens);
 }
 
 /// The type is that of the default, never guessed from the text.

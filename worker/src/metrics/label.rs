@@ -33,6 +33,7 @@ labels! {
     Cap: label;
     EscalationCause: label;
     Handled: label;
+    Refusal: label;
     Reload: label;
     RequestClass: label;
     Service: label;
@@ -119,6 +120,24 @@ named! {
         Activated = "activated",
         /// The last good one stays.
         Refused = "refused",
+    }
+}
+
+named! {
+    /// Why a request was refused before its handler saw it.
+    Refusal {
+        /// It has no token.
+        NoToken = "no_token",
+        /// Its token is unknown, expired or revoked.
+        UnknownToken = "unknown_token",
+        /// Its address failed too often.
+        TooMany = "too_many_failures",
+        /// The table did not say whether the token is valid.
+        NoAnswer = "no_answer",
+        /// Its token lacks the role.
+        Role = "role",
+        /// It came from a page of another site, or for another host.
+        Foreign = "foreign",
     }
 }
 

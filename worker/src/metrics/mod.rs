@@ -29,7 +29,9 @@ use statemachine::worklist::Worklist;
 
 use self::declare::declare;
 use self::label::Label;
-pub use self::label::{By, CallbackResult, Cap, EscalationCause, Reload, RequestClass, Service, Shadowed};
+pub use self::label::{
+    By, CallbackResult, Cap, EscalationCause, Refusal, Reload, RequestClass, Service, Shadowed,
+};
 use self::log::DroppedLines;
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
@@ -132,6 +134,8 @@ declare! {
     request_duration: Histogram(CALL_BUCKETS) = "http_request_duration_seconds";
     /// HTTP requests that got 503 at once because too many of their class were in hand.
     shed_requests: Counter = "http_requests_shed_total" by class: RequestClass;
+    /// HTTP requests that were refused before they were handled, by reason.
+    refused_requests: Counter = "http_requests_refused_total" by reason: Refusal;
     /// Open connections of the HTTP server, at most 512.
     pub http_connections: Gauge = "http_connections";
     /// Connections without a request in hand that were closed because others came. It grows when somebody opens very
@@ -239,6 +243,11 @@ impl Metrics {
     pub fn answered_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
         self.request_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was refused.
+    pub fn refused_request(&self, why: Refusal) {
+        self.refused_requests(why).inc();
     }
 
     /// Counts a request that was turned away because too many of its class are in hand.

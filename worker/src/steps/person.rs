@@ -18,6 +18,33 @@ use crate::tasks::table::{Notes, TableError, Written};
 /// How long a person's request waits for the delivery before the response is "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
 
+/// Whose word the name of a person is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Identity {
+    /// The caller's own: without authentication anybody on the machine may give any name.
+    Claimed,
+    /// Countersign's: the caller had the token of this person.
+    Token,
+}
+
+impl Identity {
+    /// The name for logs and views.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Identity::Claimed => "claimed",
+            Identity::Token => "token",
+        }
+    }
+
+    /// The code of a decision by such a person.
+    fn code(self) -> &'static str {
+        match self {
+            Identity::Claimed => "decided-by-person",
+            Identity::Token => "decided-by-token",
+        }
+    }
+}
+
 /// A person's request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PersonDecision {
@@ -29,6 +56,8 @@ pub struct PersonDecision {
     pub reason: String,
     /// The person's name.
     pub by: String,
+    /// Whose word that is.
+    pub identity: Identity,
     /// The revision the person saw, if the decision depends on it.
     pub if_revision: Option<i64>,
 }
@@ -80,7 +109,7 @@ impl Pipeline {
         let draft = Draft {
             id: self.clock.ulid(),
             outcome: request.outcome,
-            code: "decided-by-person".to_owned(),
+            code: request.identity.code().to_owned(),
             reason: request.reason.clone(),
             rule: None,
             ruleset: None,

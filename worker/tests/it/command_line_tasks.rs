@@ -1,17 +1,23 @@
 //! `countersign tasks` against a worker's API on a real socket: what a reviewer types and reads.
 
 use std::fs;
-use std::process::Command;
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 
+use jiff::SignedDuration;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::api::serve;
+use worker::config::AuthMode;
+use worker::control::tokens::{Role, Secret};
 
 use crate::office::Office;
 
 /// A reviewer's terminal.
 struct Terminal {
     url: String,
+    home: tempfile::TempDir,
 }
 
 #[derive(Debug)]
@@ -26,14 +32,28 @@ impl Terminal {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         office.state.tracker.spawn(serve(listener, office.state.clone(), CancellationToken::new()));
-        Terminal { url }
+        Terminal { url, home: tempfile::tempdir().expect("a folder") }
     }
 
     async fn run(&self, args: &[&str]) -> Ended {
+        self.run_with(args, "", &[]).await
+    }
+
+    async fn run_with(&self, args: &[&str], input: &str, variables: &[(&str, &str)]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(args).env_clear().env("COUNTERSIGN_URL", &self.url).env("USER", "ada");
-        let ended = tokio::task::spawn_blocking(move || command.output()).await.expect("it runs");
-        let ended = ended.expect("the program starts");
+        command.env("HOME", self.home.path()).envs(variables.iter().copied());
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let input = input.to_owned();
+        let run = move || {
+            let mut child = command.spawn()?;
+            let mut stdin = child.stdin.take().expect("it is piped");
+            // A command that does not read it may have ended.
+            let _ = stdin.write_all(input.as_bytes());
+            drop(stdin);
+            child.wait_with_output()
+        };
+        let ended = tokio::task::spawn_blocking(run).await.expect("it runs").expect("the program starts");
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
         let ended = Ended { code: ended.status.code(), out: text(ended.stdout), err: text(ended.stderr) };
         let all = format!("{}{}", ended.out, ended.err);
@@ -139,4 +159,53 @@ async fn a_stored_task_becomes_a_test_case() {
     assert_eq!(fs::read_to_string(&file).unwrap(), case);
     let nothing = terminal.run(&["rules", "test", path, "--from", "00000000000000000000000000000000"]).await;
     assert_eq!(nothing.code, Some(1), "{nothing:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_token_is_kept_for_its_owner_and_says_who_decides() {
+    let office = Office::open_as(|clock| clock, |config| config.auth.mode = AuthMode::Tokens);
+    let terminal = Terminal::open(&office).await;
+    let (_, task) = office.escalate("o-1", None).await;
+    let id = task.id.as_str();
+    let refused = terminal.run(&["tasks", "list"]).await;
+    assert_eq!(refused.code, Some(1), "{refused:?}");
+    assert!(refused.err.contains("send a token"), "{refused:?}");
+
+    let token = Secret::generate().expect("random numbers");
+    let times = (office.now(), office.now() + SignedDuration::from_hours(24));
+    let table = &office.state.control_table;
+    table.store_token(&token.hash(), "grace", &[Role::Reviewer], "ada", times).await.expect("stored");
+    let other = Secret::generate().expect("random numbers");
+    for (input, told) in
+        [("", "not a token"), ("secret", "not a token"), (other.reveal(), "unknown, expired or revoked")]
+    {
+        let refused = terminal.run_with(&["login"], input, &[]).await;
+        assert!(refused.code == Some(1) && refused.err.contains(told), "{refused:?}");
+        assert!(input.is_empty() || !refused.err.contains(input), "{refused:?}");
+    }
+    let login = terminal.run_with(&["login"], &format!("{}\n", token.reveal()), &[]).await;
+    assert!(login.code == Some(0) && login.out.contains("you are grace (reviewer)"), "{login:?}");
+    assert!(!format!("{login:?}").contains(token.reveal()));
+    let file = terminal.home.path().join(".config/countersign/tokens.json");
+    assert_eq!(std::fs::metadata(&file).unwrap().permissions().mode() & 0o777, 0o600);
+
+    let claimed = terminal.run(&["tasks", "approve", id, "--by", "the CFO"]).await;
+    assert!(claimed.code == Some(1) && claimed.err.contains("the token says who you are"), "{claimed:?}");
+    assert_eq!(terminal.run(&["tasks", "approve", id]).await.code, Some(0));
+    let shown = terminal.run(&["tasks", "show", id]).await;
+    assert!(shown.out.contains("grace"), "{shown:?}");
+
+    // Others could read it.
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let open = terminal.run(&["tasks", "list"]).await;
+    assert!(open.code == Some(1) && open.err.contains("chmod 600"), "{open:?}");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
+    // The variable wins, and the token does not cross a network in plain text.
+    let unknown = terminal.run_with(&["tasks", "list"], "", &[("COUNTERSIGN_TOKEN", other.reveal())]).await;
+    assert!(unknown.err.contains("unknown, expired or revoked"), "{unknown:?}");
+    let variables = [("COUNTERSIGN_TOKEN", token.reveal()), ("COUNTERSIGN_URL", "http://192.0.2.1:8420")];
+    let remote = terminal.run_with(&["tasks", "list"], "", &variables).await;
+    assert!(remote.err.contains("plain text"), "{remote:?}");
+    assert!(terminal.run(&["logout"]).await.out.contains("forgotten"));
+    assert!(terminal.run(&["tasks", "list"]).await.err.contains("send a token"));
 }

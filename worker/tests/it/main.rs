@@ -1,5 +1,6 @@
 //! Journeys through the worker's public doors, on AWS in process.
 
+mod api_auth;
 mod api_control;
 mod api_decisions;
 mod api_limits;

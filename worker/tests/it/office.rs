@@ -55,6 +55,11 @@ impl Office {
 
     /// An office whose worker looks at another clock.
     pub(crate) fn open_with(clock_of: impl FnOnce(Clock) -> Clock) -> Office {
+        Office::open_as(clock_of, |_| {})
+    }
+
+    /// The same with other settings.
+    pub(crate) fn open_as(clock_of: impl FnOnce(Clock) -> Clock, set: impl FnOnce(&mut Config)) -> Office {
         let world = world();
         let clock = clock_of(clock(&world));
         let clients = clients(&world);
@@ -66,10 +71,12 @@ impl Office {
         (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), CONTROL.to_owned());
         (config.budgets.send_task, config.budgets.describe_execution) = (1_000, 1_000);
         config.budgets.execution_history = 1_000;
+        set(&mut config);
         let task_list = TaskList::new(&clients.dynamodb, TABLE);
         let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
         let readiness = Readiness::starting("the test");
-        let state = ApiState::new(&parts, task_list, Arc::new(registry), readiness, TaskTracker::new());
+        let state =
+            ApiState::new(&config, &parts, task_list, Arc::new(registry), readiness, TaskTracker::new());
         Office { world, state }
     }
 

@@ -7,7 +7,7 @@ use statemachine::decision::Outcome;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use tokio::time::timeout;
-use worker::steps::person::PersonDecision;
+use worker::steps::person::{Identity, PersonDecision};
 
 use crate::run::Sim;
 use crate::scene::TASKS;
@@ -44,6 +44,7 @@ pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Ta
         outcome: Outcome::Rejected,
         reason: "seen".to_owned(),
         by: "person-0".to_owned(),
+        identity: Identity::Claimed,
         if_revision: None,
     };
     sim.watch.state().rights.note_asked(node, request.id.as_str());

@@ -19,7 +19,7 @@ use statemachine::status::Status;
 use statemachine::task::Task;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
-use worker::steps::person::{PersonDecision, PersonOutcome};
+use worker::steps::person::{Identity, PersonDecision, PersonOutcome};
 
 use crate::expiry;
 use crate::run::Sim;
@@ -305,8 +305,8 @@ impl<'s> Operator<'s> {
             let outcome = if self.sim.rng.random_bool(0.5) { Outcome::Approved } else { Outcome::Rejected };
             let by = format!("person-{}", self.sim.rng.random_range(0..3));
             let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
-            let request =
-                PersonDecision { id: task.id.clone(), outcome, reason: "seen".to_owned(), by, if_revision };
+            let (id, reason, identity) = (task.id.clone(), "seen".to_owned(), Identity::Claimed);
+            let request = PersonDecision { id, outcome, reason, by, identity, if_revision };
             self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
             self.sim.fleet.get_mut(&node).expect("it runs").ask(request, &self.sim.watch);
             asked = true;

@@ -7,7 +7,7 @@ use model::{Call, Failure, Fault, Matcher, Options, Rule, Service, Start};
 use statemachine::decision::{DecidedBy, Outcome};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
-use worker::steps::person::{PersonDecision, PersonOutcome};
+use worker::steps::person::{Identity, PersonDecision, PersonOutcome};
 
 use crate::run::Sim;
 use crate::stage::{Stage, replay};
@@ -93,6 +93,7 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
         outcome: Outcome::Approved,
         reason,
         by: by.clone(),
+        identity: Identity::Claimed,
         if_revision: None,
     };
     let sim = &mut stage.sim;

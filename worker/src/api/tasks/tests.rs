@@ -56,7 +56,9 @@ fn parameters_that_contradict_are_refused_with_a_remedy() {
 
 fn body(outcome: Outcome, reason: &str, by: Option<&str>) -> Result<PersonDecision, Failure> {
     let id = TaskId::parse("7a7816bf8f01cfea414140de5dae2223").unwrap();
-    request(id, None, DecisionBody { outcome, reason: reason.to_owned(), by: by.map(str::to_owned) })
+    let body = DecisionBody { outcome, reason: reason.to_owned(), by: by.map(str::to_owned) };
+    let person = Caller::default().person(body.by.as_deref())?;
+    request(id, None, body, person)
 }
 
 #[test]

@@ -1,0 +1,194 @@
+//! Who calls the API, and whether they may: bearer tokens, roles, and a line in the log for each change and refusal.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::ApiState;
+use super::audit::{Line, Written};
+use super::caller::Caller;
+use super::error::Failure;
+use super::failures::Failures;
+use super::known::Known;
+use super::server::Peer;
+use crate::clock::{Clock, day};
+use crate::config::{self, AuthMode};
+use crate::control::table::ControlTable;
+use crate::control::tokens::{Role, Secret, StoredToken, TokenHash};
+use crate::metrics::Refusal;
+use crate::steps::person::Identity;
+
+/// The most tokens that are looked up at once: strangers must not take the table's connections from the tail.
+const LOOKUPS: usize = 32;
+/// How long a lookup may take.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// How callers are known. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Auth(Option<Arc<Tokens>>);
+
+#[derive(Debug)]
+struct Tokens {
+    table: ControlTable,
+    clock: Clock,
+    known: Known,
+    failures: Failures,
+    lookups: Semaphore,
+}
+
+/// Why a request is refused before its handler sees it.
+struct Refused {
+    why: Refusal,
+    failure: Failure,
+    /// Beyond the limit of failures of an address, they are only counted.
+    is_logged: bool,
+}
+
+impl Auth {
+    /// As configured.
+    pub fn new(config: &config::Auth, table: &ControlTable, clock: &Clock) -> Auth {
+        match config.mode {
+            AuthMode::None => Auth(None),
+            AuthMode::Tokens => Auth(Some(Arc::new(Tokens {
+                table: table.clone(),
+                clock: clock.clone(),
+                known: Known::default(),
+                failures: Failures::default(),
+                lookups: Semaphore::new(LOOKUPS),
+            }))),
+        }
+    }
+
+    /// Whose word the name of a person is.
+    pub(super) fn identity(&self) -> Identity {
+        if self.0.is_some() { Identity::Token } else { Identity::Claimed }
+    }
+
+    async fn identify(&self, headers: &HeaderMap, from: Option<Peer>) -> Result<Caller, Refused> {
+        match &self.0 {
+            None => Ok(Caller::default()),
+            Some(tokens) => Ok(Caller::with(tokens.identify(headers, from).await?)),
+        }
+    }
+}
+
+impl Tokens {
+    async fn identify(&self, headers: &HeaderMap, from: Option<Peer>) -> Result<Arc<StoredToken>, Refused> {
+        let secret = bearer(headers);
+        let hash = match &secret {
+            Ok(Some(secret)) => secret.hash(),
+            Ok(None) => return Err(self.failed(from, Refusal::NoToken)),
+            Err(()) => return Err(self.failed(from, Refusal::UnknownToken)),
+        };
+        let token = match self.known.fresh(&hash) {
+            Some(token) => token,
+            None => self.look_up(&hash, from).await?,
+        };
+        if token.is_valid(self.clock.now()) {
+            Ok(token)
+        } else {
+            Err(self.failed(from, Refusal::UnknownToken))
+        }
+    }
+
+    /// Reads a token from the table. One that is not valid is a failed attempt.
+    async fn look_up(&self, hash: &TokenHash, from: Option<Peer>) -> Result<Arc<StoredToken>, Refused> {
+        // A token that was valid a moment ago is not a guess.
+        if !self.known.contains(hash) && self.failures.are_too_many(from) {
+            return Err(self.failed(from, Refusal::TooMany));
+        }
+        let Ok(_lookup) = self.lookups.try_acquire() else {
+            return Err(Refused { why: Refusal::NoAnswer, failure: Failure::Busy, is_logged: false });
+        };
+        let no_answer = |failure| Refused { why: Refusal::NoAnswer, failure, is_logged: true };
+        let found = timeout(PATIENCE, self.table.find_token(hash)).await;
+        let found = found.map_err(|_| {
+            no_answer(Failure::Unavailable {
+                why: "the control table did not say whether the token is valid".to_owned(),
+                may_pass: true,
+            })
+        })?;
+        let found = found.map_err(|fault| no_answer(fault.into()))?;
+        let now = self.clock.now();
+        let token = found.filter(|token| token.is_valid(now)).map(Arc::new);
+        self.known.learn(hash, token.clone());
+        let Some(token) = token else { return Err(self.failed(from, Refusal::UnknownToken)) };
+        let today = day(now);
+        if token.last_used.as_ref() != Some(&today) {
+            // Only `countersign token list` shows it: a request does not fail or wait for it.
+            let _ = timeout(PATIENCE, self.table.note_token_use(hash, &today)).await;
+        }
+        Ok(token)
+    }
+
+    fn failed(&self, from: Option<Peer>, why: Refusal) -> Refused {
+        let is_logged = why != Refusal::TooMany && !self.failures.are_too_many(from);
+        self.failures.count(from);
+        let failure = match why {
+            Refusal::TooMany => Failure::TooManyFailures,
+            Refusal::NoToken => Failure::Unauthenticated("send a token, as Authorization: Bearer csgn_…"),
+            Refusal::UnknownToken | Refusal::NoAnswer | Refusal::Role | Refusal::Foreign => {
+                Failure::Unauthenticated(
+                    "the token is unknown, expired or revoked; ask an operator for another",
+                )
+            }
+        };
+        Refused { why, failure, is_logged }
+    }
+}
+
+/// The token of a request; none if it has no credentials.
+fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ()> {
+    let mut lines = headers.get_all(header::AUTHORIZATION).iter();
+    let (line, more) = (lines.next(), lines.next());
+    let Some(line) = line else { return Ok(None) };
+    let (scheme, token) = line.to_str().map_err(drop)?.split_once(' ').ok_or(())?;
+    if more.is_some() || !scheme.eq_ignore_ascii_case("bearer") {
+        return Err(());
+    }
+    Secret::parse(token.trim()).map(Some).ok_or(())
+}
+
+/// Passes a request on if its caller has the role, and logs it if it changes something or is refused.
+pub(super) async fn admit(
+    State((role, state)): State<(Role, ApiState)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let from = request.extensions().get::<Peer>().copied();
+    let line = Line::of(&request, from);
+    let caller = match state.auth.identify(request.headers(), from).await {
+        Ok(caller) => caller,
+        Err(refused) => return refused.answer(&state, line),
+    };
+    if !caller.may(role) {
+        let refused = Refused { why: Refusal::Role, failure: Failure::Forbidden(role), is_logged: true };
+        return refused.answer(&state, line.by(caller));
+    }
+    request.extensions_mut().insert(caller.clone());
+    if request.method().is_safe() {
+        return next.run(request).await;
+    }
+    // The line is written also if the caller disconnects: what was begun may be done.
+    let line = Written::begin(line, caller);
+    let response = next.run(request).await;
+    line.end(response.status().as_u16());
+    response
+}
+
+impl Refused {
+    fn answer(self, state: &ApiState, line: Line) -> Response {
+        state.metrics.refused_request(self.why);
+        let response = self.failure.into_response();
+        if self.is_logged {
+            line.write_refusal(self.why, response.status().as_u16());
+        }
+        response
+    }
+}
