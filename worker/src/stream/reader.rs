@@ -18,13 +18,13 @@ use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
-use futures::stream::FuturesUnordered;
+use futures::stream::{BoxStream, FuturesUnordered};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
-use crate::aws::fault::{Class, Fault};
+use crate::aws::fault::Fault;
 use crate::clock::Clock;
 use crate::control::table::ControlTable;
 use crate::lease::checkpoint::{Checkpoint, SequenceNumber, Ticket};
@@ -37,9 +37,7 @@ use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
 use crate::stream::limits::{Limits, Share};
-use crate::stream::reader::lag::Lag;
-use crate::stream::reader::pace::Pace;
-use crate::stream::reader::source::{Brought, Source};
+use crate::stream::reader::source::{Brought, Source, made_at};
 use crate::stream::reader::writing::Writing;
 use crate::stream::service::service_of;
 use crate::tasks::handled::Handled;
@@ -88,7 +86,6 @@ pub struct Reader {
     held: Held,
     guard: Guard,
     drain: CancellationToken,
-    lag: Lag,
     behind: Arc<Behind>,
     trouble: Trouble,
     stream: String,
@@ -133,13 +130,11 @@ impl Reader {
         behind: Arc<Behind>,
     ) -> Reader {
         let Subject::Shard { stream, shard } = held.subject.clone() else { panic!("a reader reads a shard") };
-        let now = parts.clock.now().as_second();
         Reader {
             parts,
             held,
             guard,
             drain,
-            lag: Lag::new(Arc::clone(&behind), now),
             behind,
             trouble: Trouble::default(),
             stream,
@@ -183,24 +178,25 @@ impl Reader {
 
     async fn read(&mut self) -> Ended {
         let (parts, guard) = (self.parts.clone(), self.guard.clone());
-        let source = Source::new(parts, guard, &self.stream, &self.shard, &self.held.position);
-        let mut pace = Pace::default();
-        let mut fetch = Some(source.fetch(pace.next_poll(), pace.page()));
+        let shard = (self.stream.as_str(), self.shard.as_str());
+        let source = Source::new(parts, guard, shard, &self.held.position, Arc::clone(&self.behind));
+        // None once reading has stopped: the room that a poll has reserved is given back at once.
+        let mut pages = Some(source.pages());
         let mut ended = false;
         let mut ticks = interval(CHECKPOINT_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let drain = self.drain.clone();
         loop {
-            if self.is_idle() && fetch.is_none() {
+            if self.is_idle() && pages.is_none() {
                 return if ended { self.end().await } else { self.drained().await };
             }
             tokio::select! {
                 // A drain stops reading, and leaves what waits to the next holder. Finished work comes before new work,
                 // so that fewer records are in flight. The checkpoint comes last: it is due at most once a second.
                 biased;
-                () = drain.cancelled(), if fetch.is_some() || !self.waiting.is_empty() => {
+                () = drain.cancelled(), if pages.is_some() || !self.waiting.is_empty() => {
                     ended &= self.waiting.is_empty();
-                    (fetch, self.turn) = (None, None);
+                    (pages, self.turn) = (None, None);
                     self.waiting.clear();
                 }
                 Some((ticket, handled)) = self.in_work.next() => {
@@ -223,18 +219,11 @@ impl Reader {
                     }
                 }
                 turn = wait_for(&mut self.turn), if self.turn.is_some() => self.begin(Some(turn)),
-                (source, brought) = wait_for(&mut fetch), if fetch.is_some() => {
-                    match self.take_in(brought, &mut pace) {
-                        Next::Poll => fetch = Some(source.fetch(pace.next_poll(), pace.page())),
-                        Next::End => {
-                            (fetch, ended) = (None, true);
-                            self.lag.ended();
-                        }
-                    }
-                }
-                _ = ticks.tick() => {
-                    self.start_writing();
-                }
+                brought = next(&mut pages), if pages.is_some() => match brought {
+                    Some(brought) => self.take_in(brought),
+                    None => (pages, ended) = (None, true),
+                },
+                _ = ticks.tick() => self.start_writing(),
             }
         }
     }
@@ -261,29 +250,19 @@ impl Reader {
         }
     }
 
-    /// Takes in the records of a page; returns whether to poll again.
-    fn take_in(&mut self, brought: Brought, pace: &mut Pace) -> Next {
-        let (records, is_last, mut share, granted) = match brought {
-            Brought::Page { records, is_last, share, granted } => (records, is_last, share, granted),
-            Brought::Gap(gap) => {
-                pace.failed(Class::Transient);
-                return self.tell(&gap);
-            }
+    /// Takes in the records of a page.
+    fn take_in(&mut self, brought: Brought) {
+        let (records, mut share) = match brought {
+            Brought::Page { records, share, .. } => (records, share),
+            Brought::Gap(gap) => return self.tell(&gap),
             Brought::Unknown => {
                 warn!(shard = self.shard, "shard {}: not found; retrying", self.shard);
-                pace.failed(Class::Transient);
-                return Next::Poll;
+                return;
             }
-            Brought::Failed(fault) => {
-                self.failed(&fault);
-                pace.failed(fault.class);
-                return Next::Poll;
-            }
+            Brought::Failed(fault) => return self.failed(&fault),
         };
         self.trouble.answered();
         let now = self.parts.clock.now().as_second();
-        let newest = records.iter().filter_map(made_at).max();
-        pace.got(records.len(), granted, self.lag.read(newest, now));
         for record in records {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record has no sequence number", self.shard);
@@ -300,7 +279,6 @@ impl Reader {
             self.begin(None);
         }
         self.behind.settling.set(self.checkpoint.oldest());
-        if is_last { Next::End } else { Next::Poll }
     }
 
     fn failed(&mut self, fault: &Fault) {
@@ -313,19 +291,17 @@ impl Reader {
     }
 }
 
-/// When the change in the record was made, in epoch seconds.
-fn made_at(record: &Record) -> Option<i64> {
-    Some(record.dynamodb()?.approximate_creation_date_time()?.secs())
-}
-
-enum Next {
-    Poll,
-    End,
-}
-
 async fn wait_for<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
     match future {
         Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next page of a shard that is still read.
+async fn next(pages: &mut Option<BoxStream<'static, Brought>>) -> Option<Brought> {
+    match pages {
+        Some(pages) => pages.next().await,
         None => std::future::pending().await,
     }
 }

@@ -4,8 +4,8 @@ use tracing::error;
 
 use crate::aws::fault::{Class, Fault, Resource};
 use crate::lease::checkpoint::SequenceNumber;
+use crate::stream::reader::Reader;
 use crate::stream::reader::source::{Brought, Gap, GapCause, Source};
-use crate::stream::reader::{Next, Reader};
 use crate::stream::tail::Unreadable;
 
 /// How many reads must not know a shard, and none know it, before anybody asks whether it is gone: a minute's worth of
@@ -76,8 +76,8 @@ impl Source {
 }
 
 impl Reader {
-    /// Logs and counts a recorded gap; returns whether anything is left to read.
-    pub(super) fn tell(&self, Gap { cause, after }: &Gap) -> Next {
+    /// Logs and counts a recorded gap.
+    pub(super) fn tell(&self, Gap { cause, after }: &Gap) {
         self.parts.metrics.gaps.inc();
         let (shard, cause_text) = (&self.shard, cause.as_str());
         error!(
@@ -87,9 +87,5 @@ impl Reader {
             cause = cause_text,
             "shard {shard}: records after {after} cannot be read ({cause_text}); the sweeper finds their tasks"
         );
-        match cause {
-            GapCause::Trimmed => Next::Poll,
-            GapCause::ShardGone | GapCause::StreamGone => Next::End,
-        }
     }
 }

@@ -1,20 +1,27 @@
-//! The source of a reader: polls its shard, one poll after the other. Each poll is a separate future that runs beside
-//! the records in flight.
+//! The source of a reader: the pages of its shard as a stream, one poll after the other. It runs beside the records in
+//! flight.
+
+use std::sync::Arc;
 
 use aws_sdk_dynamodbstreams::types::Record;
-use futures::future::BoxFuture;
-use tokio::time::{Instant, sleep_until};
+use futures::stream::{self, BoxStream};
+use tokio::time::sleep_until;
 
-use crate::aws::fault::Fault;
+use crate::aws::fault::{Class, Fault};
 use crate::lease::guard::Guard;
 use crate::lease::plan::Position;
+use crate::metrics::behind::Behind;
 use crate::stream::limits::Share;
 use crate::stream::reader::ReaderParts;
+use crate::stream::reader::lag::Lag;
+use crate::stream::reader::pace::Pace;
 use crate::stream::tail::{Polled, Tail};
 
 /// The shard between two polls.
 pub(super) struct Source {
     pub(super) tail: Tail,
+    pace: Pace,
+    lag: Lag,
     pub(super) parts: ReaderParts,
     pub(super) guard: Guard,
     pub(super) stream: String,
@@ -28,7 +35,7 @@ pub(super) struct Source {
 /// The result of a poll.
 pub(super) enum Brought {
     /// Records, perhaps none, with the share that they hold.
-    Page { records: Vec<Record>, is_last: bool, share: Share, granted: u32 },
+    Page { records: Vec<Record>, is_last: bool, share: Share },
     /// Records that can no longer be read, recorded in the control table.
     Gap(Gap),
     /// It is not known yet whether the shard still exists.
@@ -62,19 +69,33 @@ pub(super) struct Gap {
     pub(super) after: String,
 }
 
-/// A poll in progress, which returns the source when it is done.
-pub(super) type Fetch = BoxFuture<'static, (Source, Brought)>;
+impl Brought {
+    /// Nothing follows: the shard was read to its end, or is gone.
+    fn is_last(&self) -> bool {
+        match self {
+            Brought::Page { is_last, .. } => *is_last,
+            Brought::Gap(Gap { cause, .. }) => match cause {
+                GapCause::Trimmed => false,
+                GapCause::ShardGone | GapCause::StreamGone => true,
+            },
+            Brought::Unknown | Brought::Failed(_) => false,
+        }
+    }
+}
 
 impl Source {
     pub(super) fn new(
         parts: ReaderParts,
         guard: Guard,
-        stream: &str,
-        shard: &str,
+        (stream, shard): (&str, &str),
         position: &Position,
+        behind: Arc<Behind>,
     ) -> Source {
+        let lag = Lag::new(behind, parts.clock.now().as_second());
         Source {
             tail: Tail::new(parts.streams.clone(), stream, shard, position),
+            pace: Pace::default(),
+            lag,
             parts,
             guard,
             stream: stream.to_owned(),
@@ -84,25 +105,52 @@ impl Source {
         }
     }
 
-    /// Waits until the poll is due and its page fits the limits, then polls. If records can no longer be read, it finds
-    /// out why and records the gap. Dropping the future loses nothing: the tail keeps the position, and a gap that is
-    /// recorded twice replaces itself.
-    pub(super) fn fetch(mut self, at: Instant, page: u32) -> Fetch {
-        Box::pin(async move {
-            sleep_until(at).await;
-            let (granted, share) = self.parts.limits.page(page).await;
-            let (records, is_last) = match self.tail.poll(granted).await {
-                Polled::Page(records) => (records, false),
-                Polled::LastPage(records) => (records, true),
-                Polled::Unreadable { cause, after } => {
-                    drop(share);
-                    let brought = self.unreadable(cause, after).await.unwrap_or_else(Brought::Failed);
-                    return (self, brought);
-                }
-                Polled::Failed(fault) => return (self, Brought::Failed(fault)),
-            };
-            (self.not_found, self.is_at_horizon) = (0, false);
-            (self, Brought::Page { records, is_last, share, granted })
-        })
+    /// Every page until the shard ends. Each is requested when its poll is due and its records fit the limits. Dropping
+    /// the stream loses nothing: the tail keeps the position, and a gap that is recorded twice replaces itself.
+    pub(super) fn pages(self) -> BoxStream<'static, Brought> {
+        let pages = stream::unfold(Some(self), async |source| {
+            let mut source = source?;
+            let brought = source.next().await;
+            let is_last = brought.is_last();
+            if is_last {
+                source.lag.ended();
+            }
+            Some((brought, (!is_last).then_some(source)))
+        });
+        Box::pin(pages)
     }
+
+    /// Waits until the poll is due and its page fits the limits, then polls. If records can no longer be read, it finds
+    /// out why and records the gap.
+    async fn next(&mut self) -> Brought {
+        sleep_until(self.pace.next_poll()).await;
+        let (granted, share) = self.parts.limits.page(self.pace.page()).await;
+        let (records, is_last) = match self.tail.poll(granted).await {
+            Polled::Page(records) => (records, false),
+            Polled::LastPage(records) => (records, true),
+            Polled::Unreadable { cause, after } => {
+                drop(share);
+                let brought = self.unreadable(cause, after).await.unwrap_or_else(Brought::Failed);
+                self.pace.failed(match &brought {
+                    Brought::Failed(fault) => fault.class,
+                    Brought::Page { .. } | Brought::Gap(_) | Brought::Unknown => Class::Transient,
+                });
+                return brought;
+            }
+            Polled::Failed(fault) => {
+                self.pace.failed(fault.class);
+                return Brought::Failed(fault);
+            }
+        };
+        (self.not_found, self.is_at_horizon) = (0, false);
+        let newest = records.iter().filter_map(made_at).max();
+        let is_at_end = self.lag.read(newest, self.parts.clock.now().as_second());
+        self.pace.got(records.len(), granted, is_at_end);
+        Brought::Page { records, is_last, share }
+    }
+}
+
+/// When the change in the record was made, in epoch seconds.
+pub(super) fn made_at(record: &Record) -> Option<i64> {
+    Some(record.dynamodb()?.approximate_creation_date_time()?.secs())
 }
