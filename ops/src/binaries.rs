@@ -117,7 +117,8 @@ impl Binaries {
         Ok(Binaries { ingest: built("ingest")?, countersign: built("countersign")? })
     }
 
-    /// Creates the deployment package of the Lambda function: the binary as an executable `bootstrap`, not compressed.
+    /// Creates the Lambda function's zip for the emulator: the binary as an executable `bootstrap`, not compressed, which
+    /// is quick. `cargo ops package` makes the one to deploy.
     ///
     /// # Errors
     ///

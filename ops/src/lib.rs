@@ -8,6 +8,7 @@ pub mod processes;
 
 pub mod binaries;
 pub mod python;
+pub mod release;
 
 pub mod clients;
 pub mod emulator;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod checks;
+mod package;
 mod report;
 mod trial;
 mod up;
@@ -26,6 +27,8 @@ enum Command {
     /// Measure what takes too long for every change. Each trial prints a table.
     #[command(subcommand)]
     Trial(trial::Trial),
+    /// Build the release: the Lambda function's zip, and the worker as a tarball, a Debian package and an RPM.
+    Package(package::Arguments),
     /// Check formatting, lints and documentation, and run the tests, as CI does.
     Test,
 }
@@ -56,6 +59,9 @@ async fn run(command: Command) -> ExitCode {
         match command {
             Command::Up(arguments) => up::run(arguments).await,
             Command::Trial(trial) => trial::run(trial).await,
+            Command::Package(arguments) => {
+                tokio::task::spawn_blocking(move || package::run(&arguments)).await?
+            }
             Command::Test => tokio::task::spawn_blocking(checks::run).await?,
         }
     };

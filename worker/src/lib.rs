@@ -8,6 +8,7 @@ mod named;
 
 pub mod clock;
 pub mod config;
+pub mod service_manager;
 pub mod telemetry;
 
 pub mod aws;

@@ -30,6 +30,7 @@ use crate::fleet::long_lived::LongLived;
 use crate::fleet::member::Member;
 use crate::fleet::parts::Parts;
 use crate::metrics::{Metrics, registry};
+use crate::service_manager;
 use crate::tasks::list::TaskList;
 
 /// How long the API's requests and people's decisions may take to end once the work has ended.
@@ -104,6 +105,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let state = ApiState::new(&config, &parts, task_list, registry, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
         tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
+        tell_alive(&mut tasks);
         let mut work = Box::pin(member.run(leave.clone()).fuse());
         let proof = member.proof(config.aws.send_task_scope);
         let proof = proof.given(|reason| readiness.waits_for(reason));
@@ -120,12 +122,14 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
                 ((), ()) = &mut start, if starting => {
                     starting = false;
                     readiness.ready();
+                    service_manager::ready();
                 }
             }
         };
 
         info!("draining");
         readiness.drain();
+        service_manager::stopping();
         leave.cancel();
         let drained = if work.is_terminated() {
             Ok(Ok(()))
@@ -150,6 +154,13 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         }
         info!("stopped");
         first.and(drained.unwrap_or(Ok(())))
+    }
+}
+
+/// Tells systemd that the process is alive, if it asks.
+fn tell_alive(tasks: &mut LongLived) {
+    if let Some(period) = service_manager::watchdog() {
+        tasks.spawn("watchdog of systemd", service_manager::tell_alive(period).map(|never| match never {}));
     }
 }
 

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ops::binaries::root;
+use ops::release::VERSION;
 use serde_json::{Value, json};
 
 use crate::yaml::template;
@@ -31,16 +32,9 @@ fn stand_in(bin: &Path, name: &str) {
 fn the_commands_of_the_guide_work_as_pasted() {
     let dir = tempfile::tempdir().unwrap();
     let checkout = dir.path().canonicalize().unwrap();
-    for folder in ["bin", "target/release"] {
-        fs::create_dir_all(checkout.join(folder)).unwrap();
-    }
-    for part in ["ops", "rules"] {
-        symlink(root().join(part), checkout.join(part)).unwrap();
-    }
-    for program in ["ingest", "countersign"] {
-        fs::write(checkout.join("target/release").join(program), program).unwrap();
-    }
-    for program in ["aws", "cargo", "zip"] {
+    fs::create_dir(checkout.join("bin")).unwrap();
+    symlink(root().join("ops"), checkout.join("ops")).unwrap();
+    for program in ["aws", "cargo"] {
         stand_in(&checkout.join("bin"), program);
     }
     let calls = checkout.join("calls");
@@ -68,13 +62,15 @@ fn the_commands_of_the_guide_work_as_pasted() {
     {
         assert!(deployments[1].contains(value), "{value}: {}", deployments[1]);
     }
-    let package = checkout.join("target/package/worker-1.tar.gz");
-    let package = Command::new("tar").arg("-tzf").arg(package).output().unwrap();
-    let files = String::from_utf8(package.stdout).unwrap();
-    for file in
-        ["usr/local/bin/countersign", "etc/countersign/rules.lock", "etc/systemd/system/countersign.service"]
-    {
-        assert!(files.lines().any(|line| line == file), "{file}: {files}");
+    // What is uploaded is what the command before it makes.
+    assert!(calls.lines().any(|line| line.ends_with(": cargo ops package --template-only")), "{calls}");
+    let uploads: Vec<&str> =
+        calls.lines().filter_map(|line| line.split_once("aws s3 cp ")).map(|it| it.1).collect();
+    let made = [("countersign-ingest", "zip"), ("countersign", "tar.gz")];
+    assert_eq!(uploads.len(), made.len(), "{calls}");
+    for ((name, end), upload) in made.into_iter().zip(uploads) {
+        let file = format!("target/package/{name}-{VERSION}-x86_64.{end} ");
+        assert!(upload.starts_with(&file), "{upload}");
     }
 }
 

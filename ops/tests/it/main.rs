@@ -10,6 +10,7 @@ mod deployment;
 mod emulator;
 mod glibc;
 mod orders;
+mod package;
 mod policy;
 mod template;
 mod yaml;

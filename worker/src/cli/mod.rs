@@ -3,6 +3,7 @@
 mod ask;
 mod automation;
 mod client;
+mod completions;
 mod config;
 mod dead_letters;
 mod ended;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::anyhow;
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory as _, Parser, Subcommand, ValueEnum};
 
 use crate::aws::fault::Fault;
 use crate::clock::Clock;
@@ -75,6 +76,9 @@ enum Command {
     Login(login::Login),
     Logout(login::Logout),
     Config(config::Args),
+    Completions(completions::Args),
+    #[command(hide = true)]
+    Man(completions::ManArgs),
 }
 
 /// How a result is printed: for people, or for programs.
@@ -179,6 +183,10 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Login(args) => login::login(args).await.map(Printed::from),
         Command::Logout(args) => login::logout(&args).map(Printed::from),
         Command::Config(args) => config::config(&args).map(Printed::from).map_err(Failed::from),
+        Command::Completions(args) => Ok(completions::completions(&args, Cli::command()).into()),
+        Command::Man(args) => {
+            completions::man(&args, Cli::command()).map(Printed::from).map_err(Failed::from)
+        }
     };
     match printed {
         Ok(printed) => print(&printed),
@@ -213,7 +221,6 @@ fn fail(failed: &Failed) -> ExitCode {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory as _;
 
     /// Every page of `--help`, as a person sees it.
     #[test]

@@ -1,0 +1,33 @@
+//! `cargo ops package`: builds the release, and makes what is deployed and installed from it.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use ops::binaries::{Binaries, root};
+use ops::release::{Release, VERSION, glibc};
+
+#[derive(clap::Args)]
+pub(crate) struct Arguments {
+    /// Make only what the template needs: the Lambda function's zip and the worker's tarball
+    #[arg(long)]
+    template_only: bool,
+}
+
+/// Builds and packs everything into `target/package`.
+pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    println!("== building the release of Countersign {VERSION}");
+    let binaries = Binaries::build_as("release")?;
+    for program in [&binaries.ingest, &binaries.countersign] {
+        glibc::check(program)?;
+    }
+    let release = Release::begin(&root().join("target/package"))?;
+    release.write(&binaries)?;
+    if !arguments.template_only {
+        release.write_packages()?;
+    }
+    println!("== target/package");
+    for (name, bytes) in release.finish()? {
+        println!("{:>10}  {name}", bytes);
+    }
+    Ok(ExitCode::SUCCESS)
+}
