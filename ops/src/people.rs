@@ -34,13 +34,14 @@ impl Answer {
 }
 
 impl World {
-    /// Sends a GET request to a worker's API.
+    /// Sends a GET request to a worker: to its API for paths of `/v1`, else to its listener for metrics and health.
     ///
     /// # Errors
     ///
     /// If there is no response.
     pub async fn get(&self, worker: &Worker, path: &str) -> Result<Answer> {
-        self.ask(http()?.get(format!("{}{path}", worker.url))).await
+        let url = if path.starts_with("/v1/") { &worker.url } else { &worker.metrics_url };
+        self.ask(http()?.get(format!("{url}{path}"))).await
     }
 
     /// Decides a task as a person; `body` is the request body of the API.

@@ -19,9 +19,10 @@ use tokio::time::Instant;
 
 use crate::report::{Report, Row};
 
-/// Where people expect an emulator and the API; others are taken when these are busy.
+/// Where people expect an emulator, the API and the metrics; others are taken when these are busy.
 const USUAL_EMULATOR_PORT: u16 = 4566;
 const USUAL_API_PORT: u16 = 8420;
+const USUAL_METRICS_PORT: u16 = 9420;
 const STARTS_AT_ONCE: usize = 16;
 const POLL: Duration = Duration::from_millis(200);
 
@@ -119,9 +120,11 @@ async fn start_workers(arguments: &Arguments, world: &World) -> Result<Vec<Worke
     for number in 1..=arguments.workers {
         let first = || arguments.api_port.or_else(|| usual(USUAL_API_PORT));
         let port = if number == 1 { first().unwrap_or(0) } else { 0 };
+        let metrics_port = usual(USUAL_METRICS_PORT).filter(|_| number == 1);
         let options = WorkerOptions {
             rules_dir: Some(rules_dir(arguments)?),
             listen: Some(format!("127.0.0.1:{port}")),
+            metrics_listen: metrics_port.map(|port| format!("127.0.0.1:{port}")),
             variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
             ..WorkerOptions::default()
         };
@@ -178,6 +181,7 @@ fn write_description(path: &Path, arguments: &Arguments, world: &World, workers:
     let description = json!({
         "endpoint_url": world.emulator.endpoint_url,
         "api_url": worker.url,
+        "metrics_url": worker.metrics_url,
         "state_machine_arn": stack.state_machine_arn,
         "state_machine_role_arn": stack.state_machine_role_arn,
         "tasks_table": stack.tasks_table,
@@ -236,6 +240,7 @@ async fn watch(
 fn print_addresses(world: &World, workers: &[Worker]) {
     for worker in workers {
         println!("API              {}", worker.url);
+        println!("metrics          {}/metrics", worker.metrics_url);
     }
     println!("emulator         {}", world.emulator.endpoint_url);
     println!("logs             {}", world.dir().display());

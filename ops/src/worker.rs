@@ -19,6 +19,8 @@ pub struct Worker {
     process: Process,
     /// The address of its API, such as `http://127.0.0.1:40124`.
     pub url: String,
+    /// The address of its listener for metrics and health.
+    pub metrics_url: String,
     /// The log that it writes.
     pub log: PathBuf,
     /// Its configuration file, with which the command line finds the same world.
@@ -37,27 +39,38 @@ pub(crate) struct Start<'a> {
     pub(crate) watchdog: &'a Watchdog,
 }
 
+impl Start<'_> {
+    /// Where the worker writes the addresses of its API and of its listener for metrics.
+    fn address_files(&self) -> [PathBuf; 2] {
+        ["address", "metrics.address"].map(|end| self.dir.join(format!("{}.{end}", self.name)))
+    }
+}
+
+/// The URL of an address that a worker has written.
+fn url(file: &Path) -> Option<String> {
+    let address = std::fs::read_to_string(file).ok()?;
+    address.ends_with('\n').then(|| format!("http://{}", address.trim()))
+}
+
 impl Worker {
     /// Starts the worker and waits until it is ready.
     pub(crate) async fn start(start: Start<'_>) -> Result<Worker> {
         let mut worker = Worker::launch(&start)?;
-        let address_file = start.dir.join(format!("{}.address", start.name));
+        let [api, metrics] = start.address_files();
         let http = reqwest::Client::builder().no_proxy().build()?;
         let ready = async {
             loop {
                 if let Some(status) = worker.process.exited()? {
                     bail!("worker {} exited immediately ({status}):\n{}", start.name, tail(&worker.log));
                 }
-                let address = std::fs::read_to_string(&address_file).unwrap_or_default();
-                let url = format!("http://{}", address.trim());
-                if !address.trim().is_empty()
+                if let (Some(url), Some(metrics_url)) = (url(&api), url(&metrics))
                     && http
-                        .get(format!("{url}/readyz"))
+                        .get(format!("{metrics_url}/readyz"))
                         .send()
                         .await
                         .is_ok_and(|answer| answer.status().is_success())
                 {
-                    return Ok(url);
+                    return Ok((url, metrics_url));
                 }
                 tokio::time::sleep(POLL).await;
             }
@@ -66,16 +79,18 @@ impl Worker {
         let not_ready = || {
             format!("worker {} was not ready within {READY_TIMEOUT:?}:\n{}", start.name, tail(&worker.log))
         };
-        worker.url = answer.with_context(not_ready)??;
+        (worker.url, worker.metrics_url) = answer.with_context(not_ready)??;
         Ok(worker)
     }
 
     fn launch(start: &Start<'_>) -> Result<Worker> {
         let config = start.dir.join(format!("{}.toml", start.name));
         std::fs::write(&config, &start.config)?;
-        let address_file = start.dir.join(format!("{}.address", start.name));
-        // An earlier process with this name may have left one.
-        let _ = std::fs::remove_file(&address_file);
+        let [api, metrics] = start.address_files();
+        // An earlier process with this name may have left them.
+        for file in [&api, &metrics] {
+            let _ = std::fs::remove_file(file);
+        }
         let log = start.dir.join(format!("{}.log", start.name));
         let mut command = command(start.program);
         command
@@ -85,11 +100,12 @@ impl Worker {
             .env("AWS_ACCESS_KEY_ID", &start.credentials.access_key_id)
             .env("AWS_SECRET_ACCESS_KEY", &start.credentials.secret_access_key)
             .env("AWS_SESSION_TOKEN", &start.credentials.session_token)
-            .env("COUNTERSIGN_API__ADDRESS_FILE", &address_file)
+            .env("COUNTERSIGN_API__ADDRESS_FILE", &api)
+            .env("COUNTERSIGN_METRICS__ADDRESS_FILE", &metrics)
             .envs(start.variables.iter().map(|(name, value)| (name, value)));
         let process = Process::spawn(command, &log, start.watchdog)
             .with_context(|| format!("cannot start the worker program {}", start.program.display()))?;
-        Ok(Worker { process, url: String::new(), log, config })
+        Ok(Worker { process, url: String::new(), metrics_url: String::new(), log, config })
     }
 
     /// The process id.

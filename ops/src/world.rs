@@ -66,6 +66,8 @@ pub struct WorkerOptions {
     pub rules_dir: Option<PathBuf>,
     /// The address of its API; any free port if none is given.
     pub listen: Option<String>,
+    /// The address of its listener for metrics and health; any free port if none is given.
+    pub metrics_listen: Option<String>,
     /// More settings, as `COUNTERSIGN_` variables.
     pub variables: Vec<(String, String)>,
 }
@@ -203,7 +205,7 @@ impl World {
         let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
         format!(
             "[aws]\nendpoint_url = {}\nregion = {}\n\n[tables]\ntasks = {}\ncontrol = {}\n\n[queues]\n\
-             closed_executions = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n",
+             closed_executions = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n\n[metrics]\nlisten = {}\n",
             quoted(options.endpoint_url.as_deref().unwrap_or(&self.emulator.endpoint_url)),
             quoted(REGION),
             quoted(&self.stack.tasks_table),
@@ -214,6 +216,7 @@ impl World {
             quoted(&self.stack.closed_executions_dead_letter_queue_url),
             quoted(&rules_dir.to_string_lossy()),
             quoted(options.listen.as_deref().unwrap_or("127.0.0.1:0")),
+            quoted(options.metrics_listen.as_deref().unwrap_or("127.0.0.1:0")),
         )
     }
 }

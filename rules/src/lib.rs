@@ -65,6 +65,7 @@ pub mod agreement;
 pub mod backtest;
 pub mod cases;
 pub mod check;
+pub mod codes;
 pub mod definitions;
 pub mod explain;
 mod hollow;

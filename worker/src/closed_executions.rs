@@ -184,7 +184,7 @@ impl ClosedExecutions {
             is_explained |= is_rejection && task.delivery == Some(Delivery::Delivered);
             let handled = match task.delivery {
                 None => match self.pipeline.ask(&task).await.map_err(|fault| fault.to_string())? {
-                    Waits::No(proof) => self.pipeline.expire(&task, proof, guard).await,
+                    Waits::No(end) => self.pipeline.expire(&task, end, guard).await,
                     Waits::Yes => Ok(Handled::PutOff),
                 },
                 Some(Delivery::Unverified) => self.pipeline.verify_now(&task, guard).await,

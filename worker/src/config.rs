@@ -35,6 +35,7 @@ pub struct Config {
     pub budgets: Budgets,
     pub api: Api,
     pub auth: Auth,
+    pub metrics: Metrics,
     pub log: Log,
 }
 
@@ -180,6 +181,16 @@ pub enum AuthMode {
     None,
     /// By a bearer token.
     Tokens,
+}
+
+/// The listener for metrics and health.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Metrics {
+    pub listen: SocketAddr,
+    #[serde(with = "empty_is_none")]
+    pub address_file: Option<String>,
 }
 
 /// The log on standard output.

@@ -18,6 +18,7 @@ use tokio_util::task::TaskTracker;
 use tracing::{info, warn};
 
 use crate::api::health::Readiness;
+use crate::api::scrape::{self, ScrapeState};
 use crate::api::{ApiState, serve};
 use crate::aws::clients::Clients;
 use crate::clock::Clock;
@@ -53,17 +54,25 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
         first = first_ruleset(&config, &clients, &folder) => first?,
     };
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
-    let listener = TcpListener::bind(config.api.listen)
-        .await
-        .with_context(|| format!("api.listen = {}: choose another address or port 0", config.api.listen))?;
-    let address = listener.local_addr().context("the listener's address")?;
-    if let Some(file) = &config.api.address_file {
-        std::fs::write(file, format!("{address}\n"))
-            .with_context(|| format!("api.address_file = {file}: cannot be written"))?;
-    }
-    info!(%address, "listening on http://{address}");
+    let (api, metrics) = (&config.api, &config.metrics);
+    let scrapes = listen("metrics", metrics.listen, metrics.address_file.as_deref()).await?;
+    let listener = listen("api", api.listen, api.address_file.as_deref()).await?;
 
-    Process { clients, clock: Clock::system(), ruleset, listener }.run(config, shutdown).await
+    Process { clients, clock: Clock::system(), ruleset, listener, scrapes }.run(config, shutdown).await
+}
+
+/// Listens as one table of the settings says.
+async fn listen(table: &str, wanted: SocketAddr, address_file: Option<&str>) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(wanted)
+        .await
+        .with_context(|| format!("{table}.listen = {wanted}: choose another address or port 0"))?;
+    let address = listener.local_addr().context("the listener's address")?;
+    if let Some(file) = address_file {
+        std::fs::write(file, format!("{address}\n"))
+            .with_context(|| format!("{table}.address_file = {file}: cannot be written"))?;
+    }
+    info!(%address, "{table}: listening on http://{address}");
+    Ok(listener)
 }
 
 /// What a process needs besides its configuration.
@@ -77,6 +86,8 @@ pub struct Process<L> {
     pub ruleset: Ruleset,
     /// Where the API's requests come from.
     pub listener: L,
+    /// Where the requests for metrics and health come from.
+    pub scrapes: L,
 }
 
 impl<L: Listener<Addr = SocketAddr>> Process<L> {
@@ -86,7 +97,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
     ///
     /// The first long-lived task that ended early, by name.
     pub async fn run(self, config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Process { clients, clock, ruleset, listener } = self;
+        let Process { clients, clock, ruleset, listener, scrapes } = self;
         let rules = ActiveRules::new(ruleset);
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
@@ -101,9 +112,10 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let decisions = TaskTracker::new();
         let readiness = Readiness::starting("the first look at the tables");
         let task_list = TaskList::new(&clients.dynamodb, &config.tables.tasks);
-        let registry = Arc::new(registry);
-        let state = ApiState::new(&config, &parts, task_list, registry, readiness.clone(), decisions.clone());
+        let watched = ScrapeState::new(&parts, Arc::new(registry), readiness.clone());
+        let state = ApiState::new(&config, &parts, task_list, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
+        tasks.spawn("listener for metrics", scrape::serve(scrapes, watched, stop.clone()).map(Ok));
         tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
         tell_alive(&mut tasks);
         let mut work = Box::pin(member.run(leave.clone()).fuse());

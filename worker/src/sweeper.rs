@@ -3,6 +3,7 @@
 //! Walks one bucket of the worklists PENDING, DUE, VERIFY and the passed deadlines of ESCALATED. It needs no stream and
 //! could finish every task alone.
 
+mod census;
 mod listed;
 mod waits;
 
@@ -12,9 +13,9 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{self, FuturesUnordered, Stream};
+use futures::{FutureExt as _, StreamExt as _};
 use statemachine::token::TaskId;
 use statemachine::worklist::Worklist;
 use tokio::time::{Instant, sleep_until};
@@ -90,10 +91,13 @@ impl Sweeper {
     ) -> Result<(), Lost> {
         // Each list has its own loop: checks are limited to a few a second, and decisions must not wait behind them.
         let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind));
+        let count = self.count(bucket, guard, &drain, behind).then(|()| std::future::pending::<()>());
         tokio::select! {
+            // The end of the walks ends the counting, which nothing waits for.
             biased;
             () = guard.lost() => Err(Lost),
             ended = futures::future::try_join_all(lists) => ended.map(drop),
+            () = count => Ok(()),
         }
     }
 

@@ -53,7 +53,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let world = World::start(options).await?;
     let prometheus = world.start_prometheus(&shortened(ALERTS, arguments.divide)).await?;
     let mut site = site(&world).await?;
-    let urls: Vec<&str> = site.fleet.iter().filter_map(|(_, w)| Some(w.as_ref()?.url.as_str())).collect();
+    let urls: Vec<&str> =
+        site.fleet.iter().filter_map(|(_, w)| Some(w.as_ref()?.metrics_url.as_str())).collect();
     prometheus.scrape(&urls)?;
     println!("the rules' durations are divided by {}", arguments.divide);
     let trial = async {
@@ -88,8 +89,9 @@ async fn site(world: &World) -> Result<Site<'_>> {
         let options = WorkerOptions {
             endpoint_url: Some(site.proxy.url.clone()),
             rules_dir: Some(rules.clone()),
-            listen: Some(format!("127.0.0.1:{}", free_port()?)),
+            metrics_listen: Some(format!("127.0.0.1:{}", free_port()?)),
             variables: variables.to_vec(),
+            ..WorkerOptions::default()
         };
         site.fleet.push((options, None));
     }

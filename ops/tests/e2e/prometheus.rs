@@ -103,7 +103,9 @@ async fn prometheus_scrapes_a_fleet_under_load_and_every_query_of_the_dashboard_
             world.start_worker(name, options)
         });
         let fleet = try_join_all(fleet).await.unwrap();
-        prometheus.scrape(&fleet.iter().map(|worker| worker.url.as_str()).collect::<Vec<_>>()).unwrap();
+        prometheus
+            .scrape(&fleet.iter().map(|worker| worker.metrics_url.as_str()).collect::<Vec<_>>())
+            .unwrap();
         eventually(SOON, "each worker is scraped", async || {
             Ok(number(&prometheus, "sum(up)").await?.filter(|up| *up == 3.0))
         })

@@ -12,13 +12,16 @@ use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 
-/// The most open connections. Many systems allow a process 1,024 open files, and the calls to AWS need some of them.
+/// The most open connections of the API. Many systems allow a process 1,024 open files, and the calls to AWS need some of
+/// them.
 pub(super) const MAX_CONNECTIONS: usize = 512;
 
 /// The open connections of one listener. Cheap to clone.
 #[derive(Debug, Clone)]
 pub(super) struct Connections {
     open: Arc<Mutex<Open>>,
+    /// The most that there may be.
+    most: usize,
     metrics: Metrics,
 }
 
@@ -45,15 +48,15 @@ pub(super) struct Connection {
 pub(super) struct Busy(Arc<Connection>);
 
 impl Connections {
-    pub(super) fn new(metrics: Metrics) -> Connections {
-        Connections { open: Arc::default(), metrics }
+    pub(super) fn new(most: usize, metrics: Metrics) -> Connections {
+        Connections { open: Arc::default(), most, metrics }
     }
 
     /// A place for a new connection.
     pub(super) fn enter(&self) -> Arc<Connection> {
         let closed = CancellationToken::new();
         let mut open = self.lock();
-        if open.count >= MAX_CONNECTIONS {
+        if open.count >= self.most {
             // The evicted one leaves the count when its task ends; until then there is one more.
             if let Some((_, longest)) = open.idle.pop_first() {
                 longest.cancel();

@@ -9,8 +9,6 @@ use std::sync::{Arc, Mutex};
 use axum::extract::State;
 use axum::http::StatusCode;
 
-use super::ApiState;
-
 /// Tells whether the process may receive work. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Readiness(Arc<Mutex<Phase>>);
@@ -82,8 +80,8 @@ pub(super) async fn livez() -> &'static str {
 }
 
 /// `GET /readyz`.
-pub(super) async fn readyz(State(state): State<ApiState>) -> (StatusCode, String) {
-    match state.readiness.phase() {
+pub(super) async fn readyz(State(readiness): State<Readiness>) -> (StatusCode, String) {
+    match readiness.phase() {
         Phase::Starting(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("starting: {reason}\n")),
         Phase::Ready => (StatusCode::OK, "ready\n".to_owned()),
         Phase::Draining => (StatusCode::SERVICE_UNAVAILABLE, "draining\n".to_owned()),

@@ -1,22 +1,23 @@
-//! The HTTP server: people's decisions, health and metrics. It reads through one handle, decides through the
-//! pipeline, and renders.
+//! The HTTP servers: the API for people's decisions, and the listener for metrics and health. They read through one
+//! handle, decide through the pipeline, and render.
 
 mod audit;
 mod auth;
 pub mod automation;
 mod caller;
 mod connections;
+mod counted;
 pub mod error;
 mod failures;
 pub mod health;
 mod known;
 mod limits;
 pub mod me;
-mod metrics;
 mod origin;
 pub mod reconsider;
 pub mod routes;
 pub mod rulesets;
+pub mod scrape;
 mod server;
 pub mod status;
 pub mod tasks;
@@ -28,7 +29,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, FromRef};
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::serve::Listener;
@@ -42,12 +43,13 @@ use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::fleet::parts::Parts;
 use crate::lease::fleet_view::FleetView;
-use crate::metrics::{Metrics, Shared};
+use crate::metrics::Metrics;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
 use crate::tasks::table::TaskTable;
 
 use self::auth::Auth;
+use self::connections::MAX_CONNECTIONS;
 use self::error::Failure;
 use self::health::Readiness;
 use self::origin::Site;
@@ -74,8 +76,6 @@ pub struct ApiState {
     pub metrics: Metrics,
     /// The wall clock.
     pub clock: Clock,
-    /// Everything that `/metrics` shows.
-    pub registry: Shared,
     /// The state of `/readyz`.
     pub readiness: Readiness,
     /// How callers are known.
@@ -92,7 +92,6 @@ impl ApiState {
         config: &Config,
         parts: &Parts,
         task_list: TaskList,
-        registry: Shared,
         readiness: Readiness,
         tracker: TaskTracker,
     ) -> ApiState {
@@ -107,7 +106,6 @@ impl ApiState {
             fleet,
             metrics,
             clock,
-            registry,
             readiness,
             auth,
             site: Site::new(config),
@@ -116,15 +114,21 @@ impl ApiState {
     }
 }
 
+impl FromRef<ApiState> for Readiness {
+    fn from_ref(state: &ApiState) -> Readiness {
+        state.readiness.clone()
+    }
+}
+
 /// Serves until `stop`, then finishes the requests in flight.
 pub async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, state: ApiState, stop: CancellationToken) {
     let metrics = state.metrics.clone();
-    server::serve(listener, router(state), metrics, stop).await;
+    server::serve(listener, router(state), MAX_CONNECTIONS, metrics, stop).await;
 }
 
 /// Every route, behind the checks that each request passes.
 pub fn router(state: ApiState) -> Router {
-    let counted = from_fn_with_state(state.metrics.clone(), metrics::count);
+    let counted = from_fn_with_state(state.metrics.clone(), counted::api);
     routes::guarded(&state)
         .fallback(async || Failure::NoSuchResource)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)

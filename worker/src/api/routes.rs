@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::auth::admit;
 use super::error::Failure;
 use super::limits::{Limits, limit};
-use super::{ApiState, automation, health, me, metrics, reconsider, rulesets, status, tasks};
+use super::{ApiState, automation, health, me, reconsider, rulesets, status, tasks};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
@@ -37,7 +37,6 @@ fn routes() -> Vec<Route> {
     vec![
         Route::get("/livez", None, health::livez),
         Route::get("/readyz", None, health::readyz),
-        Route::get("/metrics", None, metrics::metrics),
         Route::get("/v1/me", Some((Viewer, Status)), me::me),
         Route::get("/v1/status", Some((Viewer, Status)), status::status),
         Route::get("/v1/tasks", Some((Viewer, Lists)), tasks::list),

@@ -1,4 +1,4 @@
-//! The HTTP server: HTTP/1.1 alone, with a limit on everything that a caller can make it hold.
+//! The HTTP server of both listeners: HTTP/1.1 alone, with a limit on everything that a caller can make it hold.
 //!
 //! HTTP/2 is off: on one connection it would allow a hundred requests, which the limits on connections do not count.
 
@@ -37,14 +37,15 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// Serves until `stop`, then finishes the requests in flight.
+/// Serves until `stop`, then finishes the requests in flight. At most `most` connections are open at once.
 pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
     mut listener: L,
     router: Router,
+    most: usize,
     metrics: Metrics,
     stop: CancellationToken,
 ) {
-    let connections = Connections::new(metrics);
+    let connections = Connections::new(most, metrics);
     let tasks = TaskTracker::new();
     loop {
         let (io, peer) = tokio::select! {

@@ -3,6 +3,7 @@
 //! The configured rate is for the whole fleet; each process takes an equal share of it, by the number of live workers.
 
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync;
@@ -19,7 +20,24 @@ pub struct RateLimit {
     queue: sync::Mutex<()>,
     /// Callers that let the others go first queue here, and only the first of them queues there.
     behind: sync::Mutex<()>,
+    waiting: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// One caller in a limit's queue.
+struct Waiting<'l>(&'l AtomicUsize);
+
+impl<'l> Waiting<'l> {
+    fn begin(count: &'l AtomicUsize) -> Waiting<'l> {
+        count.fetch_add(1, Ordering::Relaxed);
+        Waiting(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +55,7 @@ impl RateLimit {
             fleet_rate: f64::from(fleet_rate),
             queue: sync::Mutex::default(),
             behind: sync::Mutex::default(),
+            waiting: AtomicUsize::default(),
             state: Mutex::new(State { workers: 1, next: Instant::now() }),
         }
     }
@@ -46,8 +65,26 @@ impl RateLimit {
         self.lock().workers = u32::try_from(workers.max(1)).unwrap_or(u32::MAX);
     }
 
+    /// This process's share of the rate, in calls a second.
+    pub fn capacity(&self) -> f64 {
+        self.fleet_rate / f64::from(self.lock().workers)
+    }
+
+    /// How many calls could be made at once now.
+    pub fn level(&self) -> f64 {
+        let state = self.lock();
+        let filled = Instant::now().saturating_duration_since(state.next).min(Duration::from_secs(1));
+        (filled.as_secs_f64() * self.fleet_rate / f64::from(state.workers)).floor()
+    }
+
+    /// How many callers wait for their turn.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
     /// Waits for a turn, behind the callers that are already waiting.
     pub async fn take(&self) {
+        let _waiting = Waiting::begin(&self.waiting);
         let _first = self.queue.lock().await;
         while let Err(turn) = self.take_if_due() {
             sleep_until(turn).await;
@@ -62,7 +99,9 @@ impl RateLimit {
 
     /// Waits for a turn that may turn out not to be needed, behind all callers of [`RateLimit::take`].
     pub async fn turn(&self) -> Turn<'_> {
+        let waiting = Waiting::begin(&self.waiting);
         let _first = self.behind.lock().await;
+        drop(waiting);
         self.first_turn().await
     }
 
@@ -193,6 +232,25 @@ mod tests {
         // The first one had the turn that was given back, and the second waited already when the sure one came.
         assert_eq!(*order.lock().unwrap(), ["first", "second", "sure", "third"]);
         assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_and_who_waits_is_shown() {
+        let rate = RateLimit::new(10);
+        rate.share(2);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        assert_eq!((rate.capacity(), rate.level(), rate.waiting()), (5.0, 5.0, 0));
+        rate.take().await;
+        assert_eq!(rate.level(), 4.0);
+        let queue = futures::future::join_all((0..20).map(|_| rate.take()));
+        assert!(tokio::time::timeout(Duration::from_millis(1), queue).await.is_err());
+        assert_eq!(rate.waiting(), 0, "who gave up does not wait");
+        let queue = futures::future::join_all((0..20).map(|_| rate.take()));
+        let look = async {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            (rate.level(), rate.waiting())
+        };
+        assert_eq!(futures::join!(queue, look).1, (0.0, 20));
     }
 
     #[tokio::test(start_paused = true)]

@@ -54,9 +54,10 @@ impl ActiveRules {
         lost
     }
 
-    /// The same, with a log line and the metric.
+    /// The same, with a log line and the metrics.
     fn activate_and_tell(&self, ruleset: Ruleset, metrics: &Metrics) {
         let (label, before) = (ruleset.label(), self.pin().label());
+        metrics.ruleset(&ruleset);
         for part in self.activate(ruleset) {
             warn!(
                 ruleset = label, before, part = %part,

@@ -23,9 +23,10 @@ use crate::lease::fleet_view::{FleetView, Look};
 use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
 use crate::lease::plan::{Action, Lease, Subject, View, plan};
-use crate::metrics::Service;
 use crate::metrics::behind::Behind;
+use crate::metrics::counts::Counts;
 use crate::metrics::trouble::Trouble;
+use crate::metrics::{Limit, Service};
 use crate::stream::reader::{Ended, ReaderParts};
 use crate::sweeper::Sweeper;
 
@@ -144,6 +145,19 @@ impl Coordinator {
         let now = self.parts.clock.now().as_second();
         let of_work = hands.work.values().map(|local| &*local.behind);
         metrics.behind(now, of_work.chain(hands.dropped.values().map(|behind| &**behind)));
+        let mut counts = Counts::default();
+        hands.work.values().for_each(|local| local.behind.add_counts(&mut counts));
+        metrics.counted(now, &counts);
+        let RateLimits { send_task, describe_execution, execution_history, sweep } = &*self.rates;
+        for (limit, rate) in [
+            (Limit::SendTask, send_task),
+            (Limit::DescribeExecution, describe_execution),
+            (Limit::ExecutionHistory, execution_history),
+            (Limit::DescribeStream, &*self.parts.discovery.of_readers),
+            (Limit::Sweep, sweep),
+        ] {
+            metrics.rate_limit(limit, rate.capacity(), rate.level(), rate.waiting());
+        }
     }
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {

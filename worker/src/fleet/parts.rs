@@ -51,6 +51,7 @@ impl Parts {
         let retention = SignedDuration::from_hours(i64::from(config.tables.retention_days) * 24);
         let tasks = TaskTable::new(clients.dynamodb.clone(), &config.tables.tasks, retention);
         let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
+        metrics.ruleset(&rules.pin());
         let automation = Automation::new(rules, config.rules.source == RulesSource::Published);
         let rates = {
             let region = clients.sfn.config().region().map_or("", |region| region.as_ref());

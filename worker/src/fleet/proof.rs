@@ -15,7 +15,7 @@ use tracing::{error, info, warn};
 use crate::aws::fault::{Class, Fault, Resource, is_of_credentials};
 use crate::config::SendTaskScope;
 use crate::metrics::{Metrics, Service};
-use crate::stream::discovery::Discovery;
+use crate::stream::discovery::{Discovery, Latest};
 
 /// How long a service may give no answer until it is taken to work.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -90,8 +90,11 @@ impl Proof {
     /// One answered `DescribeStream` of the table's latest stream.
     async fn read_stream(&self) -> Shown {
         let stream = match self.discovery.latest_stream().await {
-            Ok(Some(stream)) => stream,
-            Ok(None) => return Shown::Broken("the tasks table has no stream".to_owned()),
+            Ok(Latest { off: Some(off), .. }) => return Shown::Broken(off.to_string()),
+            Ok(Latest { arn: Some(stream), off: None }) => stream,
+            Ok(Latest { arn: None, off: None }) => {
+                return Shown::Broken("the tasks table has no stream".to_owned());
+            }
             Err(fault) => return shown_by(&fault),
         };
         match self.discovery.list(&stream).await {

@@ -2,9 +2,12 @@
 //!
 //! The values are times, not ages: an age grows by itself when work stands still or a call gets no answer.
 
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use statemachine::worklist::Worklist;
+
+use crate::metrics::counts::Counts;
 
 /// Nothing is waiting.
 const NOTHING: i64 = i64::MAX;
@@ -48,6 +51,8 @@ pub struct Behind {
     /// How many unverified decisions a bucket holds.
     unverified_count: AtomicI64,
     lists: [Since; Worklist::ALL.len()],
+    /// What a bucket's worklists hold, as counted last.
+    counts: Mutex<Counts>,
 }
 
 impl Behind {
@@ -65,6 +70,16 @@ impl Behind {
     /// How many unverified decisions a bucket holds.
     pub(crate) fn unverified_count(&self) -> i64 {
         self.unverified_count.load(Ordering::Relaxed)
+    }
+
+    /// Replaces the counts of a bucket.
+    pub(crate) fn counted(&self, counts: Counts) {
+        *self.counts.lock().expect("no holder of the counts panics") = counts;
+    }
+
+    /// Adds the counts of a bucket to others.
+    pub(crate) fn add_counts(&self, to: &mut Counts) {
+        to.add(&self.counts.lock().expect("no holder of the counts panics"));
     }
 }
 

@@ -10,7 +10,8 @@ use prometheus_client::registry::{Metric, Registry, Unit};
 /// visibility field: Kind(buckets of a histogram) = "name as exported, without the prefix" by label: ClosedEnum;
 /// ```
 ///
-/// The end of the name is derived: a counter ends with `_total`, and a unit is `_seconds` or `_bytes`. For a metric
+/// The end of the name is derived: a counter ends with `_total`, an information with `_info`, and a unit is `_seconds` or
+/// `_bytes`. For a metric
 /// with labels, the method with the field's name returns the metric of one set of values. Each set exists from the
 /// start with the value zero, so that an alert on a rate sees the first event.
 macro_rules! declare {
@@ -47,11 +48,15 @@ macro_rules! declare {
     };
 
     (@type $kind:ident) => { $kind };
+    (@type Histogram $($label:ident)+) => {
+        Family<[(&'static str, &'static str); [$(stringify!($label)),+].len()], Histogram, fn() -> Histogram>
+    };
     (@type $kind:ident $($label:ident)+) => {
         Family<[(&'static str, &'static str); [$(stringify!($label)),+].len()], $kind>
     };
 
     (@new $kind:ident ($buckets:expr)) => { $kind::new($buckets) };
+    (@new $kind:ident ($buckets:expr) $($label:ident)+) => { Family::new_with_constructor(|| $kind::new($buckets)) };
     (@new $kind:ident $($label:ident)*) => { Default::default() };
 
     (@of $vis:vis $field:ident $kind:ident) => {};
@@ -74,10 +79,10 @@ macro_rules! declare {
 }
 pub(super) use declare;
 
-/// Adds one metric to the registry, which appends a counter's `_total` and the unit to the name.
+/// Adds one metric to the registry, which appends a counter's `_total`, an information's `_info` and the unit.
 pub(super) fn register(registry: &mut Registry, name: &str, help: &str, metric: impl Metric) {
     let help = help.trim().trim_end_matches('.');
-    let name = name.strip_suffix("_total").unwrap_or(name);
+    let name = name.strip_suffix("_total").or_else(|| name.strip_suffix("_info")).unwrap_or(name);
     for (suffix, unit) in [("_seconds", Unit::Seconds), ("_bytes", Unit::Bytes)] {
         if let Some(name) = name.strip_suffix(suffix) {
             return registry.register_with_unit(name, help, unit, metric);

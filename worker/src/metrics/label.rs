@@ -1,9 +1,10 @@
 //! The labels: closed enums, so that a metric's size is known before it runs.
 
 use rules::parts::PartKind;
-use statemachine::decision;
+use statemachine::decision::{self, DecidedBy, Decision};
 use statemachine::worklist::Worklist;
 
+use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
 
 /// A closed enum whose values are a label's.
@@ -31,12 +32,16 @@ labels! {
     By: label;
     CallbackResult: label;
     Cap: label;
+    End: label;
     EscalationCause: label;
     Handled: label;
+    Limit: label;
     Refusal: label;
     Reload: label;
     RequestClass: label;
+    RouteClass: label;
     Service: label;
+    Undecided: label;
     Worklist: name;
     decision::Outcome: as_str;
     rules::Outcome: as_str;
@@ -70,6 +75,22 @@ named! {
 }
 
 impl EscalationCause {
+    /// Whether the rules were evaluated: their verdict, or what became of it, left the task to a person.
+    pub(super) fn is_verdict(self) -> bool {
+        match self {
+            EscalationCause::Rule
+            | EscalationCause::NoRuleApproved
+            | EscalationCause::RuleError
+            | EscalationCause::RuleDeadline
+            | EscalationCause::RulePanic
+            | EscalationCause::InvalidTask
+            | EscalationCause::BudgetExhausted => true,
+            EscalationCause::AutomationPaused | EscalationCause::RulesStale | EscalationCause::Worker => {
+                false
+            }
+        }
+    }
+
     /// The cause of a verdict to escalate; a rule's own for any other.
     pub fn of(verdict: &rules::Verdict) -> EscalationCause {
         match verdict {
@@ -94,6 +115,16 @@ named! {
         Rule = "rule",
         /// A person's.
         Person = "person",
+    }
+}
+
+impl By {
+    /// Who decided.
+    pub(super) fn of(decision: &Decision) -> By {
+        match decision.decided_by {
+            DecidedBy::Rule => By::Rule,
+            DecidedBy::Person(_) => By::Person,
+        }
     }
 }
 
@@ -162,6 +193,46 @@ named! {
         Approvals = "approvals",
         /// The sum of an amount that they approve.
         Amount = "amount",
+    }
+}
+
+named! {
+    /// What an undecided task was waiting for.
+    Undecided {
+        /// The rules.
+        Pending = "PENDING",
+        /// A person.
+        Escalated = "ESCALATED",
+    }
+}
+
+named! {
+    /// A rate limit of this process.
+    Limit {
+        /// `budgets.send_task`.
+        SendTask = "send_task",
+        /// `budgets.describe_execution`.
+        DescribeExecution = "describe_execution",
+        /// `budgets.execution_history`.
+        ExecutionHistory = "execution_history",
+        /// Half of `budgets.describe_stream`: for the children of ended shards.
+        DescribeStream = "describe_stream",
+        /// `budgets.sweep`.
+        Sweep = "sweep",
+    }
+}
+
+named! {
+    /// What a request is for.
+    RouteClass {
+        /// A GET of the API.
+        Read = "read",
+        /// A POST of the API: a decision, a pause.
+        Change = "change",
+        /// Metrics and health, on their own listener.
+        Watch = "watch",
+        /// No known route.
+        Other = "other",
     }
 }
 

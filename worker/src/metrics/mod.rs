@@ -3,12 +3,18 @@
 //! Labels come only from closed enums, so that a metric's size is known before it runs. Call sites are one verb.
 
 pub mod behind;
+pub mod counts;
 mod declare;
+pub mod format;
 mod label;
 mod log;
+mod optional;
+mod process;
+mod ruleset;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trouble;
+mod verdicts;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -22,21 +28,33 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
+use rules::Ruleset;
 use rules::parts::PartKind;
-
-use statemachine::decision::{DecidedBy, Decision, Outcome};
+use statemachine::decision::{Decision, Outcome};
+use statemachine::status::Status;
+use statemachine::task::Escalation;
 use statemachine::worklist::Worklist;
 
 use self::declare::declare;
 use self::label::Label;
 pub use self::label::{
-    By, CallbackResult, Cap, EscalationCause, Refusal, Reload, RequestClass, Service, Shadowed,
+    By, CallbackResult, Cap, EscalationCause, Limit, Refusal, Reload, RequestClass, RouteClass, Service,
+    Shadowed, Undecided,
 };
 use self::log::DroppedLines;
+use self::optional::Optional;
+use self::process::OfProcess;
+use self::ruleset::RulesetInfo;
+use self::verdicts::Verdicts;
 use crate::aws::fault::Class;
 use crate::metrics::behind::{Behind, Since};
+use crate::metrics::counts::Counts;
 use crate::stepfunctions::callback::CallbackAnswer;
+use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
+
+/// The prefix of our metrics. Those of the process have the names that all Prometheus clients use.
+const PREFIX: &str = "countersign";
 
 /// A gauge with a fraction.
 type Decimal = Gauge<f64, AtomicU64>;
@@ -71,19 +89,32 @@ declare! {
     escalations: Counter = "escalations_total" by cause: EscalationCause;
     /// Tasks that people returned to the rules through this process.
     returns: Counter = "tasks_given_back_total";
+    /// Automatic decisions and escalations that this process stored, by rule (`none` if no rule gave it), outcome and
+    /// code. The values are those of the active ruleset. At most 200 series; further verdicts count as `other`.
+    verdicts: Verdicts = "verdicts_total";
+    /// Verdicts that count as `other` in `verdicts_total`, because the active ruleset has more than 197 verdicts or
+    /// changed in between. If it grows, give rules that do the same the same code, or read the tasks instead.
+    folded: Counter = "verdicts_folded_total";
+    /// Undecided tasks whose workflow stopped waiting, by what they waited for (`status`) and how that is known. With
+    /// `PENDING` the rules came too late: look at lag and faults. With `ESCALATED` nobody decided in time.
+    expirations: Counter = "expired_undecided_total" by status: Undecided, cause: End;
     /// Evaluations by the outcome of the active ruleset and of the shadow one.
     shadow_evaluations: Counter = "shadow_evaluations_total" by active: rules::Outcome, shadow: rules::Outcome;
     /// Attempts to answer a workflow, by result. `refused` is final: a person must end that workflow.
     callbacks: Counter = "callbacks_total" by result: CallbackResult;
     /// Duration of one attempt to answer a workflow.
     callback_duration: Histogram(CALL_BUCKETS) = "callback_duration_seconds";
-    /// Time from a task's receipt to its workflow's answer, waiting for people included.
-    decision_latency: Histogram(LATENCY_BUCKETS) = "decision_latency_seconds";
+    /// Time from a task's receipt to its workflow's answer, by who decided. For `rule`, a task that was returned to the
+    /// rules counts from its return.
+    decision_latency: Histogram(LATENCY_BUCKETS) = "decision_latency_seconds" by by: By;
     /// Duration of one evaluation of the rules.
     evaluation_duration: Histogram(EVALUATION_BUCKETS) = "rule_evaluation_duration_seconds";
     /// Changes of the ruleset by result. After `refused` the last good one goes on deciding; `countersign status` says
     /// what is wrong with the new one.
     reloads: Counter = "ruleset_reloads_total" by result: Reload;
+    /// The active ruleset. More than one value over the fleet for longer than a minute means that some workers do not
+    /// follow an edit: compare `countersign status` of each.
+    ruleset: RulesetInfo = "ruleset_info";
     /// 1 while the wanted ruleset is refused and the last good one decides. `countersign status` says why.
     refused: Gauge = "ruleset_refused";
     /// Parts of rulesets that decided since the process started, which the active ruleset lacks. `countersign status`
@@ -105,6 +136,29 @@ declare! {
     pub unowned: Gauge = "leases_unowned";
     /// Leases that this process holds: of shards, and of the worklists' 16 buckets.
     pub leases: Gauge = "leases_held";
+    /// 1 if the tasks table's stream is on and its records have the new item, 0 if not: then new tasks wait up to a minute
+    /// for the sweeper, and somebody must enable the stream (`NEW_IMAGE`). Only the worker that lists the stream has it.
+    pub stream_enabled: Optional = "stream_enabled";
+    /// Open tasks, by the worklist that they stand in (`status`). Each worker counts the buckets it holds once a minute,
+    /// so add up all workers; the sum is short of a bucket for a moment after a worker has left.
+    open_tasks: Gauge = "open_tasks" by status: Worklist;
+    /// Time since the receipt of the oldest open task of a worklist, of the buckets that this worker holds; 0 without
+    /// one. Take the greatest of all workers.
+    oldest_task: Gauge = "oldest_task_age_seconds" by status: Worklist;
+    /// Undecided tasks whose workflow stops waiting within an hour, or has. Add up all workers. `countersign tasks list
+    /// --due-before` names them; somebody must decide them.
+    pub due_soon: Gauge = "tasks_due_within_hour";
+    /// When the next workflow of an undecided task stops waiting, in seconds since 1970; absent if none has a deadline.
+    /// Take the least of all workers.
+    pub next_deadline: Optional = "next_deadline_timestamp_seconds";
+    /// Age of the oldest of these counts that this worker shows. Above some minutes, the worklists cannot be read.
+    count_age: Gauge = "open_tasks_count_age_seconds";
+    /// What a rate limit allows this worker, in calls (for `sweep`, entries) a second: its share of the fleet's.
+    rate_capacity: Decimal = "rate_limit_capacity" by limit: Limit;
+    /// Calls that a rate limit would allow at once now. At 0, callers wait.
+    rate_level: Decimal = "rate_limit_level" by limit: Limit;
+    /// Callers that wait for a rate limit. If it stays above 0, raise the limit in `budgets` and the quota of AWS.
+    rate_waiting: Gauge = "rate_limit_waiting" by limit: Limit;
     /// Age of the newest record read, of the shard that is furthest behind. It grows while a shard does not answer, and
     /// while reading waits for the records in flight. A shard counts until the control table shows who holds it, even after
     /// this worker has lost its right to act.
@@ -130,13 +184,13 @@ declare! {
     dropped_lines: DroppedLines = "log_lines_dropped_total";
     /// HTTP requests by route, method and status.
     requests: Requests = "http_requests_total";
-    /// Duration of one HTTP request.
-    request_duration: Histogram(CALL_BUCKETS) = "http_request_duration_seconds";
+    /// Duration of one HTTP request, by what it is for.
+    request_duration: Histogram(CALL_BUCKETS) = "http_request_duration_seconds" by class: RouteClass;
     /// HTTP requests that got 503 at once because too many of their class were in hand.
     shed_requests: Counter = "http_requests_shed_total" by class: RequestClass;
     /// HTTP requests that were refused before they were handled, by reason.
     refused_requests: Counter = "http_requests_refused_total" by reason: Refusal;
-    /// Open connections of the HTTP server, at most 512.
+    /// Open HTTP connections: at most 512 to the API, and 64 to the listener for metrics.
     pub http_connections: Gauge = "http_connections";
     /// Connections without a request in hand that were closed because others came. It grows when somebody opens very
     /// many.
@@ -160,7 +214,7 @@ impl Metrics {
         metrics.capped(&[]);
         // No rule decides before the control item was read.
         metrics.automation_held.set(1);
-        metrics.add_to(registry);
+        metrics.add_to(registry.sub_registry_with_prefix(PREFIX));
         metrics
     }
 
@@ -176,16 +230,46 @@ impl Metrics {
 
     /// Counts a decision that this process stored.
     pub fn decided(&self, decision: &Decision) {
-        let by = match decision.decided_by {
-            DecidedBy::Rule => By::Rule,
-            DecidedBy::Person(_) => By::Person,
-        };
+        let by = By::of(decision);
         self.decisions(decision.outcome, by).inc();
+        if by == By::Rule {
+            let outcome = match decision.outcome {
+                Outcome::Approved => rules::Outcome::Approve,
+                Outcome::Rejected => rules::Outcome::Reject,
+            };
+            self.verdict(decision.rule.as_deref(), outcome, &decision.code);
+        }
     }
 
     /// Counts a task that this process left to a person.
-    pub fn escalated(&self, cause: EscalationCause) {
+    pub fn escalated(&self, cause: EscalationCause, escalation: &Escalation) {
         self.escalations(cause).inc();
+        if cause.is_verdict() {
+            self.verdict(escalation.rule.as_deref(), rules::Outcome::Escalate, &escalation.code);
+        }
+    }
+
+    fn verdict(&self, rule: Option<&str>, outcome: rules::Outcome, code: &str) {
+        if !self.verdicts.count(rule, outcome, code) {
+            self.folded.inc();
+        }
+    }
+
+    /// Shows the active ruleset, and the verdicts that it can give.
+    pub fn ruleset(&self, ruleset: &Ruleset) {
+        self.verdicts.of(ruleset);
+        self.ruleset.set(ruleset.label());
+    }
+
+    /// Counts an undecided task whose workflow no longer waits; `status` is the task's before that.
+    pub fn expired(&self, status: Status, end: End) {
+        let status = match status {
+            Status::Pending => Undecided::Pending,
+            Status::Escalated | Status::Approved | Status::Rejected | Status::Expired | Status::Failed => {
+                Undecided::Escalated
+            }
+        };
+        self.expirations(status, end).inc();
     }
 
     /// Counts a task that a person returned to the rules.
@@ -212,8 +296,8 @@ impl Metrics {
     }
 
     /// Notes how long a workflow waited for its answer.
-    pub fn answered_after(&self, waited: Duration) {
-        self.decision_latency.observe(waited.as_secs_f64());
+    pub fn answered_after(&self, decision: &Decision, waited: Duration) {
+        self.decision_latency(By::of(decision)).observe(waited.as_secs_f64());
     }
 
     /// Notes the time of one evaluation.
@@ -240,9 +324,23 @@ impl Metrics {
     }
 
     /// Counts an answered request. `route` is the router's pattern, never the path.
-    pub fn answered_request(&self, route: &str, method: &'static str, status: u16, took: Duration) {
+    pub fn answered_request(
+        &self,
+        class: RouteClass,
+        route: &str,
+        method: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
         self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
-        self.request_duration.observe(took.as_secs_f64());
+        self.request_duration(class).observe(took.as_secs_f64());
+    }
+
+    /// Shows one rate limit.
+    pub fn rate_limit(&self, limit: Limit, capacity: f64, level: f64, waiting: usize) {
+        self.rate_capacity(limit).set(capacity);
+        self.rate_level(limit).set(level);
+        self.rate_waiting(limit).set(i64::try_from(waiting).unwrap_or(i64::MAX));
     }
 
     /// Counts a request that was refused.
@@ -287,6 +385,19 @@ impl Metrics {
         self.unverified_age.set(most(&|behind| &behind.unverified));
     }
 
+    /// Shows what the worklists hold, of the buckets that this process holds.
+    pub fn counted(&self, now: i64, counts: &Counts) {
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        for list in Worklist::ALL {
+            let open = counts.open.of(list);
+            self.open_tasks(list).set(gauge(open.tasks));
+            self.oldest_task(list).set(open.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0)));
+        }
+        self.due_soon.set(gauge(counts.due_soon));
+        self.next_deadline.set(counts.next_deadline);
+        self.count_age.set(if counts.buckets == 0 { 0 } else { now.saturating_sub(counts.at).max(0) });
+    }
+
     /// Counts a failed call on one item, or one that is repeated at once, if others fail the same way.
     pub fn failed(&self, service: Service, class: Class) {
         if class == Class::Systemic {
@@ -305,11 +416,13 @@ impl Metrics {
     }
 }
 
-/// A registry with the project's prefix, and the build's information.
+/// A registry with the build's information, and with what the system knows of this process.
 pub fn registry() -> Registry {
-    let mut registry = Registry::with_prefix("countersign");
+    let mut registry = Registry::default();
     let version = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
-    registry.register("build", "Build information: the version of this program", version);
+    let ours = registry.sub_registry_with_prefix(PREFIX);
+    ours.register("build", "Build information: the version of this program", version);
+    registry.register_collector(Box::new(OfProcess));
     registry
 }
 

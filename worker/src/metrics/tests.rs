@@ -6,13 +6,54 @@ use super::*;
 /// The first line of the README's table.
 const TABLE: &str = "| metric | kind | labels | meaning |";
 
-/// The text of `/metrics` once every metric has a sample.
+/// The text of our metrics once every one has a sample.
 fn exposition() -> String {
     let mut registry = registry();
     let metrics = Metrics::register(&mut registry);
-    metrics.answered_request("/livez", "GET", 200, Duration::ZERO);
+    metrics.answered_request(RouteClass::Watch, "/livez", "GET", 200, Duration::ZERO);
+    metrics.stream_enabled.set(Some(1));
+    metrics.next_deadline.set(Some(0));
+    let files = [("rules/a.rhai".to_owned(), b"approve(\"a\");".to_vec())];
+    metrics.ruleset(&Ruleset::from_files(files.into()).unwrap());
     metrics.capped(&[(Cap::Approvals, 1.0, 0.0), (Cap::Amount, 1.0, 0.0)]);
-    text(&registry).unwrap()
+    let text = text(&registry).unwrap();
+    text.split_inclusive('\n').filter(|line| line.contains("countersign_")).collect()
+}
+
+#[test]
+fn help_needs_no_escapes() {
+    let exposition = exposition();
+    for (name, metric) in shown(&exposition) {
+        assert!(!metric.help.contains(['"', '\\']), "{name}");
+    }
+}
+
+#[test]
+fn the_process_is_shown_as_other_prometheus_clients_show_theirs() {
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let text = runtime.block_on(async { text(&registry()).unwrap() });
+    let sample = |name: &str| -> f64 {
+        let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("{name} is not in {text}")).parse().unwrap()
+    };
+    for name in [
+        "process_cpu_seconds_total",
+        "process_resident_memory_bytes",
+        "process_virtual_memory_bytes",
+        "process_open_fds",
+        "process_max_fds",
+        "process_threads",
+        "tokio_workers",
+        "tokio_workers_busy_seconds_total",
+    ] {
+        assert!(sample(name) >= 0.0, "{name}");
+    }
+    assert!(sample("process_resident_memory_bytes") > 1e6 && sample("process_threads") >= 1.0);
+    #[expect(clippy::disallowed_methods, reason = "the process itself has started by this clock")]
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let up = now.as_secs_f64() - sample("process_start_time_seconds");
+    assert!((-2.0..86_400.0).contains(&up), "{up} s");
+    assert_eq!((sample("tokio_alive_tasks"), sample("tokio_global_queue_depth")), (0.0, 0.0));
 }
 
 /// One metric, as `/metrics` shows it.
@@ -33,9 +74,12 @@ impl<'a> Shown<'a> {
             if name != "le" && !self.labels.contains(&name) {
                 self.labels.push(name);
             }
-            // The version number and the router's patterns are not closed enums.
-            if !["le", "version", "route", "method", "status"].contains(&name) {
-                self.values.insert(value.trim_matches('"'));
+            // The version, the router's patterns and what the active ruleset names are not closed enums.
+            // Nor is the status of a response, a number.
+            let value = value.trim_matches('"');
+            let is_open = ["le", "version", "route", "method", "ruleset", "rule", "code"].contains(&name);
+            if !is_open && value.parse::<u16>().is_err() {
+                self.values.insert(value);
             }
         }
     }

@@ -21,6 +21,35 @@ const MAX_PAGES: usize = 25;
 /// The clocks of two services differ a little, and some times are in whole seconds. A redrive takes longer.
 const CLOCKS: SignedDuration = SignedDuration::from_secs(1);
 
+named! {
+    /// How it is known that a workflow no longer waits for a task's answer.
+    End {
+        /// Step Functions says that the token is closed.
+        TokenClosed = "token_closed",
+        /// The execution was aborted.
+        Aborted = "aborted",
+        /// It failed.
+        Failed = "failed",
+        /// It went on without the answer, and succeeded.
+        Succeeded = "succeeded",
+        /// It timed out.
+        TimedOut = "timed_out",
+    }
+}
+
+impl End {
+    /// The same in words, for people.
+    pub fn proof(self) -> &'static str {
+        match self {
+            End::TokenClosed => "the token is closed",
+            End::Aborted => "ABORTED",
+            End::Failed => "FAILED",
+            End::Succeeded => "SUCCEEDED",
+            End::TimedOut => "TIMED_OUT",
+        }
+    }
+}
+
 /// Whether an execution can still be waiting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Execution {
@@ -28,8 +57,8 @@ pub enum Execution {
     Running,
     /// It has ended.
     Ended {
-        /// Its final status.
-        status: &'static str,
+        /// How.
+        end: End,
         /// It ended before the task was sent.
         is_earlier: bool,
     },
@@ -69,12 +98,12 @@ impl Executions {
         match self.client.describe_execution().execution_arn(&task.transaction_id).send().await {
             Ok(answer) => {
                 let is_earlier = answer.stop_date().is_some_and(|end| is_before(end, task));
-                let ended = |status| Ok(Execution::Ended { status, is_earlier });
+                let ended = |end| Ok(Execution::Ended { end, is_earlier });
                 match answer.status() {
-                    ExecutionStatus::Aborted => ended("ABORTED"),
-                    ExecutionStatus::Failed => ended("FAILED"),
-                    ExecutionStatus::Succeeded => ended("SUCCEEDED"),
-                    ExecutionStatus::TimedOut => ended("TIMED_OUT"),
+                    ExecutionStatus::Aborted => ended(End::Aborted),
+                    ExecutionStatus::Failed => ended(End::Failed),
+                    ExecutionStatus::Succeeded => ended(End::Succeeded),
+                    ExecutionStatus::TimedOut => ended(End::TimedOut),
                     // PENDING_REDRIVE, and statuses that are added later, may run again.
                     _ => Ok(Execution::Running),
                 }

@@ -278,7 +278,7 @@ impl Pipeline {
             }
             // Written now, or by an earlier attempt whose response was lost.
             Ok(Written::Now(_) | Written::Otherwise(_)) => {
-                self.metrics.escalated(cause);
+                self.metrics.escalated(cause, escalation);
                 info!(
                     task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
                     outcome = "escalated", code = escalation.code, rule = escalation.rule,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use statemachine::decision::Decision;
+use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use statemachine::worklist::Worklist;
@@ -213,7 +213,13 @@ impl Pipeline {
             .parse::<jiff::Timestamp>()
             .map_or(SignedDuration::ZERO, |received| self.clock.now().duration_since(received));
         if matches!(task.status, Status::Approved | Status::Rejected) {
-            self.metrics.answered_after(Duration::try_from(waited).unwrap_or_default());
+            // A task that was returned to the rules begins anew for them.
+            let returned = task.history.last().and_then(|given| given.at.parse::<jiff::Timestamp>().ok());
+            let waited = match returned {
+                Some(at) if decision.decided_by == DecidedBy::Rule => self.clock.now().duration_since(at),
+                _ => waited,
+            };
+            self.metrics.answered_after(decision, Duration::try_from(waited).unwrap_or_default());
         }
         let by: String = decision.decided_by.clone().into();
         info!(

@@ -7,7 +7,7 @@ use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
 use crate::metrics::Service;
 use crate::stepfunctions::callback::CallbackAnswer;
-use crate::stepfunctions::executions::Execution;
+use crate::stepfunctions::executions::{End, Execution};
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::Written;
@@ -17,8 +17,8 @@ use crate::tasks::table::Written;
 pub enum Waits {
     /// As far as Step Functions shows, yes.
     Yes,
-    /// Proven not to wait. The text says how.
-    No(&'static str),
+    /// Proven not to wait.
+    No(End),
 }
 
 /// What asking about an undecided task led to.
@@ -41,7 +41,7 @@ impl Pipeline {
     pub async fn ask(&self, task: &Task) -> Result<Waits, Fault> {
         self.rates.send_task.take().await;
         let is_open = match self.callback.ask(task).await {
-            CallbackAnswer::Closed => return Ok(Waits::No("the token is closed")),
+            CallbackAnswer::Closed => return Ok(Waits::No(End::TokenClosed)),
             CallbackAnswer::Accepted => true,
             // A token that Step Functions cannot read proves nothing; the execution may.
             CallbackAnswer::Refused(_) => false,
@@ -56,7 +56,7 @@ impl Pipeline {
         match described.inspect_err(|fault| self.metrics.failed(Service::StepFunctions, fault.class))? {
             // The token is open, and the end is older than the task: the execution was redriven since.
             Execution::Ended { is_earlier: true, .. } if is_open => Ok(Waits::Yes),
-            Execution::Ended { status, .. } => Ok(Waits::No(status)),
+            Execution::Ended { end, .. } => Ok(Waits::No(end)),
             Execution::Running | Execution::Unknown => Ok(Waits::Yes),
         }
     }
@@ -71,7 +71,7 @@ impl Pipeline {
             return Err(Lost);
         }
         match self.ask(task).await {
-            Ok(Waits::No(proof)) => self.expire(task, proof, guard).await.map(Asked::Over),
+            Ok(Waits::No(end)) => self.expire(task, end, guard).await.map(Asked::Over),
             Ok(Waits::Yes) => Ok(Asked::Waits),
             Err(fault) => {
                 warn!(
@@ -88,10 +88,12 @@ impl Pipeline {
     /// # Errors
     ///
     /// [`Lost`] when the lease ends first.
-    pub async fn expire(&self, task: &Task, proof: &str, guard: &Guard) -> Result<Handled, Lost> {
+    pub async fn expire(&self, task: &Task, end: End, guard: &Guard) -> Result<Handled, Lost> {
         let write = || self.tasks.expire(&task.id, self.clock.now());
         match self.repeat(task, guard, write).await? {
             Ok(Written::Now(_)) => {
+                self.metrics.expired(task.status, end);
+                let proof = end.proof();
                 info!(
                     task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
                     outcome = "expired", proof, "task {}: expired undecided, {proof}", task.id

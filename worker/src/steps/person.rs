@@ -8,9 +8,10 @@ use statemachine::task::Task;
 use statemachine::token::TaskId;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::lease::guard::{Guard, Validity};
+use crate::stepfunctions::executions::End;
 use crate::steps::expiry::Waits;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::{Notes, TableError, Written};
@@ -103,7 +104,7 @@ impl Pipeline {
         }
         match self.ask(&task).await {
             Ok(Waits::Yes) => {}
-            Ok(Waits::No(_)) => return self.expire_for_person(&task, &request).await,
+            Ok(Waits::No(end)) => return self.expire_for_person(&task, end, &request).await,
             Err(fault) => return Ok(PersonOutcome::Unavailable(fault.into())),
         }
         let draft = Draft {
@@ -147,10 +148,19 @@ impl Pipeline {
     async fn expire_for_person(
         &self,
         task: &Task,
+        end: End,
         request: &PersonDecision,
     ) -> Result<PersonOutcome, TableError> {
         Ok(match self.tasks.expire(&task.id, self.clock.now()).await? {
-            Written::Now(expired) => PersonOutcome::Expired(expired),
+            Written::Now(expired) => {
+                self.metrics.expired(task.status, end);
+                let proof = end.proof();
+                info!(
+                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
+                    outcome = "expired", proof, "task {}: expired undecided, {proof}", task.id
+                );
+                PersonOutcome::Expired(expired)
+            }
             Written::Otherwise(stored) => lost(stored, request),
             Written::Gone => PersonOutcome::NotFound,
         })

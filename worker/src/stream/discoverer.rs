@@ -20,7 +20,7 @@ use crate::lease::plan::{Lease, Subject};
 use crate::lease::table::LeaseTable;
 use crate::metrics::Metrics;
 use crate::metrics::trouble::Trouble;
-use crate::stream::discovery::{Discovery, Listing};
+use crate::stream::discovery::{Discovery, Latest, Listing, StreamOff};
 use crate::stream::service::service_of;
 
 /// The time between two full listings. A shard that ends brings its own children; this finds those that were missed.
@@ -85,6 +85,8 @@ impl Discoverer {
                 () = self.validity.ended() => {}
                 () = self.list(&mut noted) => {}
             }
+            // The next discoverer shows it.
+            self.metrics.stream_enabled.set(None);
         }
     }
 
@@ -138,20 +140,28 @@ impl Discoverer {
             self.made.notify_one();
         }
         let (mut look, mut failed) = (Look::Whole, None);
-        let latest = self.discovery.latest_stream().await?;
-        match &latest {
-            Some(latest) => self.note_replaced(latest, &leases, noted).await?,
-            None => warn!("the tasks table has no stream: only the sweeper finds new tasks"),
+        let Latest { arn: latest, mut off } = self.discovery.latest_stream().await?;
+        if let Some(latest) = &latest {
+            self.note_replaced(latest, &leases, noted).await?;
         }
         for stream in streams(latest.as_deref(), &leases) {
             // Each stream separately: an old stream that is gone must not hide the shards of the new one.
-            match self.look_at(stream, latest.as_deref(), &leases).await {
+            match self.look_at(stream, latest.as_deref(), &leases, &mut off).await {
                 Ok(Look::Whole) => {}
                 Ok(Look::ParentsMissing) => look = Look::ParentsMissing,
                 Err(fault) => failed = Some(fault),
             }
         }
+        self.tell_off(off.as_ref());
         failed.map_or(Ok(look), Err)
+    }
+
+    /// Shows whether new tasks come from the stream; with each listing, since each minute without it delays tasks.
+    fn tell_off(&self, off: Option<&StreamOff>) {
+        self.metrics.stream_enabled.set(Some(i64::from(off.is_none())));
+        if let Some(off) = off {
+            error!("{off}: new tasks wait up to a minute for the sweeper; enable the stream with NEW_IMAGE");
+        }
     }
 
     /// Reports that the table has a new stream: neither stream contains the writes between the two.
@@ -177,9 +187,18 @@ impl Discoverer {
         Ok(())
     }
 
-    async fn look_at(&self, stream: &str, latest: Option<&str>, leases: &[Lease]) -> Result<Look, Fault> {
+    async fn look_at(
+        &self,
+        stream: &str,
+        latest: Option<&str>,
+        leases: &[Lease],
+        off: &mut Option<StreamOff>,
+    ) -> Result<Look, Fault> {
         let now = self.clock.now();
         let listing = self.discovery.list_what_is_there(stream).await;
+        if latest == Some(stream) && listing.is_disabled {
+            off.get_or_insert(StreamOff::Ending);
+        }
         if latest == Some(stream) || !listing.is_gone() {
             return self.sync(stream, leases, listing, now).await;
         }

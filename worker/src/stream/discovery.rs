@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_dynamodb as dynamodb;
+use aws_sdk_dynamodb::types::{StreamViewType, TableDescription};
 use aws_sdk_dynamodbstreams::Client;
 use aws_sdk_dynamodbstreams::types::{ShardFilter, ShardFilterType, StreamStatus};
 
@@ -22,6 +23,42 @@ pub struct Discovery {
     /// The other half, for readers (the children of ended shards, shards that reads do not find): shared by all
     /// workers.
     pub(crate) of_readers: Arc<RateLimit>,
+}
+
+/// The latest stream of a table.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Latest {
+    /// Its ARN; none while the table has none. A table whose stream was switched off still names it.
+    pub arn: Option<String>,
+    /// Why new tasks do not come from it, if they do not.
+    pub off: Option<StreamOff>,
+}
+
+/// Why no new tasks come from a table's stream.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StreamOff {
+    /// It never had one, or it was switched off.
+    #[error("the tasks table's stream is off")]
+    Disabled,
+    /// The table has it on, and the stream itself says that it ends.
+    #[error("the tasks table's stream is being switched off")]
+    Ending,
+    /// Its records lack the new item.
+    #[error("the records of the tasks table's stream lack the new item (view type {0})")]
+    View(String),
+}
+
+impl Latest {
+    fn of(table: &TableDescription) -> Latest {
+        // Only the specification says that the stream is on: after it was switched off, the ARN stays.
+        let specification = table.stream_specification().filter(|stream| stream.stream_enabled());
+        let off = match specification.map(|stream| stream.stream_view_type()) {
+            None => Some(StreamOff::Disabled),
+            Some(None | Some(StreamViewType::NewImage | StreamViewType::NewAndOldImages)) => None,
+            Some(Some(view)) => Some(StreamOff::View(view.as_str().to_owned())),
+        };
+        Latest { arn: table.latest_stream_arn().map(str::to_owned), off }
+    }
 }
 
 /// A listing of one stream.
@@ -61,18 +98,18 @@ impl Discovery {
         Discovery { dynamodb, streams, table: table.to_owned(), listing, of_readers }
     }
 
-    /// The ARN of the table's latest stream; none while it has none.
+    /// The table's latest stream, and whether it is on.
     ///
     /// # Errors
     ///
     /// [`Fault`] when the call fails.
-    pub async fn latest_stream(&self) -> Result<Option<String>, Fault> {
+    pub async fn latest_stream(&self) -> Result<Latest, Fault> {
         let request = self.dynamodb.describe_table().table_name(&self.table);
         let answer = request
             .send()
             .await
             .map_err(|error| Fault::of("DescribeTable", Resource::Tasks(self.table.clone()), &error))?;
-        Ok(answer.table().and_then(|table| table.latest_stream_arn()).map(str::to_owned))
+        Ok(answer.table().map(Latest::of).unwrap_or_default())
     }
 
     /// The table's latest stream is `stream`.
@@ -81,7 +118,7 @@ impl Discovery {
     ///
     /// [`Fault`] when the call fails.
     pub async fn is_latest(&self, stream: &str) -> Result<bool, Fault> {
-        Ok(self.latest_stream().await?.as_deref() == Some(stream))
+        Ok(self.latest_stream().await?.arn.as_deref() == Some(stream))
     }
 
     /// Every shard of a stream, all pages, for a reader whose shard was not found.

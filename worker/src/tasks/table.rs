@@ -25,7 +25,7 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::clock;
 use crate::tasks::item;
 
-pub use self::reads::{Due, Entries, Entry};
+pub use self::reads::{Due, Entries, Entry, Key};
 
 /// How long the process that stored a decision has for the first callback, in seconds. Until then no other starts one.
 pub const FIRST_ATTEMPT_SECONDS: i64 = 2;

@@ -51,7 +51,7 @@ async fn a_newcomer_always_finds_a_place() {
     assert_eq!(rest(&mut half_open[0]).await, "");
     let newest = half_open.last_mut().unwrap();
     timeout(Duration::from_millis(1), newest.read_u8()).await.expect_err("still open");
-    let metrics = callers.get("/metrics").await;
+    let metrics = office.get("/metrics").await.text;
     // One for each connection beyond the limit: the busy one, these, and that of /livez.
     let evicted = 1 + MANY + 1 - 512;
     let line = format!("countersign_http_connections_evicted_total {evicted}\n");

@@ -19,7 +19,8 @@ fn program(home: &Path, aws_config: &str) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
     command.current_dir(home).env_clear().env("HOME", home).env("PATH", "/usr/bin:/bin");
     command.env("AWS_EC2_METADATA_DISABLED", "true").env("COUNTERSIGN_RULES__DIR", home);
-    command.env("COUNTERSIGN_API__LISTEN", "127.0.0.1:0").stdin(Stdio::null());
+    command.env("COUNTERSIGN_API__LISTEN", "127.0.0.1:0").env("COUNTERSIGN_METRICS__LISTEN", "127.0.0.1:0");
+    command.stdin(Stdio::null());
     command
 }
 

@@ -19,7 +19,7 @@ fn get(address: &str, path: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
-/// The API's address, once the worker has written it.
+/// The address of the listener for metrics, once the worker has written it.
 fn address(worker: &mut Child, file: &Path) -> String {
     for _ in 0..1_200 {
         match fs::read_to_string(file) {
@@ -49,14 +49,14 @@ fn a_log_that_nobody_reads_holds_nothing_up() {
         .envs([("HOME", home.path()), ("COUNTERSIGN_RULES__DIR", home.path())])
         // Nobody listens there: the worker tries again, and logs each time.
         .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
-        .envs([("COUNTERSIGN_API__LISTEN", "127.0.0.1:0")])
-        .env("COUNTERSIGN_API__ADDRESS_FILE", &address_file)
+        .envs([("COUNTERSIGN_API__LISTEN", "127.0.0.1:0"), ("COUNTERSIGN_METRICS__LISTEN", "127.0.0.1:0")])
+        .env("COUNTERSIGN_METRICS__ADDRESS_FILE", &address_file)
         .stdin(Stdio::null())
         .stdout(writer)
         .spawn()
         .unwrap();
     let address = address(&mut worker, &address_file);
-    assert!(get(&address, "/livez").unwrap().starts_with("HTTP/1.1 200"), "the API answers");
+    assert!(get(&address, "/livez").unwrap().starts_with("HTTP/1.1 200"), "it answers");
     let metrics = get(&address, "/metrics").unwrap();
     assert!(
         metrics.contains("\ncountersign_log_lines_dropped_total 0\n"),

@@ -19,8 +19,14 @@ fn arguments<'a>(source: &'a str, call: &str) -> Vec<&'a str> {
 
 #[test]
 fn every_route_is_in_the_readme() {
-    let (source, readme) = (text("worker/src/api/routes.rs"), text("worker/README.md"));
-    let routes = ["Route::get(", "Route::post("].map(|call| arguments(&source, call)).concat();
+    let routes = text("worker/src/api/routes.rs");
+    let mut routes: Vec<String> = ["Route::get(", "Route::post("]
+        .iter()
+        .flat_map(|call| arguments(&routes, call))
+        .map(str::to_owned)
+        .collect();
+    routes.extend(arguments(&text("worker/src/api/scrape.rs"), ".route(").into_iter().map(str::to_owned));
+    let readme = text("worker/README.md");
     assert!(routes.len() > 10, "the routes are found: {routes:?}");
     for route in routes {
         assert!(readme.contains(&format!("{route}`")), "worker/README.md says nothing of {route}");

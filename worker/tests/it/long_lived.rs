@@ -3,94 +3,19 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
-use jiff::SignedDuration;
-use model::{Call, Fault, Matcher, QueueSettings, Rule, World};
-use rules::Ruleset;
-use tokio::sync::oneshot;
+use model::{Call, Fault, Matcher, Rule, World};
 use tokio::time::{sleep, timeout};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
-use worker::clock::Clock;
-use worker::config::{Config, RulesSource};
-use worker::run::Process;
+use worker::config::RulesSource;
 
 use crate::office;
-use crate::pipes::{Callers, pipes};
-
-/// Long enough for each task to do all that it does, and to be established.
-const WORKS: Duration = Duration::from_secs(30);
-/// How long the end of a task may go unseen, with the drain that follows.
-const SOON: Duration = Duration::from_secs(10);
-
-/// A process at its work over a world of its own.
-pub(crate) struct Running {
-    pub(crate) world: World,
-    pub(crate) requests: Callers,
-    skew_s: Arc<AtomicI64>,
-    rules: tempfile::TempDir,
-    shutdown: oneshot::Sender<()>,
-    run: tokio::task::JoinHandle<anyhow::Result<()>>,
-}
-
-impl Running {
-    fn start(source: RulesSource) -> Running {
-        Running::start_with(source, 0)
-    }
-
-    fn start_with(source: RulesSource, skew_s: i64) -> Running {
-        Running::start_in(office::world(), skew_s, |config| config.rules.source = source)
-    }
-
-    /// A process in this world, with the defaults but for what `change` sets.
-    pub(crate) fn start_in(world: World, skew_s: i64, change: impl FnOnce(&mut Config)) -> Running {
-        let queue = QueueSettings { visibility_seconds: 30, redrive: None };
-        let rules = tempfile::tempdir().expect("a folder");
-        fs::write(rules.path().join("all.rhai"), "approve(\"all\");\n").expect("a file");
-        let mut config = Config::load(None, &[]).expect("the defaults");
-        (config.tables.tasks, config.tables.control) = (office::TABLE.to_owned(), office::CONTROL.to_owned());
-        config.queues.closed_executions = Some(world.create_queue("closed", queue));
-        config.rules.dir = rules.path().to_owned();
-        change(&mut config);
-        let (right, skew_s) = (office::clock(&world), Arc::new(AtomicI64::new(skew_s)));
-        let wrong = Arc::clone(&skew_s);
-        let clock =
-            Clock::from_fn(move || right.now() + SignedDuration::from_secs(wrong.load(Ordering::Relaxed)));
-        let (requests, listener) = pipes();
-        let process = Process {
-            clients: office::clients(&world),
-            clock,
-            ruleset: Ruleset::load(rules.path()).expect("a ruleset"),
-            listener,
-        };
-        let (shutdown, asked) = oneshot::channel::<()>();
-        let run = async move { process.run(config, async { drop(asked.await) }).await };
-        #[expect(clippy::disallowed_methods, reason = "the test waits for its end")]
-        let run = tokio::spawn(run);
-        Running { world, requests, skew_s, rules, shutdown, run }
-    }
-
-    fn held(&self) -> usize {
-        let items = self.world.items(office::CONTROL).into_iter();
-        items.filter(|item| item.contains_key("owner")).count()
-    }
-
-    fn heartbeats(&self) -> usize {
-        let items = self.world.items(office::CONTROL).into_iter();
-        items.filter(|item| item["pk"].as_text() == Some("worker")).count()
-    }
-
-    /// The error that the process ends with by itself, once it has drained.
-    async fn error(self) -> String {
-        let ended = timeout(SOON, self.run).await.expect("the end of a task is seen").expect("no panic");
-        drop(self.shutdown);
-        format!("{:#}", ended.expect_err("it is an error"))
-    }
-}
+use crate::pipes::pipes;
+use crate::running::{Running, SOON, WORKS};
 
 /// The calls of one task.
 type OfTask = fn(&Call) -> bool;
@@ -148,6 +73,14 @@ async fn an_api_server_that_panics_drains_the_process_and_is_named() {
     assert_eq!(running.error().await, "the API server panicked");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_listener_for_metrics_that_panics_drains_the_process_and_is_named() {
+    let mut running = Running::start(RulesSource::Published);
+    sleep(WORKS).await;
+    running.scrapes = pipes().0;
+    assert_eq!(running.error().await, "the listener for metrics panicked");
+}
+
 /// A log that breaks at the first line of one module: its writer panics then.
 struct BreaksAt(&'static str);
 
@@ -170,9 +103,9 @@ async fn a_follower_of_the_rules_folder_that_panics_drains_the_process_and_is_na
 #[tokio::test(start_paused = true)]
 async fn a_process_is_ready_after_its_first_look_and_ends_well_when_asked() {
     let running = Running::start(RulesSource::Directory);
-    assert!(running.requests.get("/readyz").await.starts_with("HTTP/1.1 503 "));
+    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 503 "));
     sleep(WORKS).await;
-    assert!(running.requests.get("/readyz").await.starts_with("HTTP/1.1 200 "));
+    assert!(running.get("/readyz").await.starts_with("HTTP/1.1 200 "));
     running.shutdown.send(()).unwrap();
     timeout(SOON, running.run).await.expect("it drains").expect("no panic").expect("no error");
 }
@@ -185,7 +118,7 @@ async fn the_status_tells_who_answers_who_is_heard_of_and_what_each_holds() {
     let dead = dead.item("pk", text("worker")).item("sk", text("dead-1")).item("ruleset", text("old@1"));
     dead.item("counter", AttributeValue::N("7".to_owned())).send().await.unwrap();
     sleep(WORKS).await;
-    let answer = running.requests.get("/v1/status").await;
+    let answer = running.get("/v1/status").await;
     let body = answer.split("\r\n\r\n").nth(1).unwrap();
     let fleet = &serde_json::from_str::<serde_json::Value>(body).unwrap()["fleet"];
     assert!(fleet["seenSecondsAgo"].as_u64().unwrap() <= 1, "{fleet}");

@@ -26,6 +26,8 @@ mod readiness;
 mod reconsider;
 mod redelivery;
 mod rules_folder;
+mod running;
 mod stale_rules;
 mod switch;
 mod tokens;
+mod watched;

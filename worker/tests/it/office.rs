@@ -20,6 +20,7 @@ use statemachine::worklist::Worklist;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use worker::api::health::Readiness;
+use worker::api::scrape::{self, ScrapeState};
 use worker::api::{ApiState, router};
 use worker::aws::clients::Clients;
 use worker::clock::Clock;
@@ -38,6 +39,7 @@ const TOKEN_START: &str = "AAAAKgAAAAIAAAAAAAAAAQ";
 pub(crate) struct Office {
     pub(crate) world: World,
     pub(crate) state: ApiState,
+    pub(crate) watched: ScrapeState,
 }
 
 /// What the API answered.
@@ -75,9 +77,9 @@ impl Office {
         let task_list = TaskList::new(&clients.dynamodb, TABLE);
         let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
         let readiness = Readiness::starting("the test");
-        let state =
-            ApiState::new(&config, &parts, task_list, Arc::new(registry), readiness, TaskTracker::new());
-        Office { world, state }
+        let watched = ScrapeState::new(&parts, Arc::new(registry), readiness.clone());
+        let state = ApiState::new(&config, &parts, task_list, readiness, TaskTracker::new());
+        Office { world, state, watched }
     }
 
     /// A waiting execution and its PENDING task.
@@ -98,12 +100,9 @@ impl Office {
             tells_timeout: timeout_seconds.is_some(),
             ..Start::new(&name, order_id)
         });
-        let now = self.now();
-        let received_at = ReceivedAt { text: worker::clock::text(now), epoch_seconds: now.as_second() };
-        let mut message = Message::parse(&started.body).expect("the model's message");
-        message.order = Some(order(&started.token));
-        let task = Task::new(message, received_at, None);
-        self.put(&task).await;
+        let mut task = task_of(&self.world, &started);
+        task.order = Some(order(&started.token));
+        put(&self.world, &task).await;
         (started, task)
     }
 
@@ -125,12 +124,6 @@ impl Office {
         (started, task)
     }
 
-    async fn put(&self, task: &Task) {
-        let client = self.world.client_for("ingest").dynamodb();
-        let item = attributes(&task.to_item());
-        client.put_item().table_name(TABLE).set_item(Some(item)).send().await.expect("the model answers");
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         clock(&self.world).now()
     }
@@ -150,7 +143,12 @@ impl Office {
 
     /// Sends a request; no answer may hold a token, whatever it is.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = router(self.state.clone()).oneshot(request).await.expect("a router never fails");
+        // The worker's two listeners.
+        let router = match request.uri().path() {
+            "/metrics" => scrape::router(self.watched.clone()),
+            _ => router(self.state.clone()),
+        };
+        let response = router.oneshot(request).await.expect("a router never fails");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
         let text = String::from_utf8(body.to_vec()).expect("text");
@@ -188,6 +186,20 @@ pub(crate) fn decision(task: &Task, body: &str, headers: &[(header::HeaderName, 
     let request = request(Method::POST, &path).header(header::CONTENT_TYPE, "application/json");
     let request = headers.iter().fold(request, |request, (name, value)| request.header(name, *value));
     request.body(Body::from(body.to_owned())).expect("a request")
+}
+
+/// The task of an execution that has just sent its message.
+pub(crate) fn task_of(world: &World, started: &Started) -> Task {
+    let now = clock(world).now();
+    let received_at = ReceivedAt { text: worker::clock::text(now), epoch_seconds: now.as_second() };
+    Task::new(Message::parse(&started.body).expect("the model's message"), received_at, None)
+}
+
+/// Stores a task as ingest does.
+pub(crate) async fn put(world: &World, task: &Task) {
+    let client = world.client_for("ingest").dynamodb();
+    let item = attributes(&task.to_item());
+    client.put_item().table_name(TABLE).set_item(Some(item)).send().await.expect("the model answers");
 }
 
 /// A world with the two tables.

@@ -6,8 +6,8 @@ use model::{Failure, Fault, Matcher, Rule, Service, ServiceError, World};
 use tokio::time::sleep;
 use worker::config::SendTaskScope;
 
-use crate::long_lived::Running;
 use crate::office;
+use crate::running::Running;
 
 /// Enough for the first attempts, their answers and the next attempts.
 const SOON: Duration = Duration::from_secs(15);
@@ -27,7 +27,7 @@ fn start(scope: SendTaskScope, matcher: Matcher, fault: Fault) -> Running {
 
 /// The reason why it is not ready; none if it is.
 async fn lacking(running: &Running) -> Option<String> {
-    let answer = running.requests.get("/readyz").await;
+    let answer = running.get("/readyz").await;
     let (head, body) = answer.split_once("\r\n\r\n").expect("a response");
     match head.lines().next() {
         Some(line) if line.contains(" 200 ") => None,
@@ -123,7 +123,7 @@ async fn without_any_answer_a_worker_is_ready_after_a_minute_and_counts_it() {
             assert!(lacking(&running).await.is_some(), "{service}, {failure:?}");
             sleep(Duration::from_secs(40)).await;
             assert_eq!(lacking(&running).await, None, "{service}, {failure:?}");
-            let metrics = running.requests.get("/metrics").await;
+            let metrics = running.get("/metrics").await;
             for other in ["stream", "step_functions"] {
                 let counted = format!(
                     "countersign_unproven_starts_total{{service=\"{other}\"}} {}",

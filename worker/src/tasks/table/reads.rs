@@ -14,8 +14,8 @@ use crate::aws::fault::Fault;
 use crate::tasks::item;
 use crate::tasks::table::{TableError, TaskTable};
 
-/// Where a query continues.
-type Key = HashMap<String, AttributeValue>;
+/// Attributes of an item, such as the keys with which a query continues.
+pub type Key = HashMap<String, AttributeValue>;
 
 /// How many tasks one page of a worklist has.
 const DUE_PAGE: i32 = 100;
@@ -140,6 +140,36 @@ impl TaskTable {
             since: answer.items().first().and_then(|item| number_of(item, attribute::LIST_AT)),
         };
         Ok((page, answer.last_evaluated_key.filter(|key| !key.is_empty())))
+    }
+
+    /// One page of the entries of a list that stand in it at `from` (epoch seconds) or later, with these attributes, to
+    /// count them; and where the next page starts. It reads all of an entry, however few attributes are wanted.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the call fails.
+    pub async fn entries(
+        &self,
+        list: &str,
+        from: i64,
+        wanted: &str,
+        start: Option<Key>,
+    ) -> Result<(Vec<Key>, Option<Key>), Fault> {
+        let condition = "#list = :list AND #listAt >= :from";
+        let request = self
+            .client
+            .query()
+            .table_name(&self.name)
+            .index_name(index::WORKLIST)
+            .key_condition_expression(condition)
+            .projection_expression(wanted)
+            .set_expression_attribute_names(Some(names(&[condition, wanted])))
+            .expression_attribute_values(":list", text(list))
+            .expression_attribute_values(":from", number(from))
+            .set_exclusive_start_key(start);
+        let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok((answer.items.unwrap_or_default(), next))
     }
 
     /// The tasks of one execution, as far as the index shows them.
