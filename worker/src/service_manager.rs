@@ -1,11 +1,13 @@
 //! What systemd is told, if it started the worker (`Type=notify`): that it is ready, that it stops, and that it is alive.
 //!
-//! Without systemd each of these does nothing.
+//! Without systemd each of these does nothing. What is told goes through a socket, whose reader may be slow: a thread of
+//! its own waits for it, never one that the worker's tasks need.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use sd_notify::NotifyState;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{MissedTickBehavior, interval};
 use tracing::warn;
 
@@ -31,12 +33,18 @@ pub async fn tell_alive(period: Duration) -> Infallible {
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        tell(NotifyState::Watchdog);
+        if let Some(told) = tell(NotifyState::Watchdog) {
+            // As long as systemd does not read, no more is sent.
+            let _ = told.await;
+        }
     }
 }
 
-fn tell(state: NotifyState<'_>) {
-    if let Err(error) = sd_notify::notify(&[state]) {
-        warn!(%error, "systemd cannot be told: {error}");
-    }
+fn tell(state: NotifyState<'static>) -> Option<JoinHandle<()>> {
+    std::env::var_os("NOTIFY_SOCKET")?;
+    Some(spawn_blocking(move || {
+        if let Err(error) = sd_notify::notify(&[state]) {
+            warn!(%error, "systemd cannot be told: {error}");
+        }
+    }))
 }
