@@ -50,6 +50,10 @@ async fn workers_that_lack_something_are_refused_by_name() {
     assert!(six.contains("at most five names"), "{six}");
     let endpoints = refusal(&world, &[("EndpointsVpcId", "vpc-1")]).await;
     assert!(endpoints.contains("Endpoints are only for workers"), "{endpoints}");
+    let console = refusal(&world, &[("ConsoleUrl", "https://approvals.example.com")]).await;
+    assert!(console.contains("The workers serve the console"), "{console}");
+    let insecure = refusal(&world, &[("ConsoleUrl", "http://approvals.example.com")]).await;
+    assert!(insecure.contains("https:// and a name"), "{insecure}");
 }
 
 /// What a service manager hears on the socket in its environment variable, one message after the other.

@@ -197,3 +197,40 @@ fn the_filters_of_the_logs_match_what_is_logged() {
         assert!(handler.contains(&format!("outcome = \"{outcome}\"")), "{outcome}");
     }
 }
+
+/// Whoever can reach the workers from elsewhere needs a token, and comes over TLS.
+#[test]
+fn a_door_for_people_has_tls_and_demands_tokens() {
+    let template = template();
+    let resources = &template["Resources"];
+    for (name, resource) in resources.as_object().unwrap() {
+        if resource["Type"].as_str().unwrap().starts_with("AWS::ElasticLoadBalancingV2::") {
+            assert_eq!(resource["Condition"], "HasConsole", "{name}");
+        }
+    }
+    let listener = &resources["ConsoleListener"]["Properties"];
+    assert_eq!((&listener["Protocol"], &listener["Port"]), (&json!("HTTPS"), &json!(443)));
+    assert!(listener["SslPolicy"].as_str().unwrap().contains("TLS13"));
+    assert_eq!(resources["ConsoleTargetGroup"]["Properties"]["HealthCheckPath"], "/readyz");
+
+    let data =
+        &resources["WorkerTemplate"]["Properties"]["LaunchTemplateData"]["UserData"]["Fn::Base64"]["Fn::Sub"];
+    assert!(data[0].as_str().unwrap().contains("\n${ConsoleVariables}\n"));
+    let variables = &data[1]["ConsoleVariables"]["Fn::If"];
+    assert_eq!((&variables[0], &variables[2]), (&json!("HasConsole"), &json!("")));
+    let lines = &variables[1]["Fn::Join"];
+    assert_eq!(lines[0], "\n");
+    let lines: Vec<&str> = lines[1].as_array().unwrap().iter().filter_map(Value::as_str).collect();
+    assert_eq!(lines, ["COUNTERSIGN_API__LISTEN=0.0.0.0:8420", "COUNTERSIGN_AUTH__MODE=tokens"]);
+
+    let asserted = template["Rules"]["Console"]["Assertions"].to_string();
+    for parameter in [
+        "WorkerCount",
+        "ConsoleCertificateArn",
+        "ConsoleVpcId",
+        "ConsoleSubnetIds",
+        "ConsoleSecurityGroupIds",
+    ] {
+        assert!(asserted.contains(&format!(r#"{{"Ref":"{parameter}"}}"#)), "{parameter}");
+    }
+}
