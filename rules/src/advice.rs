@@ -50,7 +50,7 @@ fn closed_texts(ruleset: &Ruleset, rule: &Rule) -> Vec<Diagnostic> {
     let shared = ruleset.shared.iter().map(|(name, _)| name.as_str()).collect();
     let closed = masked::texts(&rule.ast, &masked, &shared).closed.into_iter();
     let warning = |position| {
-        let message = "this text may tell a masked fact, so it is never shown";
+        let message = "this text may reveal a masked fact, so it is never shown";
         at(rule, position, "masked-fact", message)
             .help("write a text that is made of other facts, without functions")
     };
@@ -234,7 +234,7 @@ fn repeated_literals(ruleset: &Ruleset, warnings: &mut Vec<Diagnostic>) {
         {
             let files: BTreeSet<&str> = rest.iter().map(|(rule, _)| rule.file.as_str()).collect();
             let files: Vec<&str> = files.into_iter().collect();
-            let message = format!("{number} stands {} times (also in {})", places.len(), files.join(", "));
+            let message = format!("{number} occurs {} times (also in {})", places.len(), files.join(", "));
             let warning = at(rule, *position, "repeated-literal", message);
             warnings.push(warning.help("give it a name in params/"));
         }

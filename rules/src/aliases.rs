@@ -69,7 +69,8 @@ const VARIABLES: [(&str, &str); 24] = [
     ("fun", "write fn name(values) { … }"),
     ("func", "write fn name(values) { … }"),
 ];
-const NOTHING: &str = "ask record.has(\"field\"), or give a default with ??: nothing has no name";
+const NOTHING: &str =
+    "check with record.has(\"field\"), or give a default with ??: there is no word for a missing value";
 
 /// Words and symbols where the parser stumbles.
 const WORDS: [(&str, &str); 31] = [
@@ -80,7 +81,7 @@ const WORDS: [(&str, &str); 31] = [
     ("elsif", "write else if"),
     ("elseif", "write else if"),
     (",", "one of several is in [\"a\", \"b\"]"),
-    (":", "blocks stand in { … }, and types are not written"),
+    (":", "put blocks in { … }, and omit types"),
     ("then", "write if condition { … }"),
     ("end", "blocks end with }"),
     ("is", "write =="),

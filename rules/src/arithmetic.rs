@@ -182,7 +182,7 @@ fn others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<Dynamic, Failure> 
         _ => "two numbers",
     };
     let remedy = if a.is_unit() || b.is_unit() {
-        ": ask has(\"…\") first, or give a default with ??"
+        ": check with has(\"…\") first, or give a default with ??"
     } else if operator == "+" && (is_text(a) || is_text(b)) {
         ": put values into a text with `… ${value} …`"
     } else if is_text(a) || is_text(b) {

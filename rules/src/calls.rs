@@ -36,8 +36,8 @@ fn judge(call: &FnCallExpr, next: usize) -> Option<Misreading> {
             found(*position, "pattern", format!("'{text}' is {problem}"), "a pattern matches the whole text")
         }
         ("matches", Some(other)) if !is_parameter(other) => {
-            let message = "the pattern of matches is written out, or a parameter".to_owned();
-            found(other.start_position(), "pattern", message, "of a part of a text ask contains, starts_with")
+            let message = "the pattern of matches must be written out, or be a parameter".to_owned();
+            found(other.start_position(), "pattern", message, "to search a text, use contains or starts_with")
         }
         ("weekday" | "hour", Some(Expr::StringConstant(zone, position))) => {
             let problem = Moment::parse("2026-11-22T00:00:00Z").ok()?.weekday(zone).err()?;

@@ -142,8 +142,11 @@ fn compare_others(operator: &'static str, a: &Dynamic, b: &Dynamic) -> Result<bo
         return Ok(holds(operator, a.at().cmp(&b.at())));
     }
     // Not even `==`: a country that is missing is not a country that is allowed.
-    let remedy =
-        if a.is_unit() || b.is_unit() { ": ask has(\"…\") first, or give a default with ??" } else { "" };
+    let remedy = if a.is_unit() || b.is_unit() {
+        ": check with has(\"…\") first, or give a default with ??"
+    } else {
+        ""
+    };
     Err(format!("cannot compare {} with {} using {operator}{remedy}", kind(a), kind(b)).into())
 }
 

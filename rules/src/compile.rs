@@ -209,11 +209,13 @@ fn check_name(engine: &Engine, path: &str, name: &str) -> Option<Diagnostic> {
     let is_name = chars.next().is_some_and(|first| first.is_ascii_lowercase())
         && chars.all(|c| c.is_ascii_alphanumeric() || c == '_');
     let message = if GIVEN.contains(&name) {
-        format!("'{name}' is given to every rule: name the file otherwise")
+        format!("'{name}' is predefined in every rule: rename the file")
     } else if !is_name {
-        format!("scripts cannot say '{name}': file names are lower-case letters, digits and '_'")
+        format!(
+            "scripts cannot use the name '{name}': file names consist of lower-case letters, digits and '_'"
+        )
     } else if !is_word(engine, name) {
-        format!("scripts cannot say '{name}', which is a word of the language: name the file otherwise")
+        format!("scripts cannot use the name '{name}', which is a word of the language: rename the file")
     } else {
         return None;
     };

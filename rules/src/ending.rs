@@ -68,7 +68,7 @@ fn say(
     text: &str,
 ) -> Result<Dynamic, Failure> {
     if !is_code(code) {
-        return Err(format!("'{code}' is no code: use lower-case words joined by '-'").into());
+        return Err(format!("'{code}' is not a code: use lower-case words joined by '-'").into());
     }
     if text.is_empty() && outcome != Outcome::Approve {
         return Err(format!("{} needs a text that says why", outcome.as_str()).into());

@@ -263,7 +263,7 @@ fn run(facts: &Facts, ruleset: &Ruleset, rule: &Rule, scope: &mut Scope<'static>
         Ok(value) if value.is_unit() => Ended::Pass,
         Ok(_) => Ended::Failed {
             cause: Cause::RuleError,
-            text: format!("{}: the rule ended in a value, which decides nothing", rule.file),
+            text: format!("{}: the rule ended with a value, which decides nothing", rule.file),
         },
         Err(stop) => stop.ended(rule, None, timed),
     };

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::diagnostic::{Diagnostic, Refused, Severity};
 use crate::files::{self, Files, Kind, MAX_FILES, refused};
-use crate::strangers::{is_definitions, is_leftover};
+use crate::strangers::{NOT_A_FILE, is_definitions, is_leftover};
 
 /// How often a folder is read again while it changes, before it is refused until the next look.
 const MAX_READS: usize = 8;
@@ -110,8 +110,8 @@ fn read_entry(
     } else if kind.is_file() {
         files.insert(path, Vec::new());
     } else {
-        // A pipe or a device: reading it might never end.
-        files.insert(format!("{path}/"), Vec::new());
+        // A pipe, a socket or a device: reading it might never end.
+        files.insert(format!("{path}/"), NOT_A_FILE.to_vec());
     }
     Ok(())
 }
@@ -147,6 +147,19 @@ mod tests {
         assert_eq!(content_hash(dir.path()).unwrap(), files::sha256(&expected));
         let missing = content_hash(&dir.path().join("none")).unwrap_err();
         assert_eq!(missing.diagnostics[0].code, "unreadable");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_regular_file_is_named_and_never_read() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a.rhai"), "pass();\n").unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("b.rhai")).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", dir.path().join("c.rhai")).unwrap();
+        let told: Vec<String> =
+            content_hash(dir.path()).unwrap_err().diagnostics.into_iter().map(|told| told.message).collect();
+        let expected = ["b.rhai", "c.rhai"];
+        assert_eq!(told, expected.map(|file| format!("'{file}' is not a regular file, so it is not read")));
     }
 
     #[cfg(unix)]

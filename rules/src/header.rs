@@ -65,9 +65,9 @@ pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
             errors.push(if help.is_empty() { error } else { error.help(help) });
         };
         let Some(entry) = comment.text.strip_prefix("//!") else {
-            if let Some(meant) = meant_for_header(comment.text) {
-                let help = format!("write '//! {meant}', or word the comment otherwise");
-                problem(format!("'{meant}' stands in a comment and does not count"), &help);
+            if let Some((found, meant)) = meant_for_header(comment.text) {
+                let help = format!("write '//! {meant}', or reword the comment");
+                problem(format!("'{found}' is in an ordinary comment and has no effect"), &help);
             }
             continue;
         };
@@ -76,7 +76,7 @@ pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
         }
         if comment.is_late {
             problem(
-                "a header line stands above the first statement".to_owned(),
+                "a header line must be above the first statement".to_owned(),
                 "move it to the top of the file",
             );
             continue;
@@ -87,7 +87,7 @@ pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
         };
         let key = key.trim();
         if seen.contains(&key) {
-            problem(format!("'{key}' stands twice"), "");
+            problem(format!("the header has '{key}' twice"), "");
         }
         seen.push(key);
         let column = comment.column + comment.text.chars().count() - value.trim_start().chars().count();
@@ -103,18 +103,32 @@ pub(crate) fn parse(file: &str, text: &str) -> (Header, Vec<Diagnostic>) {
     (header, errors)
 }
 
-/// A header's line in a comment that is none: `/// mode: off`, `/* until: 2026-12-24 */`. Words that only begin like one
-/// are not.
-fn meant_for_header(comment: &str) -> Option<&str> {
-    let lines = comment.lines().map(|line| line.trim().trim_start_matches(['/', '*', '!', '#', ' ', '\t']));
-    lines.map(|line| line.trim_end_matches(['*', '/']).trim()).find(|line| {
-        let Some((key, value)) = line.split_once(':') else { return false };
-        let (key, value) = (key.trim(), value.trim());
-        match key {
-            "mode" | "may" | "from" | "until" | "priority" => Header::default().set(key, value, 0, 0).is_ok(),
-            "when" => value.contains("order.") || value.contains("task."),
+/// A header line in an ordinary comment, and what to write: `/// mode: off`, `// Mode = OFF`, `/* until: 2026-12-24 */`.
+/// A sentence that only begins like one is not.
+fn meant_for_header(comment: &str) -> Option<(&str, String)> {
+    let marks = ['/', '*', '!', '#', '@', ' ', '\t'];
+    let lines = comment.lines().map(|line| line.trim().trim_start_matches(marks));
+    lines.map(|line| line.trim_end_matches(['*', '/']).trim()).find_map(|line| {
+        let (key, value) = line.split_once([':', '='])?;
+        let key = key.trim().to_lowercase();
+        let value = if key == "when" { value.trim().to_owned() } else { value.trim().to_lowercase() };
+        let is_meant = match key.as_str() {
+            "mode" | "may" | "from" | "until" | "priority" => {
+                Header::default().set(&key, &value, 0, 0).is_ok()
+            }
+            "when" => names_a_field(&value),
             _ => false,
-        }
+        };
+        is_meant.then(|| (line, format!("{key}: {value}")))
+    })
+}
+
+/// A condition reads `order.amount` or `task.now`; a sentence may end in "order.".
+fn names_a_field(text: &str) -> bool {
+    ["order.", "task."].iter().any(|fact| {
+        text.match_indices(fact).any(|(at, _)| {
+            text[at + fact.len()..].starts_with(|next: char| next.is_ascii_alphabetic() || next == '_')
+        })
     })
 }
 
@@ -154,7 +168,7 @@ impl Header {
                 self.may = words(value)
                     .map(|word| {
                         Outcome::parse(word).ok_or_else(|| {
-                            format!("'{word}' is no outcome (approve, reject and escalate are)")
+                            format!("'{word}' is not an outcome: write approve, reject or escalate")
                         })
                     })
                     .collect::<Result<_, _>>()?;
@@ -166,7 +180,7 @@ impl Header {
                     "shadow" => Mode::Shadow,
                     "audit" => Mode::Audit,
                     "off" => Mode::Off,
-                    _ => return Err(format!("'{value}' is no mode (active, shadow, audit and off are)")),
+                    _ => return Err(format!("'{value}' is not a mode: write active, shadow, audit or off")),
                 };
             }
             "from" => self.from = Some(date(value)?),
@@ -174,7 +188,7 @@ impl Header {
             other => {
                 let hint = suggest::nearest(other, KEYS.into_iter());
                 let hint = hint.map_or_else(|| KEYS.join(", "), |key| format!("did you mean '{key}'?"));
-                return Err(format!("a rule has no '{other}' ({hint})"));
+                return Err(format!("a header has no '{other}' ({hint})"));
             }
         }
         Ok(())
@@ -221,21 +235,41 @@ mod tests {
     }
 
     #[test]
+    fn a_comment_that_looks_like_a_header_is_told() {
+        let meant = [
+            ("// Mode: Off", "mode: off"),
+            ("// MODE = OFF", "mode: off"),
+            ("// @mode: off", "mode: off"),
+            ("/* until=2026-12-24 */", "until: 2026-12-24"),
+            ("// When: order.amount > 5", "when: order.amount > 5"),
+        ];
+        for (comment, header) in meant {
+            let found = meant_for_header(comment).map(|(_, meant)| meant);
+            assert_eq!(found.as_deref(), Some(header), "{comment}");
+        }
+        let sentences =
+            ["// When: the customer cancels the order. Then it waits.", "// mode: see below", "// a == b"];
+        for comment in sentences {
+            assert_eq!(meant_for_header(comment), None, "{comment}");
+        }
+    }
+
+    #[test]
     fn header_mistakes_have_a_place() {
         let text = "//! priorty: 3\n//! may: aprove\n//! hello\n//! mode: on\n//! id: A b\n//! id: b\n//! until: soon\n//! from: 2026-12-01T10:00\n/// mode: off\n// when it is late: go\nlet x = 1; //! mode: off\n";
         let (_, errors) = parse("a.rhai", text);
         let lines: Vec<String> = errors.iter().map(Diagnostic::one_line).collect();
         let expected = [
-            "a.rhai:1:5: error[header]: a rule has no 'priorty' (did you mean 'priority'?)",
-            "a.rhai:2:5: error[header]: 'aprove' is no outcome (approve, reject and escalate are)",
+            "a.rhai:1:5: error[header]: a header has no 'priorty' (did you mean 'priority'?)",
+            "a.rhai:2:5: error[header]: 'aprove' is not an outcome: write approve, reject or escalate",
             "a.rhai:3:5: error[header]: 'hello' is not 'key: value'",
-            "a.rhai:4:5: error[header]: 'on' is no mode (active, shadow, audit and off are)",
+            "a.rhai:4:5: error[header]: 'on' is not a mode: write active, shadow, audit or off",
             "a.rhai:5:5: error[header]: the id 'A b' is not lower-case words joined by '-'",
-            "a.rhai:6:5: error[header]: 'id' stands twice",
+            "a.rhai:6:5: error[header]: the header has 'id' twice",
             "a.rhai:7:5: error[header]: 'soon' is not a day such as 2026-11-22; a rule runs for whole days of UTC, both included",
             "a.rhai:8:5: error[header]: '2026-12-01T10:00' is not a day such as 2026-11-22; a rule runs for whole days of UTC, both included",
-            "a.rhai:9:1: error[header]: 'mode: off' stands in a comment and does not count (write '//! mode: off', or word the comment otherwise)",
-            "a.rhai:11:16: error[header]: a header line stands above the first statement (move it to the top of the file)",
+            "a.rhai:9:1: error[header]: 'mode: off' is in an ordinary comment and has no effect (write '//! mode: off', or reword the comment)",
+            "a.rhai:11:16: error[header]: a header line must be above the first statement (move it to the top of the file)",
         ];
         assert_eq!(lines, expected);
     }

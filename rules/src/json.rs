@@ -86,7 +86,7 @@ impl fmt::Display for Problem {
         match self {
             Problem::Syntax(offset) => write!(f, "not JSON from byte {offset} on"),
             Problem::Depth => write!(f, "more than {MAX_DEPTH} levels deep"),
-            Problem::Twice(path) => write!(f, "{path} is there twice"),
+            Problem::Twice(path) => write!(f, "{path} occurs twice"),
             Problem::Inexact(path) => write!(f, "{path} has more digits than can be kept exactly (28)"),
         }
     }
@@ -126,6 +126,7 @@ pub(crate) fn of(value: serde_json::Value) -> Result<Json<'static>, Problem> {
 fn record<'a>(mut fields: Vec<(Cow<'a, str>, Json<'a>)>) -> Result<Json<'a>, Problem> {
     fields.sort_by(|a, b| a.0.cmp(&b.0));
     match fields.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+        Some(pair) if pair[0].0.is_empty() => Err(Problem::Twice("''".to_owned())),
         Some(pair) => Err(Problem::Twice(pair[0].0.clone().into_owned())),
         None => Ok(Json::Record(fields)),
     }

@@ -90,8 +90,8 @@ impl Limits {
             return Some(format!("the schema reads it as '{normal}'"));
         }
         self.check_text(text).err().map(|_| match &self.pattern {
-            Some(pattern) => format!("the schema wants {}", pattern.0),
-            None => format!("the schema wants at least {} characters", self.min_length),
+            Some(pattern) => format!("the schema requires {}", pattern.0),
+            None => format!("the schema requires at least {} characters", self.min_length),
         })
     }
 

@@ -169,7 +169,7 @@ impl<'a> Lint<'a> {
             self.find(
                 position,
                 "shadowing",
-                format!("'{name}' is given to every rule and cannot be declared"),
+                format!("'{name}' is predefined in every rule and cannot be declared"),
             )
             .help = Some("choose another name".to_owned());
         }
@@ -248,7 +248,7 @@ impl<'a> Lint<'a> {
             }
             Some(Expr::StringConstant(..)) | None => {}
             Some(other) => {
-                let message = "a verdict's code is written out: tests and metrics know it by name";
+                let message = "a verdict's code must be written out: tests and metrics know it by name";
                 self.find(other.start_position(), "bad-code", message.to_owned()).help =
                     Some("put what varies into the text".to_owned());
             }

@@ -13,7 +13,10 @@ const QUOTES: [char; 11] = [
 /// What other formats put between or before entries.
 const SEPARATORS: [char; 4] = [',', ';', '|', '\t'];
 /// What begins a comment elsewhere, and an item of a list in prose.
-const OTHER_MARKS: [&str; 7] = ["//", "--", "/*", "<!--", "- ", "* ", "\u{2022}"];
+const OTHER_MARKS: [&str; 11] =
+    ["//", "--", "/*", "<!--", "- ", "* ", "+ ", "\u{2022}", "\u{2013} ", "\u{2014} ", "\\"];
+/// What joins entries in prose.
+const JOINTS: [&str; 4] = [" / ", " + ", " & ", " and "];
 
 /// The entries, sorted, and what their author should look at.
 pub(crate) fn parse(path: &str, text: &str) -> (Vec<String>, Vec<Diagnostic>) {
@@ -73,8 +76,8 @@ impl List<'_> {
         } else if ends.iter().any(|c| SEPARATORS.contains(c)) {
             let message = format!("the separator at its end is part of the entry '{entry}'");
             self.find(line, "joined-entries", message, "write one entry a line, and nothing else");
-        } else if entry.contains(SEPARATORS) || is_row_of_codes(entry) {
-            let message = format!("'{entry}' is one entry and looks like several");
+        } else if entry.contains(SEPARATORS) || is_row_of_codes(entry) || has_joined_codes(entry) {
+            let message = format!("'{entry}' is one entry, but looks like several");
             self.warn(line, "joined-entries", message, "write one entry a line");
         } else if ends.iter().any(|c| QUOTES.contains(c)) || entry.starts_with(['[', ']', '{', '}']) {
             let message = format!("'{entry}' looks like a piece of another format");
@@ -82,9 +85,17 @@ impl List<'_> {
         } else if entry.contains("  ") {
             let message = format!("'{entry}' holds two blanks in a row");
             self.warn(line, "marked-entry", message, "write one blank, or one entry a line");
-        } else if OTHER_MARKS.iter().any(|mark| entry.starts_with(mark)) || entry.contains(" //") {
+        } else if OTHER_MARKS.iter().any(|mark| entry.starts_with(mark))
+            || entry.contains(" //")
+            || is_numbered(entry)
+        {
             let message = format!("'{entry}' is an entry as a whole");
-            self.warn(line, "marked-entry", message, "begin a comment with #, and an entry with itself");
+            self.warn(
+                line,
+                "marked-entry",
+                message,
+                "begin a comment with #, and write entries without a mark",
+            );
         }
         self.look_closely(line, entry);
     }
@@ -94,14 +105,16 @@ impl List<'_> {
         if let Some(odd) = entry.chars().find(|c| *c != ' ' && *c != '\t' && is_blank(*c)) {
             let message =
                 format!("'{entry}' holds U+{:04X}, which looks like a space or nothing", u32::from(odd));
-            self.find(line, "invisible-character", message, "write a usual space, or delete it");
+            self.find(line, "invisible-character", message, "write a normal space, or delete it");
         }
         if let Some(other) = entry.chars().find(|c| is_look_alike(*c))
             && self.text.bytes().any(|byte| byte.is_ascii_alphabetic())
         {
-            let message =
-                format!("'{entry}' holds '{other}' (U+{:04X}), which is no Latin letter", u32::from(other));
-            self.warn(line, "look-alike", message, "write the entry anew, with Latin letters");
+            let message = format!(
+                "'{entry}' holds '{other}' (U+{:04X}), which is not a Latin letter",
+                u32::from(other)
+            );
+            self.warn(line, "look-alike", message, "type the entry again, with Latin letters");
         }
         let looks = entry.nfkc().collect::<String>().to_lowercase();
         match self.seen.get(&looks) {
@@ -125,6 +138,18 @@ fn is_row_of_codes(entry: &str) -> bool {
     entry.split_whitespace().count() > 1 && entry.split_whitespace().all(is_code)
 }
 
+/// Codes joined as prose joins them: `KP / SY`. A name such as `Bosnia and Herzegovina` is one entry.
+fn has_joined_codes(entry: &str) -> bool {
+    let is_code = |word: &str| !word.is_empty() && !word.bytes().any(|byte| byte.is_ascii_lowercase());
+    JOINTS.iter().any(|joint| entry.contains(joint) && entry.split(joint).map(str::trim).all(is_code))
+}
+
+/// An item of a numbered list: `1. KP`, `2) SY`.
+fn is_numbered(entry: &str) -> bool {
+    let rest = entry.trim_start_matches(|c: char| c.is_ascii_digit());
+    rest.len() < entry.len() && (rest.starts_with(". ") || rest.starts_with(") "))
+}
+
 /// Spaces that are not the usual one, and joiners.
 fn is_blank(c: char) -> bool {
     c.is_whitespace()
@@ -142,9 +167,10 @@ mod tests {
 
     #[test]
     fn an_entry_is_its_whole_line() {
-        let text = "# title\n KP \nA#12\nNew York # the state\n\t# note\nO'Brien\n";
+        let text =
+            "# title\n KP \nA#12\nNew York # the state\n\t# note\nO'Brien\nBosnia and Herzegovina\n1.5\n";
         let (entries, findings) = parse("lists/x.txt", text);
-        assert_eq!(entries, ["A#12", "KP", "New York", "O'Brien"]);
+        assert_eq!(entries, ["1.5", "A#12", "Bosnia and Herzegovina", "KP", "New York", "O'Brien"]);
         assert_eq!(findings, []);
     }
 
@@ -162,6 +188,12 @@ mod tests {
             ("- KP", "warning marked-entry"),
             ("// KP", "warning marked-entry"),
             ("KP // North Korea", "warning marked-entry"),
+            ("1. KP", "warning marked-entry"),
+            ("2) KP", "warning marked-entry"),
+            ("\u{2013} KP", "warning marked-entry"),
+            ("\\#KP", "warning marked-entry"),
+            ("KP / SY", "warning joined-entries"),
+            ("KP and SY", "warning joined-entries"),
             ("New  York", "warning marked-entry"),
             ("[KP]", "warning quoted-entry"),
             ("New\u{a0}York", "error invisible-character"),

@@ -110,7 +110,7 @@ impl Lock {
             let accepted = self.version.get(..8).unwrap_or(&self.version);
             format!("{} is not accepted: the lock accepts {}@{accepted}", ruleset.label(), self.name)
         } else if self.tests != other.tests {
-            format!("{} is accepted with other tests than it has now", ruleset.label())
+            format!("{} was accepted with different tests", ruleset.label())
         } else {
             return Ok(());
         };
@@ -123,7 +123,7 @@ impl Lock {
             Diagnostic::error(
                 file,
                 "lacking",
-                format!("the accepted set has the {part}, and this one lacks it"),
+                format!("the accepted set has the {part}, but this one does not"),
             )
         }));
         Err(Refused { diagnostics, sha256: Some(other.version) })
@@ -162,7 +162,7 @@ mod tests {
         assert_eq!(untested.sha256(), accepted.sha256());
         let refused = lock.accepts("rules.lock", &untested).unwrap_err();
         let told: Vec<String> = refused.diagnostics.iter().map(Diagnostic::one_line).collect();
-        assert!(told[0].contains("is accepted with other tests than it has now"), "{told:?}");
+        assert!(told[0].contains("was accepted with different tests"), "{told:?}");
         assert!(told[1].contains("has the test tests/\"odd\".toml: one"), "{told:?}");
         let other = Ruleset::from_files([("b.rhai".to_owned(), b"pass();".to_vec())].into()).unwrap();
         let refused = lock.accepts("rules.lock", &other).unwrap_err();

@@ -40,7 +40,7 @@ pub(crate) fn describe(
         let hint = hint.or_else(|| nearest().map(|known| format!("did you mean '{known}'?")));
         let all = || {
             let globals = given.globals.join(", ");
-            format!("rules see {globals} and their own variables; a text stands in quotes: \"{name}\"")
+            format!("rules see {globals} and their own variables; a text is written in quotes: \"{name}\"")
         };
         let message = format!("there is no variable '{name}'");
         return ("unknown-variable", message, Some(hint.unwrap_or_else(all)));
@@ -54,7 +54,7 @@ fn message(error: &ParseErrorType, symbol: Option<&str>) -> String {
             format!("'{word}' is a word of the language")
         }
         (ParseErrorType::Reserved(symbol), _) => format!("'{symbol}' means nothing here"),
-        (_, Some(symbol)) => format!("'{symbol}' is no operator"),
+        (_, Some(symbol)) => format!("'{symbol}' is not an operator"),
         (ParseErrorType::BadInput(LexError::MalformedChar(_)), _) => "a text in single quotes".to_owned(),
         (ParseErrorType::MismatchedType(..), _) => "a value of the wrong type".to_owned(),
         (other, _) => {
@@ -73,14 +73,14 @@ fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<S
     let known = word.and_then(aliases::of_word).map(str::to_owned);
     match error {
         ParseErrorType::BadInput(LexError::MalformedChar(text)) => {
-            Some(format!("texts stand in double quotes: \"{text}\""))
+            Some(format!("write texts in double quotes: \"{text}\""))
         }
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
             Some("a text ends on its line, with the quote it began with; `…` may span lines".to_owned())
         }
-        ParseErrorType::Reserved(word) if known.is_none() => {
-            Some(format!("of a field of this name read order[\"{word}\"]; name a variable otherwise"))
-        }
+        ParseErrorType::Reserved(word) if known.is_none() => Some(format!(
+            "to read a field with this name, write order[\"{word}\"]; choose another name for a variable"
+        )),
         ParseErrorType::PropertyExpected => {
             let name = if found.is_empty() { "name" } else { found };
             Some(format!("write [\"{name}\"] for a field whose name is a word of the language"))

@@ -203,7 +203,7 @@ impl Reader {
         let mut twice = |path: &str, masked: bool, value: Option<String>| {
             let Some(value) = value else { return };
             let value = if masked || inside_masked { "the same".to_owned() } else { format!("'{value}'") };
-            self.problem(format!("{path} is {value} twice"));
+            self.problem(format!("{path} is {value} in two entries"));
         };
         if limits.unique {
             twice(path, shape.masked, repeated(facts.iter()));
@@ -248,7 +248,7 @@ pub(crate) fn integer(number: Decimal) -> Result<Fact, String> {
 /// The number in a text. Err says how it is none.
 pub(crate) fn amount(text: &str) -> Result<Decimal, String> {
     number::parse(text)
-        .ok_or_else(|| format!("'{}', which is no amount that can be kept exactly", short(text)))
+        .ok_or_else(|| format!("'{}', which is not an amount that can be kept exactly", short(text)))
 }
 
 /// An amount, which always has exactly `scale` decimal places, however it was spelt. Err says how it is none.
@@ -298,7 +298,7 @@ mod tests {
             ("100.0", "ok 100.00"),
             ("\"12345678901234567890.10\"", "ok 12345678901234567890.10"),
             ("0.001", "order.amount is 0.001, with more than 2 decimal places"),
-            ("\"ten\"", "order.amount is 'ten', which is no amount that can be kept exactly"),
+            ("\"ten\"", "order.amount is 'ten', which is not an amount that can be kept exactly"),
             ("null", "order.amount is null, not an amount"),
             (
                 "1e28",

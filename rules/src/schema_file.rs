@@ -38,7 +38,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
             }
         }
     }
-    let Type::Record(fields) = root.kind else { unreachable!("the root stays a record") };
+    let Type::Record(fields) = root.kind else { unreachable!("the order itself must be a record") };
     let mut derived = Vec::new();
     if let Some(expressions) = table(&document, top, "derived", &mut errors) {
         for (name, item) in expressions.iter() {
@@ -144,7 +144,7 @@ fn insert(parent: &mut Shape, path: &str, shape: Shape) -> Result<(), String> {
     let (segment, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
     let (name, is_list) = segment.strip_suffix("[]").map_or((segment, false), |name| (name, true));
     let Type::Record(fields) = &mut parent.kind else {
-        return Err(format!("'{segment}' stands inside {}, not a record", parent.kind.name()));
+        return Err(format!("'{segment}' is inside {}, not a record", parent.kind.name()));
     };
     if name.is_empty() || name.contains(['[', ']']) {
         return Err(format!("'{path}' is not a path such as customer.tier or items[].price"));

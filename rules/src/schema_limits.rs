@@ -51,7 +51,7 @@ pub(crate) fn read(
     if let Type::Text { choices } = kind
         && let Some(choice) = choices.iter().find(|choice| values.normal(choice) != choice.as_str())
     {
-        return Err(format!("choices of '{path}' has '{choice}', which trim and case never leave so"));
+        return Err(format!("choices of '{path}' has '{choice}', which no value equals after trim and case"));
     }
     let is_entry = path.contains("[].") && !matches!(shape.kind, Type::Record(_));
     match &mut shape.kind {

@@ -56,7 +56,7 @@ impl Stop {
                 let text = if tells && !said.text.is_empty() {
                     let (line, column) = rule::place(said.position, None);
                     format!(
-                        "a text that is not shown, since it may tell a masked fact ({}:{line}:{column})",
+                        "a text that is not shown because it may reveal a masked fact ({}:{line}:{column})",
                         rule.file
                     )
                 } else {
@@ -91,14 +91,14 @@ impl Stop {
             Stop::Ended(_) => "a verdict cannot be given here".to_owned(),
             Stop::Panic => "the engine panicked; the process goes on".to_owned(),
             Stop::Error(error) if is_deadline(error) && step_limit::was_timed() => {
-                "the wall clock's backstop ended it".to_owned()
+                "it was stopped by the time limit".to_owned()
             }
             Stop::Error(error) if is_deadline(error) => {
                 format!("it took more than {} steps", step_limit::MAX_STEPS)
             }
             // Whatever an error quotes may be a masked value, or made of one.
             Stop::Error(_) if facts::has_read_masked() => {
-                "an error that is not shown, since it may tell a masked fact".to_owned()
+                "an error that is not shown because it may reveal a masked fact".to_owned()
             }
             Stop::Error(error) => words::of(innermost(error).0),
         }

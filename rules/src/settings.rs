@@ -86,7 +86,7 @@ pub(crate) fn parse(file: &str, text: &str) -> (Settings, Vec<Diagnostic>) {
         }
     }
     if settings.default == Default::Approve {
-        let message = "a task that no rule speaks of is approved";
+        let message = "a task that no rule decides is approved";
         let warning = document.error(top, "default", "default-approve", message).into_warning();
         findings.push(warning.help("the safe default is escalate"));
     }
@@ -226,7 +226,7 @@ mod tests {
             "ruleset.toml:1:1: error[settings]: the name 'My Rules' is not lower-case words joined by '-'",
             "ruleset.toml:2:1: error[settings]: combine is 'all', not reject-overrides or first-match",
             "ruleset.toml:5:1: error[settings]: amount and amount_per_hour go together",
-            "ruleset.toml:3:1: warning[default-approve]: a task that no rule speaks of is approved (the safe default is escalate)",
+            "ruleset.toml:3:1: warning[default-approve]: a task that no rule decides is approved (the safe default is escalate)",
         ];
         assert_eq!(lines, expected);
     }

@@ -7,6 +7,9 @@ const FOLDERS: [&str; 5] = ["rules", "schema", "lists", "params", "tests"];
 /// How a definition file for editors begins; see [`definitions`](crate::definitions::definitions).
 const DEFINITIONS: &[u8] = b"module static;";
 
+/// The content that stands for a pipe, a socket or a device, none of which is read.
+pub(crate) const NOT_A_FILE: &[u8] = b"not a regular file";
+
 /// What a file that does not count is.
 pub(crate) enum Stranger {
     /// Nobody takes it for a part of a ruleset.
@@ -26,11 +29,18 @@ pub(crate) fn judge(path: &str, content: &[u8]) -> Stranger {
         if !looks_like_ours {
             return Stranger::Note;
         }
-        let warning = Diagnostic::error(path, "not-read", "hidden files and editors' copies are not read");
+        let warning =
+            Diagnostic::error(path, "not-read", "hidden files and editors' backup copies are not read");
         return Stranger::Finding(Box::new(warning.into_warning().help("delete it, or rename it")));
     }
+    if content == NOT_A_FILE {
+        let shown = path.trim_end_matches('/');
+        let message = format!("'{shown}' is not a regular file, so it is not read");
+        let error = Diagnostic::error(shown, "not-read", message);
+        return Stranger::Finding(Box::new(error.help("delete it: it is a pipe, a socket or a device")));
+    }
     let error =
-        Diagnostic::error(path, "not-read", format!("'{path}' is no part of a ruleset and is not read"));
+        Diagnostic::error(path, "not-read", format!("'{path}' is not part of a ruleset, so it is not read"));
     let error = error.help(remedy(path, name));
     Stranger::Finding(Box::new(if is_foreign(path, name) { error.into_warning() } else { error }))
 }
@@ -64,7 +74,7 @@ pub(crate) fn is_definitions(path: &str) -> bool {
 
 /// What its author may have meant.
 fn remedy(path: &str, name: &str) -> String {
-    let keep_out = || "move it out of the ruleset's folder; notes may stand here in .md files".to_owned();
+    let keep_out = || "move it out of the ruleset's folder; notes may stay here as .md files".to_owned();
     if is_definitions(path) {
         return "a definition file begins with 'module static;'; a rule's name ends in .rhai only".to_owned();
     }
@@ -72,10 +82,10 @@ fn remedy(path: &str, name: &str) -> String {
     folders.pop();
     match folders.as_slice() {
         [] if suggest::nearest(name, ["ruleset.toml"].into_iter()).is_some() => {
-            "the settings stand in ruleset.toml".to_owned()
+            "the settings belong in ruleset.toml".to_owned()
         }
         [] if name.ends_with(".toml") || name.ends_with(".txt") => {
-            "parameters stand in params/, lists in lists/, the schema in schema/order.toml, tests in tests/"
+            "parameters belong in params/, lists in lists/, the schema in schema/order.toml, tests in tests/"
                 .to_owned()
         }
         [] if looks_like_a_rule(name) => "the name of a rule's file ends in .rhai".to_owned(),
@@ -124,13 +134,13 @@ mod tests {
             ("lists/a.csv", "error: lists/ holds files that end in .txt, one entry a line"),
             ("params/a.yaml", "error: params/ holds files that end in .toml"),
             ("schema/orders.toml", "error: the schema is schema/order.toml"),
-            ("Ruleset.toml", "error: the settings stand in ruleset.toml"),
-            ("docs/a.rhai", "error: move it out of the ruleset's folder; notes may stand here in .md files"),
-            ("order.json", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
-            ("docs/a.png", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
-            ("10-stop", "error: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("Ruleset.toml", "error: the settings belong in ruleset.toml"),
+            ("docs/a.rhai", "error: move it out of the ruleset's folder; notes may stay here as .md files"),
+            ("order.json", "warning: move it out of the ruleset's folder; notes may stay here as .md files"),
+            ("docs/a.png", "warning: move it out of the ruleset's folder; notes may stay here as .md files"),
+            ("10-stop", "error: move it out of the ruleset's folder; notes may stay here as .md files"),
             ("lists/a.png", "error: lists/ holds files that end in .txt, one entry a line"),
-            ("Makefile", "warning: move it out of the ruleset's folder; notes may stand here in .md files"),
+            ("Makefile", "warning: move it out of the ruleset's folder; notes may stay here as .md files"),
             ("rules/.a.rhai", "warning: delete it, or rename it"),
             ("rules/a.rhai~", "warning: delete it, or rename it"),
             ("README.md", "note"),
@@ -139,6 +149,12 @@ mod tests {
         for (path, expected) in meant {
             assert_eq!(told(path, ""), expected, "{path}");
         }
+        let pipe = judge("rules/a.rhai/", NOT_A_FILE);
+        let Stranger::Finding(pipe) = pipe else { panic!("a pipe counts for nothing") };
+        assert_eq!(
+            (pipe.file.as_str(), pipe.message.as_str()),
+            ("rules/a.rhai", "'rules/a.rhai' is not a regular file, so it is not read")
+        );
         assert_eq!(told("facts.d.rhai", "module static;\n"), "note");
         assert!(told("rules/stop.d.rhai", "reject(\"no\", \"no\");").starts_with("error: a definition file"));
     }

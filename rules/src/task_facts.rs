@@ -14,7 +14,7 @@ use crate::schema::Derived;
 use crate::{json, number, script};
 
 /// What scripts say of an order that was not passed.
-const NO_ORDER: &str = "the workflow passed no order (ask task.hasOrder first)";
+const NO_ORDER: &str = "the workflow passed no order (check task.hasOrder first)";
 
 static TASK: LazyLock<Arc<Layout>> = LazyLock::new(|| {
     let names = ["hasOrder", "now", "orderId", "startTime", "transactionId", "workflow"];

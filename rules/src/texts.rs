@@ -33,12 +33,12 @@ fn problem(path: &str, text: &str) -> Option<Diagnostic> {
         let Some(column) = line.chars().position(is_unseen) else { continue };
         let unseen = line.chars().nth(column).unwrap_or_default();
         let message = match unseen {
-            '\r' => "a carriage return that ends no line".to_owned(),
+            '\r' => "a carriage return that does not end a line".to_owned(),
             unseen => format!("the invisible character U+{:04X}", u32::from(unseen)),
         };
         let help = match unseen {
             '\r' => "save the file with line feeds (LF) or CRLF",
-            _ => "delete it: what is read is not what is seen",
+            _ => "delete it: the program reads it, although nobody sees it",
         };
         let error = Diagnostic::error(path, "invisible-character", message);
         return Some(error.at(text, index + 1, column + 1).help(help));
@@ -74,13 +74,13 @@ mod tests {
             (
                 "a\nb\u{202e}c\n",
                 Some(
-                    "x.toml:2:2: error[invisible-character]: the invisible character U+202E (delete it: what is read is not what is seen)",
+                    "x.toml:2:2: error[invisible-character]: the invisible character U+202E (delete it: the program reads it, although nobody sees it)",
                 ),
             ),
             (
                 "a\rb\n",
                 Some(
-                    "x.toml:1:2: error[invisible-character]: a carriage return that ends no line (save the file with line feeds (LF) or CRLF)",
+                    "x.toml:1:2: error[invisible-character]: a carriage return that does not end a line (save the file with line feeds (LF) or CRLF)",
                 ),
             ),
         ];

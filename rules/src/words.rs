@@ -40,12 +40,18 @@ pub(crate) fn of(error: &EvalAltResult) -> String {
 fn no_function(signature: &str) -> String {
     let (name, types) = signature.split_once(" (").unwrap_or((signature, ""));
     if compiled::is_nameless(name) {
-        return "the function takes another number of values than it is given".to_owned();
+        return "the function is called with the wrong number of values".to_owned();
     }
     let kinds: Vec<&str> = types.strip_suffix(')').unwrap_or(types).split(", ").map(kind_of).collect();
     match types {
         ")" | "" => format!("{name} does not work without a value"),
-        _ => format!("{name} does not take {}", kinds.join(", ")),
+        _ => {
+            let kinds: Vec<&str> = kinds
+                .into_iter()
+                .map(|kind| if kind == "nothing" { "a missing value" } else { kind })
+                .collect();
+            format!("{name} cannot be called with {}", kinds.join(" and "))
+        }
     }
 }
 

@@ -28,7 +28,7 @@ pub(super) fn changed_rule(rule: &Rule, wanted: &Wanted<'_>) -> Result<(String, 
     places.sort_unstable();
     for (line, column) in places.into_iter().rev() {
         let Some(text) = line.checked_sub(1).and_then(|index| lines.get_mut(index)) else {
-            return Err("the place where its rule asks is not known".to_owned());
+            return Err("the place in its rule is not known".to_owned());
         };
         let start = text.char_indices().nth(column.saturating_sub(1)).map_or(text.len(), |(start, _)| start);
         let before = &text[..start];
@@ -92,5 +92,5 @@ fn allow(text: &str, outcome: Outcome) -> Result<String, String> {
         line.to_owned()
     });
     let text: String = lines.collect();
-    if found { Ok(text) } else { Err("the header's may is not found: change it by hand".to_owned()) }
+    if found { Ok(text) } else { Err("the header's 'may' was not found: change it by hand".to_owned()) }
 }

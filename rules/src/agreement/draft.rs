@@ -46,7 +46,7 @@ pub(super) fn draft(ruleset: &Ruleset, table: &Table, wanted: &Wanted<'_>) -> Re
     let changed = Ruleset::from_files(files.clone())
         .map_err(|refused| NoDraft::Because(format!("the changed rule does not compile: {refused}")))?;
     let tests = examples::tests(&changed, table, wanted)
-        .ok_or_else(|| because("no stored order is short enough and can do without what is masked"))?;
+        .ok_or_else(|| because("every stored order is too long, or needs masked fields"))?;
     let tests_path = format!("tests/{}.toml", wanted.name());
     files.insert(tests_path.clone(), tests.clone().into_bytes());
     let checked = check::check(files, "");

@@ -72,12 +72,14 @@ pub struct CounterExample {
 pub(super) fn learn(ruleset: &Ruleset, table: &Table) -> (Vec<Proposal>, Vec<String>) {
     let mut notes = Vec::new();
     if ruleset.schema.is_none() {
-        notes
-            .push("no proposals: they speak of the schema's facts, and the ruleset has no schema".to_owned());
+        notes.push(
+            "no proposals: they are conditions over the schema's facts, and the ruleset has no schema"
+                .to_owned(),
+        );
     }
     if table.left_out > 0 {
         let left_out = table.left_out;
-        notes.push(format!("{left_out} decided tasks found no place and taught nothing; ask for fewer days"));
+        notes.push(format!("{left_out} decided tasks did not fit and were not used; choose fewer days"));
     }
     let mut proposals = Vec::new();
     for (why, members) in table.left.iter().filter(|(_, members)| members.len() >= MIN_TASKS) {

@@ -88,7 +88,7 @@ impl fmt::Display for Backtest {
         if self.timed > 0 {
             writeln!(
                 f,
-                "\n{} evaluations were ended by the wall clock and may differ when repeated",
+                "\n{} evaluations were stopped by the time limit and may differ when repeated",
                 self.timed
             )?;
         }

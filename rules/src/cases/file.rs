@@ -184,7 +184,7 @@ impl Reader<'_> {
         }
         let has_order = match table.get("order") {
             None => true,
-            Some(item) => item.as_bool().ok_or("order is true, or false for a task that passed none")?,
+            Some(item) => item.as_bool().ok_or("order is true, or false for a task without an order")?,
         };
         let changes = ["from", "set", "unset"].into_iter().find(|key| table.get(key).is_some());
         if let (false, Some(key)) = (has_order, changes) {
@@ -200,6 +200,10 @@ impl Reader<'_> {
         let expects = expect.outcome.is_some() || expect.by.is_some() || !expect.codes.is_empty();
         if !expects && expect.reason.is_none() && expect.not_by.is_empty() {
             return Err("the case expects nothing: add expect, by, not_by, codes or reason".to_owned());
+        }
+        let empty = [&expect.reason, &expect.by].into_iter().flatten().chain(&expect.codes);
+        if empty.chain(&expect.not_by).any(|text| text.trim().is_empty()) {
+            return Err("an empty text expects nothing".to_owned());
         }
         let name = required(table, "name")?;
         let order = has_order.then_some(order);
@@ -220,6 +224,9 @@ impl Reader<'_> {
         let columns = texts(table, "columns")?;
         if !columns.iter().any(|column| column == "expect") {
             return Err("a table needs the column 'expect'".to_owned());
+        }
+        if let Some(twice) = (1..columns.len()).find(|n| columns[..*n].contains(&columns[*n])) {
+            return Err(format!("the column '{}' is there twice", columns[twice]));
         }
         for column in columns.iter().filter(|column| !matches!(column.as_str(), "expect" | "by" | "code")) {
             self.uses(column, line);
@@ -260,7 +267,11 @@ impl Reader<'_> {
     ) -> Result<Case, String> {
         let Value::Array(cells) = row else { return Err("it is not a list".to_owned()) };
         if cells.len() != columns.len() {
-            return Err(format!("it has {} cells, not {}", cells.len(), columns.len()));
+            return Err(format!(
+                "it needs a value for each of the {} columns, and has {}",
+                columns.len(),
+                cells.len()
+            ));
         }
         let shown: Vec<String> = cells.iter().map(ToString::to_string).collect();
         let mut expect = Expect::default();
@@ -373,5 +384,6 @@ fn texts(table: &dyn TableLike, key: &str) -> Result<Vec<String>, String> {
 }
 
 fn outcome(text: &str) -> Result<Outcome, String> {
-    Outcome::parse(text).ok_or_else(|| format!("'{text}' is no outcome (approve, reject and escalate are)"))
+    Outcome::parse(text)
+        .ok_or_else(|| format!("'{text}' is not an outcome: write approve, reject or escalate"))
 }

@@ -193,7 +193,7 @@ fn stand_in(shape: &Shape, value: &Value) -> Value {
 pub(crate) fn toml(value: &Value, depth: usize) -> Result<String, String> {
     Ok(match value {
         Value::Null => {
-            return Err("a list in the order holds null, which a test file has no word for".to_owned());
+            return Err("a list in the order contains null, which a test file cannot express".to_owned());
         }
         Value::Bool(value) => value.to_string(),
         Value::Number(number) => toml_number(number.as_str())?,

@@ -41,7 +41,7 @@ pub struct Report {
     pub nevers: usize,
     /// Test files that cannot be read.
     pub broken: Vec<Diagnostic>,
-    /// Conditions of `[[never]]` that are true of no case: warnings.
+    /// Warnings, such as a condition of `[[never]]` that is true for no case.
     pub idle: Vec<Diagnostic>,
     /// What the cases reached.
     pub coverage: Coverage,

@@ -1,6 +1,6 @@
 //! The names that tests use: fields, rules and codes. A test that misspells one tests something else than it says.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Stmt};
 
@@ -33,6 +33,7 @@ pub(super) fn check(ruleset: &Ruleset, tests: &Tests) -> Vec<Diagnostic> {
     }
     tests.cases.iter().for_each(|case| names.case(case, &mut findings));
     tests.nevers.iter().for_each(|never| findings.extend(names.never(never)));
+    names.twice(tests, &mut findings);
     findings
 }
 
@@ -60,6 +61,21 @@ impl Namer<'_> {
         let message = format!("{} ([base.{}] holds '{path}')", missing.message, base.name);
         let warning = Diagnostic::error(&base.file, missing.code, message).into_warning();
         Some(Diagnostic { help: missing.help, ..warning })
+    }
+
+    /// Two tests of one file with one name: a report and the lock cannot tell them apart.
+    fn twice(&self, tests: &Tests, findings: &mut Vec<Diagnostic>) {
+        let mut seen = BTreeMap::new();
+        let cases = tests.cases.iter().filter(|case| case.row.is_none());
+        let cases = cases.map(|case| (&case.file, &case.name, case.line));
+        let nevers = tests.nevers.iter().map(|never| (&never.file, &never.name, never.line));
+        for (file, name, line) in cases.chain(nevers) {
+            if let Some(first) = seen.insert((file, name), line) {
+                let message = format!("the test in line {first} is also named '{name}'");
+                let warning = self.at(Diagnostic::error(file, "same-name", message), line).into_warning();
+                findings.push(warning.help("give it a name of its own"));
+            }
+        }
     }
 
     fn case(&self, case: &Case, findings: &mut Vec<Diagnostic>) {

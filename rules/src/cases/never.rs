@@ -65,7 +65,7 @@ impl Report {
             self.failures.push(unknown);
         } else if !speaks {
             let message =
-                format!("the condition of '{}' is true of no case, so it tests nothing", never.name);
+                format!("the condition of '{}' is true for no case, so it tests nothing", never.name);
             let finding = at(Diagnostic::error(&never.file, "idle-never", message)).into_warning();
             self.idle.push(finding.help("add a case for which it is true, or correct the condition"));
         }

@@ -108,7 +108,7 @@ fn ask(context: &NativeCallContext<'_>, function: &FnPtr, value: Dynamic) -> Res
 
 fn is_true(context: &NativeCallContext<'_>, function: &FnPtr, value: Dynamic) -> Result<bool, Failure> {
     let answer = ask(context, function, value)?;
-    answer.as_bool().map_err(|_| format!("the function gave {}, not true or false", kind(&answer)).into())
+    answer.as_bool().map_err(|_| format!("the function returned {}, not true or false", kind(&answer)).into())
 }
 
 /// What a function made of each entry of an order's list, as such a list.
@@ -117,7 +117,7 @@ fn facts(values: impl Iterator<Item = Result<Dynamic, Failure>>) -> Result<List,
         let kind = kind(&value);
         Fact::from_dynamic(value).ok_or_else(|| {
             Failure::from(format!(
-                "the function gave {kind} of its own: map of this list makes numbers, texts and facts"
+                "the function returned {kind} of its own: map over this list returns numbers, texts and facts"
             ))
         })
     };

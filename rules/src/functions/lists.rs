@@ -57,9 +57,9 @@ pub(super) fn register(engine: &mut Engine) {
     });
     engine.register_indexer_get(|list: &mut List, index: i64| {
         let found = usize::try_from(index).ok().and_then(|index| list.0.get(index));
-        found
-            .map(Fact::to_dynamic)
-            .ok_or_else(|| Failure::from(format!("the list has {} entries, no [{index}]", list.0.len())))
+        found.map(Fact::to_dynamic).ok_or_else(|| {
+            Failure::from(format!("the list has {} entries; there is no [{index}]", list.0.len()))
+        })
     });
     engine.register_iterator::<List>();
     engine.register_iterator::<Array>();
@@ -177,7 +177,7 @@ fn as_number(fact: &Fact, what: &str) -> Result<Decimal, Failure> {
 
 fn as_text(fact: &Fact, what: &str) -> Result<String, Failure> {
     match fact {
-        Fact::Nothing => Err(format!("{what} holds nothing, which has no text").into()),
+        Fact::Nothing => Err(format!("{what} has a missing value, which cannot be joined").into()),
         fact => fact.text().ok_or_else(|| format!("{what} holds {}, not text", fact.kind()).into()),
     }
 }

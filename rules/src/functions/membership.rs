@@ -54,7 +54,7 @@ pub(super) fn register(engine: &mut Engine) {
         // "" and "A" are in "DE,AT".
         if !compiled::is_method(context.call_position()) {
             return Err(Failure::from(
-                "in asks lists, not texts: for a part of a text write text.contains(\"…\")",
+                "in searches lists, not texts: to search a text, use text.contains(\"…\")",
             ));
         }
         if !part.is_string() && !part.is_char() {
@@ -101,7 +101,7 @@ pub(super) fn names_hold(names: &Names, value: &Dynamic) -> Result<bool, Failure
     let mut found = false;
     for entry in names.iter() {
         let date = Moment::parse(entry)
-            .map_err(|_| Failure::from("cannot look for a date: the list has an entry that is no date"))?;
+            .map_err(|_| Failure::from("cannot look for a date: the list has an entry that is not a date"))?;
         found |= date.at() == moment.at();
     }
     Ok(found)

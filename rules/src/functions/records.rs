@@ -28,7 +28,7 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_fn("is_empty", |own: Map| own.is_empty());
 }
 
-/// The record has the field, and something in it.
+/// Whether the record has the field, with a value.
 pub(super) fn has(record: &Record, name: &str) -> bool {
     !matches!(record.find(name), None | Some(Fact::Nothing))
 }

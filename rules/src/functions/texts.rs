@@ -67,12 +67,12 @@ fn register_texts_of_values(engine: &mut Engine) {
     engine.register_fn("to_string", |value: Decimal| value.to_string());
     engine.register_fn("to_string", |moment: Moment| moment.text().clone());
     engine.register_fn("to_string", |context: NativeCallContext<'_>, value: Dynamic| {
-        let remedy = match kind(&value) {
-            "nothing" => "ask has(\"…\") first, or give a default with ??",
-            "a list" => "use join",
-            _ => "name one of its fields",
+        let (what, remedy) = match kind(&value) {
+            "nothing" => ("a missing value", "check with has(\"…\") first, or give a default with ??"),
+            "a list" => ("a list", "use join"),
+            other => (other, "name one of its fields"),
         };
-        let message = format!("{} has no text: {remedy}", kind(&value));
+        let message = format!("{what} cannot be put into a text: {remedy}");
         let fault: Failure = EvalAltResult::ErrorRuntime(message.into(), context.call_position()).into();
         // Inside a text rhai would write something of its own and go on.
         FAULT.set(Some(EvalAltResult::ErrorRuntime(fault_message(&fault), context.call_position()).into()));

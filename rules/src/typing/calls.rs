@@ -147,11 +147,11 @@ impl<'a> Checker<'_, 'a> {
             return;
         }
         let message = match may_be_part {
-            true => format!("some entries of {path} may be none, and '{name}' of none is {gives}"),
+            true => format!("{path} may have no such entries, and '{name}' of no entries is {gives}"),
             false => format!("{path} may be empty, and '{name}' of no entries is {gives}"),
         };
         self.warn(position, "maybe-empty", message).help =
-            Some("ask is_empty() first, or give the list a min_length of 1 in the schema".to_owned());
+            Some("check is_empty() first, or give the list a min_length of 1 in the schema".to_owned());
     }
 
     fn operator(&mut self, call: &FnCallExpr, position: Position) -> Known<'a> {
@@ -174,11 +174,13 @@ impl<'a> Checker<'_, 'a> {
                 } else if ARITHMETIC.contains(&name) {
                     self.arithmetic(name, (&a, left), (&b, right), position)
                 } else if let "&" | "|" | "^" = name {
-                    let message = format!("{name} is no condition");
+                    let message = format!("{name} does not join conditions");
                     self.find(position, "type-mismatch", message).help =
                         Some(if name == "^" { "write !=".to_owned() } else { format!("write {name}{name}") });
                     Known::Boolean
                 } else if name.starts_with("..") {
+                    self.number(&a, name, left.start_position());
+                    self.number(&b, name, right.start_position());
                     Known::List(Box::new(Known::Number))
                 } else {
                     Known::Anything

@@ -127,16 +127,17 @@ impl<'f, 'a> Checker<'f, 'a> {
         if !self.sure.contains(&doubt) {
             let (message, help) = match &doubt {
                 Doubt::Optional(path) => (
-                    format!("{path} is optional and may be nothing here"),
-                    "ask has(\"…\") first, or give a default with ??",
+                    format!("{path} is optional and may be missing here"),
+                    "check with has(\"…\") first, or give a default with ??",
                 ),
                 Doubt::Empty(path) => (
-                    format!("{path} may be empty, and this is nothing then"),
-                    "ask is_empty() first, or give a default with ??",
+                    format!("{path} may be empty, and this is then nothing"),
+                    "check is_empty() first, or give a default with ??",
                 ),
-                Doubt::NotFound => {
-                    ("nothing may be found here".to_owned(), "give a default with ??, or ask some(…) first")
-                }
+                Doubt::NotFound => (
+                    "this may find nothing".to_owned(),
+                    "give a default with ??, or check with some(…) first",
+                ),
             };
             let code = if matches!(doubt, Doubt::Optional(_)) { "optional" } else { "maybe-empty" };
             self.warn(position, code, message).help = Some(help.to_owned());
@@ -161,8 +162,8 @@ impl<'f, 'a> Checker<'f, 'a> {
             }
             Expr::CharConstant(c, position) => {
                 let help = format!("write \"{c}\"");
-                self.warn(*position, "quotes", format!("texts stand in double quotes, not in '{c}'")).help =
-                    Some(help);
+                self.warn(*position, "quotes", format!("texts are written in double quotes, not in '{c}'"))
+                    .help = Some(help);
                 Known::text(&c.to_string())
             }
             Expr::BoolConstant(..) => Known::Boolean,
@@ -336,7 +337,7 @@ impl<'f, 'a> Checker<'f, 'a> {
             {
                 let message = format!("nothing uses the variable '{}'", variable.name);
                 self.warn(variable.position, "unused-variable", message).help =
-                    Some("use it, or delete it; _ in front of its name keeps it".to_owned());
+                    Some("use it or delete it; a name that begins with _ is not reported".to_owned());
             }
         }
         answer

@@ -46,8 +46,8 @@ impl<'a> Checker<'_, 'a> {
                 }
             },
             Some(kind) => {
-                let message = format!("in asks lists, not {}: {}", kind.name(), known.claim());
-                let help = "write lists.NAME or [\"a\", \"b\"]; for a part of a text, text.contains(\"…\")";
+                let message = format!("in searches lists, not {}: {}", kind.name(), known.claim());
+                let help = "write lists.NAME or [\"a\", \"b\"]; to search a text, use text.contains(\"…\")";
                 self.find(position, "type-mismatch", message).help = Some(help.to_owned());
             }
             None => {}
@@ -66,8 +66,8 @@ impl<'a> Checker<'_, 'a> {
         let (Some(left_kind), Some(right_kind)) = (a.kind(), b.kind()) else { return };
         match (left_kind, right_kind) {
             (Kind::Nothing, _) | (_, Kind::Nothing) => {
-                self.find(position, "type-mismatch", "nothing cannot be compared".to_owned()).help =
-                    Some("ask record.has(\"field\"), or give a default with ??".to_owned());
+                self.find(position, "type-mismatch", "a missing value cannot be compared".to_owned()).help =
+                    Some("check with record.has(\"field\"), or give a default with ??".to_owned());
             }
             (Kind::Date, Kind::Text) => self.date(a, b, operator, position),
             (Kind::Text, Kind::Date) => self.date(b, a, operator, position),
@@ -85,7 +85,7 @@ impl<'a> Checker<'_, 'a> {
         let message = format!("cannot compare {} with {} using {operator}", a.describe(), b.describe());
         let help = match (a.kind(), b.kind()) {
             (Some(Kind::Date), Some(Kind::Number)) | (Some(Kind::Number), Some(Kind::Date)) => {
-                Some("a day stands in quotes: \"2026-11-22\"".to_owned())
+                Some("write a date in quotes: \"2026-11-22\"".to_owned())
             }
             (Some(Kind::Number), _) | (_, Some(Kind::Number)) => a
                 .literal()
@@ -152,10 +152,10 @@ impl<'a> Checker<'_, 'a> {
 
     /// A path where one name is asked for.
     pub(super) fn dotted(&mut self, name: &str, position: Position) {
-        let message = format!("'{name}' is a path, and one name is asked for");
+        let message = format!("'{name}' is a path, but only one name is allowed here");
         let (first, rest) = name.split_once('.').unwrap_or((name, ""));
         self.find(position, "dotted-name", message).help =
-            Some(format!("ask step by step: record.{first}, and of that '{rest}'"));
+            Some(format!("check one step at a time: record.{first}, then '{rest}'"));
     }
 }
 

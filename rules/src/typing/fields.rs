@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use rhai::Dynamic;
 
 use super::known::{Doubt, Known};
+use crate::aliases;
 use crate::facts::{Fact, Record};
 use crate::schema::{Schema, Shape, Type};
 use crate::suggest;
@@ -101,8 +102,9 @@ impl<'a> Fields<'a> {
             },
             Known::Anything | Known::Maybe(..) => Ok(Known::Anything),
             other => {
-                let message = format!("{}: it has no field '{name}'", other.claim());
-                Err(Missing { code: "unknown-field", message, help: None })
+                let message = format!("{} and has no field '{name}'", other.claim());
+                let help = aliases::of_function(name).map(|ours| format!("write {ours}()"));
+                Err(Missing { code: "unknown-field", message, help })
             }
         }
     }

@@ -157,7 +157,7 @@ impl<'a> Checker<'_, 'a> {
             };
             if !fits {
                 let claim = match known.literal() {
-                    Some(text) => format!("'{text}' is none"),
+                    Some(text) => format!("'{text}' is not one"),
                     None => known.claim(),
                 };
                 let message = format!("{name} takes {}, and {claim}", wanted.name());
@@ -184,7 +184,7 @@ impl<'a> Checker<'_, 'a> {
         if let ("filter" | "some" | "all" | "find", Some(kind)) = (name, known.kind())
             && !matches!(kind, Kind::Boolean | Kind::Nothing)
         {
-            let message = format!("the function of {name} gives {}, not true or false", kind.name());
+            let message = format!("the function of {name} returns {}, not true or false", kind.name());
             self.find(position, "type-mismatch", message).help =
                 Some("compare it: |entry| entry.field == …".to_owned());
         }

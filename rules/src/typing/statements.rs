@@ -132,7 +132,7 @@ impl<'a> Checker<'_, 'a> {
     }
 
     fn lost(&mut self, position: rhai::Position) {
-        let message = "this value stands alone, and decides nothing".to_owned();
+        let message = "this value is not used, and decides nothing".to_owned();
         self.find(position, "lost-value", message).help =
             Some("write if … { escalate(\"a-code\", \"a text that says why\"); }".to_owned());
     }

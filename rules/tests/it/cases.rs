@@ -165,8 +165,7 @@ fn a_never_that_speaks_of_no_case_is_a_finding() {
     assert_eq!(report(&tests(4), &[]).idle, []);
     let idle = report(&tests(9_999), &[]).idle;
     let lines: Vec<String> = idle.iter().map(|finding| finding.one_line()).collect();
-    let expected = "tests/a.toml:6: warning[idle-never]: the condition of 'large' is true of no case, so it tests \
-                    nothing (add a case for which it is true, or correct the condition)";
+    let expected = "tests/a.toml:6: warning[idle-never]: the condition of 'large' is true for no case, so it tests nothing (add a case for which it is true, or correct the condition)";
     assert_eq!(lines, [expected]);
     let entries = [("rules/limit.rhai", RULE), ("tests/a.toml", &tests(9_999))];
     let checked = check(files(&entries), "2026-11-22");
@@ -199,6 +198,15 @@ name = "contradicts itself"
 order = false
 set = { amount = 5 }
 expect = "approve"
+
+[[table]]
+name = "twice"
+columns = ["amount", "amount", "expect"]
+rows = [[100, 500, "approve"]]
+
+[[case]]
+name = "empty"
+reason = ""
 "#;
     let report = report(tests, &[]);
     let failed: Vec<usize> = report.failures().map(|failure| failure.line).collect();
@@ -206,12 +214,27 @@ expect = "approve"
     let broken: Vec<String> = report.broken.iter().map(|broken| broken.one_line()).collect();
     let expected = [
         "tests/a.toml:21: error[test]: order = false is a task without an order, so set changes nothing",
-        "tests/a.toml:10: error[test]: row 4: it has 1 cells, not 2",
-        "tests/a.toml:11: error[test]: row 5: 'refuse' is no outcome (approve, reject and escalate are)",
+        "tests/a.toml:32: error[test]: an empty text expects nothing",
+        "tests/a.toml:10: error[test]: row 4: it needs a value for each of the 2 columns, and has 1",
+        "tests/a.toml:11: error[test]: row 5: 'refuse' is not an outcome: write approve, reject or escalate",
         "tests/a.toml:16: error[test]: a table without rows tests nothing",
+        "tests/a.toml:27: error[test]: the column 'amount' is there twice",
     ];
     assert_eq!(broken, expected);
     assert_eq!(report.cases, 4, "the rows that can be read run");
+}
+
+#[test]
+fn two_tests_of_one_name_are_told() {
+    let case = "[[case]]\nname = \"same\"\nset = { amount = 5 }\nexpect = \"approve\"\n";
+    let report = report(&format!("{case}{case}"), &[("tests/b.toml", case)]);
+    let told: Vec<String> = report.idle.iter().map(|idle| idle.one_line()).collect();
+    assert_eq!(
+        told,
+        [
+            "tests/a.toml:6: warning[same-name]: the test in line 2 is also named 'same' (give it a name of its own)"
+        ]
+    );
 }
 
 #[test]

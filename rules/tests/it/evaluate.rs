@@ -88,8 +88,7 @@ fn what_may_be_missing_is_asked_for_or_given_a_default() {
     }
     assert_eq!(
         ask("if order.country == \"KP\" { reject(\"no\", \"why\"); } approve(\"x\");", r#"{"country":null}"#),
-        "escalate rule-error rule.rhai:1:18: cannot compare nothing with text using ==: ask has(\"…\") first, or give a \
-         default with ??"
+        "escalate rule-error rule.rhai:1:18: cannot compare nothing with text using ==: check with has(\"…\") first, or give a default with ??"
     );
 }
 
@@ -105,7 +104,7 @@ fn errors_say_where_and_why() {
     );
     assert_eq!(
         ask("if order.a > 5 { 7 }", r#"{"a":9}"#),
-        "escalate rule-error rule.rhai: the rule ended in a value, which decides nothing"
+        "escalate rule-error rule.rhai: the rule ended with a value, which decides nothing"
     );
 }
 
@@ -218,7 +217,7 @@ fn the_minimal_message_is_a_full_citizen() {
     let rules = [("r.rhai", "if order.amount > 5 { } approve(\"x\");")];
     assert_eq!(
         evaluate(&rules, None).verdict.text(),
-        "r.rhai:1:10: there is no order.amount: the workflow passed no order (ask task.hasOrder first)"
+        "r.rhai:1:10: there is no order.amount: the workflow passed no order (check task.hasOrder first)"
     );
     let rules = [("r.rhai", "pass();"), ("schema/order.toml", "[fields]\namount = \"money\"\n")];
     let evaluation = evaluate(&rules, None);
@@ -301,9 +300,9 @@ fn an_order_is_what_its_text_says() {
             "invalid-task order.amount is a record, not an amount",
         ),
         (r#"{"$serde_json::private::RawValue":"{\"amount\":40}"}"#, "invalid-task order.amount is missing"),
-        (r#"{"amount":9000,"amount":40}"#, "invalid-task order.amount is there twice"),
-        (r#"{"amount":40,"a\u006dount":9000}"#, "invalid-task order.amount is there twice"),
-        (r#"{"amount":40,"x":[{"y":1,"y":1}]}"#, "invalid-task order.x[].y is there twice"),
+        (r#"{"amount":9000,"amount":40}"#, "invalid-task order.amount occurs twice"),
+        (r#"{"amount":40,"a\u006dount":9000}"#, "invalid-task order.amount occurs twice"),
+        (r#"{"amount":40,"x":[{"y":1,"y":1}]}"#, "invalid-task order.x[].y occurs twice"),
         // No schema speaks of it; a person sees it.
         (
             r#"{"amount":40,"note":{"n":1e40}}"#,

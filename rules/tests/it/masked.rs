@@ -140,7 +140,7 @@ fn a_text_that_may_tell_a_masked_fact_is_not_shown() {
     ] {
         let (text, everything) = told(rule);
         assert!(
-            text.starts_with("a text that is not shown, since it may tell a masked fact (a.rhai:1:"),
+            text.starts_with("a text that is not shown because it may reveal a masked fact (a.rhai:1:"),
             "{rule}: {text}"
         );
         assert!(!everything.contains("SECRET") && !everything.contains("CRET-"), "{rule}: {everything}");

@@ -29,7 +29,7 @@ fn every_error_of_every_file_is_told() {
         "d.rhai:1:1: error[arity]: reject takes 2 arguments, not 1 (reject(\"a-code\", \"a text that says why\"))",
         "e.rhai:2:1: error[may-not]: this rule may not approve: it may escalate",
         "f.rhai:1:1: error[redefinition]: 'approve' exists already and cannot be redefined",
-        "f.rhai:2:1: error[shadowing]: 'order' is given to every rule and cannot be declared (choose another name)",
+        "f.rhai:2:1: error[shadowing]: 'order' is predefined in every rule and cannot be declared (choose another name)",
     ];
     assert_eq!(lines(&refused), expected);
     assert!(refused.sha256.is_some());

@@ -84,12 +84,12 @@ const ROWS: &[(&str, &str, &str)] = &[
     (
         r#"l = { type = "list", of = "text", unique = true, case = "lower" }"#,
         r#"{"l":["a","b","A"]}"#,
-        "invalid-task order.l[] is 'a' twice",
+        "invalid-task order.l[] is 'a' in two entries",
     ),
     (
         r#"l = { type = "list", of = "decimal", unique = true, max = 9 }"#,
         r#"{"l":[1.0,1]}"#,
-        "invalid-task order.l[] is '1' twice",
+        "invalid-task order.l[] is '1' in two entries",
     ),
     (
         r#"l = { type = "list", of = "decimal", max = 9 }"#,
@@ -109,12 +109,12 @@ const ROWS: &[(&str, &str, &str)] = &[
     (
         "\"l[].sku\" = { type = \"text\", unique = true }",
         r#"{"l":[{"sku":"A"},{"sku":"B"},{"sku":"A"}]}"#,
-        "invalid-task order.l[].sku is 'A' twice",
+        "invalid-task order.l[].sku is 'A' in two entries",
     ),
     (
         "\"l[].id\" = { type = \"integer\", unique = true, masked = true }",
         r#"{"l":[{"id":7},{"id":7}]}"#,
-        "invalid-task order.l[].id is the same twice",
+        "invalid-task order.l[].id is the same in two entries",
     ),
     (
         "\"l[].id\" = { type = \"integer\", unique = true, optional = true }",
@@ -158,7 +158,7 @@ fn mistakes_in_a_schema_are_told() {
         ),
         (
             r#"x = { type = "text", case = "upper", choices = ["eur"] }"#,
-            "choices of 'x' has 'eur', which trim and case never leave so",
+            "choices of 'x' has 'eur', which no value equals after trim and case",
         ),
         (
             r#"x = { type = "text", mim = 1 }"#,

@@ -30,7 +30,7 @@ pub(super) const CONDITIONS: &[(&str, &str, &str)] = &[
         "order.items.some(|i| i.sku)",
         "not true or false",
     ),
-    ("is an error where the coupon is missing", "`${order.coupon}` == \"\"", "nothing"),
+    ("is an error where the coupon is missing", "`${order.coupon}` == \"\"", "missing value"),
     ("`` `${order.coupon ?? \"none\"}` `` is not", "`${order.coupon ?? \"none\"}` == \"none\"", ""),
     ("Reading a field that does not exist is an error too", "order.voucher == \"x\"", "no field"),
     ("comparing with a field that exists but is empty", "order.coupon == \"x\"", "cannot compare nothing"),

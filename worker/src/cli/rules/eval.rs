@@ -122,6 +122,8 @@ struct TaskFile {
 
 /// Parses a task from JSON text.
 pub(super) fn parse(text: &str, order_only: bool) -> anyhow::Result<StoredTask> {
+    // Windows editors and shells put a byte order mark before the text.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     if order_only {
         let order: Box<RawValue> = serde_json::from_str(text).context("the order is not JSON")?;
         return Ok(StoredTask { order: Some(order.get().to_owned()), received_at: now(), ..unnamed() });
@@ -166,6 +168,8 @@ mod tests {
         assert_eq!((task.order_id.as_str(), task.received_at.as_str()), ("o-1", "t"));
         let alone = parse(r#" {"amount": 1.50} "#, true).unwrap();
         assert_eq!(alone.order.as_deref(), Some(r#"{"amount": 1.50}"#));
+        let from_windows = parse("\u{feff}{\"amount\": 1.50}\r\n", true).unwrap();
+        assert_eq!(from_windows.order, alone.order);
         assert_eq!(parse(r#"{"orderId":"o-1","order":null}"#, false).unwrap().order, None);
     }
 
