@@ -56,28 +56,38 @@ impl Json<'_> {
 impl Problem {
     /// Puts the name of what the problem is inside of in front of its path.
     fn inside(self, name: &str) -> Problem {
-        let under = |path: String| match path.as_str() {
-            "" => name.to_owned(),
-            path if path.starts_with('[') => format!("{name}{path}"),
-            path => format!("{name}.{path}"),
-        };
         match self {
-            Problem::Twice(path) => Problem::Twice(under(path)),
-            Problem::Inexact(path) => Problem::Inexact(under(path)),
+            Problem::Twice(path) => Problem::Twice(under(name, &path)),
+            Problem::Inexact(path) => Problem::Inexact(under(name, &path)),
             other @ (Problem::Syntax(_) | Problem::Depth) => other,
         }
     }
 
-    /// In words, about `what`, whose text this is.
-    pub(crate) fn describe(self, what: &str, text: &str) -> String {
+    /// In words, about `what`, whose text this is. `shown` gives how much of a path may be shown: the keys inside a masked
+    /// field belong to its value.
+    pub(crate) fn describe(self, what: &str, text: &str, shown: impl Fn(&str) -> usize) -> String {
+        let cut = |path: &str| match shown(path) {
+            end if end < path.len() => format!("a field inside {}", under(what, &path[..end])),
+            _ => under(what, path),
+        };
         match self {
             Problem::Syntax(offset) => {
                 let (line, column) = crate::document::line_and_column(text, offset);
                 format!("the {what} is not JSON: error at line {line}, column {column}")
             }
             Problem::Depth => format!("the {what} is nested more than {MAX_DEPTH} levels deep"),
-            problem @ (Problem::Twice(_) | Problem::Inexact(_)) => problem.inside(what).to_string(),
+            Problem::Twice(path) => Problem::Twice(cut(&path)).to_string(),
+            Problem::Inexact(path) => Problem::Inexact(cut(&path)).to_string(),
         }
+    }
+}
+
+/// A path behind the name of what it is inside of.
+fn under(name: &str, path: &str) -> String {
+    match path {
+        "" => name.to_owned(),
+        path if path.starts_with('[') => format!("{name}{path}"),
+        path => format!("{name}.{path}"),
     }
 }
 

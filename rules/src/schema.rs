@@ -86,6 +86,34 @@ impl Schema {
         reader.problems
     }
 
+    /// How much of a path inside an order may be shown: up to the first masked field, whose keys are part of its value.
+    pub(crate) fn shown(&self, path: &str) -> usize {
+        let (mut fields, mut end) = (&self.fields, 0);
+        loop {
+            let rest = &path[end..];
+            let is_next = |name: &str| {
+                let after = rest.strip_prefix(name);
+                after.is_some_and(|after| after.is_empty() || after.starts_with(['.', '[']))
+            };
+            let named = fields.iter().filter(|(name, _)| is_next(name)).max_by_key(|(name, _)| name.len());
+            let Some((name, mut shape)) = named else { return path.len() };
+            end += name.len();
+            while let Type::List(entry) = &shape.kind
+                && !shape.masked
+                && path[end..].starts_with("[]")
+            {
+                (shape, end) = (entry, end + 2);
+            }
+            if shape.masked {
+                return end;
+            }
+            match &shape.kind {
+                Type::Record(inner) if path[end..].starts_with('.') => (fields, end) = (inner, end + 1),
+                _ => return path.len(),
+            }
+        }
+    }
+
     /// The paths that every order must have, for those who passed none.
     pub(crate) fn required(&self) -> Vec<String> {
         let required = self.fields.iter().filter(|(_, shape)| !shape.optional);

@@ -131,7 +131,8 @@ fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
     if let Some(order) = ruleset.plan.as_ref().and_then(|plan| plan.read(text)) {
         return Ok(Fact::Record(order));
     }
-    let order = json::parse(text).map_err(|problem| problem.describe("order", text))?;
+    let shown = |path: &str| ruleset.schema.as_ref().map_or(path.len(), |schema| schema.shown(path));
+    let order = json::parse(text).map_err(|problem| problem.describe("order", text, shown))?;
     match &ruleset.schema {
         Some(schema) => Err(schema.problems(order).join("; ")),
         None => Ok(facts::from_json(&"order".into(), order, Watch::Reads)),

@@ -118,7 +118,7 @@ impl Sweeper {
                 Err(error) => {
                     trouble.failed(error.class(), &self.metrics, Service::Table);
                     let list = list.key(bucket);
-                    warn!(list, error = %error, "worklist {list}: {error}; walked again later");
+                    warn!(list, error = %error, "worklist {list}: {error}; retrying later");
                 }
             }
             self.rest(drain, &mut hands).await?;

@@ -44,7 +44,7 @@ fn what_cannot_be_read_is_named_with_its_path() {
         ("{} x", "the order is not JSON: error at line 1, column 4"),
         ("\u{feff}{}", "the order is not JSON: error at line 1, column 1"),
     ] {
-        let problem = parse(text).unwrap_err().describe("order", text);
+        let problem = parse(text).unwrap_err().describe("order", text, str::len);
         assert_eq!(problem, expected, "{text}");
     }
     let deep = format!("{}{}", "[".repeat(129), "]".repeat(129));

@@ -98,6 +98,35 @@ fn told(rule: &str) -> (String, String) {
     (text, format!("{}{explanation}", ruleset.evaluate(&task(Some(ORDER))).to_json()))
 }
 
+/// What stands inside a masked field is its value, the keys as well, whatever the schema takes the field for.
+#[test]
+fn no_key_inside_a_masked_field_is_shown() {
+    let schema = "[fields]\ncard = { type = \"text\", masked = true }\n\"lines[].serial\" = { type = \"text\", masked = true }\n\
+                  \"customer.name\" = { type = \"text\", masked = true }\n";
+    let ruleset =
+        Ruleset::from_files(files(&[("a.rhai", "pass();\n"), ("schema/order.toml", schema)])).unwrap();
+    for (order, expected) in [
+        (r#"{"card":{"4111":1,"4111":2}}"#, "a field inside order.card occurs twice"),
+        (
+            r#"{"card":[{"4111":{"x":1e99}}]}"#,
+            "a field inside order.card has more digits than can be kept exactly (28)",
+        ),
+        (
+            r#"{"lines":[{"serial":{"4111":1e99}}]}"#,
+            "a field inside order.lines[].serial has more digits than can be kept exactly (28)",
+        ),
+        (
+            r#"{"customer":{"name":{"4111":{"a":1,"a":1}}}}"#,
+            "a field inside order.customer.name occurs twice",
+        ),
+        (r#"{"card":"4111","card":"4112"}"#, "order.card occurs twice"),
+        (r#"{"customer":{"note":{"a":1,"a":1}}}"#, "order.customer.note.a occurs twice"),
+        (r#"{"cards":{"a":1,"a":1}}"#, "order.cards.a occurs twice"),
+    ] {
+        assert_eq!(ruleset.evaluate(&task(Some(order))).verdict.text(), expected, "{order}");
+    }
+}
+
 #[test]
 fn a_text_that_may_tell_a_masked_fact_is_not_shown() {
     for rule in [

@@ -81,7 +81,7 @@ impl Fault {
         on: Resource,
         error: &SdkError<E, HttpResponse>,
     ) -> Fault {
-        let unreadable = || ("an answer that cannot be read".to_owned(), Class::Transient);
+        let unreadable = || ("a response that cannot be read".to_owned(), Class::Transient);
         let (code, class) = match error {
             // The SDK files an answer of 200 that it cannot read under the service's errors.
             SdkError::ServiceError(service) if service.raw().status().is_success() => unreadable(),
@@ -100,7 +100,7 @@ impl Fault {
 
     /// An answer of 200 that does not hold what it must.
     pub fn unreadable(operation: &'static str, on: Resource, what: &str) -> Fault {
-        Fault { operation, on, code: format!("an answer without {what}"), class: Class::Transient }
+        Fault { operation, on, code: format!("a response without {what}"), class: Class::Transient }
     }
 }
 /// Whether this is the answer to a caller whose credentials or signature are wrong (Common Errors, Step Functions API

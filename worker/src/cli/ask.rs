@@ -11,7 +11,9 @@ use anyhow::{Context as _, bail};
 /// If there is no terminal to ask on; `--yes` does it without asking.
 pub(super) fn agreed(what: &str) -> anyhow::Result<bool> {
     if !io::stdin().is_terminal() {
-        bail!("cannot ask whether to {what}: standard input is no terminal; --yes does it without asking");
+        bail!(
+            "cannot ask whether to {what}: standard input is not a terminal; use --yes to skip the question"
+        );
     }
     answered(what, &mut io::stderr(), &mut io::stdin().lock())
 }

@@ -61,7 +61,7 @@ pub enum StoreError {
     #[error("no published ruleset begins with {0:?}; `countersign rules history` lists them")]
     Unknown(String),
     /// More than one does.
-    #[error("several published rulesets begin with {0:?}; give more of the SHA-256")]
+    #[error("several published rulesets begin with {0:?}; give more digits of the SHA-256")]
     Ambiguous(String),
     /// Nothing to go back to.
     #[error("there is no earlier ruleset to roll back to")]

@@ -143,7 +143,12 @@ impl RulesFolder {
     /// The finding for a folder that never stays the same for long enough.
     pub(super) fn unsettled(&self) -> Refused {
         let message = "the folder keeps changing: no two readings in a row agree".to_owned();
-        refused(error(&self.dir, "unsettled", message, "end what writes to it, or write less often"))
+        refused(error(
+            &self.dir,
+            "unsettled",
+            message,
+            "stop the program that writes to it, or let it write less often",
+        ))
     }
 
     /// The ruleset of a reading, if it may decide: it compiles, its tests pass, and if `rules.strict` is set, its lock
@@ -206,7 +211,7 @@ impl Reader {
                     &self.folder.dir,
                     "unreadable",
                     message,
-                    "look at the file system it is on",
+                    "check the file system that it is on",
                 )))
             }
         }

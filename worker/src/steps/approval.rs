@@ -151,7 +151,7 @@ impl Pipeline {
                 ("automation-paused", reason, EscalationCause::AutomationPaused)
             }
             Permit::Automatic if self.automation.rules.is_stale() => {
-                let reason = "the wanted ruleset cannot be activated for longer than max_staleness_seconds";
+                let reason = "the wanted ruleset has not become active within max_staleness_seconds";
                 ("rules-stale", reason.to_owned(), EscalationCause::RulesStale)
             }
             Permit::Automatic if !self.automation.is_wanted(ruleset.sha256()) => return None,

@@ -60,7 +60,7 @@ impl Pipeline {
             Written::Gone => return Ok(Reconsidered::NotFound),
         };
         if !is_mine {
-            let why = "it changed meanwhile; look at it again".to_owned();
+            let why = "it has changed in the meantime; look at it again".to_owned();
             return Ok(Reconsidered::Refused(stored, why));
         }
         self.metrics.given_back();

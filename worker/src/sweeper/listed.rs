@@ -27,7 +27,7 @@ impl Sweeper {
             Err(TableError::Malformed(_)) => return self.pipeline.quarantine(id, guard).await,
             Err(error) => {
                 self.metrics.failed(Service::Table, error.class());
-                warn!(task.id = %id, error = %error, "task {id}: {error}; swept again later");
+                warn!(task.id = %id, error = %error, "task {id}: {error}; retrying later");
                 return Ok(Handled::PutOff);
             }
         };

@@ -99,7 +99,7 @@ fn a_ruleset_is_accepted_only_if_it_passes_and_what_went_away_is_told() {
     fs::remove_file(dir.join("rules/broken.rhai")).unwrap();
     fs::remove_dir_all(dir.join("tests")).unwrap();
     let fewer = accept();
-    assert!(fewer.out.contains("no longer there: the test tests/limit.toml: small\n"), "{fewer:?}");
+    assert!(fewer.out.contains("removed: the test tests/limit.toml: small\n"), "{fewer:?}");
     assert_ne!(fs::read_to_string(&lock).unwrap(), before);
 }
 

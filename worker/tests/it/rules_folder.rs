@@ -275,7 +275,7 @@ async fn a_strict_folder_decides_only_as_it_was_accepted() {
     assert_eq!(Ruleset::load(&folder.dir).unwrap().sha256(), accepted);
     sleep(SETTLED).await;
     let told = following.told();
-    assert!(told.contains("has the test tests/all.toml: countries, row 1, and this one lacks it"), "{told}");
+    assert!(told.contains("has the test tests/all.toml: countries, row 1, but this one does not"), "{told}");
     // A lock that is a pipe, or gone, accepts nothing.
     let lock = folder.dir.with_extension("lock");
     fs::remove_file(&lock).unwrap();

@@ -215,7 +215,7 @@ pub(super) const FOLDERS: &[(&str, &str, &str, &str)] = &[
         "default = \"approve\"\n",
         "warning",
     ),
-    ("`check` warns of a text that may tell one", "schema/order.toml", "", ""),
+    ("`check` warns of a text that may reveal one", "schema/order.toml", "", ""),
 ];
 
 /// The handbook's words; an order; how the answer begins.

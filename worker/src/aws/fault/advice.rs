@@ -18,7 +18,7 @@ pub(super) fn on(operation: &str, on: &Resource, code: &str) -> String {
         "ResourceNotFoundException" | "QueueDoesNotExist" | "AWS.SimpleQueueService.NonExistentQueue" => {
             setting(on).map_or_else(String::new, |setting| {
                 format!(
-                    "; not there in this account and region: check {setting}, the region and the credentials"
+                    "; it does not exist in this account and region: check {setting}, the region and the credentials"
                 )
             })
         }

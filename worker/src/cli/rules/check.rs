@@ -86,7 +86,7 @@ fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
     let new = path.with_extension("lock.new");
     fs::write(&new, Lock::of(ruleset).to_text()).with_context(|| format!("{}", new.display()))?;
     fs::rename(&new, &path).with_context(|| name.clone())?;
-    let lacking = lacking.into_iter().map(|part| format!("no longer there: the {part}\n"));
+    let lacking = lacking.into_iter().map(|part| format!("removed: the {part}\n"));
     Ok(format!("{}accepted: {name} is written\n", lacking.collect::<String>()))
 }
 

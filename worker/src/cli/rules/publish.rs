@@ -110,7 +110,7 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
     table.store_ruleset(&ruleset, &author, now).await?;
     table.change(event, Some(ruleset.sha256()), &author, now).await?;
     if args.shadow {
-        let what = "is tried beside the active set within two seconds, on every worker";
+        let what = "runs in shadow mode beside the active ruleset within two seconds, on every worker";
         return Ok(format!("{label} {what}\n").into());
     }
     Ok(format!("{label} decides {FOLLOW}\n{}", followed(&table, &label).await?).into())
@@ -137,7 +137,7 @@ impl Changes {
             differences => plain(&differences),
         };
         for part in active.parts().difference(&ruleset.parts()) {
-            told.push_str(&format!("no longer there: the {}\n", plain(&part.to_string())));
+            told.push_str(&format!("removed: the {}\n", plain(&part.to_string())));
         }
         let (result, ruleset) = backtest::of_days(1, active, ruleset, opened.clone()).await;
         let breaks_never = match result {
@@ -197,7 +197,7 @@ pub(super) async fn unshadow(args: Unshadow) -> Result<Printed, Failed> {
     let table = args.store.open().await?.control_table;
     let author: Author = args.signed.into();
     table.change(Event::Unshadow, None, &author, clock().now()).await?;
-    Ok("no ruleset is tried beside the active one any more\n".to_owned().into())
+    Ok("the shadow ruleset no longer runs\n".to_owned().into())
 }
 
 pub(super) async fn history(args: History) -> Result<Printed, Failed> {

@@ -110,14 +110,14 @@ impl Follower {
         let Some(sha256) = wanted else {
             self.rules.shadow.store(None);
             self.shadow_refused = None;
-            info!("no ruleset is tried beside the active one");
+            info!("no shadow ruleset runs");
             return None;
         };
         match self.load(sha256).await {
             Ok(ruleset) => {
                 info!(
                     ruleset = ruleset.label(),
-                    "ruleset {} is tried beside the active one",
+                    "ruleset {} runs in shadow mode beside the active one",
                     ruleset.label()
                 );
                 self.rules.shadow.store(Some(Arc::new(ruleset)));
