@@ -54,7 +54,7 @@ impl Stall {
     /// The series of the alert that must fire.
     pub(crate) fn alert(self) -> &'static str {
         match self {
-            Stall::StreamOff => r#"alertname="CountersignStreamSilent""#,
+            Stall::StreamOff => r#"alertname="CountersignStreamOff""#,
             Stall::StreamSilent => r#"alertname="CountersignStreamSilent""#,
             Stall::TableThrottled => r#"alertname="CountersignServiceFault",service="table""#,
             Stall::CallbacksDenied => r#"alertname="CountersignServiceFault",service="step_functions""#,

@@ -165,6 +165,37 @@ fn an_endpoint_that_has_no_private_name_is_told_to_the_workers() {
     assert!(data[0].as_str().unwrap().contains("\n${StreamsEndpointVariable}\n"));
 }
 
+/// Without the parameter the listener is on loopback; with it, one group alone reaches it.
+#[test]
+fn metrics_are_reached_by_the_named_security_group_alone() {
+    let template = template();
+    assert_eq!(template["Parameters"]["MetricsSecurityGroupId"]["Default"], "");
+    let named = json!({"Fn::Not": [{"Fn::Equals": [{"Ref": "MetricsSecurityGroupId"}, ""]}]});
+    let condition = &template["Conditions"]["HasMetricsSecurityGroup"]["Fn::And"];
+    assert_eq!(*condition, json!([{"Condition": "HasWorkers"}, named]));
+    let data = &template["Resources"]["WorkerTemplate"]["Properties"]["LaunchTemplateData"]["UserData"];
+    let [script, values] = &data["Fn::Base64"]["Fn::Sub"].as_array().unwrap()[..] else { panic!("{data}") };
+    assert_eq!(
+        values["MetricsAddress"],
+        json!({"Fn::If": ["HasMetricsSecurityGroup", "0.0.0.0", "127.0.0.1"]})
+    );
+    let listen = "\nCOUNTERSIGN_METRICS__LISTEN=${MetricsAddress}:9420\n";
+    assert!(script.as_str().unwrap().contains(listen));
+    let ingress: Vec<&Value> = template["Resources"]
+        .as_object()
+        .unwrap()
+        .values()
+        .filter(|resource| resource["Type"] == "AWS::EC2::SecurityGroupIngress")
+        .collect();
+    let [ingress] = ingress[..] else { panic!("{ingress:?}") };
+    assert_eq!(ingress["Condition"], "HasMetricsSecurityGroup");
+    let rule = &ingress["Properties"];
+    assert_eq!((&rule["FromPort"], &rule["ToPort"]), (&json!(9420), &json!(9420)));
+    assert_eq!(rule["GroupId"], json!({"Fn::Select": [0, {"Ref": "WorkerSecurityGroupIds"}]}));
+    assert_eq!(rule["SourceSecurityGroupId"], json!({"Ref": "MetricsSecurityGroupId"}));
+    assert!(rule.get("CidrIp").is_none());
+}
+
 /// A filter that matches no line raises no alarm: these are the words that the programs log.
 #[test]
 fn the_filters_of_the_logs_match_what_is_logged() {

@@ -23,7 +23,7 @@ fn to_json(yaml: Yaml) -> Json {
         Yaml::Tagged(tagged) => {
             let tag = tagged.tag.to_string();
             let name = match tag.trim_start_matches('!') {
-                "Ref" => "Ref".to_owned(),
+                short @ ("Ref" | "Condition") => short.to_owned(),
                 function => format!("Fn::{function}"),
             };
             Json::Object(Map::from_iter([(name, to_json(tagged.value))]))

@@ -145,8 +145,8 @@ declare! {
     /// Time since the receipt of the oldest open task of a worklist, of the buckets that this worker holds; 0 without
     /// one. Take the greatest of all workers.
     oldest_task: Gauge = "oldest_task_age_seconds" by status: Worklist;
-    /// Undecided tasks whose workflow stops waiting within an hour, or has. Add up all workers. `countersign tasks list
-    /// --due-before` names them; somebody must decide them.
+    /// Undecided tasks whose workflow stops waiting within an hour, or has; without those that the rules got less than a
+    /// minute ago. Add up all workers. `countersign tasks list --due-before` names them; somebody must decide them.
     pub due_soon: Gauge = "tasks_due_within_hour";
     /// When the next workflow of an undecided task stops waiting, in seconds since 1970; absent if none has a deadline.
     /// Take the least of all workers.

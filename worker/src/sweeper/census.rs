@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use statemachine::status::Status;
-use statemachine::worklist::{Worklist, key};
+use statemachine::worklist::{PENDING_GRACE_SECONDS, Worklist, key};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -113,16 +113,20 @@ fn note_open(counts: &mut Counts, list: Worklist, entry: &Key) {
     let open = counts.open.of_mut(list);
     open.tasks += 1;
     let received = text_of(entry, "receivedAt").and_then(|at| at.parse::<jiff::Timestamp>().ok());
-    open.oldest = least(open.oldest, received.map(jiff::Timestamp::as_second));
-    match list {
-        Worklist::Pending | Worklist::Escalated => {
-            let deadline = number_of(entry, "deadline");
-            counts.next_deadline = least(counts.next_deadline, deadline);
-            if deadline.is_some_and(|deadline| deadline <= counts.at.saturating_add(SOON_SECONDS)) {
-                counts.due_soon += 1;
-            }
+    let received = received.map(jiff::Timestamp::as_second);
+    open.oldest = least(open.oldest, received);
+    let may_expire = match list {
+        // A younger one is in the hands of the rules: with short deadlines there are always some.
+        Worklist::Pending => received.is_none_or(|at| at.saturating_add(PENDING_GRACE_SECONDS) <= counts.at),
+        Worklist::Escalated => true,
+        Worklist::Due | Worklist::Verify => false,
+    };
+    if may_expire {
+        let deadline = number_of(entry, "deadline");
+        counts.next_deadline = least(counts.next_deadline, deadline);
+        if deadline.is_some_and(|deadline| deadline <= counts.at.saturating_add(SOON_SECONDS)) {
+            counts.due_soon += 1;
         }
-        Worklist::Due | Worklist::Verify => {}
     }
     if list == Worklist::Escalated {
         let escalation = entry.get("escalation").and_then(|escalation| escalation.as_m().ok());
@@ -148,4 +152,35 @@ fn note_settled(settled: &mut Settled, entry: &Key) {
         Some(Status::Pending | Status::Escalated) | None => return,
     };
     *count += 1;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::aws::attribute::{number, text};
+
+    #[test]
+    fn a_task_that_the_rules_have_just_got_is_not_about_to_expire() {
+        let now = jiff::Timestamp::from_second(1_800_000_000).unwrap();
+        for (list, age_s, left_s, due_soon) in [
+            (Worklist::Pending, 10, 600, 0),
+            (Worklist::Pending, PENDING_GRACE_SECONDS, 600, 1),
+            (Worklist::Pending, 600, 3_601, 0),
+            (Worklist::Escalated, 10, 600, 1),
+            (Worklist::Escalated, 10, -600, 1),
+            (Worklist::Escalated, 10, 3_601, 0),
+            (Worklist::Due, 600, 600, 0),
+            (Worklist::Verify, 600, 600, 0),
+        ] {
+            let received = now - jiff::SignedDuration::from_secs(age_s);
+            let entry = Key::from([
+                ("receivedAt".to_owned(), text(&clock::text(received))),
+                ("deadline".to_owned(), number(now.as_second() + left_s)),
+            ]);
+            let mut counts = Counts { at: now.as_second(), ..Counts::default() };
+            note_open(&mut counts, list, &entry);
+            assert_eq!(counts.due_soon, due_soon, "{list:?}, {age_s} s old, {left_s} s left");
+            assert_eq!(counts.open.of(list).oldest, Some(received.as_second()));
+        }
+    }
 }
