@@ -162,7 +162,7 @@ mod tests {
     use super::*;
 
     fn order(json: &str) -> Record {
-        match from_json(&"order".into(), crate::json::parse(json).unwrap(), Watch::Reads) {
+        match from_json(&"order".into(), crate::json::parser::parse(json).unwrap(), Watch::Reads) {
             Fact::Record(record) => record,
             other => panic!("{other:?}"),
         }

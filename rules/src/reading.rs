@@ -11,7 +11,8 @@ use rhai::ImmutableString;
 
 use crate::dates::Moment;
 use crate::facts::{Fact, Layout, List, Record, Slot};
-use crate::json::{Parser, Problem};
+use crate::json::Problem;
+use crate::json::parser::Parser;
 use crate::limits::{Limits, repeated};
 use crate::schema::{self, Schema, Shape, Type};
 

@@ -307,7 +307,7 @@ mod tests {
             tags = { type = "list", of = "text", optional = true }
         "#;
         let schema = schema_file::parse("schema/order.toml", text).unwrap();
-        let problems = schema.problems(crate::json::parse(order).unwrap());
+        let problems = schema.problems(crate::json::parser::parse(order).unwrap());
         match Plan::new(&schema).read(order) {
             Some(record) => {
                 assert_eq!(problems, [""; 0], "both readings agree");

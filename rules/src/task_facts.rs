@@ -9,9 +9,10 @@ use crate::compiled::Compiled;
 use crate::dates::Moment;
 use crate::evaluation::FactRead;
 use crate::facts::{self, Fact, Layout, Record, Slot, Watch};
+use crate::json::parser;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::schema::Derived;
-use crate::{json, number, script};
+use crate::{number, script};
 
 /// What scripts say of an order that was not passed.
 const NO_ORDER: &str = "the workflow passed no order (check task.hasOrder first)";
@@ -132,7 +133,7 @@ fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
         return Ok(Fact::Record(order));
     }
     let shown = |path: &str| ruleset.schema.as_ref().map_or(path.len(), |schema| schema.shown(path));
-    let order = json::parse(text).map_err(|problem| problem.describe("order", text, shown))?;
+    let order = parser::parse(text).map_err(|problem| problem.describe("order", text, shown))?;
     match &ruleset.schema {
         Some(schema) => Err(schema.problems(order).join("; ")),
         None => Ok(facts::from_json(&"order".into(), order, Watch::Reads)),

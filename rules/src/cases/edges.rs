@@ -9,7 +9,8 @@ use rust_decimal::Decimal;
 use serde::Serialize;
 use serde_json::{Number, Value};
 
-use super::file::{Case, Expect, assign};
+use super::case::{Case, Expect};
+use super::paths::assign;
 use crate::compare::{self, Compared, Operand};
 use crate::evaluation::Evaluation;
 use crate::number;

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 use serde_json::Value;
 
-use super::file::Case;
+use super::case::Case;
 use crate::evaluation::{Ended, Evaluation};
 
 /// One test that did not hold.

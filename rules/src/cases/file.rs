@@ -3,6 +3,8 @@
 use serde_json::{Map, Value};
 use toml_edit::{Item, TableLike};
 
+use super::case::{Base, Case, Expect, Never, UsedPath};
+use super::paths::{assign, paths_of};
 use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::files::Kind;
@@ -15,57 +17,6 @@ const CASE_KEYS: [&str; 11] =
 const TABLE_KEYS: [&str; 4] = ["name", "from", "columns", "rows"];
 const NEVER_KEYS: [&str; 3] = ["name", "when", "expect_not"];
 const TASK_KEYS: [&str; 4] = ["orderId", "startTime", "transactionId", "now"];
-
-/// One task and what must come of it.
-#[derive(Debug, Clone)]
-pub(crate) struct Case {
-    pub(crate) file: String,
-    pub(crate) line: usize,
-    pub(crate) name: String,
-    /// The table's name and the row's number, from 1, where it is one.
-    pub(crate) row: Option<(String, usize)>,
-    /// None for the minimal message.
-    pub(crate) order: Option<Value>,
-    /// `task` facts that differ from the usual.
-    pub(crate) task: Map<String, Value>,
-    pub(crate) expect: Expect,
-}
-
-/// What must come of it; what is empty may be anything.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Expect {
-    pub(crate) outcome: Option<Outcome>,
-    pub(crate) by: Option<String>,
-    pub(crate) not_by: Vec<String>,
-    pub(crate) codes: Vec<String>,
-    pub(crate) reason: Option<String>,
-}
-
-/// A condition under which an outcome must never happen.
-#[derive(Debug, Clone)]
-pub(crate) struct Never {
-    pub(crate) file: String,
-    pub(crate) line: usize,
-    pub(crate) name: String,
-    pub(crate) when: String,
-    pub(crate) outcome: Outcome,
-}
-
-/// An order that cases begin with.
-#[derive(Debug)]
-pub(crate) struct Base {
-    pub(crate) file: String,
-    pub(crate) name: String,
-    pub(crate) order: Value,
-}
-
-/// A field that a test sets, removes or has a column for.
-#[derive(Debug)]
-pub(crate) struct UsedPath {
-    pub(crate) file: String,
-    pub(crate) line: usize,
-    pub(crate) path: String,
-}
 
 /// All tests of a ruleset.
 #[derive(Debug, Default)]
@@ -320,50 +271,6 @@ impl Reader<'_> {
             return Ok(None);
         }
         self.document.value(table, key).map(Some).map_err(|error| error.message)
-    }
-}
-
-/// Sets or removes what stands at a path such as `customer.tier` or `items.0.price`; a table merges into a table.
-pub(crate) fn assign(target: &mut Value, path: &str, value: Option<Value>) -> Read {
-    let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
-    let missing = || format!("there is nothing at '{path}'");
-    if let Value::Array(values) = target {
-        let index: usize = head.parse().map_err(|_| format!("'{head}' is not the number of an entry"))?;
-        return match (rest, value) {
-            (Some(rest), value) => assign(values.get_mut(index).ok_or_else(missing)?, rest, value),
-            (None, Some(value)) => values.get_mut(index).map(|old| *old = value).ok_or_else(missing),
-            (None, None) => (index < values.len()).then(|| drop(values.remove(index))).ok_or_else(missing),
-        };
-    }
-    let Value::Object(map) = target else { return Err(missing()) };
-    match (rest, value) {
-        (Some(rest), value) => {
-            assign(map.entry(head).or_insert_with(|| Value::Object(Map::new())), rest, value)
-        }
-        (None, Some(Value::Object(fields))) if matches!(map.get(head), Some(Value::Object(_))) => {
-            let existing = map.get_mut(head).ok_or_else(missing)?;
-            fields.into_iter().try_for_each(|(name, value)| assign(existing, &name, Some(value)))
-        }
-        (None, Some(value)) => {
-            map.insert(head.to_owned(), value);
-            Ok(())
-        }
-        (None, None) => map.remove(head).map(drop).ok_or_else(missing),
-    }
-}
-
-/// The paths of an order's fields; of a list those of each entry.
-pub(super) fn paths_of(value: &Value, path: &str, found: &mut Vec<String>) {
-    let inside = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
-    match value {
-        Value::Object(map) => map.iter().for_each(|(name, value)| {
-            found.push(inside(name));
-            paths_of(value, &inside(name), found);
-        }),
-        Value::Array(values) => {
-            values.iter().enumerate().for_each(|(n, value)| paths_of(value, &inside(&n.to_string()), found));
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -1,5 +1,6 @@
 //! `rules test`: the cases beside the rules, and how much of the rules they reach.
 
+mod case;
 pub mod coverage;
 pub mod edges;
 mod failure;
@@ -8,17 +9,19 @@ pub(crate) mod from_task;
 mod junit;
 mod names;
 mod never;
+pub(crate) mod paths;
 
 use std::collections::BTreeSet;
 use std::fmt;
 
 use serde_json::Value;
 
+use self::case::Case;
 use self::coverage::Coverage;
 pub use self::failure::Failure;
 use self::failure::compare;
 pub(crate) use self::failure::describe;
-use self::file::{Case, Tests};
+use self::file::Tests;
 pub use self::from_task::from_task;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::evaluation::{Ended, Evaluation};

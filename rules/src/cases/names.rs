@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Stmt};
 
-use super::file::{Base, Case, Never, Tests, paths_of};
+use super::case::{Base, Case, Never};
+use super::file::Tests;
+use super::paths::paths_of;
 use crate::condition::Condition;
 use crate::diagnostic::Diagnostic;
 use crate::lint::{self, Source};

@@ -2,8 +2,8 @@
 
 use serde_json::Value;
 
+use super::case::{Case, Never};
 use super::failure::{Failure, describe, rules};
-use super::file::{Case, Never};
 use super::{Report, with_task};
 use crate::condition::Condition;
 use crate::diagnostic::Diagnostic;

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use serde_json::Value;
 
+use super::parser::parse;
 use super::*;
 
 /// What a reader of JSON that knows nothing of this one makes of the same text, where the two must agree.
