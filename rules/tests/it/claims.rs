@@ -2,7 +2,10 @@
 
 mod rows;
 
+use std::path::Path;
+
 use rules::check::check;
+use rules::lock::Lock;
 use rules::{Ruleset, TaskFacts};
 
 use self::rows::{CONDITIONS, FOLDERS, ORDER, ORDERS, RULE, TOGETHER};
@@ -108,6 +111,52 @@ fn what_rules_come_to_together() {
         said.starts_with("escalate rule-error") && said.contains("the workflow passed no order"),
         "{said}"
     );
+}
+
+#[test]
+fn a_lock_accepts_what_the_handbook_says() {
+    let test = "[[case]]\nname = \"small\"\nset = { amount = 5 }\nexpect = \"approve\"\n";
+    let more =
+        format!("{test}\n[[case]]\nname = \"large\"\nset = {{ amount = 500 }}\nexpect = \"escalate\"\n");
+    let set = |list: &str, tests: &str| {
+        let rule = "if order.amount < 100 && !(\"KP\" in lists.bad) { approve(\"small\"); }\n";
+        let budget = "name = \"shop\"\n[budget]\napprovals_per_hour = 5\n";
+        let entries = [
+            ("ruleset.toml", budget),
+            ("rules/a.rhai", rule),
+            ("lists/bad.txt", list),
+            ("tests/a.toml", tests),
+        ];
+        Ruleset::from_files(files(&entries)).unwrap_or_else(|refused| panic!("{refused}"))
+    };
+    let accepted = set("SY\n", &more);
+    let lock = Lock::of(&accepted);
+    let refused = |ruleset: &Ruleset| lock.accepts("rules.lock", ruleset).unwrap_err().to_string();
+    says("`rules.lock` beside `rules/`");
+    assert_eq!(Lock::path(Path::new("shop/rules")).unwrap(), Path::new("shop/rules.lock"));
+    says("a ruleset decides only if its version is the one that");
+    assert_eq!(lock.accepts("rules.lock", &accepted), Ok(()));
+    assert!(refused(&set("KP\n", &more)).contains("is not accepted"), "a list of another content");
+    says("It names the ruleset's rules, lists, caps and tests");
+    for part in ["rule a", "list bad", "approvals_per_hour", "test tests/a.toml: large"] {
+        assert!(lock.to_text().contains(part), "{part}: {}", lock.to_text());
+    }
+    says("a ruleset whose tests have changed must be accepted again");
+    for tests in [test.to_owned(), format!("{more}\n{}", test.replace("small", "another"))] {
+        let changed = set("SY\n", &tests);
+        assert_eq!(changed.sha256(), accepted.sha256(), "tests are no part of the version");
+        assert!(refused(&changed).contains("was accepted with different tests"));
+    }
+    says("A half-saved list can still decide");
+    says("compiles, and passes unless a test checks its entries");
+    let half = check(
+        files(&[
+            ("rules/a.rhai", "if order.country in lists.bad { reject(\"no\", \"no\"); }\n"),
+            ("lists/bad.txt", "S\n"),
+        ]),
+        "2026-11-22",
+    );
+    assert!(half.is_ok());
 }
 
 #[test]
