@@ -12,6 +12,7 @@ mod journey;
 mod crashes;
 mod dead_letters;
 mod deployment;
+mod doctor;
 mod fleet;
 mod ingest;
 mod leftovers;

@@ -6,6 +6,7 @@ mod client;
 mod completions;
 mod config;
 mod dead_letters;
+mod doctor;
 mod ended;
 mod export;
 mod login;
@@ -71,6 +72,7 @@ enum Command {
     Rules(rules::Args),
     Automation(automation::Args),
     DeadLetters(dead_letters::Args),
+    Doctor(doctor::Args),
     Status(status::Args),
     Token(token::Args),
     Login(login::Login),
@@ -177,6 +179,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Tasks(args) => Box::pin(tasks::tasks(args)).await,
         Command::Rules(args) => Box::pin(rules::rules(args)).await,
         Command::Automation(args) => automation::automation(args).await.map(Printed::from),
+        Command::Doctor(args) => Box::pin(doctor::doctor(args)).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::dead_letters(args)).await,
         Command::Status(args) => status::status(args).await.map(Printed::from),
         Command::Token(args) => token::token(args).await.map(Printed::from),

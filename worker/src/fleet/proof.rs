@@ -26,7 +26,7 @@ const MADE_UP_TOKEN: &str = "AAAAKgAAAAIAAAAAcountersign-made-this-up";
 
 /// What one attempt showed.
 #[derive(Debug)]
-enum Shown {
+pub enum Shown {
     /// The service works for this worker.
     Works,
     /// It does not, and waiting does not help: the reason.
@@ -88,7 +88,7 @@ impl Proof {
     }
 
     /// One answered `DescribeStream` of the table's latest stream.
-    async fn read_stream(&self) -> Shown {
+    pub async fn read_stream(&self) -> Shown {
         let stream = match self.discovery.latest_stream().await {
             Ok(Latest { off: Some(off), .. }) => return Shown::Broken(off.to_string()),
             Ok(Latest { arn: Some(stream), off: None }) => stream,
@@ -106,7 +106,7 @@ impl Proof {
 
     /// One answered `SendTaskHeartbeat`. Whatever Step Functions answers to a token that no workflow has, it was
     /// reached, and it knows the caller.
-    async fn call_back(&self) -> Shown {
+    pub async fn call_back(&self) -> Shown {
         let request = self.sfn.send_task_heartbeat().task_token(MADE_UP_TOKEN);
         let Err(error) = request.send().await else { return Shown::Works };
         let fault =

@@ -1,0 +1,182 @@
+//! `countersign doctor` on a deployment that works, and on the same with one thing broken.
+
+use std::path::Path;
+
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
+};
+use ops::world::{Options, World};
+use serde_json::{Value, json};
+
+use crate::journey::{patient, quick};
+
+/// The exit code, and each finding as `grade on: what: remedy`.
+async fn doctor(world: &World, config: &Path, more: &[&str]) -> (i32, Vec<String>) {
+    let config = config.to_string_lossy();
+    let arguments = [&["doctor", "--format", "json", "--config", &config], more].concat();
+    let output = world.countersign(&arguments).await.unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    let findings: Vec<Value> = serde_json::from_str(&text)
+        .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
+    let word = |finding: &Value, key: &str| finding[key].as_str().unwrap().to_owned();
+    let findings = findings.iter().map(|it| {
+        let words = ["grade", "on", "what", "remedy"].map(|key| word(it, key));
+        format!("{} {}: {}: {}", words[0], words[1], words[2], words[3])
+    });
+    (output.status.code().unwrap(), findings.collect())
+}
+
+fn broken(findings: &[String]) -> Vec<&String> {
+    findings.iter().filter(|finding| finding.starts_with("broken")).collect()
+}
+
+async fn delete_by_age(world: &World, table: &str) {
+    let expiry =
+        TimeToLiveSpecification::builder().attribute_name("expiresAt").enabled(true).build().unwrap();
+    let update = world.clients.dynamodb.update_time_to_live().table_name(table);
+    update.time_to_live_specification(expiry).send().await.unwrap();
+}
+
+/// A table with the keys of the tasks table and nothing else.
+async fn bare_table(world: &World, name: &str) {
+    let key = |builder: aws_sdk_dynamodb::types::builders::AttributeDefinitionBuilder| {
+        builder.attribute_type(ScalarAttributeType::S).build().unwrap()
+    };
+    let created =
+        world.clients.dynamodb.create_table().table_name(name).billing_mode(BillingMode::PayPerRequest);
+    created
+        .attribute_definitions(key(AttributeDefinition::builder().attribute_name("taskId")))
+        .key_schema(
+            KeySchemaElement::builder().attribute_name("taskId").key_type(KeyType::Hash).build().unwrap(),
+        )
+        .send()
+        .await
+        .unwrap();
+}
+
+/// A state machine like the sample one, but for one change.
+async fn state_machine(world: &World, name: &str, change: impl FnOnce(&mut Value)) -> String {
+    let sample = world.clients.sfn.describe_state_machine().state_machine_arn(&world.stack.state_machine_arn);
+    let sample = sample.send().await.unwrap();
+    let mut definition: Value = serde_json::from_str(sample.definition()).unwrap();
+    change(&mut definition["States"]["SendMessageToSQS"]);
+    let created = world.clients.sfn.create_state_machine().name(name).definition(definition.to_string());
+    created.role_arn(sample.role_arn()).send().await.unwrap().state_machine_arn
+}
+
+#[tokio::test]
+async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
+    let options = Options {
+        visibility_seconds: 60,
+        max_receive_count: 240,
+        closed_visibility_seconds: 30,
+        ..patient()
+    };
+    let world = World::start(options).await.unwrap();
+    for table in [&world.stack.tasks_table, &world.stack.control_table] {
+        // The emulator leaves it out of the template.
+        delete_by_age(&world, table).await;
+    }
+    let good = world.command_line_config().unwrap();
+    let (code, findings) = doctor(&world, &good, &[]).await;
+    assert_eq!((code, broken(&findings).len()), (1, 1), "{findings:#?}");
+    assert!(broken(&findings)[0].contains("no worker has a heartbeat"), "{findings:#?}");
+
+    let _first = world.start_worker("first", quick()).await.unwrap();
+    let _second = world.start_worker("second", quick()).await.unwrap();
+    let sample = world.stack.state_machine_arn.as_str();
+    let (code, findings) = doctor(&world, &good, &["--state-machine", sample]).await;
+    assert_eq!((code, broken(&findings).len()), (0, 0), "{findings:#?}");
+    let told = findings.iter().filter(|finding| !finding.starts_with("ok "));
+    for finding in told {
+        assert!(finding.contains("is not protected against deletion"), "{findings:#?}");
+    }
+    for part in ["clock", "stream", "callbacks", "task queue", "rules", "state machine"] {
+        assert!(
+            findings.iter().any(|finding| finding.starts_with(&format!("ok {part}:"))),
+            "{part}: {findings:#?}"
+        );
+    }
+    assert!(findings.contains(&"ok workers: 2 are alive: ".to_owned()), "{findings:#?}");
+
+    settings_that_are_wrong(&world, &good).await;
+    what_is_wrong_in_aws(&world, &good).await;
+}
+
+async fn settings_that_are_wrong(world: &World, good: &Path) {
+    let text = std::fs::read_to_string(good).unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let with = |from: &str, to: &str| {
+        assert!(text.contains(from), "{from}: {text}");
+        let file = dir.path().join(format!("{}.toml", std::fs::read_dir(dir.path()).unwrap().count()));
+        std::fs::write(&file, text.replace(from, to)).unwrap();
+        file
+    };
+
+    bare_table(world, "bare").await;
+    let (tasks, control) = (world.stack.tasks_table.as_str(), world.stack.control_table.as_str());
+    let rules = text.lines().find(|line| line.starts_with("dir = ")).unwrap();
+    let no_rules = format!("dir = {:?}", dir.path().join("none"));
+    let cases = [
+        (
+            with(&format!("tasks = \"{tasks}\""), "tasks = \"elsewhere\""),
+            "DescribeTable on table elsewhere: ResourceNotFoundException",
+        ),
+        (
+            with(&format!("control = \"{control}\""), "control = \"nowhere\""),
+            "DescribeTable on table nowhere: ResourceNotFoundException",
+        ),
+        (
+            with(&format!("control = \"{control}\""), &format!("control = \"{tasks}\"")),
+            "has the key taskId, not pk, sk",
+        ),
+        (with(&format!("tasks = \"{tasks}\""), "tasks = \"bare\""), "bare lacks the index worklist"),
+        (with(&format!("tasks = \"{tasks}\""), "tasks = \"bare\""), "the tasks table's stream is off"),
+        (
+            with(&world.stack.task_queue_url, &format!("{}-gone", world.stack.task_queue_url)),
+            "GetQueueAttributes on queue",
+        ),
+        (
+            with(&world.stack.task_queue_url, &world.stack.task_dead_letter_queue_url),
+            "task queue: no dead-letter queue",
+        ),
+        (with(rules, &no_rules), "broken rules: refused"),
+        (with(&world.emulator.endpoint_url, "http://127.0.0.1:9"), "no connection to 127.0.0.1:9"),
+    ];
+    let runs = cases.iter().map(|(file, expected)| async move {
+        let (code, findings) = doctor(world, file, &[]).await;
+        assert_eq!(code, 1, "{expected}: {findings:#?}");
+        assert!(
+            broken(&findings).iter().any(|finding| finding.contains(expected)),
+            "{expected}: {findings:#?}"
+        );
+    });
+    futures::future::join_all(runs).await;
+}
+
+async fn what_is_wrong_in_aws(world: &World, good: &Path) {
+    let sample = world.stack.state_machine_arn.as_str();
+    let letter = world.clients.sqs.send_message().queue_url(&world.stack.task_dead_letter_queue_url);
+    letter.message_body("no JSON").send().await.unwrap();
+    let fixed = state_machine(world, "fixed", |state| {
+        state["Parameters"]["MessageBody"]["taskToken"] = json!("$$.Task.Token");
+        state["Parameters"]["MessageBody"].as_object_mut().unwrap().remove("taskToken.$");
+    });
+    let fixed = fixed.await;
+    let endless = state_machine(world, "endless", |state| {
+        state.as_object_mut().unwrap().remove("TimeoutSeconds");
+    });
+    let endless = endless.await;
+    let unknown = sample.replace(sample.rsplit(':').next().unwrap(), "unknown");
+    let machines = ["--state-machine", &fixed, "--state-machine", &endless, "--state-machine", &unknown];
+    let (code, findings) = doctor(world, good, &machines).await;
+    assert_eq!(code, 1, "{findings:#?}");
+    for expected in [
+        "warning task dead letters: 1 message could not be handled",
+        "fixed, state SendMessageToSQS: taskToken is a fixed text",
+        "endless, state SendMessageToSQS: it has no TimeoutSeconds",
+        &format!("DescribeStateMachine on {unknown}: StateMachineDoesNotExist"),
+    ] {
+        assert!(findings.iter().any(|finding| finding.contains(expected)), "{expected}: {findings:#?}");
+    }
+}
