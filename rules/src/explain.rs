@@ -90,26 +90,31 @@ fn watching_parameters(ruleset: &Ruleset) -> Option<Ruleset> {
 }
 
 /// The comparisons of a rule that were false, each once, with the names of what was read where one read has that value.
+/// If both sides have it, nothing tells which of them was read, so neither is named.
 fn not_met(reads: &RuleReads) -> Vec<String> {
-    let named = |operand: &Operand| {
-        let text = match operand {
-            Operand::Number(number) => number.to_string(),
-            Operand::Text(text) => format!("\"{text}\""),
-        };
+    let text = |operand: &Operand| match operand {
+        Operand::Number(number) => number.to_string(),
+        Operand::Text(text) => format!("\"{text}\""),
+    };
+    let name = |operand: &Operand| {
         let is_it = |read: &&FactRead| match (operand, &read.value) {
             (Operand::Number(number), Some(value)) => value.parse() == Ok(*number),
             (Operand::Text(text), Some(value)) => text == value,
             (_, None) => false,
         };
         let mut found = reads.facts.iter().chain(&reads.parameters).filter(is_it);
-        match (found.next(), found.next()) {
-            (Some(read), None) => format!("{} ({text})", read.path),
-            _ => text,
-        }
+        found.next().filter(|_| found.next().is_none()).map(|read| &*read.path)
     };
     let mut told: Vec<String> = Vec::new();
     for compared in reads.compared.iter().filter(|compared| !compared.holds) {
-        let text = format!("{} {} {}", named(&compared.left), compared.operator, named(&compared.right));
+        let names = (name(&compared.left), name(&compared.right));
+        let (left, right) = if names.0 == names.1 { (None, None) } else { names };
+        let side = |operand, name: Option<&str>| match name {
+            Some(name) => format!("{name} ({})", text(operand)),
+            None => text(operand),
+        };
+        let text =
+            format!("{} {} {}", side(&compared.left, left), compared.operator, side(&compared.right, right));
         if told.len() < MAX_NOT_MET && !told.contains(&text) {
             told.push(text);
         }

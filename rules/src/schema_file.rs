@@ -48,6 +48,11 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
                     let message = format!("order.{name} is a field already");
                     errors.push(document.error(expressions, name, "schema", message));
                 }
+                // A rule that reads order.a.b reads the field b of order.a, never this fact.
+                Some(_) if name.is_empty() || name.contains(['.', '[', ']']) => {
+                    let message = format!("the derived fact '{name}' needs a name without dots and brackets");
+                    errors.push(document.error(expressions, name, "schema", message));
+                }
                 Some(expression) => {
                     derived.push(Derived { name: name.to_owned(), expression: expression.to_owned(), line })
                 }
@@ -204,15 +209,16 @@ mod tests {
 
     #[test]
     fn mistakes_have_a_place_and_a_remedy() {
-        let text = "[fields]\na = \"txet\"\nb = { type = \"text\", scale = 2 }\n\"c[]\" = \"text\"\n[derived]\nx = 1\n[other]\n";
+        let text = "[fields]\na = \"txet\"\nb = { type = \"text\", scale = 2 }\n\"c[]\" = \"text\"\n[derived]\nx = 1\n\"y.z\" = \"1\"\n[other]\n";
         let errors: Vec<String> =
             parse("s.toml", text).unwrap_err().iter().map(Diagnostic::one_line).collect();
         let expected = [
-            "s.toml:7:2: error[unknown-key]: there is no setting 'other' (the settings here are optional, fields, derived)",
+            "s.toml:8:2: error[unknown-key]: there is no setting 'other' (the settings here are optional, fields, derived)",
             "s.toml:2:1: error[schema]: 'a' has the unknown type 'txet' (did you mean 'text'?)",
             "s.toml:3:1: error[schema]: 'b': choices are for text, scale is for money, of is for list",
             "s.toml:4:1: error[schema]: 'c[]': write c = { type = \"list\", of = … }",
             "s.toml:6:1: error[schema]: the derived fact 'x' is not an expression in quotes",
+            "s.toml:7:1: error[schema]: the derived fact 'y.z' needs a name without dots and brackets",
         ];
         assert_eq!(errors, expected);
     }

@@ -22,6 +22,17 @@ fn each_rule_is_told_with_what_it_read() {
     insta::assert_snapshot!(text);
 }
 
+/// The length of a list that happens to be the parameter's value is not that parameter.
+#[test]
+fn equal_sides_of_a_comparison_have_no_name() {
+    let rule = "if order.items.len() > limits.most { escalate(\"many\", \"too many\"); }";
+    let entries = [("rules/a.rhai", rule), ("params/limits.toml", "most = 2\n")];
+    let ruleset = Ruleset::from_files(files(&entries)).unwrap();
+    let told = |order: &str| explain(&ruleset, &task(Some(order))).rules[0].not_met.clone();
+    assert_eq!(told(r#"{"items":[{},{}]}"#), ["2 > 2"]);
+    assert_eq!(told(r#"{"items":[{}]}"#), ["1 > limits.most (2)"]);
+}
+
 #[test]
 fn a_stored_evaluation_repeats_bit_for_bit() {
     let compile = |text: &str| Ruleset::from_files(files(&[("a.rhai", text)])).unwrap();
