@@ -4,8 +4,7 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 use ops::binaries::{cargo, root};
-use ops::prometheus::programs::Programs;
-use ops::{processes, python};
+use ops::{browser, processes, prometheus, python};
 
 /// Runs all checks; stops at the first failure.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -15,7 +14,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     println!("== the emulator's environment");
     python::environment(&root().join("target/local/python"))?;
     println!("== Prometheus");
-    Programs::find(&root().join("target/local/prometheus"))?;
+    prometheus::programs::Programs::find(&root().join("target/local/prometheus"))?;
+    println!("== Chromium");
+    browser::programs::Programs::find(&root().join("target/local/browser"))?;
 
     let mut documentation = cargo();
     documentation.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");

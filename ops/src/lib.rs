@@ -15,6 +15,9 @@ pub mod emulator;
 pub mod proxy;
 pub mod stack;
 
+mod debian;
+
+pub mod browser;
 pub mod prometheus;
 
 pub mod canary;

@@ -239,6 +239,7 @@ async fn watch(
 
 fn print_addresses(world: &World, workers: &[Worker]) {
     for worker in workers {
+        println!("console          {}/console", worker.url);
         println!("API              {}", worker.url);
         println!("metrics          {}/metrics", worker.metrics_url);
     }

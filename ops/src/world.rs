@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use tokio::time::Instant;
 
 use crate::binaries::{Binaries, root};
+use crate::browser::{self, Browser};
 use crate::clients::{Clients, REGION};
 use crate::emulator::{Emulator, RoleCredentials};
 use crate::processes::Watchdog;
@@ -186,6 +187,17 @@ impl World {
         let dir = root().join("target/local/prometheus");
         let programs = tokio::task::spawn_blocking(move || Programs::find(&dir)).await??;
         Prometheus::start(&programs, &self.dir().join("prometheus"), rules, &self.watchdog).await
+    }
+
+    /// Starts a Chromium without a window.
+    ///
+    /// # Errors
+    ///
+    /// Says what to install if there is no Chromium, or why it did not start.
+    pub async fn start_browser(&self) -> Result<Browser> {
+        let dir = root().join("target/local/browser");
+        let programs = tokio::task::spawn_blocking(move || browser::programs::Programs::find(&dir)).await??;
+        Browser::start(&programs, &self.dir().join("browser"), &self.watchdog).await
     }
 
     /// Writes a configuration file with which the command line finds this world's tables; returns its path.

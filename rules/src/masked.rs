@@ -13,13 +13,19 @@ use crate::schema::{Schema, Shape, Type};
 
 /// The names of the masked facts, and of those derived from them. A name that is masked anywhere counts everywhere.
 pub(crate) fn names(schema: &Schema, derived: &[Compiled]) -> BTreeSet<String> {
-    let mut masked = BTreeSet::new();
-    masked_names(&schema.fields, &mut masked);
+    let mut masked = of_schema(schema);
     for (derived, script) in schema.derived.iter().zip(derived) {
         if reads(script, &masked) {
             masked.insert(derived.name.clone());
         }
     }
+    masked
+}
+
+/// The names of the masked fields of an order.
+pub(crate) fn of_schema(schema: &Schema) -> BTreeSet<String> {
+    let mut masked = BTreeSet::new();
+    masked_names(&schema.fields, &mut masked);
     masked
 }
 

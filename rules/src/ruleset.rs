@@ -8,6 +8,7 @@ use rhai::{Dynamic, Engine, Scope};
 use crate::compiled::Compiled;
 use crate::diagnostic::Diagnostic;
 use crate::files::Files;
+use crate::masked;
 use crate::reading::Plan;
 use crate::rule::Rule;
 use crate::schema::Schema;
@@ -107,6 +108,11 @@ impl Ruleset {
     /// What an answer depends on besides the ruleset and the task: rhai, host functions and limits.
     pub fn engine_fingerprint(&self) -> &str {
         &self.fingerprint
+    }
+
+    /// The names of the order's fields that its schema masks; a name that is masked anywhere counts everywhere.
+    pub fn masked_names(&self) -> BTreeSet<String> {
+        self.schema.as_ref().map(masked::of_schema).unwrap_or_default()
     }
 
     /// The ids of its rules, in the order they run.

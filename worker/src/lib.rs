@@ -8,6 +8,7 @@ mod named;
 
 pub mod clock;
 pub mod config;
+mod plain_text;
 pub mod service_manager;
 pub mod telemetry;
 
@@ -33,6 +34,8 @@ pub mod sweeper;
 pub mod fleet;
 
 pub mod api;
+
+pub mod console;
 
 pub mod run;
 

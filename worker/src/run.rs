@@ -23,6 +23,7 @@ use crate::api::{ApiState, serve};
 use crate::aws::clients::Clients;
 use crate::clock::Clock;
 use crate::config::{Config, RulesSource};
+use crate::console::pages;
 use crate::control::active_rules::{self, ActiveRules};
 use crate::control::rules_folder::RulesFolder;
 use crate::control::table::ControlTable;
@@ -116,7 +117,8 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let state = ApiState::new(&config, &parts, task_list, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
         tasks.spawn("listener for metrics", scrape::serve(scrapes, watched, stop.clone()).map(Ok));
-        tasks.spawn("API server", serve(listener, state, stop.clone()).map(Ok));
+        let pages = pages(&state);
+        tasks.spawn("API server", serve(listener, state, pages, stop.clone()).map(Ok));
         tell_alive(&mut tasks);
         let mut work = Box::pin(member.run(leave.clone()).fuse());
         let proof = member.proof(config.aws.send_task_scope);

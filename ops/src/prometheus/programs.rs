@@ -3,11 +3,10 @@
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 
-use crate::processes::{captured, command, network};
+use crate::debian::{Packages, unpack};
 
 const REMEDY: &str = "Prometheus is missing: put `prometheus` and `promtool`, version 2.42 or later, on the PATH \
                       (Debian and Ubuntu: apt-get install prometheus)";
@@ -44,12 +43,7 @@ impl Programs {
         if let Some(programs) = Programs::within(&unpacked.join("usr/bin")) {
             return Ok(programs);
         }
-        let package = download(dir)?;
-        // Renamed at the end: an unpacking that was interrupted leaves no programs behind.
-        let unfinished = dir.join("unfinished");
-        succeeds(command("dpkg-deb").arg("--extract").arg(&package).arg(&unfinished))?;
-        std::fs::remove_file(&package)?;
-        std::fs::rename(&unfinished, &unpacked)?;
+        unpack(dir, Packages::One("prometheus")).context(REMEDY)?;
         Programs::within(&unpacked.join("usr/bin"))
             .with_context(|| format!("{REMEDY}\nthe package in {} has no programs", unpacked.display()))
     }
@@ -58,36 +52,4 @@ impl Programs {
         let programs = Programs { prometheus: dir.join("prometheus"), promtool: dir.join("promtool") };
         (programs.prometheus.is_file() && programs.promtool.is_file()).then_some(programs)
     }
-}
-
-/// Downloads the package, with lists of its own: the system's may be missing or old, and only root may renew them.
-fn download(dir: &Path) -> Result<PathBuf> {
-    let lists = dir.join("lists");
-    std::fs::create_dir_all(lists.join("partial"))?;
-    let apt = |arguments: &[&str]| {
-        let mut apt = command("apt-get");
-        apt.current_dir(dir)
-            .envs(network())
-            .arg("-q")
-            .arg("-o")
-            .arg(format!("Dir::State::Lists={}", lists.display()))
-            .arg("-o")
-            .arg(format!("Dir::Cache={}", dir.display()))
-            .args(arguments);
-        succeeds(&mut apt)
-    };
-    apt(&["update"])?;
-    apt(&["download", "prometheus"])?;
-    let files = std::fs::read_dir(dir)?.collect::<Result<Vec<_>, _>>()?;
-    let package = files
-        .into_iter()
-        .map(|file| file.path())
-        .find(|path| path.extension().is_some_and(|end| end == "deb"));
-    package.with_context(|| format!("{REMEDY}\napt-get downloaded no package into {}", dir.display()))
-}
-
-fn succeeds(command: &mut Command) -> Result<()> {
-    let (output, text) = captured(command).context(REMEDY)?;
-    ensure!(output.status.success(), "{REMEDY}\n{command:?} failed:\n{text}");
-    Ok(())
 }

@@ -9,6 +9,7 @@
 
 mod journey;
 
+mod console;
 mod crashes;
 mod dead_letters;
 mod deployment;

@@ -11,7 +11,7 @@ use crate::metrics::Refusal;
 
 /// What the log says of a request: who, how, from where, to do what.
 #[derive(Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     from: Option<Peer>,
     method: Method,
     route: Option<MatchedPath>,
@@ -25,7 +25,7 @@ pub(super) struct Written(Line, Option<u16>);
 
 impl Line {
     /// The line of a request.
-    pub(super) fn of(request: &Request, from: Option<Peer>) -> Line {
+    pub(crate) fn of(request: &Request, from: Option<Peer>) -> Line {
         // Only an id: a path may contain anything, a token too.
         let task = request.uri().path().split('/').find_map(|part| TaskId::parse(part).ok());
         let route = request.extensions().get::<MatchedPath>().cloned();
@@ -56,7 +56,7 @@ impl Line {
     }
 
     /// Logs a refused request.
-    pub(super) fn write_refusal(&self, why: Refusal, response: u16) {
+    pub(crate) fn write_refusal(&self, why: Refusal, response: u16) {
         let ((by, identity), from, route) = (self.who(), self.from(), self.route());
         warn!(
             by,

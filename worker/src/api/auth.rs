@@ -70,6 +70,22 @@ impl Auth {
         if self.0.is_some() { Identity::Token } else { Identity::Claimed }
     }
 
+    /// Finds out whose a token is, for the console's form. A refusal is counted, logged and answered as that of any request.
+    pub(crate) async fn sign_in(
+        &self,
+        state: &ApiState,
+        line: Line,
+        headers: &HeaderMap,
+        from: Option<Peer>,
+    ) -> Result<Caller, Response> {
+        self.identify(headers, from).await.map_err(|refused| refused.answer(state, line))
+    }
+
+    /// Whether callers show who they are.
+    pub(crate) fn has_tokens(&self) -> bool {
+        self.0.is_some()
+    }
+
     async fn identify(&self, headers: &HeaderMap, from: Option<Peer>) -> Result<Caller, Refused> {
         match &self.0 {
             None => Ok(Caller::default()),

@@ -37,7 +37,7 @@ pub struct SwitchBody {
 }
 
 /// `GET /v1/automation`: read from the table, not from what this worker last saw.
-pub(super) async fn get(State(state): State<ApiState>) -> Result<Json<Automation>, Failure> {
+pub(crate) async fn get(State(state): State<ApiState>) -> Result<Json<Automation>, Failure> {
     Ok(Json(match state.control_table.read_control_item().await {
         Ok(control) => Automation { running: control.paused.is_none(), paused: control.paused, held: None },
         Err(ControlError::Fault(fault)) => return Err(fault.into()),

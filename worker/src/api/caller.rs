@@ -12,7 +12,7 @@ const UNNAMED: &str = "operator";
 
 /// Who sent a request.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Caller {
+pub(crate) struct Caller {
     /// None without authentication.
     token: Option<Arc<StoredToken>>,
     /// The name that a caller without a token gave.
@@ -21,10 +21,10 @@ pub(super) struct Caller {
 
 /// A person who acts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Person {
-    pub(super) name: String,
+pub(crate) struct Person {
+    pub(crate) name: String,
     /// Whose word the name is.
-    pub(super) identity: Identity,
+    pub(crate) identity: Identity,
 }
 
 impl Caller {
@@ -40,7 +40,7 @@ impl Caller {
 
     /// The person who acts. With a token it is the token's; a name in the body is then refused, so that nobody believes
     /// that it counts.
-    pub(super) fn person(&self, by: Option<&str>) -> Result<Person, Failure> {
+    pub(crate) fn person(&self, by: Option<&str>) -> Result<Person, Failure> {
         let Some(token) = &self.token else {
             let name = claimed(by)?;
             // Of several names of one request the first is logged; there is only one.
@@ -57,18 +57,18 @@ impl Caller {
     }
 
     /// The token of the caller; none without authentication.
-    pub(super) fn token(&self) -> Option<&StoredToken> {
+    pub(crate) fn token(&self) -> Option<&StoredToken> {
         self.token.as_deref()
     }
 
     /// Whether it has a role; without authentication everybody has each.
-    pub(super) fn may(&self, role: Role) -> bool {
+    pub(crate) fn may(&self, role: Role) -> bool {
         let Some(token) = &self.token else { return true };
         token.roles.contains(&role) || role == Role::Viewer && !token.roles.is_empty()
     }
 
     /// Its name, as far as it is known.
-    pub(super) fn name(&self) -> Option<&str> {
+    pub(crate) fn name(&self) -> Option<&str> {
         match &self.token {
             Some(token) => Some(&token.name),
             None => self.claimed.get().map(String::as_str),

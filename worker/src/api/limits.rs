@@ -46,7 +46,7 @@ const fn most(class: RequestClass) -> usize {
 
 /// The places of every class. Cheap to clone; one set for each process.
 #[derive(Debug, Clone)]
-pub(super) struct Limits {
+pub(crate) struct Limits {
     /// In the order of [`RequestClass::ALL`].
     free: Arc<[Arc<Semaphore>]>,
     metrics: Metrics,
@@ -54,7 +54,7 @@ pub(super) struct Limits {
 
 /// A request's place in its class. A handler whose work outlives the request keeps a clone of it meanwhile.
 #[derive(Debug, Clone)]
-pub(super) struct Place {
+pub(crate) struct Place {
     _held: Arc<(OwnedSemaphorePermit, Option<Busy>)>,
 }
 

@@ -1,24 +1,24 @@
 //! The HTTP servers: the API for people's decisions, and the listener for metrics and health. They read through one
 //! handle, decide through the pipeline, and render.
 
-mod audit;
-mod auth;
+pub(crate) mod audit;
+pub(crate) mod auth;
 pub mod automation;
-mod caller;
+pub(crate) mod caller;
 mod connections;
 mod counted;
 pub mod error;
 mod failures;
 pub mod health;
 mod known;
-mod limits;
+pub(crate) mod limits;
 pub mod me;
-mod origin;
+pub(crate) mod origin;
 pub mod reconsider;
 pub mod routes;
 pub mod rulesets;
 pub mod scrape;
-mod server;
+pub(crate) mod server;
 pub mod status;
 pub mod tasks;
 pub mod view;
@@ -52,6 +52,7 @@ use self::auth::Auth;
 use self::connections::MAX_CONNECTIONS;
 use self::error::Failure;
 use self::health::Readiness;
+use self::limits::Limits;
 use self::origin::Site;
 
 /// The longest body. The longest reason, with each character escaped, takes three quarters of it.
@@ -82,6 +83,8 @@ pub struct ApiState {
     pub auth: Auth,
     /// Under which names the API is reached.
     pub site: Site,
+    /// The places of requests in hand.
+    limits: Limits,
     /// Owns the decisions that continue when their caller disconnects.
     pub tracker: TaskTracker,
 }
@@ -97,6 +100,7 @@ impl ApiState {
     ) -> ApiState {
         let Parts { tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } = parts.clone();
         let auth = Auth::new(&config.auth, &control_table, &clock);
+        let limits = Limits::new(metrics.clone());
         ApiState {
             pipeline,
             tasks,
@@ -109,6 +113,7 @@ impl ApiState {
             readiness,
             auth,
             site: Site::new(config),
+            limits,
             tracker,
         }
     }
@@ -120,16 +125,22 @@ impl FromRef<ApiState> for Readiness {
     }
 }
 
-/// Serves until `stop`, then finishes the requests in flight.
-pub async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, state: ApiState, stop: CancellationToken) {
+/// Serves the API and `pages` until `stop`, then finishes the requests in flight.
+pub async fn serve<L: Listener<Addr = SocketAddr>>(
+    listener: L,
+    state: ApiState,
+    pages: Router<ApiState>,
+    stop: CancellationToken,
+) {
     let metrics = state.metrics.clone();
-    server::serve(listener, router(state), MAX_CONNECTIONS, metrics, stop).await;
+    server::serve(listener, router(state, pages), MAX_CONNECTIONS, metrics, stop).await;
 }
 
-/// Every route, behind the checks that each request passes.
-pub fn router(state: ApiState) -> Router {
+/// Every route of the API, and `pages`, behind the checks that each request passes.
+pub fn router(state: ApiState, pages: Router<ApiState>) -> Router {
     let counted = from_fn_with_state(state.metrics.clone(), counted::api);
-    routes::guarded(&state)
+    routes::api(&state)
+        .merge(pages)
         .fallback(async || Failure::NoSuchResource)
         .method_not_allowed_fallback(async || Failure::MethodNotAllowed)
         // The last added is the first to see a request.

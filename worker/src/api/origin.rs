@@ -56,6 +56,28 @@ impl Site {
     }
 }
 
+/// How a browser reaches this server, which says whether a cookie is safe on the way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Through a proxy with TLS.
+    Https,
+    /// From this machine.
+    Loopback,
+    /// In plain text over a network.
+    Plain,
+}
+
+impl Site {
+    /// How the sender of a request reaches this server.
+    pub(crate) fn reach(&self, uri: &Uri, headers: &HeaderMap) -> Reach {
+        match host(uri, headers) {
+            Ok(host) if self.scheme(&host) == Some(&Scheme::HTTPS) => Reach::Https,
+            Ok(host) if is_loopback(host.host()) => Reach::Loopback,
+            Ok(_) | Err(_) => Reach::Plain,
+        }
+    }
+}
+
 /// Rejects a foreign request before any handler sees it, and forbids caching and content sniffing of every answer.
 pub(super) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
     let mut response = match check(&state.site, request.method(), request.uri(), request.headers()) {

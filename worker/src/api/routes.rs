@@ -1,4 +1,4 @@
-//! Every route: its pattern, its handler, the role it needs, and the class whose places its requests share.
+//! Routes: the pattern, the handler, the role it needs, and the class whose places its requests share.
 
 use std::time::Duration;
 
@@ -12,80 +12,112 @@ use tokio::time::timeout;
 
 use super::auth::admit;
 use super::error::Failure;
-use super::limits::{Limits, limit};
+use super::limits::limit;
 use super::{ApiState, automation, health, me, reconsider, rulesets, status, tasks};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
 use RequestClass::{Changes, Lists, Status, Tasks};
-use Role::{Operator, Reviewer, Viewer};
 
 /// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// Who may use a route, and whose places its requests share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Door {
+    /// Whoever asks, whatever the load is: it waits for nothing.
+    Open,
+    /// Whoever asks, within the limit of a class.
+    Anyone(RequestClass),
+    /// Callers with this role, within the limit of a class.
+    Role(Role, RequestClass),
+}
+
 /// One route.
-struct Route {
+#[derive(Debug)]
+pub(crate) struct Route {
     method: &'static str,
     path: &'static str,
-    /// Who may use it, and whose places its requests share. None for what answers whoever asks, and whatever the load
-    /// is: it waits for nothing.
-    guard: Option<(Role, RequestClass)>,
+    door: Door,
     handler: MethodRouter<ApiState>,
 }
 
 fn routes() -> Vec<Route> {
+    let (viewer, reviewer, operator) = (
+        |class| Door::Role(Role::Viewer, class),
+        |class| Door::Role(Role::Reviewer, class),
+        |class| Door::Role(Role::Operator, class),
+    );
     vec![
-        Route::get("/livez", None, health::livez),
-        Route::get("/readyz", None, health::readyz),
-        Route::get("/v1/me", Some((Viewer, Status)), me::me),
-        Route::get("/v1/status", Some((Viewer, Status)), status::status),
-        Route::get("/v1/tasks", Some((Viewer, Lists)), tasks::list),
-        Route::get("/v1/tasks/{id}", Some((Viewer, Tasks)), tasks::get),
-        Route::post("/v1/tasks/{id}/decision", Some((Reviewer, Changes)), tasks::decide),
-        Route::post("/v1/tasks/{id}/reconsider", Some((Reviewer, Changes)), reconsider::reconsider),
-        Route::get("/v1/rulesets", Some((Viewer, Lists)), rulesets::list),
-        Route::get("/v1/rulesets/{sha256}", Some((Viewer, Lists)), rulesets::get),
-        Route::get("/v1/automation", Some((Viewer, Status)), automation::get),
-        Route::post("/v1/automation/pause", Some((Operator, Changes)), automation::pause),
-        Route::post("/v1/automation/resume", Some((Operator, Changes)), automation::resume),
+        Route::get("/livez", Door::Open, health::livez),
+        Route::get("/readyz", Door::Open, health::readyz),
+        Route::get("/v1/me", viewer(Status), me::me),
+        Route::get("/v1/status", viewer(Status), status::status),
+        Route::get("/v1/tasks", viewer(Lists), tasks::list),
+        Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
+        Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide),
+        Route::post("/v1/tasks/{id}/reconsider", reviewer(Changes), reconsider::reconsider),
+        Route::get("/v1/rulesets", viewer(Lists), rulesets::list),
+        Route::get("/v1/rulesets/{sha256}", viewer(Lists), rulesets::get),
+        Route::get("/v1/automation", viewer(Status), automation::get),
+        Route::post("/v1/automation/pause", operator(Changes), automation::pause),
+        Route::post("/v1/automation/resume", operator(Changes), automation::resume),
     ]
 }
 
-/// Each route's method and pattern, and the role that it needs; none for those that need no token.
-pub fn matrix() -> Vec<(&'static str, &'static str, Option<Role>)> {
-    let routes = routes().into_iter();
-    routes.map(|route| (route.method, route.path, route.guard.map(|(role, _)| role))).collect()
+/// A route's method and pattern, and the role that it needs; none for those that need no token.
+pub type Needed = (&'static str, &'static str, Option<Role>);
+
+/// What each route of the API needs.
+pub fn matrix() -> Vec<Needed> {
+    routes().iter().map(Route::needed).collect()
 }
 
 impl Route {
-    fn get<H: Handler<T, ApiState>, T: 'static>(
+    pub(crate) fn get<H: Handler<T, ApiState>, T: 'static>(
         path: &'static str,
-        guard: Option<(Role, RequestClass)>,
+        door: Door,
         handler: H,
     ) -> Route {
-        Route { method: "GET", path, guard, handler: routing::get(handler) }
+        Route { method: "GET", path, door, handler: routing::get(handler) }
     }
 
-    fn post<H: Handler<T, ApiState>, T: 'static>(
+    pub(crate) fn post<H: Handler<T, ApiState>, T: 'static>(
         path: &'static str,
-        guard: Option<(Role, RequestClass)>,
+        door: Door,
         handler: H,
     ) -> Route {
-        Route { method: "POST", path, guard, handler: routing::post(handler) }
+        Route { method: "POST", path, door, handler: routing::post(handler) }
+    }
+
+    pub(crate) fn needed(&self) -> Needed {
+        let role = match self.door {
+            Door::Open | Door::Anyone(_) => None,
+            Door::Role(role, _) => Some(role),
+        };
+        (self.method, self.path, role)
     }
 }
 
-/// Every route: who may, in time, within the limit of its class.
-pub(super) fn guarded(state: &ApiState) -> Router<ApiState> {
-    let limits = Limits::new(state.metrics.clone());
-    routes().into_iter().fold(Router::new(), |router, Route { path, guard, handler, .. }| {
-        let handler = match guard {
+/// Every route of the API.
+pub(super) fn api(state: &ApiState) -> Router<ApiState> {
+    guarded(state, routes())
+}
+
+/// Routes: who may, in time, within the limit of its class.
+pub(crate) fn guarded(state: &ApiState, routes: Vec<Route>) -> Router<ApiState> {
+    let limited = |handler: MethodRouter<ApiState>, class| {
+        let limited = handler.route_layer(from_fn_with_state((class, state.limits.clone()), limit));
+        limited.route_layer(from_fn(in_time))
+    };
+    routes.into_iter().fold(Router::new(), |router, Route { path, door, handler, .. }| {
+        let handler = match door {
+            Door::Open => handler,
+            Door::Anyone(class) => limited(handler, class),
             // The last added is the first to see a request: a stranger takes no place.
-            Some((role, class)) => handler
-                .route_layer(from_fn_with_state((class, limits.clone()), limit))
-                .route_layer(from_fn(in_time))
-                .route_layer(from_fn_with_state((role, state.clone()), admit)),
-            None => handler,
+            Door::Role(role, class) => {
+                limited(handler, class).route_layer(from_fn_with_state((role, state.clone()), admit))
+            }
         };
         router.route(path, handler)
     })

@@ -35,7 +35,7 @@ const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Peer(pub(super) SocketAddr);
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Serves until `stop`, then finishes the requests in flight. At most `most` connections are open at once.
 pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(

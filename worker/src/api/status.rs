@@ -93,7 +93,7 @@ pub struct RefusedRuleset {
 }
 
 /// `GET /v1/status`.
-pub(super) async fn status(State(state): State<ApiState>) -> Json<Status> {
+pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
     let active = state.automation.rules.pin();
     let refused = state.automation.rules.refused();
     let metrics = &state.metrics;

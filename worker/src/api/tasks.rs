@@ -110,8 +110,22 @@ pub(super) async fn decide(
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
     let Json(body) = body.map_err(bad_body)?;
+    let (status, task) = decided(&state, place, &caller, id, if_match(&headers)?, body).await?;
+    Ok(shown(status, *task))
+}
+
+/// Decides a task for a person: the task, with 200 once the workflow received the decision, or 202 while it is stored and
+/// still due. With `if_revision` only while the task is at that revision.
+pub(crate) async fn decided(
+    state: &ApiState,
+    place: Place,
+    caller: &Caller,
+    id: TaskId,
+    if_revision: Option<i64>,
+    body: DecisionBody,
+) -> Result<(StatusCode, Box<Task>), Failure> {
     let person = caller.person(body.by.as_deref())?;
-    let request = request(id.clone(), if_match(&headers)?, body, person)?;
+    let request = request(id.clone(), if_revision, body, person)?;
     let span = info_span!("decision", task.id = %id);
     let pipeline = state.pipeline.clone();
     // In its own tokio task: once the decision is stored, its delivery must not end with the caller's connection.
@@ -125,8 +139,8 @@ pub(super) async fn decide(
     let response =
         decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
     match response {
-        PersonOutcome::Settled(task) => Ok(shown(StatusCode::OK, *task)),
-        PersonOutcome::Due(task) => Ok(shown(StatusCode::ACCEPTED, *task)),
+        PersonOutcome::Settled(task) => Ok((StatusCode::OK, task)),
+        PersonOutcome::Due(task) => Ok((StatusCode::ACCEPTED, task)),
         PersonOutcome::Conflict(task) => Err(Failure::Conflict(task)),
         PersonOutcome::Expired(task) => Err(Failure::Expired(task)),
         PersonOutcome::Changed(task) => Err(Failure::Changed(task)),
@@ -141,7 +155,7 @@ pub(super) fn shown(status: StatusCode, task: Task) -> Response {
     (status, [(header::ETAG, etag)], Json(TaskView::of_task(task))).into_response()
 }
 
-pub(super) fn task_id(path: Result<Path<String>, PathRejection>) -> Result<TaskId, Failure> {
+pub(crate) fn task_id(path: Result<Path<String>, PathRejection>) -> Result<TaskId, Failure> {
     TaskId::parse(&parameter(path)?).map_err(|invalid| Failure::Invalid(invalid.to_string()))
 }
 

@@ -1,14 +1,6 @@
 //! Makes text from outside safe to show in a terminal, and formats tables.
 
-/// Removes control characters: the text of an order must not move a reviewer's cursor or colour a decision.
-pub(super) fn plain(text: &str) -> String {
-    let is_hidden = |c: char| {
-        c.is_control() && !matches!(c, '\n' | '\t')
-            // Characters that change the direction of the text after them.
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    text.chars().map(|c| if is_hidden(c) { '\u{fffd}' } else { c }).collect()
-}
+pub(super) use crate::plain_text::plain;
 
 /// A number of things: `1 record`, `2 records`.
 pub(super) fn count(number: impl std::fmt::Display, thing: &str) -> String {

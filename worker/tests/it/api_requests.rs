@@ -7,6 +7,7 @@ use axum::http::{Method, StatusCode, header};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use worker::api::serve;
+use worker::console::pages;
 
 use crate::office::{Office, decision, request};
 
@@ -20,7 +21,7 @@ async fn every_refusal_is_a_problem() {
     let plain = request(Method::POST, &path).header(header::CONTENT_TYPE, "text/plain");
     let cases = [
         (request(Method::GET, "/v1/nothing").body(Body::empty()).unwrap(), 404, "no-such-resource"),
-        (request(Method::GET, "/").body(Body::empty()).unwrap(), 404, "no-such-resource"),
+        (request(Method::GET, "/v1/").body(Body::empty()).unwrap(), 404, "no-such-resource"),
         (request(Method::DELETE, "/v1/tasks").body(Body::empty()).unwrap(), 405, "method-not-allowed"),
         (request(Method::GET, &path).body(Body::empty()).unwrap(), 405, "method-not-allowed"),
         (request(Method::GET, "/v1/tasks/nonsense").body(Body::empty()).unwrap(), 422, "invalid-request"),
@@ -155,7 +156,8 @@ async fn the_server_finishes_what_it_has_when_asked_to_stop() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let stop = CancellationToken::new();
-    let served = office.state.tracker.spawn(serve(listener, office.state.clone(), stop.clone()));
+    let served =
+        office.state.tracker.spawn(serve(listener, office.state.clone(), pages(&office.state), stop.clone()));
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     assert_eq!(http.get(format!("{url}/livez")).send().await.unwrap().text().await.unwrap(), "live\n");
     stop.cancel();

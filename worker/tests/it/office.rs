@@ -25,6 +25,7 @@ use worker::api::{ApiState, router};
 use worker::aws::clients::Clients;
 use worker::clock::Clock;
 use worker::config::Config;
+use worker::console::pages;
 use worker::control::active_rules::ActiveRules;
 use worker::fleet::parts::Parts;
 use worker::metrics::{Metrics, registry};
@@ -109,6 +110,12 @@ impl Office {
     /// A waiting execution whose task was left to a person.
     pub(crate) async fn escalate(&self, order_id: &str, timeout_seconds: Option<u64>) -> (Started, Task) {
         let (started, task) = self.receive(order_id, timeout_seconds).await;
+        self.escalate_task(&task).await;
+        (started, task)
+    }
+
+    /// Leaves a PENDING task to a person.
+    pub(crate) async fn escalate_task(&self, task: &Task) {
         let escalation = Escalation {
             code: "high-amount".to_owned(),
             reason: "above the limit".to_owned(),
@@ -118,10 +125,9 @@ impl Office {
         };
         self.state
             .tasks
-            .escalate(&task, &escalation, Notes::default(), self.now())
+            .escalate(task, &escalation, Notes::default(), self.now())
             .await
             .expect("the model answers");
-        (started, task)
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -146,7 +152,7 @@ impl Office {
         // The worker's two listeners.
         let router = match request.uri().path() {
             "/metrics" => scrape::router(self.watched.clone()),
-            _ => router(self.state.clone()),
+            _ => router(self.state.clone(), pages(&self.state)),
         };
         let response = router.oneshot(request).await.expect("a router never fails");
         let (parts, body) = response.into_parts();

@@ -1,0 +1,79 @@
+//! The console: pages on which people see what waits for them and decide it. Rendered here, usable without JavaScript.
+//!
+//! A page has no way of its own to the tables or to a decision: it calls what the JSON API calls. GET changes nothing.
+
+mod automation;
+mod decision;
+mod inbox;
+mod order;
+mod page;
+mod problem;
+mod session;
+mod sign_in;
+mod task;
+mod times;
+
+use axum::Router;
+use axum::http::header;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::{IntoResponse, Redirect};
+
+use crate::api::ApiState;
+use crate::api::error::Failure;
+use crate::api::routes::{Door, Needed, Route, guarded};
+use crate::control::tokens::Role;
+use crate::metrics::RequestClass;
+
+/// Where the inbox is.
+const HOME: &str = "/console";
+const STYLE: &str = include_str!("../../templates/style.css");
+const ICON: &str = include_str!("../../templates/icon.svg");
+
+/// Pages of people who are signed in.
+fn inside() -> Vec<Route> {
+    let viewer = |class| Door::Role(Role::Viewer, class);
+    vec![
+        Route::get(HOME, viewer(RequestClass::Lists), inbox::inbox),
+        Route::get("/console/tasks/{id}", viewer(RequestClass::Tasks), task::task),
+        Route::post(
+            "/console/tasks/{id}/decision",
+            Door::Role(Role::Reviewer, RequestClass::Changes),
+            decision::decide,
+        ),
+        Route::get("/console/tasks/{id}/decision", viewer(RequestClass::Tasks), decision::address),
+        Route::get("/console/automation", viewer(RequestClass::Status), automation::automation),
+        Route::get("/console/{*rest}", viewer(RequestClass::Status), async || Failure::NoSuchResource),
+    ]
+}
+
+/// What a browser gets without a session.
+fn outside() -> Vec<Route> {
+    vec![
+        Route::get("/", Door::Open, async || Redirect::to(HOME)),
+        Route::get("/console/style.css", Door::Open, async || of_type("text/css; charset=utf-8", STYLE)),
+        Route::get("/console/icon.svg", Door::Open, async || of_type("image/svg+xml", ICON)),
+        Route::get("/console/sign-in", Door::Open, sign_in::form),
+        Route::post("/console/sign-in", Door::Anyone(RequestClass::Status), sign_in::sign_in),
+        Route::get("/console/sign-out", Door::Open, async || Redirect::to(HOME)),
+        Route::post("/console/sign-out", Door::Anyone(RequestClass::Status), sign_in::sign_out),
+    ]
+}
+
+/// What each page needs.
+pub fn matrix() -> Vec<Needed> {
+    inside().iter().chain(&outside()).map(Route::needed).collect()
+}
+
+/// Every page.
+pub fn pages(state: &ApiState) -> Router<ApiState> {
+    let inside = guarded(state, inside()).route_layer(from_fn_with_state(state.clone(), session::present));
+    // The last added is the first to see a request.
+    inside
+        .merge(guarded(state, outside()))
+        .route_layer(from_fn_with_state(state.clone(), problem::shown))
+        .route_layer(from_fn(page::protected))
+}
+
+fn of_type(kind: &'static str, text: &'static str) -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, kind)], text)
+}
