@@ -263,6 +263,9 @@ async fn the_log_says_who_did_what_and_holds_no_token() {
     let writer = log.clone();
     let lines =
         tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
+    // With one subscriber alone, tracing asks only the thread that is first to reach a line whether anybody wants it, and
+    // remembers the answer: another test, which has no subscriber, would silence the line here too.
+    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
     let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     let office = office();
     let (_, task) = office.escalate("o-1", None).await;
