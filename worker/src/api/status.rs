@@ -20,7 +20,7 @@ use crate::control::item::Paused;
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The response of `GET /v1/status`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The program's version.
@@ -41,6 +41,9 @@ pub struct Status {
     pub shadow: Option<ActiveRuleset>,
     /// The hourly caps of the active ruleset; empty if it has none.
     pub caps: Vec<CapView>,
+    /// The rate limits of this worker: its share of the fleet's.
+    #[serde(default)]
+    pub rate_limits: Vec<RateLimitView>,
     /// `running`, `paused`, or `held` while this worker cannot read the switch.
     pub automation: String,
     /// Why rules do not decide.
@@ -83,6 +86,20 @@ pub struct CapView {
     pub seen: String,
 }
 
+/// One rate limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimitView {
+    /// Its name, as in `budgets`.
+    pub limit: String,
+    /// The calls a second that it allows.
+    pub capacity: f64,
+    /// The calls that it would allow at once now.
+    pub level: f64,
+    /// Callers that wait for it.
+    pub waiting: i64,
+}
+
 /// A rejected edit, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedRuleset {
@@ -103,6 +120,7 @@ pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
         Permit::Unknown => ("held", None),
     };
     let caps = caps(&state, &active).await;
+    let now = state.clock.now().as_second();
     Json(Status {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         phase: state.readiness.phase().as_str().to_owned(),
@@ -110,11 +128,12 @@ pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
         ruleset: ActiveRuleset::of(&active),
         shadow: state.automation.rules.pin_shadow().map(|shadow| ActiveRuleset::of(&shadow)),
         caps,
+        rate_limits: metrics.rate_limits(),
         automation: automation.to_owned(),
         paused,
         held: state.automation.gate.damage(),
         control_age_seconds: state.automation.gate.age().map(|age| age.as_secs()),
-        fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now())),
+        fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now(), now)),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
         lacking: state.automation.rules.lacking().iter().map(ToString::to_string).collect(),

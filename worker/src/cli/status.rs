@@ -1,27 +1,63 @@
-//! `countersign status`: what a worker does.
+//! `countersign status`: what one worker does, and what it knows of the fleet.
 
-use super::client::Server;
+mod fleet;
+
+use std::io::{IsTerminal as _, Write as _, stdout};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::client::{Api, Server};
 use super::render::{count, json, plain};
 use super::{Failed, Format};
-use crate::api::status::{CapView, Status};
-use crate::api::workers::{WorkerState, WorkerView, WorkersView};
+use crate::api::status::{CapView, RateLimitView, Status};
 use crate::control::gate::Paused;
 
-/// Show a worker's state: its ruleset, its leases, its work.
+/// Show the fleet's state, as one worker knows it: rules, limits, what waits, who works and who is behind.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  countersign status --url http://127.0.0.1:8420")]
+#[command(after_help = "\
+Examples:
+  countersign status
+  countersign status --watch
+  countersign status --url http://127.0.0.1:8420 --format json")]
 pub(super) struct Args {
     #[command(flatten)]
     server: Server,
     /// The output format: a table for people, or JSON for programs
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
+    /// Show it again every two seconds, until Ctrl-C
+    #[arg(long)]
+    watch: bool,
 }
+
+/// The time between two pictures of `--watch`.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// Clears a terminal, and goes to its first line.
+const CLEAR: &str = "\x1b[2J\x1b[H";
 
 pub(super) async fn status(args: Args) -> Result<String, Failed> {
     let api = args.server.connect()?;
+    if !args.watch {
+        return ask(&api, args.format).await;
+    }
+    let clear = if stdout().is_terminal() { CLEAR } else { "" };
+    loop {
+        // A worker that does not respond may respond again.
+        let shown = ask(&api, args.format).await.unwrap_or_else(|failed| format!("{failed}\n"));
+        let mut out = stdout().lock();
+        if write!(out, "{clear}{shown}").and_then(|()| out.flush()).is_err() {
+            // Nobody reads it any more.
+            return Ok(String::new());
+        }
+        drop(out);
+        sleep(WATCH_EVERY).await;
+    }
+}
+
+async fn ask(api: &Api, format: Format) -> Result<String, Failed> {
     let status: Status = api.send(api.get("v1/status")?).await?.body;
-    match args.format {
+    match format {
         Format::Json => Ok(json(&status)?),
         Format::Table => Ok(text(&status)),
     }
@@ -54,11 +90,12 @@ fn text(status: &Status) -> String {
     if status.identity == "claimed" {
         text.push_str("people      give any name: the API asks for no token (auth.mode)\n");
     }
+    text.push_str(&rates_text(&status.rate_limits));
     text.push_str(&format!("leases      {}\n", status.leases_held));
     text.push_str(&format!("in flight   {}\n", count(status.in_flight_records, "record")));
     match fleet {
         None => text.push_str("fleet       not seen yet\n"),
-        Some(fleet) => text.push_str(&fleet_text(fleet)),
+        Some(fleet) => text.push_str(&fleet::text(fleet)),
     }
     for part in &status.lacking {
         text.push_str(&format!("lacking     the {}, which an earlier ruleset had\n", plain(part)));
@@ -72,33 +109,25 @@ fn text(status: &Status) -> String {
     text
 }
 
-/// A line for each worker: dead ones too, until what is left of them is cleared away.
-fn fleet_text(fleet: &WorkersView) -> String {
-    let WorkersView { answering, seen_seconds_ago, workers } = fleet;
-    let mut text = format!("fleet       seen {seen_seconds_ago} s ago by {}\n", plain(answering));
-    for WorkerView { worker, state, heard_seconds_ago, shards, buckets, ruleset, .. } in workers {
-        let state = match state {
-            WorkerState::Live => "live",
-            WorkerState::New => "new",
-            WorkerState::Leaving => "leaving",
-            WorkerState::Dead => "dead",
-        };
-        let answers = if worker == answering { ", answering" } else { "" };
-        text.push_str(&format!(
-            "            {}: {state}{answers}, last heard from {heard_seconds_ago} s ago, {}, {}, {}\n",
-            plain(worker),
-            count(shards, "shard"),
-            count(buckets, "bucket"),
-            plain(ruleset)
-        ));
+/// How full the rate limits are: the calls that each allows at once, of those a second.
+fn rates_text(limits: &[RateLimitView]) -> String {
+    if limits.is_empty() {
+        return String::new();
     }
-    text
+    let told = limits.iter().map(|RateLimitView { limit, capacity, level, waiting }| {
+        let waits = if *waiting > 0 { format!(" ({waiting} wait)") } else { String::new() };
+        format!("{} {level:.0}/{capacity:.0}{waits}", plain(limit))
+    });
+    format!("rates left  {}\n", told.collect::<Vec<_>>().join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::api::status::ActiveRuleset;
+    use crate::api::workers::{ShardView, WorkerState, WorkerView, WorkersView};
+    use crate::metrics::counts::{Counts, Open, Settled};
+    use crate::metrics::report::Report;
 
     fn worker(name: &str, state: WorkerState, heard_seconds_ago: u64) -> WorkerView {
         WorkerView {
@@ -109,6 +138,7 @@ mod tests {
             shards: 3,
             buckets: 5,
             ruleset: "approval@7f3a91c2".to_owned(),
+            report: None,
         }
     }
 
@@ -122,6 +152,7 @@ mod tests {
             lacking: vec!["rule tier-limit".to_owned()],
             shadow: None,
             caps,
+            rate_limits: vec![],
             automation: "running".to_owned(),
             paused: None,
             held: None,
@@ -129,6 +160,11 @@ mod tests {
             fleet: Some(WorkersView {
                 answering: "w1-a".to_owned(),
                 seen_seconds_ago: 1,
+                now: 10_000,
+                counts: Counts::default(),
+                stream_on: None,
+                expired: [].into(),
+                shards: vec![],
                 workers: vec![
                     worker("w1-a", WorkerState::Live, 2),
                     WorkerView { shards: 1, ..worker("w2-b", WorkerState::Dead, 57) },
@@ -158,11 +194,74 @@ mod tests {
                         people      give any name: the API asks for no token (auth.mode)\n\
                         leases      2\n\
                         in flight   1 record\n\
+                        waiting     0 tasks for people\n\
+                        expiring    0 tasks within the hour\n\
+                        open        0 undecided, 0 to send, 0 unverified\n\
+                        \x20           in 0 of 16 buckets; the others are not counted yet\n\
+                        today       0 decided: 0 by rules, 0 by people; 0 expired undecided, 0 ended otherwise, 0 undeliverable\n\
+                        stream      not known: no worker lists it\n\
                         fleet       seen 1 s ago by w1-a\n\
                         \x20           w1-a: live, answering, last heard from 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
                         \x20           w2-b: dead, last heard from 57 s ago, 1 shard, 5 buckets, approval@7f3a91c2\n\
                         lacking     the rule tier-limit, which an earlier ruleset had\n";
         assert_eq!(told, expected);
         assert!(!text(&status(Vec::new())).contains("cap "));
+    }
+
+    #[test]
+    fn what_waits_what_was_done_and_who_is_behind_is_told() {
+        let mut status = status(Vec::new());
+        status.rate_limits = [("send_task", 485.0, 0), ("describe_execution", 10.0, 40)]
+            .map(|(limit, capacity, waiting)| RateLimitView {
+                limit: limit.to_owned(),
+                capacity,
+                level: if waiting > 0 { 0.0 } else { capacity },
+                waiting,
+            })
+            .into();
+        let fleet = status.fleet.as_mut().unwrap();
+        let counts = &mut fleet.counts;
+        (counts.at, counts.buckets, counts.due_soon, counts.next_deadline) = (9_990, 16, 3, Some(10_725));
+        counts.open.escalated = Open { tasks: 12, oldest: Some(10_000 - 2 * 3_600 - 180) };
+        counts.open.verify = Open { tasks: 2, oldest: Some(10_000 - 3 * 86_400) };
+        counts.escalated_by = [("tier-limit".to_owned(), 8), ("(no-rule-approved)".to_owned(), 4)].into();
+        counts.today = Settled { automatic: 90, people: 10, expired: 2, ..Settled::default() };
+        fleet.stream_on = Some(false);
+        fleet.expired.insert("ESCALATED, aborted".to_owned(), 2);
+        let shard = |name: &str, behind_seconds, worker: Option<&str>| ShardView {
+            shard: format!("shardId-{name}"),
+            worker: worker.map(str::to_owned),
+            behind_seconds,
+        };
+        fleet.shards =
+            ["a", "b", "c", "d"].map(|name| shard(name, (name == "c").then_some(75), Some("w1-a"))).into();
+        fleet.shards.push(shard("z", None, None));
+        fleet.workers[0].report = Some(Report {
+            lag_seconds: 75,
+            ruleset_refused: true,
+            waiting: [("describe_execution".to_owned(), 40)].into(),
+            ..Report::default()
+        });
+        let told = text(&status);
+        let from = told.find("rates left").unwrap();
+        let expected = "rates left  send_task 485/485, describe_execution 0/10 (40 wait)\n\
+                        leases      2\n\
+                        in flight   1 record\n\
+                        waiting     12 tasks for people, the oldest for 2 h 3 min\n\
+                        expiring    3 tasks within the hour; next deadline in 12 min 5 s\n\
+                        escalated   by tier-limit 8, (no-rule-approved) 4\n\
+                        open        0 undecided, 0 to send, 2 (oldest 3 d) unverified\n\
+                        \x20           counted 10 s ago\n\
+                        today       100 decided: 90 by rules (90 %), 10 by people; 2 expired undecided, 0 ended otherwise, 0 undeliverable\n\
+                        expired     2 undecided (ESCALATED, aborted) since these workers started\n\
+                        stream      OFF: new tasks wait for the sweeper; enable it with NEW_IMAGE\n\
+                        fleet       seen 1 s ago by w1-a\n\
+                        \x20           w1-a: live, answering, last heard from 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
+                        \x20             1 min 15 s behind, rejects the wanted ruleset, 40 wait for the rate limit describe_execution\n\
+                        \x20             reads shardId-c (1 min 15 s behind), shardId-a, shardId-b and 1 more (--format json)\n\
+                        \x20           w2-b: dead, last heard from 57 s ago, 1 shard, 5 buckets, approval@7f3a91c2\n\
+                        \x20             free: shardId-z\n\
+                        lacking     the rule tier-limit, which an earlier ruleset had\n";
+        assert_eq!(&told[from..], expected);
     }
 }

@@ -14,6 +14,7 @@ use crate::aws::attribute::{names, number, number_of, text, text_of};
 use crate::aws::date::ServerDate;
 use crate::aws::fault::{Fault, Resource};
 use crate::clock;
+use crate::metrics::report::Report;
 
 /// The table's partition key.
 pub const PK: &str = "pk";
@@ -35,6 +36,8 @@ pub struct Heartbeat {
     pub ruleset: String,
     /// Its uptime, on its own monotonic clock; none from a version that did not report it.
     pub uptime: Option<Duration>,
+    /// What it tells of itself; none from a version that did not, and before its first look at the fleet.
+    pub report: Option<Report>,
 }
 
 /// The outcome of a heartbeat.
@@ -93,6 +96,10 @@ impl ControlTable {
             .item("ruleset", text(&beat.ruleset))
             .item("uptimeMs", number(uptime_ms.unwrap_or(0)))
             .item("version", text(env!("CARGO_PKG_VERSION")))
+            .item(
+                "report",
+                beat.report.as_ref().map_or(AttributeValue::Null(true), |told| text(&told.to_text())),
+            )
             .item("expiresAt", number(now.as_second() + KEPT_SECONDS))
             // Also true if there is none, or if an edit by hand left something other than a number.
             .condition_expression("NOT #counter > :counter OR #counter = :edited")
@@ -280,5 +287,6 @@ fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
         leaving: item.get("leaving").and_then(|leaving| leaving.as_bool().ok()).copied().unwrap_or(false),
         ruleset: text_of(item, "ruleset").unwrap_or_default(),
         uptime: uptime_ms.map(Duration::from_millis),
+        report: text_of(item, "report").and_then(|report| Report::from_text(&report)),
     })
 }

@@ -148,6 +148,12 @@ impl Coordinator {
         let mut counts = Counts::default();
         hands.work.values().for_each(|local| local.behind.add_counts(&mut counts));
         metrics.counted(now, &counts);
+        let mut report = metrics.report(counts);
+        let lags = hands.work.iter().filter_map(|(subject, local)| match subject {
+            Subject::Shard { shard, .. } => Some((local.behind.reading.age(now), shard.as_str())),
+            Subject::Sweep(_) => None,
+        });
+        report.lags(lags.collect());
         let RateLimits { send_task, describe_execution, execution_history, sweep } = &*self.rates;
         for (limit, rate) in [
             (Limit::SendTask, send_task),
@@ -158,6 +164,8 @@ impl Coordinator {
         ] {
             metrics.rate_limit(limit, rate.capacity(), rate.level(), rate.waiting());
         }
+        report.waiting = metrics.waiting();
+        self.view.tell(report);
     }
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {
@@ -214,7 +222,13 @@ impl Coordinator {
             hands.fleet.roster(&self.me, leaving, leases, self.lease, now);
         hands.peer_leaves = peer_leaves;
         let workers = hands.fleet.workers(leases);
-        self.view.see(Look { at: now, me: self.me.clone(), lease: self.lease, workers });
+        let ready = ready(leases);
+        let shards = ready.iter().filter_map(|lease| match &lease.subject {
+            Subject::Shard { shard, .. } => Some((shard.clone(), lease.owner.clone())),
+            Subject::Sweep(_) => None,
+        });
+        let shards = shards.collect();
+        self.view.see(Look { at: now, me: self.me.clone(), lease: self.lease, workers, shards });
         if live.contains(&self.me) {
             self.is_member.send_replace(true);
         }
@@ -231,7 +245,6 @@ impl Coordinator {
                 local.lost.cancel();
             }
         }
-        let ready = ready(leases);
         let is_unowned = |lease: &&&Lease| !lease.owner.as_ref().is_some_and(|owner| alive.contains(owner));
         let unowned = ready.iter().filter(is_unowned).count();
         self.parts.metrics.unowned.set(i64::try_from(unowned).unwrap_or(i64::MAX));

@@ -13,6 +13,7 @@ use crate::clock::{Clock, MOST_WRONG_SECONDS};
 use crate::control::active_rules::ActiveRules;
 use crate::control::table::{Beat, ControlTable, Heartbeat};
 use crate::fleet::parts::Parts;
+use crate::lease::fleet_view::FleetView;
 use crate::lease::guard::Validity;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
@@ -45,6 +46,7 @@ pub(super) struct Heart {
     clock: Clock,
     rules: ActiveRules,
     metrics: Metrics,
+    view: FleetView,
     me: String,
     lease: Duration,
     /// Until when this worker may act.
@@ -71,6 +73,7 @@ impl Heart {
             clock: parts.clock.clone(),
             rules: parts.automation.rules.clone(),
             metrics: parts.metrics.clone(),
+            view: parts.fleet.clone(),
             me: me.to_owned(),
             lease,
             validity: Validity::until(Instant::now()),
@@ -129,6 +132,7 @@ impl Heart {
             leaving,
             ruleset: self.rules.pin().label(),
             uptime: Some(sent - self.started),
+            report: self.view.report(),
         };
         let date = ServerDate::default();
         let answer = self.control_table.beat(&beat, sent_wall, self.edited.as_ref(), &date).await;

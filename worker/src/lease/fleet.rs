@@ -130,6 +130,7 @@ mod tests {
             leaving,
             ruleset: String::new(),
             uptime: Some(Duration::from_secs(uptime_s)),
+            report: None,
         }
     }
 

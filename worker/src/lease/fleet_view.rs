@@ -6,10 +6,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::control::table::Heartbeat;
+use crate::metrics::report::Report;
 
-/// The fleet as this worker's coordinator last saw it. Cheap to clone.
+/// The fleet as this worker's coordinator last saw it, and what this worker tells the others. Cheap to clone.
 #[derive(Debug, Clone, Default)]
-pub struct FleetView(Arc<Mutex<Option<Look>>>);
+pub struct FleetView {
+    look: Arc<Mutex<Option<Look>>>,
+    report: Arc<Mutex<Option<Report>>>,
+}
 
 /// One reading of the heartbeats and the leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub struct Look {
     pub lease: Duration,
     /// Every worker that has a heartbeat, moving or not, by name.
     pub workers: Vec<Worker>,
+    /// The shards that can be read, each with the worker that holds it.
+    pub shards: Vec<(String, Option<String>)>,
 }
 
 /// One worker of the fleet.
@@ -44,11 +50,21 @@ impl FleetView {
     ///
     /// Never: no holder of the look panics.
     pub fn last(&self) -> Option<Look> {
-        self.0.lock().expect("no holder of the look panics").clone()
+        self.look.lock().expect("no holder of the look panics").clone()
     }
 
     /// Replaces the last reading.
     pub(crate) fn see(&self, look: Look) {
-        *self.0.lock().expect("no holder of the look panics") = Some(look);
+        *self.look.lock().expect("no holder of the look panics") = Some(look);
+    }
+
+    /// What this worker tells with its next heartbeat; none before its first look.
+    pub(crate) fn report(&self) -> Option<Report> {
+        self.report.lock().expect("no holder of the report panics").clone()
+    }
+
+    /// Replaces what this worker tells.
+    pub(crate) fn tell(&self, report: Report) {
+        *self.report.lock().expect("no holder of the report panics") = Some(report);
     }
 }

@@ -10,11 +10,13 @@ mod label;
 mod log;
 mod optional;
 mod process;
+pub mod report;
 mod ruleset;
 #[cfg(test)]
 mod tests;
 pub(crate) mod trouble;
 mod verdicts;
+mod waiting;
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -47,8 +49,6 @@ use self::process::OfProcess;
 use self::ruleset::RulesetInfo;
 use self::verdicts::Verdicts;
 use crate::aws::fault::Class;
-use crate::metrics::behind::{Behind, Since};
-use crate::metrics::counts::Counts;
 use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
@@ -336,13 +336,6 @@ impl Metrics {
         self.request_duration(class).observe(took.as_secs_f64());
     }
 
-    /// Shows one rate limit.
-    pub fn rate_limit(&self, limit: Limit, capacity: f64, level: f64, waiting: usize) {
-        self.rate_capacity(limit).set(capacity);
-        self.rate_level(limit).set(level);
-        self.rate_waiting(limit).set(i64::try_from(waiting).unwrap_or(i64::MAX));
-    }
-
     /// Counts a request that was refused.
     pub fn refused_request(&self, why: Refusal) {
         self.refused_requests(why).inc();
@@ -368,34 +361,6 @@ impl Metrics {
                 }
             }
         }
-    }
-
-    /// Shows how far the work is behind that is most behind, of all that this process does at `now` (epoch seconds).
-    pub fn behind<'a>(&self, now: i64, work: impl Iterator<Item = &'a Behind> + Clone) {
-        let most = |since: &dyn Fn(&'a Behind) -> &'a Since| {
-            work.clone().map(|behind| since(behind).age(now)).max().unwrap_or(0)
-        };
-        self.lag.set(most(&|behind| &behind.reading));
-        self.unsettled.set(most(&|behind| &behind.settling));
-        for list in Worklist::ALL {
-            let overdue = most(&|behind| behind.list(list));
-            self.overdue(list).set(overdue);
-        }
-        self.unverified.set(work.clone().map(Behind::unverified_count).sum());
-        self.unverified_age.set(most(&|behind| &behind.unverified));
-    }
-
-    /// Shows what the worklists hold, of the buckets that this process holds.
-    pub fn counted(&self, now: i64, counts: &Counts) {
-        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
-        for list in Worklist::ALL {
-            let open = counts.open.of(list);
-            self.open_tasks(list).set(gauge(open.tasks));
-            self.oldest_task(list).set(open.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0)));
-        }
-        self.due_soon.set(gauge(counts.due_soon));
-        self.next_deadline.set(counts.next_deadline);
-        self.count_age.set(if counts.buckets == 0 { 0 } else { now.saturating_sub(counts.at).max(0) });
     }
 
     /// Counts a failed call on one item, or one that is repeated at once, if others fail the same way.

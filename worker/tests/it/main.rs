@@ -24,6 +24,7 @@ mod mutations;
 mod office;
 mod panics;
 mod pipes;
+mod questions;
 mod readiness;
 mod reconsider;
 mod redelivery;

@@ -126,6 +126,12 @@ impl Running {
         format!("{:#}", ended.expect_err("it is an error"))
     }
 
+    /// What `GET /v1/status` says.
+    pub(crate) async fn status(&self) -> serde_json::Value {
+        let answer = self.get("/v1/status").await;
+        serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON")
+    }
+
     /// The value of a metric's sample, as it is scraped; `name` has the labels.
     pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
         let text = self.get("/metrics").await;

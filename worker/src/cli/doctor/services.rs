@@ -140,7 +140,7 @@ mod tests {
 
     fn beat(worker: &str, counter: i64, ruleset: &str) -> Heartbeat {
         let (worker, ruleset) = (worker.to_owned(), ruleset.to_owned());
-        Heartbeat { worker, counter, leaving: false, ruleset, uptime: None }
+        Heartbeat { worker, counter, leaving: false, ruleset, uptime: None, report: None }
     }
 
     #[test]

@@ -256,6 +256,7 @@ mod tests {
                 leaving: false,
                 ruleset: ruleset.to_owned(),
                 uptime: None,
+                report: None,
             };
             table.beat(&beat, jiff::Timestamp::UNIX_EPOCH, None, &ServerDate::default()).await.unwrap();
         };

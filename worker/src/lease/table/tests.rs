@@ -152,6 +152,7 @@ fn beat(counter: i64) -> Heartbeat {
         leaving: false,
         ruleset: "rules@1".to_owned(),
         uptime: Some(std::time::Duration::from_millis(1_500)),
+        report: Some(crate::metrics::report::Report { lag_seconds: 3, ..Default::default() }),
     }
 }
 
