@@ -1,12 +1,19 @@
 //! What a test does on a page, and what it sees of it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use aws_smithy_types::base64;
 use serde_json::{Value, json};
 
+use tokio::time::{sleep, timeout};
+
 use super::Browser;
+
+/// The longest that a page may take to load.
+const LOAD: Duration = Duration::from_secs(60);
+const POLL: Duration = Duration::from_millis(20);
 
 /// How the page is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,7 +78,16 @@ impl Browser {
     /// If there is none.
     pub async fn click(&self, selector: &str) -> Result<()> {
         let element = self.element(selector).await?;
-        self.call(&format!("element/{element}/click"), &json!({})).await.map(drop)
+        // A form's answer may take longer than the driver's own wait: the new page lacks this mark.
+        self.script("window.isLeft = true").await?;
+        self.call(&format!("element/{element}/click"), &json!({})).await?;
+        let loaded = async {
+            let script = "return document.readyState === 'complete' && !window.isLeft";
+            while self.script(script).await.ok() != Some(json!(true)) {
+                sleep(POLL).await;
+            }
+        };
+        timeout(LOAD, loaded).await.with_context(|| format!("{selector} loads no page"))
     }
 
     /// Types into the field that a CSS selector finds.

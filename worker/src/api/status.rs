@@ -15,6 +15,7 @@ use crate::aws::fault::Fault;
 use crate::control::caps::Limit;
 use crate::control::gate::Permit;
 use crate::control::item::Paused;
+use crate::metrics::waiting::RateLimitView;
 
 /// How long to wait for the tables: a person gets a response within two seconds, with what this worker knows.
 const PATIENCE: Duration = Duration::from_millis(1_500);
@@ -84,20 +85,6 @@ pub struct CapView {
     pub reserved: Option<String>,
     /// The same as this worker last saw it, at its last reservation in this hour; 0 before that.
     pub seen: String,
-}
-
-/// One rate limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RateLimitView {
-    /// Its name, as in `budgets`.
-    pub limit: String,
-    /// The calls a second that it allows.
-    pub capacity: f64,
-    /// The calls that it would allow at once now.
-    pub level: f64,
-    /// Callers that wait for it.
-    pub waiting: i64,
 }
 
 /// A rejected edit, and why.

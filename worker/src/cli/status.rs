@@ -10,8 +10,9 @@ use tokio::time::sleep;
 use super::client::{Api, Server};
 use super::render::{count, json, plain};
 use super::{Failed, Format};
-use crate::api::status::{CapView, RateLimitView, Status};
+use crate::api::status::{CapView, Status};
 use crate::control::gate::Paused;
+use crate::metrics::waiting::RateLimitView;
 
 /// Show the fleet's state, as one worker knows it: rules, limits, what waits, who works and who is behind.
 #[derive(Debug, clap::Args)]

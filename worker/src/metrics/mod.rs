@@ -16,7 +16,7 @@ mod ruleset;
 mod tests;
 pub(crate) mod trouble;
 mod verdicts;
-mod waiting;
+pub mod waiting;
 
 use std::ops::Deref;
 use std::sync::Arc;

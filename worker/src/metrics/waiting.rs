@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use statemachine::worklist::Worklist;
 
 use super::Metrics;
@@ -9,8 +10,21 @@ use super::behind::{Behind, Since};
 use super::counts::Counts;
 use super::label::{Limit, Undecided};
 use super::report::Report;
-use crate::api::status::RateLimitView;
 use crate::stepfunctions::executions::End;
+
+/// One rate limit.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RateLimitView {
+    /// Its name, as in `budgets`.
+    pub limit: String,
+    /// The calls a second that it allows.
+    pub capacity: f64,
+    /// The calls that it would allow at once now.
+    pub level: f64,
+    /// Callers that wait for it.
+    pub waiting: i64,
+}
 
 impl Metrics {
     /// Shows one rate limit.
