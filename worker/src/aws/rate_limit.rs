@@ -11,6 +11,9 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::config::Budgets;
 
+/// How much a bucket holds: the calls of this time.
+const BUCKET: Duration = Duration::from_secs(1);
+
 /// The bucket of one API. It holds at most one second's worth of calls.
 #[derive(Debug)]
 pub struct RateLimit {
@@ -73,7 +76,7 @@ impl RateLimit {
     /// How many calls could be made at once now.
     pub fn level(&self) -> f64 {
         let state = self.lock();
-        let filled = Instant::now().saturating_duration_since(state.next).min(Duration::from_secs(1));
+        let filled = Instant::now().saturating_duration_since(state.next).min(BUCKET);
         (filled.as_secs_f64() * self.fleet_rate / f64::from(state.workers)).floor()
     }
 
@@ -84,17 +87,25 @@ impl RateLimit {
 
     /// Waits for a turn, behind the callers that are already waiting.
     pub async fn take(&self) {
+        self.take_interval().await;
+    }
+
+    /// As [`RateLimit::take`]; returns how long the bucket takes to gain what was taken.
+    async fn take_interval(&self) -> Duration {
         let _waiting = Waiting::begin(&self.waiting);
         let _first = self.queue.lock().await;
-        while let Err(turn) = self.take_if_due() {
-            sleep_until(turn).await;
+        loop {
+            match self.take_if_due() {
+                Ok(interval) => return interval,
+                Err(turn) => sleep_until(turn).await,
+            }
         }
     }
 
     /// As [`RateLimit::take`]; the turn is given back if it is not used.
     pub async fn first_turn(&self) -> Turn<'_> {
-        self.take().await;
-        Turn(self)
+        let interval = self.take_interval().await;
+        Turn { limit: self, interval, taken: Instant::now() }
     }
 
     /// Waits for a turn that may turn out not to be needed, behind all callers of [`RateLimit::take`].
@@ -110,8 +121,8 @@ impl RateLimit {
         self.queue.try_lock().is_ok_and(|_first| self.take_if_due().is_ok())
     }
 
-    /// Takes a call from the bucket, or returns when the bucket will hold one.
-    fn take_if_due(&self) -> Result<(), Instant> {
+    /// Takes a call from the bucket and returns its interval, or returns when the bucket will hold one.
+    fn take_if_due(&self) -> Result<Duration, Instant> {
         let mut state = self.lock();
         let now = Instant::now();
         if state.next > now {
@@ -119,9 +130,9 @@ impl RateLimit {
         }
         let interval = self.interval(&state);
         // An idle bucket fills for at most a second.
-        let earliest = now.checked_sub(Duration::from_secs(1)).unwrap_or(now);
+        let earliest = now.checked_sub(BUCKET).unwrap_or(now);
         state.next = state.next.max(earliest) + interval;
-        Ok(())
+        Ok(interval)
     }
 
     /// From one call to the next.
@@ -134,21 +145,38 @@ impl RateLimit {
     }
 }
 
-/// Permission to make one call. It is given back when it is dropped unused.
+/// Permission to make one call, for a second. It is given back when it is dropped unused.
 #[derive(Debug)]
-pub struct Turn<'l>(&'l RateLimit);
+pub struct Turn<'l> {
+    limit: &'l RateLimit,
+    /// What was taken: since then the rate may be shared among more workers or fewer.
+    interval: Duration,
+    taken: Instant,
+}
 
 impl Turn<'_> {
-    /// The call is made.
-    pub fn use_up(self) {
-        std::mem::forget(self);
+    /// The call is made now. A turn that was kept for longer than the bucket keeps one is void, and another one is waited
+    /// for: otherwise the turns of a slow table would all be used at once when it answers.
+    pub async fn use_up(self) {
+        let turn = match self.taken.elapsed() > BUCKET {
+            true => {
+                let limit = self.limit;
+                drop(self);
+                limit.first_turn().await
+            }
+            false => self,
+        };
+        std::mem::forget(turn);
     }
 }
 
 impl Drop for Turn<'_> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.next = state.next.checked_sub(self.0.interval(&state)).unwrap_or(state.next);
+        // What a bucket gained longer ago is lost, used or not.
+        if self.taken.elapsed() <= BUCKET {
+            let mut state = self.limit.lock();
+            state.next = state.next.checked_sub(self.interval).unwrap_or(state.next);
+        }
     }
 }
 
@@ -211,6 +239,32 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn turns_that_were_kept_too_long_are_not_used_all_at_once() {
+        let rate = RateLimit::new(4);
+        let mut kept = vec![];
+        for _ in 0..20 {
+            kept.push(rate.turn().await);
+        }
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        let start = Instant::now();
+        for turn in kept {
+            turn.use_up().await;
+        }
+        assert!(start.elapsed() >= Duration::from_secs(3), "{:?}", start.elapsed());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_taken_is_given_back_whatever_the_share_is_then() {
+        let rate = RateLimit::new(4);
+        while rate.try_take() {}
+        let turn = rate.turn().await;
+        rate.share(4);
+        drop(turn);
+        assert!(rate.try_take(), "one");
+        assert!(!rate.try_take(), "and no more");
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn an_unused_turn_is_given_back_and_the_others_go_first() {
         let rate = RateLimit::new(1);
         while rate.try_take() {}
@@ -221,7 +275,7 @@ mod tests {
         assert!(start.elapsed() <= Duration::from_secs(1), "one turn, {:?}", start.elapsed());
         let order = Mutex::new(Vec::new());
         let unsure = async |name| {
-            rate.turn().await.use_up();
+            rate.turn().await.use_up().await;
             order.lock().unwrap().push(name);
         };
         let sure = async {

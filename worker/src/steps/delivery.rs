@@ -47,10 +47,11 @@ impl Pipeline {
         let decision = task.decision.as_ref().expect("only stored decisions are delivered");
         let (mut delays, mut denied_at) = (retry::callback(), None);
         loop {
+            // Another turn may have to be waited for: the lease is looked at afterwards.
+            turn.use_up().await;
             if !guard.is_live() {
                 return Err(Lost);
             }
-            turn.use_up();
             let started = Instant::now();
             let answer = self.callback.send(task, decision).await;
             self.metrics.called_back(&answer, started.elapsed());

@@ -13,7 +13,7 @@ use crate::actors;
 use crate::invariants::is_lease;
 use crate::operator;
 use crate::run::Sim;
-use crate::scene::{CONTROL, TASKS};
+use crate::scene::{CONTROL, LATE_MS, TASKS};
 
 /// How long everything may take to end: the longest that work is put off, and a sweep.
 const QUIET: Duration = Duration::from_secs(11 * 60);
@@ -45,6 +45,8 @@ const BY_STREAM_MS: u64 = 20_000;
 pub(crate) async fn settle(sim: &mut Sim) -> Result<(), String> {
     sim.world.calm();
     sim.watch.calm();
+    // What an operator did before may still arrive.
+    sim.pass(LATE_MS).await?;
     let_rules_decide(sim).await?;
     sim.world.configure(|options| options.index_lag_ms = options.index_lag_ms.min(INDEX_LAG_MS));
     if sim.has_stream && sim.world.stream_arn(TASKS).is_none() {

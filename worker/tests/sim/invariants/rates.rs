@@ -91,7 +91,11 @@ fn counted(call: &Call, budgets: &Budgets) -> Option<Counted> {
     let (api, most) = match (call.service, name) {
         (Service::StepFunctions, "DescribeExecution") => (name, budget(budgets.describe_execution)),
         (Service::StepFunctions, "GetExecutionHistory") => (name, budget(budgets.execution_history)),
-        (Service::StepFunctions, _) => ("SendTask*", budget(budgets.send_task_in("us-east-1"))),
+        // A turn is kept for up to a second while the decision is stored.
+        (Service::StepFunctions, _) => {
+            let rate = budgets.send_task_in("us-east-1");
+            ("SendTask*", budget(rate) + u64::from(rate))
+        }
         (Service::Streams, "DescribeStream") => (name, budget(budgets.describe_stream)),
         // Four a second, plus the first pages of a new reader.
         (Service::Streams, "GetRecords") => {
