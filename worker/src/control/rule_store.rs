@@ -7,8 +7,6 @@ mod change;
 
 use std::collections::BTreeMap;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
-use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::Timestamp;
 use rules::{Files, Refused, Ruleset};
 
@@ -17,7 +15,7 @@ use crate::aws::attribute::{number_of, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::item::ControlError;
-use crate::control::table::{ControlTable, SK, item_key};
+use crate::control::table::{ControlTable, SK};
 
 pub use crate::control::history::{Event, Line};
 
@@ -170,30 +168,6 @@ impl ControlTable {
             (Some(sha256), None) => Ok(sha256),
             (None, _) => Err(StoreError::Unknown(prefix.to_owned())),
             (Some(_), Some(_)) => Err(StoreError::Ambiguous(prefix.to_owned())),
-        }
-    }
-
-    /// Puts an item unless it exists.
-    async fn put_once<const N: usize>(
-        &self,
-        partition: &str,
-        key: &str,
-        fields: [(&str, AttributeValue); N],
-    ) -> Result<(), Fault> {
-        let mut item = item_key(partition, key);
-        item.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .set_item(Some(item))
-            .condition_expression("attribute_not_exists(pk)");
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(Fault::of("PutItem", self.resource(), &error)),
-            },
         }
     }
 }

@@ -120,6 +120,30 @@ impl ControlTable {
         }
     }
 
+    /// Puts an item unless it exists.
+    pub(super) async fn put_once<const N: usize>(
+        &self,
+        partition: &str,
+        key: &str,
+        fields: [(&str, AttributeValue); N],
+    ) -> Result<(), Fault> {
+        let mut item = item_key(partition, key);
+        item.extend(fields.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        let request = self
+            .client
+            .put_item()
+            .table_name(&self.name)
+            .set_item(Some(item))
+            .condition_expression("attribute_not_exists(pk)");
+        match request.send().await {
+            Ok(_) => Ok(()),
+            Err(error) => match error.as_service_error() {
+                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
+                _ => Err(Fault::of("PutItem", self.resource(), &error)),
+            },
+        }
+    }
+
     /// Removes a worker's heartbeat: the worker itself as its last call, or a peer long after the worker died.
     ///
     /// # Errors

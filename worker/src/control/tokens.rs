@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::fmt;
 
-use aws_sdk_dynamodb::operation::put_item::PutItemError;
 use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_types::base64;
@@ -19,7 +18,7 @@ use crate::aws::attribute::{number, number_of, text, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::person_name;
-use crate::control::table::{ControlTable, PK, SK, item_key};
+use crate::control::table::{ControlTable, SK, item_key};
 
 /// The partition of the tokens; the sort key is the hash.
 const TOKENS: &str = "api-token";
@@ -200,26 +199,15 @@ impl ControlTable {
         (now, expires): (Timestamp, Timestamp),
     ) -> Result<(), Fault> {
         let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
-        let request = self
-            .client
-            .put_item()
-            .table_name(&self.name)
-            .item(PK, text(TOKENS))
-            .item(SK, text(&hash.0))
-            .item("name", text(name))
-            .item("roles", text(&roles.join(",")))
-            .item("createdBy", text(created_by))
-            .item("createdAt", text(&clock::text(now)))
-            .item("expires", number(expires.as_second()))
-            .condition_expression("attribute_not_exists(pk)");
-        match request.send().await {
-            Ok(_) => Ok(()),
-            Err(error) => match error.as_service_error() {
-                // The SDK retries a write whose response was lost, and no other token has this hash.
-                Some(PutItemError::ConditionalCheckFailedException(_)) => Ok(()),
-                _ => Err(Fault::of("PutItem", self.resource(), &error)),
-            },
-        }
+        let fields = [
+            ("name", text(name)),
+            ("roles", text(&roles.join(","))),
+            ("createdBy", text(created_by)),
+            ("createdAt", text(&clock::text(now))),
+            ("expires", number(expires.as_second())),
+        ];
+        // No other token has this hash: one that is there is this one, by a write whose response was lost.
+        self.put_once(TOKENS, &hash.0, fields).await
     }
 
     /// Finds a token, valid or not.

@@ -11,12 +11,9 @@ use jiff::SignedDuration;
 use model::{Failure, Fault, Matcher, Rule};
 use serde_json::Value as Json;
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::layer::SubscriberExt as _;
 use worker::api::routes::matrix;
-use worker::api::serve;
 use worker::config::AuthMode;
-use worker::console::pages;
 use worker::control::tokens::{Role, Secret};
 
 use crate::office::{Answer, CONTROL, Office, request};
@@ -310,12 +307,7 @@ async fn the_log_says_who_did_what_and_holds_no_token() {
 async fn guessing_is_slowed() {
     let office = office();
     let (callers, listener) = pipes();
-    office.state.tracker.spawn(serve(
-        listener,
-        office.state.clone(),
-        pages(&office.state),
-        CancellationToken::new(),
-    ));
+    office.serve(listener);
     let ada = office.token("ada", &[Role::Viewer]).await;
     let send = async |token: &Secret| {
         let head = format!(

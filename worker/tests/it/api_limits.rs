@@ -5,9 +5,6 @@ use std::time::Duration;
 use model::{Failure, Fault, Matcher, Rule};
 use tokio::io::AsyncReadExt as _;
 use tokio::time::{Instant, timeout};
-use tokio_util::sync::CancellationToken;
-use worker::api::serve;
-use worker::console::pages;
 
 use crate::office::Office;
 use crate::pipes::{Callers, pipes, rest};
@@ -17,12 +14,7 @@ const MANY: usize = 768;
 
 fn served(office: &Office) -> Callers {
     let (callers, listener) = pipes();
-    office.state.tracker.spawn(serve(
-        listener,
-        office.state.clone(),
-        pages(&office.state),
-        CancellationToken::new(),
-    ));
+    office.serve(listener);
     callers
 }
 

@@ -7,10 +7,7 @@ use std::process::{Command, Stdio};
 
 use jiff::SignedDuration;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use worker::api::serve;
 use worker::config::AuthMode;
-use worker::console::pages;
 use worker::control::tokens::{Role, Secret};
 
 use crate::office::Office;
@@ -32,12 +29,7 @@ impl Terminal {
     async fn open(office: &Office) -> Terminal {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
-        office.state.tracker.spawn(serve(
-            listener,
-            office.state.clone(),
-            pages(&office.state),
-            CancellationToken::new(),
-        ));
+        office.serve(listener);
         Terminal { url, home: tempfile::tempdir().expect("a folder") }
     }
 

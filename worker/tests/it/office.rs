@@ -1,12 +1,14 @@
 //! A worker's API over a world of its own, and a caller who checks that no answer holds a token.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
+use axum::serve::Listener;
 use jiff::Timestamp;
 use model::{
     IndexSchema, KeySchema, Kind, Options, Projection, Start, Started, TableSchema, World, credentials,
@@ -17,11 +19,12 @@ use statemachine::item::{Item, Value};
 use statemachine::message::Message;
 use statemachine::task::{Escalation, ReceivedAt, Task};
 use statemachine::worklist::Worklist;
+use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use worker::api::health::Readiness;
 use worker::api::scrape::{self, ScrapeState};
-use worker::api::{ApiState, router};
+use worker::api::{ApiState, router, serve};
 use worker::aws::clients::Clients;
 use worker::clock::Clock;
 use worker::config::Config;
@@ -128,6 +131,12 @@ impl Office {
             .escalate(task, &escalation, Notes::default(), self.now())
             .await
             .expect("the model answers");
+    }
+
+    /// Serves the API and the console to those who connect to a listener, for as long as the test runs.
+    pub(crate) fn serve<L: Listener<Addr = SocketAddr>>(&self, listener: L) {
+        let (state, stop) = (self.state.clone(), CancellationToken::new());
+        self.state.tracker.spawn(serve(listener, state, pages(&self.state), stop));
     }
 
     pub(crate) fn now(&self) -> Timestamp {

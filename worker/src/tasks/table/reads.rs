@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::operation::query::builders::QueryFluentBuilder;
 use aws_sdk_dynamodb::types::AttributeValue;
 use futures::stream::{self, Stream};
 use jiff::Timestamp;
@@ -116,17 +117,7 @@ impl TaskTable {
             Entries::Due(until) => (due, until),
             Entries::Beyond(time) | Entries::BeyondDeadline(time) => (beyond, time),
         };
-        let request = self
-            .client
-            .query()
-            .table_name(&self.name)
-            .index_name(index::WORKLIST)
-            .key_condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[condition])))
-            .expression_attribute_values(":list", text(list))
-            .expression_attribute_values(":time", number(time))
-            .limit(DUE_PAGE)
-            .set_exclusive_start_key(start);
+        let request = self.query_list(list, time, condition, &[condition], start).limit(DUE_PAGE);
         let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
         // Here and not in a filter expression, which may not name the index's keys (Query, API reference).
         let is_wanted = |item: &&Key| match (entries, number_of(item, attribute::DEADLINE)) {
@@ -155,21 +146,32 @@ impl TaskTable {
         wanted: &str,
         start: Option<Key>,
     ) -> Result<(Vec<Key>, Option<Key>), Fault> {
-        let condition = "#list = :list AND #listAt >= :from";
-        let request = self
-            .client
+        let condition = "#list = :list AND #listAt >= :time";
+        let request = self.query_list(list, from, condition, &[condition, wanted], start);
+        let request = request.projection_expression(wanted);
+        let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
+        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
+        Ok((answer.items.unwrap_or_default(), next))
+    }
+
+    /// A query of one list, by a condition on `:list` and `:time`; `expressions` are all that name attributes.
+    fn query_list(
+        &self,
+        list: &str,
+        time: i64,
+        condition: &str,
+        expressions: &[&str],
+        start: Option<Key>,
+    ) -> QueryFluentBuilder {
+        self.client
             .query()
             .table_name(&self.name)
             .index_name(index::WORKLIST)
             .key_condition_expression(condition)
-            .projection_expression(wanted)
-            .set_expression_attribute_names(Some(names(&[condition, wanted])))
+            .set_expression_attribute_names(Some(names(expressions)))
             .expression_attribute_values(":list", text(list))
-            .expression_attribute_values(":from", number(from))
-            .set_exclusive_start_key(start);
-        let answer = request.send().await.map_err(|error| Fault::of("Query", self.resource(), &error))?;
-        let next = answer.last_evaluated_key.filter(|key| !key.is_empty());
-        Ok((answer.items.unwrap_or_default(), next))
+            .expression_attribute_values(":time", number(time))
+            .set_exclusive_start_key(start)
     }
 
     /// The tasks of one execution, as far as the index shows them.
