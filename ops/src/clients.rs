@@ -1,6 +1,8 @@
-//! AWS clients for an emulator on loopback, with the root credentials of its account.
+//! AWS clients: for an emulator on loopback with the root credentials of its account, or for a real account.
 
+use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_cloudformation as cloudformation;
 use aws_sdk_dynamodb as dynamodb;
 use aws_sdk_dynamodbstreams as dynamodbstreams;
@@ -23,29 +25,28 @@ pub struct Clients {
     pub sqs: sqs::Client,
 }
 
-/// Builds the configuration of a client. Each service has its own type with the same builder.
-macro_rules! client {
-    ($service:ident, $endpoint:expr) => {{
-        let config = $service::Config::builder()
-            .behavior_version($service::config::BehaviorVersion::latest())
-            .region($service::config::Region::new(REGION))
-            .endpoint_url($endpoint)
-            .credentials_provider(Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "local world"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .build();
-        $service::Client::from_conf(config)
-    }};
-}
-
 impl Clients {
     /// Creates clients for the emulator at an address such as `http://127.0.0.1:4566`.
     pub fn new(endpoint_url: &str) -> Clients {
+        let key = Credentials::new(ROOT_KEY, ROOT_KEY, None, None, "local world");
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(endpoint_url)
+            .credentials_provider(SharedCredentialsProvider::new(key))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
+            .build();
+        Clients::of(&config)
+    }
+
+    /// Creates clients for the account and region of a loaded configuration.
+    pub fn of(config: &SdkConfig) -> Clients {
         Clients {
-            cloudformation: client!(cloudformation, endpoint_url),
-            dynamodb: client!(dynamodb, endpoint_url),
-            streams: client!(dynamodbstreams, endpoint_url),
-            sfn: client!(sfn, endpoint_url),
-            sqs: client!(sqs, endpoint_url),
+            cloudformation: cloudformation::Client::new(config),
+            dynamodb: dynamodb::Client::new(config),
+            streams: dynamodbstreams::Client::new(config),
+            sfn: sfn::Client::new(config),
+            sqs: sqs::Client::new(config),
         }
     }
 }

@@ -10,6 +10,8 @@ pub mod binaries;
 pub mod python;
 pub mod release;
 
+pub mod account;
+pub mod bucket;
 pub mod clients;
 pub mod emulator;
 pub mod proxy;

@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod checks;
+mod deploy;
 mod package;
 mod report;
 mod trial;
@@ -29,6 +30,8 @@ enum Command {
     Trial(trial::Trial),
     /// Build the release: the Lambda function's zip, and the worker as a tarball, a Debian package and an RPM.
     Package(package::Arguments),
+    /// Deploy a release to AWS: build, upload, show what would change, and change it once you agree.
+    Deploy(deploy::Arguments),
     /// Check formatting, lints and documentation, and run the tests, as CI does.
     Test,
 }
@@ -62,6 +65,7 @@ async fn run(command: Command) -> ExitCode {
             Command::Package(arguments) => {
                 tokio::task::spawn_blocking(move || package::run(&arguments)).await?
             }
+            Command::Deploy(arguments) => deploy::run(arguments).await,
             Command::Test => tokio::task::spawn_blocking(checks::run).await?,
         }
     };

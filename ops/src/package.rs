@@ -1,5 +1,6 @@
 //! `cargo ops package`: builds the release, and makes what is deployed and installed from it.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -15,19 +16,26 @@ pub(crate) struct Arguments {
 
 /// Builds and packs everything into `target/package`.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
+    build(arguments.template_only)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds and packs everything, or only what the template needs, into the folder that it returns.
+pub(crate) fn build(template_only: bool) -> Result<PathBuf> {
     println!("== building the release of Countersign {VERSION}");
     let binaries = Binaries::build_as("release")?;
     for program in [&binaries.ingest, &binaries.countersign] {
         glibc::check(program)?;
     }
-    let release = Release::begin(&root().join("target/package"))?;
+    let dir = root().join("target/package");
+    let release = Release::begin(&dir)?;
     release.write(&binaries)?;
-    if !arguments.template_only {
+    if !template_only {
         release.write_packages()?;
     }
     println!("== target/package");
     for (name, bytes) in release.finish()? {
         println!("{:>10}  {name}", bytes);
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(dir)
 }

@@ -15,9 +15,13 @@ use sha2::{Digest as _, Sha256};
 
 use crate::binaries::{Binaries, root};
 use crate::processes::{captured, command};
+use crate::stack;
 
 /// The version of the workspace, which is the release's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// The template that deploys this release.
+const TEMPLATE: &str = "template.yaml";
 
 /// A release in a folder.
 #[derive(Debug)]
@@ -62,6 +66,7 @@ impl Release {
         let zip = archive::zip(&[("bootstrap", &binaries.ingest)])?;
         fs::write(self.file("countersign-ingest", "zip"), zip)?;
         fs::write(self.file("countersign", "tar.gz"), archive::tar_gz(&self.tree())?)?;
+        fs::write(self.dir.join(TEMPLATE), stack::TEMPLATE)?;
         Ok(())
     }
 
@@ -118,6 +123,55 @@ impl Release {
         fs::write(self.dir.join("SHA256SUMS"), sums)?;
         Ok(listed)
     }
+}
+
+/// What the template needs of a release.
+#[derive(Debug)]
+pub struct Packages {
+    /// The zip of the Lambda function.
+    pub ingest: PathBuf,
+    /// The tarball of the worker.
+    pub worker: PathBuf,
+    /// The template that goes with them.
+    pub template: PathBuf,
+    /// The processor that both are for, as the template names it: `x86_64` or `arm64`.
+    pub architecture: String,
+}
+
+impl Packages {
+    /// Finds the packages in the folder that [`Release::finish`] left.
+    ///
+    /// # Errors
+    ///
+    /// If one is missing, if there are several, or if they are for different processors.
+    pub fn find(dir: &Path) -> Result<Packages> {
+        let (ingest, of_ingest) = one(dir, "countersign-ingest-", ".zip")?;
+        let (worker, of_worker) = one(dir, "countersign-", ".tar.gz")?;
+        ensure!(
+            of_ingest == of_worker,
+            "{} is for {of_ingest}, and {} for {of_worker}",
+            ingest.display(),
+            worker.display()
+        );
+        let architecture = if of_ingest == "aarch64" { "arm64".to_owned() } else { of_ingest };
+        Ok(Packages { ingest, worker, template: dir.join(TEMPLATE), architecture })
+    }
+}
+
+/// The only file in `dir` with this start and end, and the processor in its name.
+fn one(dir: &Path, start: &str, end: &str) -> Result<(PathBuf, String)> {
+    let remedy = "run `cargo ops package --template-only`";
+    let mut found = vec![];
+    for entry in fs::read_dir(dir).with_context(|| format!("{}: {remedy}", dir.display()))? {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let processor = name.strip_prefix(start).and_then(|rest| rest.strip_suffix(end));
+        if let Some((_, processor)) = processor.and_then(|rest| rest.rsplit_once('-')) {
+            found.push((path.clone(), processor.to_owned()));
+        }
+    }
+    ensure!(found.len() == 1, "{} has {} files {start}…{end}, not one: {remedy}", dir.display(), found.len());
+    found.pop().context("one was found")
 }
 
 /// Copies a file, or a folder with all in it. What is neither is an error: nothing is left out unnoticed.

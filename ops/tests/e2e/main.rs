@@ -12,6 +12,7 @@ mod journey;
 mod console;
 mod crashes;
 mod dead_letters;
+mod deploy;
 mod deployment;
 mod doctor;
 mod fleet;

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::process::Command;
 
 use ops::binaries::{Binaries, root};
-use ops::release::{Release, archive};
+use ops::release::{Packages, Release, archive};
 
 /// Small programs in the place of large ones.
 fn binaries(dir: &Path) -> Binaries {
@@ -77,6 +77,11 @@ fn a_release_is_complete_and_the_same_each_time() {
     }
     let sums = Command::new("sha256sum").args(["--check", "SHA256SUMS"]).current_dir(&out).output().unwrap();
     assert!(sums.status.success(), "{}", String::from_utf8_lossy(&sums.stdout));
+
+    let packages = Packages::find(&out).unwrap();
+    assert_eq!(packages.ingest, release.file("countersign-ingest", "zip"));
+    assert_eq!(packages.worker, release.file("countersign", "tar.gz"));
+    assert_eq!(fs::read_to_string(&packages.template).unwrap(), ops::stack::TEMPLATE);
 
     let mut zip =
         zip::ZipArchive::new(fs::File::open(release.file("countersign-ingest", "zip")).unwrap()).unwrap();
