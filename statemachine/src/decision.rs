@@ -56,7 +56,7 @@ pub struct Decision {
     pub decided_by: DecidedBy,
     /// When, RFC 3339 in UTC.
     pub decided_at: String,
-    /// The very bytes that are sent: made once, when the decision is, and read back from the table for each attempt.
+    /// The bytes that are sent: made once, with the decision, and read back from the table for each attempt.
     pub payload: String,
 }
 

@@ -37,7 +37,7 @@ pub struct Message {
     pub start_time: String,
     /// The business key; a number in the message becomes its text.
     pub order_id: String,
-    /// Whatever the workflow was started with: the very JSON text that arrived. Absent in the minimal message.
+    /// The workflow's input, as the JSON text that arrived. Absent in the minimal message.
     pub order: Option<String>,
     /// How long the workflow waits. Absent in the minimal message.
     pub timeout_seconds: Option<u64>,

@@ -21,7 +21,7 @@ pub fn is_plausible(text: &str) -> bool {
         && !text.contains("Task.Token")
 }
 
-/// The secret that answers a waiting state. Whoever holds it can approve.
+/// The secret that answers a waiting state. Anyone who holds it can approve.
 ///
 /// It has no `Display`, no `Serialize`, and a `Debug` that hides it: the only way out is
 /// [`TaskToken::expose`], called where a callback is sent or an item is stored.
@@ -96,7 +96,7 @@ impl TaskId {
         Err(InvalidTaskId(text.chars().take(80).collect()))
     }
 
-    /// Tells whether a text is the very token of this task, without knowing the token.
+    /// Whether a text is the token of this task; the token itself need not be known.
     pub fn is_of(&self, text: &str) -> bool {
         *self == TaskId::of(text)
     }

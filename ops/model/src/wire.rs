@@ -23,7 +23,7 @@ pub enum Service {
 }
 
 impl Service {
-    /// What stands before the type of its errors.
+    /// The prefix of its error types.
     fn namespace(self) -> &'static str {
         match self {
             Service::DynamoDb | Service::Streams => "com.amazonaws.dynamodb.v20120810#",

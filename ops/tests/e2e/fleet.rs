@@ -24,7 +24,7 @@ const GRACE: Duration = Duration::from_secs(30);
 const HANDOFF_S: f64 = 2.0;
 /// The longest from the end of a dead worker's lease to its heir's first look, in seconds.
 const TAKEOVER_S: f64 = 2.0;
-/// Whoever waited for this lease to run out would be seen.
+/// Long enough that a test which waits for it to expire fails.
 const LONG_LEASE: Duration = Duration::from_secs(20);
 
 fn send(worker: &Worker, signal: Signal) {

@@ -25,7 +25,7 @@ pub(crate) const SOON: Duration = Duration::from_secs(60);
 pub(crate) const LEASE_MS: u64 = 2_000;
 
 /// Runs a journey in a world of its own, then searches all that the world has printed, answered and kept for its tokens.
-/// What the journey returns lives until then: workers that still run answer the search too.
+/// What the journey returns is dropped only after the search, so that running workers are searched too.
 pub(crate) async fn in_world<T>(options: Options, journey: impl AsyncFnOnce(&World) -> T) {
     let world = World::start(options).await.unwrap();
     let kept = journey(&world).await;
@@ -116,7 +116,7 @@ async fn statuses(world: &World) -> Result<Vec<Status>> {
     items.iter().map(|item| status(item).context("a status")).collect()
 }
 
-/// Holds one task against its workflow: exactly one decision, and the very one that the workflow received.
+/// Holds one task against its workflow: exactly one decision, and the workflow received that one.
 pub(crate) async fn assert_one_decision(world: &World, task: &Task) {
     let execution = world.execution(&task.transaction_id).await.unwrap();
     let Some(decision) = &task.decision else {

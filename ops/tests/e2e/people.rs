@@ -204,7 +204,7 @@ async fn of_two_people_one_decides_and_the_other_is_told_who() {
             let task = settled(world, order).await;
             assert_eq!(task.decision.map(|decision| decision.decided_by), Some(person(winner.1)));
 
-            // Who asks again for what stands is told that it stands.
+            // Repeating a stored decision succeeds.
             let again = if winner.1 == "ada" { "approved" } else { "rejected" };
             assert_eq!(ask(&first, again, winner.1).await.0, 200);
         }

@@ -224,7 +224,7 @@ fn the_filters_of_the_logs_match_what_is_logged() {
     }
 }
 
-/// Whoever can reach the workers from elsewhere needs a token, and comes over TLS.
+/// Anyone who can reach the workers from elsewhere needs a token and connects over TLS.
 #[test]
 fn a_door_for_people_has_tls_and_demands_tokens() {
     let template = template();

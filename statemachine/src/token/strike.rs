@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{SHORTEST_TOKEN_BYTES, TaskToken};
 
-/// What stands where the token stood.
+/// The replacement for the token.
 const STRUCK: &str = "(hidden)";
 
 impl TaskToken {

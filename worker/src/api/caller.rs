@@ -1,4 +1,4 @@
-//! Who sent a request: the holder of a token, or whoever says so.
+//! Who sent a request: the holder of a token, or a name taken on trust.
 
 use std::sync::{Arc, OnceLock};
 

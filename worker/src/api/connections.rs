@@ -1,6 +1,6 @@
 //! The open connections: how many there may be, and which one is closed for a newcomer.
 //!
-//! Each open connection costs memory and a file descriptor, and whoever can reach the port can open many and send
+//! Each open connection costs memory and a file descriptor, and anyone who can reach the port can open many and send
 //! nothing. So a newcomer always gets a place: the connection that has been without a request in hand for the longest is
 //! closed for it. A request in hand is one that has a place in its class ([`super::limits`]), and all the classes
 //! together have fewer places than there may be connections.

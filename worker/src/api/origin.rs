@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// The scheme by which a host is reached; none if the host is not this server. An address needs no check of the name
-    /// that led to it, and whoever reaches it needs a token.
+    /// that led to it, and anyone who reaches it needs a token.
     fn scheme(&self, host: &Authority) -> Option<&Scheme> {
         if let Some((scheme, public)) = &self.public
             && is_equal(public, host)

@@ -25,9 +25,9 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// Who may use a route, and whose places its requests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Whoever asks, whatever the load is: it waits for nothing.
+    /// For every caller and under any load: it waits for nothing.
     Open,
-    /// Whoever asks, within the limit of a class.
+    /// For every caller, within the limit of its class.
     Anyone(RequestClass),
     /// Callers with this role, within the limit of a class.
     Role(Role, RequestClass),

@@ -52,7 +52,7 @@ pub(super) async fn check_profile() -> Result<(), Unusable> {
     Ok(())
 }
 
-/// Checks region and endpoints as they were loaded.
+/// Checks the loaded region and endpoints.
 pub(super) fn check(loaded: &SdkConfig) -> Result<(), Unusable> {
     let region = loaded.region().ok_or(Unusable::NoRegion)?.as_ref();
     if !is_region(region) {

@@ -30,7 +30,7 @@ pub(super) struct Line {
     pub(super) value: Value,
 }
 
-/// What stands on a line.
+/// The content of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
     /// The fields below belong to it.

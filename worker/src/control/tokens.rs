@@ -178,7 +178,7 @@ impl StoredToken {
             created_at: text_of(item, "createdAt").unwrap_or_default(),
             expires: number_of(item, "expires")?,
             last_used: text_of(item, "lastUsed"),
-            // Of any type: whoever revoked it by hand meant it.
+            // Of any type: an edit by hand counts as a revocation too.
             revoked_at: item.get("revokedAt").map(|at| at.as_s().cloned().unwrap_or_default()),
         })
     }

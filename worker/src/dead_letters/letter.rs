@@ -9,7 +9,7 @@ use statemachine::token::TaskToken;
 
 use crate::closed_executions::Closed;
 
-/// What stands where a token stood, or may have stood.
+/// The replacement for a token, or for what may be one.
 const HIDDEN: &str = "(hidden)";
 /// A text without spaces that is this long may be a token, where the message does not say which text is its token. The
 /// shortest known token is an emulator's UUID.
@@ -135,7 +135,7 @@ pub fn verdict(content: &Content, stored: Option<&Item>) -> Verdict {
     Verdict { reason, is_redrivable }
 }
 
-/// A text in which each run of a token's characters that is so long is hidden, escaped ones included.
+/// Hides each run of this many characters that a token may contain, escaped ones included.
 fn hide(text: &str, longest: usize) -> String {
     let is_in_token = |c: char| c.is_ascii_alphanumeric() || "+/=_-.\\".contains(c);
     let mut shown = String::with_capacity(text.len());

@@ -121,7 +121,7 @@ impl Heart {
     ///
     /// # Errors
     ///
-    /// [`WrongClock`] when that is so for the third time in a row.
+    /// [`WrongClock`] when this happens for the third time in a row.
     pub(super) async fn beat(&mut self, leaving: bool) -> Result<bool, WrongClock> {
         let (sent, sent_wall) = (Instant::now(), self.clock.now());
         // Never the same twice: peers may have seen a heartbeat whose response was lost, and must see the next move.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use statemachine::worklist::Worklist;
 
-/// How soon a deadline is soon, in seconds.
+/// A deadline within this many seconds counts as soon.
 pub const SOON_SECONDS: i64 = 3_600;
 
 /// The tasks of some buckets. Every task stands in one bucket, and every bucket has one holder, so the counts of all

@@ -62,7 +62,7 @@ impl Metrics {
         self.count_age.set(if counts.buckets == 0 { 0 } else { now.saturating_sub(counts.at).max(0) });
     }
 
-    /// The rate limits as they were shown last.
+    /// The rate limits as last reported.
     pub fn rate_limits(&self) -> Vec<RateLimitView> {
         let view = |&limit: &Limit| RateLimitView {
             limit: limit.label().to_owned(),

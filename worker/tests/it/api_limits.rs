@@ -120,7 +120,7 @@ async fn http_2_is_not_spoken() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("live\n"), "{answer:?}");
 }
 
-/// Whoever sends decisions and disconnects has no more in hand than others.
+/// A client that sends decisions and disconnects has no more in hand than others.
 #[tokio::test(start_paused = true)]
 async fn a_decision_keeps_its_place_without_its_caller() {
     let office = Office::open();

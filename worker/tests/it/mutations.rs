@@ -3,20 +3,26 @@
 use std::fs;
 use std::path::Path;
 
-/// The lines that each hunk of a patch expects in its file.
-fn expected(patch: &str) -> Vec<(String, Vec<String>)> {
+/// For each hunk of a patch: its file, the lines that it expects there, and how many lines of context it begins and ends
+/// with.
+fn expected(patch: &str) -> Vec<(String, Vec<String>, [usize; 2])> {
     let mut hunks = vec![];
     let mut file = String::new();
     for line in patch.lines() {
         if let Some(path) = line.strip_prefix("--- a/") {
             path.clone_into(&mut file);
         } else if line.starts_with("@@ ") {
-            hunks.push((file.clone(), vec![]));
-        } else if let Some((_, lines)) = hunks.last_mut()
+            hunks.push((file.clone(), vec![], [0, 0]));
+        } else if let Some((_, lines, [leading, trailing])) = hunks.last_mut()
             && !line.starts_with("+++ b/")
-            && let Some(line) = line.strip_prefix([' ', '-'])
         {
-            lines.push(line.to_owned());
+            if line.starts_with(' ') {
+                *trailing += 1;
+                *leading += usize::from(*leading == lines.len());
+            } else {
+                *trailing = 0;
+            }
+            lines.extend(line.strip_prefix([' ', '-']).map(str::to_owned));
         }
     }
     hunks
@@ -33,7 +39,9 @@ fn every_mutation_applies() {
         }
         let hunks = expected(&fs::read_to_string(&path).unwrap());
         assert!(!hunks.is_empty(), "{}: no hunk", path.display());
-        for (file, expected) in hunks {
+        for (file, expected, [leading, trailing]) in hunks {
+            // GNU patch then looks for the hunk only at the end of the file.
+            assert!(trailing >= leading, "{}: too little context after the change to {file}", path.display());
             let text = fs::read_to_string(worker.join("..").join(&file)).unwrap();
             let lines: Vec<&str> = text.lines().collect();
             let is_there = lines.windows(expected.len()).any(|window| window == expected);

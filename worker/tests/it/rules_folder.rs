@@ -250,7 +250,7 @@ async fn a_strict_folder_decides_only_as_it_was_accepted() {
     folder.accept();
     let following = Following::start(&folder.strict()).await.unwrap();
     let accepted = following.version();
-    // A list that is half saved compiles and passes its tests: it waits for whoever looks at it.
+    // A list that is half saved compiles and passes its tests: it waits for a person to look at it.
     folder.write(LIST, "KP\n");
     sleep(Duration::from_secs(30)).await;
     assert_eq!(following.version(), accepted);

@@ -54,7 +54,7 @@ fn delete(office: &Office) {
     assert!(office.world.delete_item("control", &key), "there was an item");
 }
 
-/// What becomes of a new order within ten seconds.
+/// The outcome of a new order within ten seconds.
 async fn decide(office: &Office, order_id: &str) -> Task {
     let (_, task) = office.receive(order_id, None).await;
     let validity = Validity::until(Instant::now() + Duration::from_secs(10));

@@ -1,5 +1,5 @@
 //! What must hold after every applied request. A violation is kept, not panicked: a panic inside a request would be
-//! caught by the very code under test.
+//! caught by the code under test.
 
 mod ends;
 mod hands;

@@ -30,11 +30,11 @@ const NEIGHBOUR: f64 = 0.3;
 const PROBES: u32 = 6;
 /// A reader whose last poll was denied polls again after ten seconds.
 const PAUSED_MS: u64 = 12_000;
-/// How long what stands in the stream may take to be read: a process with room for one record reads four a second.
+/// How long the stream's records may take to be read: a process with room for one record reads four a second.
 const CATCH_UP_MS: u64 = 60_000;
 /// How long a message may take to be stored: a receive whose answer was lost is given up, and the next one made.
 const STORED_MS: u64 = 60_000;
-/// What is stored has its outcome this soon by the stream; the sweeper sees it after a minute.
+/// By then the stream has brought a stored task to its outcome; the sweeper sees it after a minute.
 const BY_STREAM_MS: u64 = 20_000;
 
 /// Ends all faults and waits until nothing is left to do.

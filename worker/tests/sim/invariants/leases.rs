@@ -11,7 +11,7 @@ use crate::invariants::{Moved, number, text};
 use crate::scene::{LATE_MS, OPERATOR};
 use crate::windows::Windows;
 
-/// The control table's leases and heartbeats, as they were seen to change.
+/// The control table's leases and heartbeats, from their observed changes.
 #[derive(Debug)]
 pub(crate) struct Leases {
     lease_ms: u64,
@@ -161,7 +161,7 @@ impl Leases {
         }
         self.check_listing(world, event, old, new, wrong);
         if old.is_some_and(|old| !is_lease(old)) {
-            // Somebody's edit: whoever lists removes or completes it, and its fence and its position begin anew.
+            // Edited by hand: the discoverer removes or completes it, and its fence and its position start anew.
             let is_end = new.is_some_and(|new| text(new, "position") == "SHARD_END");
             self.ended.extend(is_end.then_some(sk));
             return None;

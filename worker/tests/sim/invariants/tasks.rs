@@ -30,9 +30,9 @@ pub(crate) struct Tasks {
 pub(crate) struct Seen {
     pub(crate) now: Option<Task>,
     decision: Option<Decision>,
-    /// What was stored before the item was deleted: whoever read it then may still send it.
+    /// What was stored before the item was deleted: a worker that read it then may still send it.
     deleted: Vec<Decision>,
-    /// Its item was deleted once: what stands now came with its message again, perhaps after its workflow's event.
+    /// Its item was deleted once: the present one was stored from a redelivery, perhaps after its workflow's event.
     is_again: bool,
     /// It was escalated, delivered, put off, expired or deleted: a record of it may be passed.
     pub(crate) has_outcome: bool,
@@ -279,7 +279,7 @@ impl Tasks {
         }
     }
 
-    /// Whether what stands in the table is the end, as far as anything can be done; otherwise why not.
+    /// None if nothing is left to do for the stored task, otherwise what.
     pub(crate) fn open(&self, world: &World, id: &str) -> Option<String> {
         let seen = self.by_id.get(id)?;
         let task = seen.now.as_ref()?;

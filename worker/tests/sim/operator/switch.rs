@@ -13,10 +13,10 @@ use worker::control::table::ControlTable;
 use super::{Act, Operator, is_done, pick};
 use crate::scene::{CONTROL, OPERATOR};
 
-/// How long whoever changes the switch waits for an answer.
+/// How long an operator waits for the result of a change.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Pauses or resumes; false when nobody knows whether it is so.
+/// Pauses or resumes; false when it is unknown whether the change was applied.
 async fn change(world: &World, event: Event) -> bool {
     let table = ControlTable::new(world.client_for(OPERATOR).dynamodb(), CONTROL);
     let author = Author { by: "operator".to_owned(), message: "seen".to_owned() };
