@@ -3,6 +3,8 @@
 
 /// The variable with the name of the tasks table; the template sets it.
 pub const TASKS_TABLE: &str = "TASKS_TABLE";
+/// The variable with the URL of the queue of hints; the template sets it with `WakeUp`. Without it no hint is sent.
+pub const HINTS_QUEUE_URL: &str = "HINTS_QUEUE_URL";
 /// The variable with the log level of this crate: `error`, `warn`, `info` (default) or `debug`. Libraries always log at
 /// `warn`, since their `trace` prints message bodies, which contain the token.
 pub const LOG_LEVEL: &str = "LOG_LEVEL";
@@ -15,6 +17,8 @@ pub const FUNCTION_NAME: &str = "AWS_LAMBDA_FUNCTION_NAME";
 pub struct Config {
     /// The name of the tasks table.
     pub tasks_table: String,
+    /// The URL of the queue of hints, if hints are to be sent.
+    pub hints_queue: Option<String>,
     /// The log level of this crate.
     pub log_level: LogLevel,
     /// The function's own name, a dimension of its metrics.
@@ -58,12 +62,13 @@ impl Config {
 
     fn from_variables(variable: impl Fn(&str) -> Option<String>) -> Result<Config, Invalid> {
         let tasks_table = variable(TASKS_TABLE).filter(|name| !name.is_empty()).ok_or(Invalid::NoTable)?;
+        let hints_queue = variable(HINTS_QUEUE_URL).filter(|url| !url.is_empty());
         let log_level = match variable(LOG_LEVEL) {
             None => LogLevel::Info,
             Some(text) => LogLevel::parse(&text).ok_or(Invalid::NotALevel(text))?,
         };
         let function = variable(FUNCTION_NAME).unwrap_or_else(|| "ingest".to_owned());
-        Ok(Config { tasks_table, log_level, function })
+        Ok(Config { tasks_table, hints_queue, log_level, function })
     }
 
     /// The filter for `tracing-subscriber`.

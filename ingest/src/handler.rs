@@ -7,6 +7,7 @@ use futures::{FutureExt as _, StreamExt as _};
 use jiff::Timestamp;
 use statemachine::message::Message;
 use statemachine::task::{ReceivedAt, Task};
+use statemachine::token::TaskId;
 
 use crate::error::{Error, Reject, Retry};
 use crate::metrics::Counts;
@@ -27,6 +28,8 @@ pub struct Handled {
     pub response: SqsBatchResponse,
     /// How many had which outcome.
     pub counts: Counts,
+    /// The new tasks.
+    pub stored: Vec<TaskId>,
 }
 
 /// Stores every message of a batch. `clock` tells the time, for the delay from sending to storing.
@@ -46,11 +49,12 @@ pub async fn handle(event: SqsEvent, store: &Store, clock: fn() -> Timestamp) ->
         .buffer_unordered(CONCURRENT_MESSAGES)
         .collect()
         .await;
-    let (mut counts, mut failed) = (Counts::default(), vec![]);
+    let (mut counts, mut new, mut failed) = (Counts::default(), vec![], vec![]);
     for (message_id, outcome) in ended {
         match outcome {
-            Ok(Done { stored: Stored::New, delay_ms }) => {
+            Ok(Done { task, stored: Stored::New, delay_ms }) => {
                 counts.stored += 1;
+                new.push(task);
                 counts.delays_ms.push(delay_ms);
             }
             Ok(Done { stored: Stored::Already, .. }) => counts.duplicates += 1,
@@ -65,11 +69,12 @@ pub async fn handle(event: SqsEvent, store: &Store, clock: fn() -> Timestamp) ->
     }
     let mut response = SqsBatchResponse::default();
     response.set_failures(failed);
-    Handled { response, counts }
+    Handled { response, counts, stored: new }
 }
 
 /// A message that is stored.
 struct Done {
+    task: TaskId,
     stored: Stored,
     /// From sending to now.
     delay_ms: i64,
@@ -110,7 +115,7 @@ async fn ingest(
     );
     let sent = task.received_at.parse::<Timestamp>().ok();
     let delay_ms = sent.map_or(0, |sent| (clock().as_millisecond() - sent.as_millisecond()).max(0));
-    Ok(Done { stored, delay_ms })
+    Ok(Done { task: task.id, stored, delay_ms })
 }
 
 fn task(message_id: &str, message: &SqsMessage) -> Result<Task, Reject> {

@@ -6,6 +6,7 @@ pub mod config;
 pub mod handler;
 
 pub mod error;
+pub mod hints;
 pub mod metrics;
 pub mod store;
 pub mod trace;

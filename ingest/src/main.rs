@@ -9,6 +9,7 @@ use aws_lambda_events::event::sqs::SqsEvent;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use ingest::config::Config;
 use ingest::handler::{self, Handled};
+use ingest::hints::Hints;
 use ingest::store::Store;
 use jiff::Timestamp;
 use lambda_runtime::{LambdaEvent, service_fn};
@@ -35,9 +36,15 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         tracing::error!(location, "panicked");
     }));
 
-    let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk_config().await), &config.tasks_table);
+    let sdk = sdk_config().await;
+    let store = Store::new(aws_sdk_dynamodb::Client::new(&sdk), &config.tasks_table);
+    let hints = config.hints_queue.as_ref().map(|url| Hints::new(&aws_sdk_sqs::Config::new(&sdk), url));
     lambda_runtime::run(service_fn(|event: LambdaEvent<SqsEvent>| async {
-        let Handled { response, counts } = handler::handle(event.payload, &store, Timestamp::now).await;
+        let Handled { response, counts, stored } =
+            handler::handle(event.payload, &store, Timestamp::now).await;
+        if let Some(hints) = &hints {
+            hints.send(&stored).await;
+        }
         print(&counts.lines(&config.function, Timestamp::now()));
         Ok::<_, lambda_runtime::Error>(response)
     }))

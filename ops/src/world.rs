@@ -35,6 +35,8 @@ pub struct Options {
     pub visibility_seconds: u32,
     /// How often a message is delivered before it moves to the dead-letter queue.
     pub max_receive_count: u32,
+    /// Whether ingest sends hints, and the workers follow them.
+    pub wake_up: bool,
     /// Visibility timeout of the queue of closed executions.
     pub closed_visibility_seconds: u32,
     /// How long the sample state machine waits for a decision.
@@ -51,6 +53,7 @@ impl Default for Options {
             ingest_timeout_seconds: 1,
             visibility_seconds: 6,
             max_receive_count: 2,
+            wake_up: false,
             closed_visibility_seconds: 2,
             approval_timeout_seconds: 3_600,
             other_state_machines: String::new(),
@@ -217,12 +220,13 @@ impl World {
         let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
         format!(
             "[aws]\nendpoint_url = {}\nregion = {}\n\n[tables]\ntasks = {}\ncontrol = {}\n\n[queues]\n\
-             closed_executions = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n\n[metrics]\nlisten = {}\n",
+             closed_executions = {}\nhints = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n\n[metrics]\nlisten = {}\n",
             quoted(options.endpoint_url.as_deref().unwrap_or(&self.emulator.endpoint_url)),
             quoted(REGION),
             quoted(&self.stack.tasks_table),
             quoted(&self.stack.control_table),
             quoted(&self.stack.closed_executions_queue_url),
+            quoted(self.stack.hints_queue_url.as_deref().unwrap_or_default()),
             quoted(&self.stack.task_queue_url),
             quoted(&self.stack.task_dead_letter_queue_url),
             quoted(&self.stack.closed_executions_dead_letter_queue_url),
@@ -254,6 +258,7 @@ fn parameters(options: &Options) -> Vec<(&'static str, String)> {
         ("IngestTimeoutSeconds", options.ingest_timeout_seconds.to_string()),
         ("QueueVisibilitySeconds", options.visibility_seconds.to_string()),
         ("QueueMaxReceiveCount", options.max_receive_count.to_string()),
+        ("WakeUp", options.wake_up.to_string()),
         ("ClosedVisibilitySeconds", options.closed_visibility_seconds.to_string()),
         ("ApprovalTimeoutSeconds", options.approval_timeout_seconds.to_string()),
         ("OtherStateMachines", options.other_state_machines.clone()),

@@ -79,6 +79,8 @@ pub struct Queues {
     #[serde(with = "empty_is_none")]
     pub closed_executions: Option<String>,
     #[serde(with = "empty_is_none")]
+    pub hints: Option<String>,
+    #[serde(with = "empty_is_none")]
     pub tasks: Option<String>,
     #[serde(with = "empty_is_none")]
     pub task_dead_letters: Option<String>,

@@ -28,6 +28,7 @@ pub mod steps;
 
 pub mod closed_executions;
 pub mod dead_letters;
+pub mod hints;
 pub mod stream;
 pub mod sweeper;
 

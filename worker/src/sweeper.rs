@@ -31,11 +31,14 @@ use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
+use crate::tasks::in_hand::InHand;
 use crate::tasks::table::{Due, Entries, Entry, TableError, TaskTable};
 
 /// How many tasks of one bucket's list are in flight at once.
 const SIDE_BY_SIDE: usize = 8;
 
+/// For how many walks a task is left to the reader that has its record in hand.
+const STUCK_AFTER: u32 = 2;
 /// How often people's tasks too far in the future are looked for: each look reads all that wait for their deadline.
 const FAR_EVERY: Duration = Duration::from_secs(3_600);
 
@@ -54,6 +57,8 @@ pub struct Sweeper {
     pub clock: Clock,
     /// Between two walks of a bucket.
     pub every: Duration,
+    /// The tasks that this process's readers have in hand.
+    pub in_hand: InHand,
 }
 
 /// A list's tasks in flight. A slow one takes up one place, and delays neither the others nor the next walk.
@@ -189,10 +194,10 @@ impl Sweeper {
         Ok(Ok(()))
     }
 
-    /// Starts an entry unless it is in flight.
+    /// Starts an entry unless it is in flight, here or in a reader of this process.
     fn start(&self, list: Worklist, entry: Entry, guard: &Guard, hands: &mut Hands) {
         let id = entry.id;
-        if hands.ids.insert(id.clone()) {
+        if !self.in_hand.holds(&id, self.every * STUCK_AFTER) && hands.ids.insert(id.clone()) {
             let (sweeper, guard) = (self.clone(), guard.clone());
             hands.work.push(Box::pin(async move {
                 let handled = sweeper.finish(list, &id, &guard).await;

@@ -1,4 +1,4 @@
-//! What becomes of each message of a batch: the table, the answer to SQS, and the log.
+//! The outcome of each message of a batch: in the table, in the response to SQS, and in the log.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -86,7 +86,7 @@ async fn counted(table: &Table, records: Vec<Value>) -> (Vec<String>, Log, Count
         tracing_subscriber::fmt().json().flatten_event(true).with_writer(move || writer.clone()).finish();
     let store = table.store();
     let handled = handler::handle(event, &store, now);
-    let Handled { response, counts } = handled.with_subscriber(subscriber).await;
+    let Handled { response, counts, .. } = handled.with_subscriber(subscriber).await;
     let mut failed: Vec<String> =
         response.batch_item_failures.into_iter().map(|failure| failure.item_identifier).collect();
     failed.sort();

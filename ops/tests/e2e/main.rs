@@ -16,6 +16,7 @@ mod deploy;
 mod deployment;
 mod doctor;
 mod fleet;
+mod hints;
 mod ingest;
 mod leftovers;
 mod money;

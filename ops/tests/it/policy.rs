@@ -82,11 +82,13 @@ const OF_OPERATORS: [&str; 4] = [
 ];
 
 /// The resource of the template that each part calls.
-const RESOURCES: [(&str, &str); 8] = [
+const RESOURCES: [(&str, &str); 10] = [
+    ("ingest/src/hints.rs", "HintsQueue"),
     ("ingest/src/", "TasksTable"),
     ("worker/src/closed_executions.rs", "ClosedExecutionsQueue"),
     ("worker/src/control/", "ControlTable"),
     ("worker/src/fleet/proof.rs", "StateMachine"),
+    ("worker/src/hints.rs", "HintsQueue"),
     ("worker/src/lease/", "ControlTable"),
     ("worker/src/stepfunctions/", "StateMachine"),
     ("worker/src/stream/", "TasksTable"),

@@ -59,8 +59,11 @@ fn the_definition_is_the_one_of_the_contract() {
 
 #[test]
 fn ingest_may_do_exactly_this() {
+    let (hints, always): (Vec<Value>, Vec<Value>) =
+        statements("IngestRole").into_iter().partition(|statement| statement["Sid"] == "SendHints");
+    let may = always.iter().flat_map(|statement| texts(&statement["Action"]));
     assert_eq!(
-        actions("IngestRole"),
+        may.filter(|action| !action.starts_with("kms:")).collect::<BTreeSet<String>>(),
         set(&[
             "sqs:ReceiveMessage",
             "sqs:DeleteMessage",
@@ -70,6 +73,28 @@ fn ingest_may_do_exactly_this() {
             "logs:PutLogEvents",
         ])
     );
+    // With hints it has one action more, on their queue.
+    let [hints] = &hints[..] else { panic!("{hints:?}") };
+    assert_eq!(
+        (&hints["Action"], &hints["Resource"]["Fn::GetAtt"]),
+        (&json!("sqs:SendMessage"), &json!("HintsQueue.Arn"))
+    );
+}
+
+#[test]
+fn without_hints_nothing_of_them_is_there() {
+    let behind = |role: &str, sid: &str| {
+        let policy = &properties(role)["Policies"][0]["PolicyDocument"]["Statement"];
+        let statements = policy.as_array().unwrap().clone();
+        let mut conditional = statements.iter().filter_map(|statement| statement.get("Fn::If"));
+        conditional.any(|branches| branches[0] == "HasHints" && branches[1]["Sid"] == sid)
+    };
+    assert!(behind("IngestRole", "SendHints") && behind("WorkerRole", "ReceiveHints"));
+    assert_eq!(template()["Resources"]["HintsQueue"]["Condition"], "HasHints");
+    assert_eq!(template()["Outputs"]["HintsQueueUrl"]["Condition"], "HasHints");
+    let variables = &properties("IngestFunction")["Environment"]["Variables"];
+    assert_eq!(variables["HINTS_QUEUE_URL"]["Fn::If"][0], "HasHints");
+    assert_eq!(template()["Parameters"]["WakeUp"]["Default"], "false");
 }
 
 #[test]
@@ -195,7 +220,11 @@ fn dead_letters_stay_longer_than_their_queue_keeps_them() {
         assert!(retention(queue) < retention(dead));
     }
     for (name, queue) in of_type("AWS::SQS::Queue") {
-        let managed = json!({"Fn::If": ["HasQueuesKey", {"Ref": "AWS::NoValue"}, true]});
+        // A hint has only ids.
+        let managed = match name.as_str() {
+            "HintsQueue" => json!(true),
+            _ => json!({"Fn::If": ["HasQueuesKey", {"Ref": "AWS::NoValue"}, true]}),
+        };
         assert_eq!(queue["Properties"]["SqsManagedSseEnabled"], managed, "{name}");
     }
 }

@@ -45,6 +45,8 @@ pub enum Resource {
     Execution(String),
     /// The queue of closed executions, by its URL.
     ClosedExecutions(String),
+    /// The queue of hints, by its URL.
+    Hints(String),
     /// A dead-letter queue or its source, by its URL.
     DeadLetters(String),
 }
@@ -55,7 +57,9 @@ impl fmt::Display for Resource {
             Resource::Tasks(name) | Resource::Control(name) => write!(f, "table {name}"),
             Resource::Stream(arn) => write!(f, "stream {arn}"),
             Resource::Execution(arn) => write!(f, "execution {arn}"),
-            Resource::ClosedExecutions(url) | Resource::DeadLetters(url) => write!(f, "queue {url}"),
+            Resource::ClosedExecutions(url) | Resource::Hints(url) | Resource::DeadLetters(url) => {
+                write!(f, "queue {url}")
+            }
         }
     }
 }

@@ -21,12 +21,14 @@ use crate::fleet::heart::{BEAT_AGAIN, Heart};
 use crate::fleet::long_lived::{Ended, LongLived};
 use crate::fleet::parts::Parts;
 use crate::fleet::proof::Proof;
+use crate::hints::Hints;
 use crate::lease::table::LeaseTable;
 use crate::stream::discoverer::Discoverer;
 use crate::stream::discovery::Discovery;
 use crate::stream::limits::Limits;
 use crate::stream::reader::ReaderParts;
 use crate::sweeper::Sweeper;
+use crate::tasks::in_hand::InHand;
 
 /// A worker that is ready to start.
 #[derive(Debug)]
@@ -38,6 +40,7 @@ pub struct Member {
     lease: Duration,
     sweep_every: Duration,
     closed_queue: Option<String>,
+    hints_queue: Option<String>,
     limits: Limits,
     discovery: Discovery,
 }
@@ -60,6 +63,7 @@ impl Member {
             lease: config.worker.lease(),
             sweep_every: Duration::from_millis(config.worker.sweep_ms),
             closed_queue: config.queues.closed_executions.clone(),
+            hints_queue: config.queues.hints.clone(),
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
             discovery,
             parts,
@@ -114,19 +118,37 @@ impl Member {
         // It returns when the coordinator has ended, and the coordinator's end is the one to report.
         beside.spawn("discoverer of shards", discoverer.then(|()| std::future::pending()));
         self.follow_control(&mut beside);
+        self.consume_queues(&coordinator, &mut work, leave);
+        work.spawn("coordinator of leases", coordinator.run(leave.clone()).map(Ok));
+        until_all_end(work, beside, leave).await
+    }
+
+    fn consume_queues(&self, coordinator: &Coordinator, work: &mut LongLived, leave: &CancellationToken) {
+        let Parts { clients, pipeline, tasks, metrics, .. } = &self.parts;
         if let Some(queue_url) = &self.closed_queue {
             let closed = ClosedExecutions {
-                pipeline: Arc::clone(&self.parts.pipeline),
-                tasks: self.parts.tasks.clone(),
-                metrics: self.parts.metrics.clone(),
-                sqs: self.parts.clients.sqs.clone(),
+                pipeline: Arc::clone(pipeline),
+                tasks: tasks.clone(),
+                metrics: metrics.clone(),
+                sqs: clients.sqs.clone(),
                 queue_url: queue_url.clone(),
                 may_start: coordinator.is_member.subscribe(),
             };
             work.spawn("consumer of closed executions", closed.run(leave.clone()).map(Ok));
         }
-        work.spawn("coordinator of leases", coordinator.run(leave.clone()).map(Ok));
-        until_all_end(work, beside, leave).await
+        if let Some(queue_url) = &self.hints_queue {
+            let hints = Hints {
+                pipeline: Arc::clone(pipeline),
+                tasks: tasks.clone(),
+                metrics: metrics.clone(),
+                sqs: clients.sqs.clone(),
+                queue_url: queue_url.clone(),
+                validity: coordinator.validity.clone(),
+                in_hand: coordinator.parts.in_hand.clone(),
+                may_start: coordinator.is_member.subscribe(),
+            };
+            work.spawn("consumer of hints", hints.run(leave.clone()).map(Ok));
+        }
     }
 
     fn follow_control(&self, beside: &mut LongLived) {
@@ -141,6 +163,7 @@ impl Member {
 
     fn coordinator(&self, heart: &Heart) -> Coordinator {
         let Parts { clients, tasks, control_table, rates, metrics, clock, pipeline, .. } = self.parts.clone();
+        let in_hand = InHand::default();
         let sweeper = Sweeper {
             pipeline: Arc::clone(&pipeline),
             tasks,
@@ -148,6 +171,7 @@ impl Member {
             metrics: metrics.clone(),
             clock: clock.clone(),
             every: self.sweep_every,
+            in_hand: in_hand.clone(),
         };
         let parts = ReaderParts {
             pipeline,
@@ -158,6 +182,7 @@ impl Member {
             leases: LeaseTable::new(control_table.clone(), &self.me),
             control_table,
             limits: self.limits.clone(),
+            in_hand,
         };
         Coordinator {
             parts,

@@ -83,6 +83,8 @@ declare! {
     records: Counter = "stream_records_total" by result: Handled;
     /// Worklist entries, and tasks of closed executions, by outcome.
     swept_tasks: Counter = "swept_tasks_total" by result: Handled;
+    /// Tasks that ingest named in a hint, by outcome; each comes by the stream too. `put_off`: left to the stream.
+    hinted_tasks: Counter = "hinted_tasks_total" by result: Handled;
     /// Decisions that this process stored.
     decisions: Counter = "decisions_total" by outcome: Outcome, by: By;
     /// Tasks that this process left to a person, by cause.
@@ -228,6 +230,11 @@ impl Metrics {
         self.swept_tasks(handled).inc();
     }
 
+    /// Counts a hinted task's outcome.
+    pub fn hinted(&self, handled: Handled) {
+        self.hinted_tasks(handled).inc();
+    }
+
     /// Counts a decision that this process stored.
     pub fn decided(&self, decision: &Decision) {
         let by = By::of(decision);
@@ -277,7 +284,7 @@ impl Metrics {
         self.returns.inc();
     }
 
-    /// Counts a pair of outcomes of the active ruleset and the one that is tried beside it.
+    /// Counts a pair of outcomes: the active ruleset's and the shadow's.
     pub fn shadowed(&self, pair: Shadowed) {
         self.shadow_evaluations(pair.active, pair.shadow).inc();
     }

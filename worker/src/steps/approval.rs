@@ -85,7 +85,10 @@ impl Pipeline {
                 continue;
             };
             let (error, service, next) = match attempt {
-                Attempt::Answered(stored) => return self.finish_stored(&stored, guard).await,
+                Attempt::Answered(stored) => {
+                    drop(turn);
+                    return self.finish_others(&stored, guard).await;
+                }
                 Attempt::Gone => return Ok(gone(task)),
                 Attempt::Unknown(error, service) => {
                     let next = attempts.shared_failed(&error);
@@ -108,7 +111,7 @@ impl Pipeline {
                     match self.tasks.decide(task, &decision, kept.notes(), self.clock.now()).await {
                         Ok(written) => {
                             self.note_shadow(&kept);
-                            if !is_mine(&written, &mine.id) {
+                            if !has_stored(&written, &mine.id) {
                                 self.automation.caps.give_back(&mut mine.receipt, self.clock.now());
                             }
                             return self.after_decision(task, &mine.id, written, turn, guard).await;
@@ -229,14 +232,22 @@ impl Pipeline {
     ) -> Result<Handled, Lost> {
         let (Written::Now(stored) | Written::Otherwise(stored)) = written else { return Ok(gone(task)) };
         // If this attempt did not write it, an earlier attempt whose response was lost may have.
-        if let Some(decision) = stored.decision.as_ref().filter(|decision| decision.id == id) {
+        if let Some(decision) = stored.decision.as_ref().filter(|_| is_mine(&stored, id)) {
             self.metrics.decided(decision);
         }
-        if stored.delivery == Some(Delivery::Due) {
+        if stored.delivery == Some(Delivery::Due) && is_mine(&stored, id) {
             return self.deliver_in(turn, &stored, guard).await;
         }
         drop(turn);
-        self.finish_stored(&stored, guard).await
+        self.finish_others(&stored, guard).await
+    }
+
+    /// Finishes what a task still needs that was decided by something else: another worker, a person, or a hint.
+    async fn finish_others(&self, stored: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        match stored.delivery {
+            Some(Delivery::Due) => self.after_first_attempt(stored, guard).await,
+            _ => self.finish_stored(stored, guard).await,
+        }
     }
 
     /// Leaves a task to a person because of a fault in the worker.
@@ -298,10 +309,14 @@ impl Pipeline {
 }
 
 /// Whether the stored decision has this id: this attempt or an earlier one wrote it.
-fn is_mine(written: &Written, id: &str) -> bool {
+fn has_stored(written: &Written, id: &str) -> bool {
     match written {
         Written::Now(_) => true,
-        Written::Otherwise(stored) => stored.decision.as_ref().is_some_and(|decision| decision.id == id),
+        Written::Otherwise(stored) => is_mine(stored, id),
         Written::Gone => false,
     }
+}
+
+fn is_mine(stored: &Task, id: &str) -> bool {
+    stored.decision.as_ref().is_some_and(|decision| decision.id == id)
 }

@@ -89,7 +89,9 @@ impl Pipeline {
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
-            Work::Decide(task) => self.contained(&task, guard, self.decide(&task, guard).boxed()).await,
+            Work::Decide(task) => {
+                self.contained(&task, guard, self.decide_unless_mine(&task, guard).boxed()).await
+            }
             Work::Deliver(task) => {
                 self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
             }
@@ -134,12 +136,32 @@ impl Pipeline {
         }
     }
 
-    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery is already running; if
-    /// another did, that process has the time of the first attempt before any other starts one.
+    /// An INSERT record shows a new task. If this process has stored a decision of it since, after a hint, the record
+    /// settles when the decision does: until then it keeps the checkpoint before the task.
+    async fn decide_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
+        if !self.recent.holds(&task.id) {
+            return self.decide(task, guard).await;
+        }
+        match self.repeat(task, guard, || self.tasks.get(&task.id)).await? {
+            Ok(Some(stored)) if stored.delivery == Some(Delivery::Due) => {
+                self.after_first_attempt(&stored, guard).await
+            }
+            // It was not stored after all, or is settled: the write finds out which.
+            Ok(_) | Err(_) => self.decide(task, guard).await,
+        }
+    }
+
+    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery is already running.
     async fn deliver_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         if self.recent.holds(&task.id) {
             return Ok(Handled::OwnWrite);
         }
+        self.after_first_attempt(task, guard).await
+    }
+
+    /// Finishes a decision that is due and that something else stored, which has the time of the first attempt before
+    /// anyone else starts one.
+    pub(super) async fn after_first_attempt(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let first = SignedDuration::from_secs(FIRST_ATTEMPT_SECONDS);
         let until = item::decided_at(task).map_or(first, |at| (at + first).duration_since(self.clock.now()));
         if let Ok(wait) = Duration::try_from(until.min(first)) {

@@ -8,6 +8,7 @@ mod lag;
 mod pace;
 mod shard_end;
 mod source;
+mod superseded;
 mod writing;
 
 use std::collections::VecDeque;
@@ -38,9 +39,12 @@ use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
 use crate::stream::limits::{Limits, Share};
 use crate::stream::reader::source::{Brought, Source, made_at};
+use crate::stream::reader::superseded::superseded;
 use crate::stream::reader::writing::Writing;
 use crate::stream::service::service_of;
 use crate::tasks::handled::Handled;
+use crate::tasks::in_hand::{Holding, InHand};
+use crate::tasks::item::task_id;
 
 /// How often the checkpoint is written if it moved, unless [`CHECKPOINT_RECORDS`] records settle first. After a crash,
 /// this much is replayed.
@@ -67,6 +71,8 @@ pub struct ReaderParts {
     pub control_table: ControlTable,
     /// The limits of the process.
     pub limits: Limits,
+    /// The tasks whose records are in hand.
+    pub in_hand: InHand,
 }
 
 /// How the work of a reader ended.
@@ -108,6 +114,8 @@ struct Waiting {
     record: Record,
     /// Its place among the records in flight.
     place: Share,
+    /// The task, if it is one's: the sweeper of this process leaves it alone.
+    holding: Option<Holding>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -240,11 +248,11 @@ impl Reader {
                 self.turn = Some(Box::pin(self.parts.limits.clone().turn()));
                 return;
             };
-            let Some(Waiting { ticket, record, place }) = self.waiting.pop_front() else { return };
+            let Some(Waiting { ticket, record, place, holding }) = self.waiting.pop_front() else { return };
             let (pipeline, guard) = (Arc::clone(&self.parts.pipeline), self.guard.clone());
             self.in_work.push(Box::pin(async move {
                 let handled = pipeline.handle(&record, &guard).await;
-                drop((place, turn));
+                drop((place, turn, holding));
                 (ticket, handled)
             }));
         }
@@ -263,7 +271,8 @@ impl Reader {
         };
         self.trouble.answered();
         let now = self.parts.clock.now().as_second();
-        for record in records {
+        let superseded = superseded(&records);
+        for (record, is_done) in records.into_iter().zip(superseded) {
             let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
                 error!(shard = self.shard, "shard {}: a record has no sequence number", self.shard);
                 self.parts.metrics.record(Handled::Poison);
@@ -271,9 +280,15 @@ impl Reader {
             };
             let sequence_number = SequenceNumber(sequence_number.to_owned());
             let ticket = self.checkpoint.deliver(sequence_number, made_at(&record).unwrap_or(now));
+            if is_done {
+                self.checkpoint.settle(ticket);
+                self.parts.metrics.record(Handled::AlreadySettled);
+                continue;
+            }
             let bytes = record.dynamodb().and_then(|change| change.size_bytes()).unwrap_or(0);
             let place = share.split_record(usize::try_from(bytes).unwrap_or(0));
-            self.waiting.push_back(Waiting { ticket, record, place });
+            let holding = task_id(&record).map(|id| self.parts.in_hand.take(id));
+            self.waiting.push_back(Waiting { ticket, record, place, holding });
         }
         if self.turn.is_none() {
             self.begin(None);

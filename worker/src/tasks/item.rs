@@ -42,6 +42,12 @@ fn from_stream_value(value: &StreamValue) -> Value {
     }
 }
 
+/// The task whose change a record shows; none if its image names none.
+pub(crate) fn task_id(record: &Record) -> Option<TaskId> {
+    let image = record.dynamodb()?.new_image()?;
+    TaskId::parse(image.get(attribute::TASK_ID)?.as_s().ok()?).ok()
+}
+
 /// A map attribute to write.
 pub(crate) fn to_map(item: &Item) -> AttributeValue {
     AttributeValue::M(item.iter().map(|(name, value)| (name.clone(), to_value(value))).collect())

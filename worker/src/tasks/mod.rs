@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod handled;
+pub mod in_hand;
 pub(crate) mod item;
 pub mod list;
 pub mod table;

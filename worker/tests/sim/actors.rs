@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_lambda_events::sqs::{SqsEvent, SqsMessage};
 use aws_sdk_sqs::types::{Message, MessageSystemAttributeName};
+use ingest::hints::Hints;
 use ingest::store::Store;
 use jiff::Timestamp;
 use model::{Start, World};
@@ -73,6 +74,9 @@ pub(crate) async fn ingest(world: World, queues: Queues, node: String) {
         else {
             continue;
         };
+        if let Some(url) = &queues.hints {
+            timeout(LAMBDA_TIME, Hints::new(sqs.config(), url).send(&handled.stored)).await.ok();
+        }
         let failures = handled.response.batch_item_failures;
         for message in messages {
             let id = message.message_id().unwrap_or_default();

@@ -14,6 +14,7 @@ mod drain;
 mod expiry;
 mod faults;
 mod fleet;
+mod hints;
 mod incidents;
 mod invariants;
 mod liveness;

@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Once;
 use std::time::Duration;
 
-use model::{Options, World};
+use model::{Options, QueueSettings, World};
 use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::task::JoinSet;
@@ -25,11 +25,13 @@ use crate::windows::Windows;
 const STREAM_OFF: f64 = 0.03;
 /// Their name in the mix.
 pub(crate) const SWEEPER_ALONE: &str = "no stream: the sweeper alone";
-/// How many seeds have worklists, and tasks of an execution, that are read as they were minutes ago.
+/// The share of seeds whose indexes lag by minutes.
 const INDEX_LAGS: f64 = 0.03;
 /// Its name in the mix.
 pub(crate) const LATE_INDEX: &str = "an index that lags by minutes";
 
+/// A third of the seeds, in the mix.
+pub(crate) const HINTS: &str = "hints of ingest";
 /// A worker's end by its wrong clock, in the mix.
 pub(crate) const WRONG_CLOCK: &str = "ended by a wrong clock";
 /// How many seeds have clocks that no worker may work by, and how many have wrong ones that it may; in milliseconds.
@@ -140,6 +142,10 @@ async fn scenario(seed: u64) -> Result<Report, String> {
             sim.most_skew_ms = skew_ms;
         }
     }
+    if seed % 3 == 2 {
+        sim.send_hints();
+        sim.count(HINTS, 1);
+    }
     if sim.rng.random_bool(STREAM_OFF) {
         sim.switch_stream_off();
         sim.count(SWEEPER_ALONE, 1);
@@ -197,6 +203,14 @@ impl Sim {
             most_skew_ms: 0,
             has_stream: true,
         }
+    }
+
+    /// Lets ingest send hints, and the workers follow them.
+    pub(crate) fn send_hints(&mut self) {
+        let settings = QueueSettings { visibility_seconds: 30, redrive: None };
+        let url = self.world.create_queue("hints", settings);
+        self.config.queues.hints = Some(url.clone());
+        self.queues.hints = Some(url);
     }
 
     /// Switches the stream off until someone wants it back.

@@ -9,7 +9,7 @@ use worker::config::Config;
 
 pub(crate) const TASKS: &str = "countersign-tasks";
 pub(crate) const CONTROL: &str = "countersign-control";
-/// The node of whoever does things by hand.
+/// The node of operators, who edit by hand.
 pub(crate) const OPERATOR: &str = "operator";
 /// The node of another actor that answers tokens.
 pub(crate) const ROGUE: &str = "rogue";
@@ -21,6 +21,8 @@ pub(crate) const LATE_MS: u64 = 12_000;
 pub(crate) struct Queues {
     pub(crate) tasks: String,
     pub(crate) closed: String,
+    /// Not every stack has hints.
+    pub(crate) hints: Option<String>,
 }
 
 /// Makes the tables and queues.
@@ -53,8 +55,11 @@ pub(crate) fn set(world: &World) -> Queues {
     });
     let tasks = QueueSettings { visibility_seconds: 10, redrive: None };
     let closed = QueueSettings { visibility_seconds: 30, redrive: None };
-    let queues =
-        Queues { tasks: world.create_queue("tasks", tasks), closed: world.create_queue("closed", closed) };
+    let queues = Queues {
+        tasks: world.create_queue("tasks", tasks),
+        closed: world.create_queue("closed", closed),
+        hints: None,
+    };
     world.send_closed_executions_to(&queues.closed);
     queues
 }

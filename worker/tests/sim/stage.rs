@@ -20,8 +20,14 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) fn new(options: Options) -> Stage {
+        Stage::set(options, |_| {})
+    }
+
+    /// The same, set differently before the function starts.
+    pub(crate) fn set(options: Options, set: impl FnOnce(&mut Sim)) -> Stage {
         let world = model::World::new(1, scene::quiet(options));
-        let sim = Sim::new(world, SmallRng::seed_from_u64(1));
+        let mut sim = Sim::new(world, SmallRng::seed_from_u64(1));
+        set(&mut sim);
         let mut actors = JoinSet::new();
         actors.spawn(actors::ingest(sim.world.clone(), sim.queues.clone(), "ingest".to_owned()));
         Stage { sim, _actors: actors }

@@ -62,7 +62,9 @@ fn actions(operation: &str, on: &Resource) -> String {
             format!("dynamodb:{operation}")
         }
         (Resource::Execution(_), _) => format!("states:{operation}"),
-        (Resource::ClosedExecutions(_) | Resource::DeadLetters(_), _) => format!("sqs:{operation}"),
+        (Resource::ClosedExecutions(_) | Resource::Hints(_) | Resource::DeadLetters(_), _) => {
+            format!("sqs:{operation}")
+        }
     }
 }
 
@@ -88,6 +90,7 @@ fn grant(operation: &str, on: &Resource) -> &'static str {
         (Resource::ClosedExecutions(_), _) => {
             "grant it by statement HearOfClosedExecutions of ops/template.yaml"
         }
+        (Resource::Hints(_), _) => "grant it by statement ReceiveHints of ops/template.yaml",
     }
 }
 
@@ -97,6 +100,7 @@ fn setting(on: &Resource) -> Option<&'static str> {
         Resource::Tasks(_) => Some("tables.tasks"),
         Resource::Control(_) => Some("tables.control"),
         Resource::ClosedExecutions(_) => Some("queues.closed_executions"),
+        Resource::Hints(_) => Some("queues.hints"),
         Resource::DeadLetters(_) => Some("the queue's URL under [queues]"),
         Resource::Stream(_) | Resource::Execution(_) => None,
     }
@@ -127,6 +131,7 @@ mod tests {
             on(Resource::Execution, &["SendTaskSuccess", "SendTaskFailure", "SendTaskHeartbeat"]),
             on(Resource::Execution, &["DescribeExecution", "GetExecutionHistory"]),
             on(Resource::ClosedExecutions, &["ReceiveMessage", "DeleteMessage"]),
+            on(Resource::Hints, &["ReceiveMessage", "DeleteMessage"]),
         ]
         .concat()
     }
