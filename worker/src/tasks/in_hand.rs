@@ -59,6 +59,10 @@ impl Drop for Holding {
 
 #[cfg(test)]
 mod tests {
+    use std::panic::AssertUnwindSafe;
+
+    use futures::FutureExt as _;
+
     use super::*;
 
     const PATIENCE: Duration = Duration::from_secs(120);
@@ -91,11 +95,12 @@ mod tests {
     async fn cancelled_and_panicking_work_gives_its_task_back() {
         let all = InHand::default();
         let holding = all.take(id('a'));
-        let panics = tokio::spawn(async move {
+        let panics = async move {
             let _holding = holding;
             panic!("a bug");
-        });
-        assert!(panics.await.is_err() && !all.holds(&id('a'), PATIENCE));
+        };
+        assert!(AssertUnwindSafe(panics).catch_unwind().await.is_err());
+        assert!(!all.holds(&id('a'), PATIENCE));
         let holding = all.take(id('a'));
         let cancelled = tokio::time::timeout(PATIENCE, async move {
             let _holding = holding;
