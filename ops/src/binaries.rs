@@ -73,6 +73,32 @@ struct CargoTarget {
     name: String,
 }
 
+/// Runs cargo with these arguments, and returns the paths of the programs with these names that it built. Its own messages
+/// go to standard error.
+///
+/// # Errors
+///
+/// If cargo fails, or has not built them all.
+pub fn built<const N: usize>(arguments: &[&str], programs: [&str; N]) -> Result<[PathBuf; N]> {
+    let mut command = cargo();
+    command.args(arguments).args(["--quiet", "--message-format=json-render-diagnostics"]);
+    let output = run(command.stdout(Stdio::piped())).context("cannot start cargo")?;
+    ensure!(output.status.success(), "cargo {} failed", arguments.join(" "));
+    let messages = String::from_utf8(output.stdout).context("cargo printed messages that are not UTF-8")?;
+    let path = |name: &str| {
+        let mut messages =
+            messages.lines().filter_map(|line| serde_json::from_str::<CargoMessage>(line).ok());
+        messages.find_map(|message| {
+            message.executable.filter(|_| message.target.is_some_and(|target| target.name == name))
+        })
+    };
+    let mut paths = programs.map(|_| PathBuf::new());
+    for (to, name) in paths.iter_mut().zip(programs) {
+        *to = path(name).with_context(|| format!("cargo did not build the program {name}"))?;
+    }
+    Ok(paths)
+}
+
 impl Binaries {
     /// Builds what has changed, once per process. Cargo's own messages go to standard error.
     ///
@@ -86,35 +112,21 @@ impl Binaries {
         if let Some(binaries) = &*built {
             return Ok(binaries.clone());
         }
-        let binaries = Binaries::build_as(if cfg!(debug_assertions) { "dev" } else { "release" })?;
-        Ok(built.insert(binaries).clone())
+        let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
+        let both = ["build", "--package", "ingest", "--package", "worker", "--profile", profile];
+        let [ingest, countersign] = self::built(&both, ["ingest", "countersign"])?;
+        Ok(built.insert(Binaries { ingest, countersign }).clone())
     }
 
-    /// Builds in the profile with this name.
+    /// Builds what is released: the worker for speed, the Lambda function for a small package.
     ///
     /// # Errors
     ///
     /// If cargo fails.
-    pub fn build_as(profile: &str) -> Result<Binaries> {
-        let mut command = cargo();
-        command
-            .args(["build", "--quiet", "--package", "ingest", "--package", "worker", "--profile", profile])
-            .arg("--message-format=json-render-diagnostics")
-            .stdout(Stdio::piped());
-        let output = run(&mut command).context("cannot start cargo")?;
-        ensure!(output.status.success(), "cargo failed to build ingest and worker");
-        let messages =
-            String::from_utf8(output.stdout).context("cargo printed messages that are not UTF-8")?;
-        let built = |name: &str| {
-            let mut messages =
-                messages.lines().filter_map(|line| serde_json::from_str::<CargoMessage>(line).ok());
-            messages
-                .find_map(|message| {
-                    message.executable.filter(|_| message.target.is_some_and(|t| t.name == name))
-                })
-                .with_context(|| format!("cargo did not build the program {name}"))
-        };
-        Ok(Binaries { ingest: built("ingest")?, countersign: built("countersign")? })
+    pub fn release() -> Result<Binaries> {
+        let [countersign] = built(&["build", "--package", "worker", "--release"], ["countersign"])?;
+        let [ingest] = built(&["build", "--package", "ingest", "--profile", "lambda"], ["ingest"])?;
+        Ok(Binaries { ingest, countersign })
     }
 
     /// Creates the Lambda function's zip for the emulator: the binary as an executable `bootstrap`, not compressed, which

@@ -1,6 +1,7 @@
 //! `cargo ops`: runs the local world and the tests, with one command each.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
+mod bench;
 mod checks;
 mod deploy;
 mod package;
@@ -28,6 +29,8 @@ enum Command {
     /// Measure what takes too long for every change. Each trial prints a table.
     #[command(subcommand)]
     Trial(trial::Trial),
+    /// Measure the release programs against the bare AWS calls, and print a table with the targets.
+    Bench(bench::Arguments),
     /// Build the release: the Lambda function's zip, and the worker as a tarball, a Debian package and an RPM.
     Package(package::Arguments),
     /// Deploy a release to AWS: build, upload, show what would change, and change it once you agree.
@@ -62,6 +65,7 @@ async fn run(command: Command) -> ExitCode {
         match command {
             Command::Up(arguments) => up::run(arguments).await,
             Command::Trial(trial) => trial::run(trial).await,
+            Command::Bench(arguments) => tokio::task::spawn_blocking(move || bench::run(&arguments)).await?,
             Command::Package(arguments) => {
                 tokio::task::spawn_blocking(move || package::run(&arguments)).await?
             }

@@ -23,7 +23,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// Builds and packs everything, or only what the template needs, into the folder that it returns.
 pub(crate) fn build(template_only: bool) -> Result<PathBuf> {
     println!("== building the release of Countersign {VERSION}");
-    let binaries = Binaries::build_as("release")?;
+    let binaries = Binaries::release()?;
     for program in [&binaries.ingest, &binaries.countersign] {
         glibc::check(program)?;
     }

@@ -7,25 +7,27 @@ use tokio::time::Instant;
 /// The time at which every world begins: 2026-11-22T00:00:00Z, in milliseconds since the epoch.
 pub const EPOCH_MS: u64 = 1_795_305_600_000;
 
-/// Virtual wall time.
+/// The world's wall time.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Clock {
     start: Instant,
+    start_ms: u64,
 }
 
 impl Clock {
-    pub(super) fn start() -> Clock {
-        Clock { start: Instant::now() }
+    /// A clock that shows a wall time now.
+    pub(super) fn start(start_ms: u64) -> Clock {
+        Clock { start: Instant::now(), start_ms }
     }
 
     /// Milliseconds since the epoch.
     pub(super) fn now_ms(self) -> u64 {
-        EPOCH_MS + u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX - EPOCH_MS)
+        self.start_ms.saturating_add(u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX))
     }
 
     /// The instant at a wall time, for sleeping until then.
     pub(super) fn instant(self, wall_ms: u64) -> Instant {
-        self.start + Duration::from_millis(wall_ms.saturating_sub(EPOCH_MS))
+        self.start + Duration::from_millis(wall_ms.saturating_sub(self.start_ms))
     }
 }
 

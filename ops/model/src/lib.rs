@@ -51,7 +51,7 @@ pub use self::clock::{EPOCH_MS, rfc3339};
 pub use self::connector::Node;
 pub use self::dynamodb::{
     Bytes, IndexSchema, Item, Key, KeyAttribute, KeySchema, Kind, Number, Projection, TableSchema, Value,
-    item_bytes,
+    WriteUnits, item_bytes, read_half_units, stored_bytes,
 };
 pub use self::events::{Change, Event};
 pub use self::faults::{Alteration, Failure, Fault, Matcher, Rule, RuleId};

@@ -43,6 +43,8 @@ pub struct Options {
     pub describe_execution: Rate,
     /// The rate of GetExecutionHistory.
     pub get_execution_history: Rate,
+    /// The shortest that a token is, in characters.
+    pub token_chars: usize,
     /// The most by which DescribeExecution and GetExecutionHistory lag behind, in milliseconds.
     pub execution_lag_ms: u64,
     /// How often the response for a closed token is TaskDoesNotExist instead of TaskTimedOut, in percent.
@@ -76,6 +78,7 @@ impl Default for Options {
             send_task: Rate { burst: 3_000, per_second: 500 },
             describe_execution: Rate { burst: 300, per_second: 15 },
             get_execution_history: Rate { burst: 400, per_second: 20 },
+            token_chars: 0,
             execution_lag_ms: 0,
             task_does_not_exist_percent: 0,
             event_lag_ms: 0,

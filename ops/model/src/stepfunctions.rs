@@ -156,6 +156,7 @@ impl StepFunctions {
         let execution = self.executions.get_mut(arn).expect("only existing executions wait");
         let token =
             format!("{TOKEN_START}{:032x}{:032x}", turn.rng.random::<u128>(), turn.rng.random::<u128>());
+        let token = format!("{token:0<0$}", turn.options.token_chars);
         let body = execution.schedule(&token, turn.now_ms);
         let Waiting { timeout_seconds, heartbeat_seconds, queue_url, .. } = execution.waiting();
         if let Some(seconds) = timeout_seconds {

@@ -9,7 +9,7 @@ use rand::rngs::SmallRng;
 use rand::{Rng as _, SeedableRng as _};
 use tokio::sync::Notify;
 
-use super::clock::Clock;
+use super::clock::{Clock, EPOCH_MS};
 use super::connector::Node;
 use super::events::Event;
 use super::faults::{Fault, Matcher, Rule, RuleId};
@@ -63,7 +63,12 @@ impl World {
     ///
     /// Call this in a tokio runtime with paused time.
     pub fn new(seed: u64, options: Options) -> World {
-        let clock = Clock::start();
+        World::at(EPOCH_MS, seed, options)
+    }
+
+    /// Like [`World::new`], but its clock shows `now_ms` now: in real time, a process elsewhere accepts its dates.
+    pub fn at(now_ms: u64, seed: u64, options: Options) -> World {
+        let clock = Clock::start(now_ms);
         let state = Mutex::new(State::new(SmallRng::seed_from_u64(seed), options));
         let shared = Shared {
             clock,
