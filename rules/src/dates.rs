@@ -1,11 +1,10 @@
 //! Dates in facts: `2026-11-22`, or a moment in RFC 3339.
 
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, Unit};
-use rhai::ImmutableString;
 
 /// The time zones that are built in: the same on every machine.
 static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundled);
@@ -13,7 +12,7 @@ static ZONES: LazyLock<TimeZoneDatabase> = LazyLock::new(TimeZoneDatabase::bundl
 /// A date or moment as it was written, and what it means. A date without a time is its first moment in UTC.
 #[derive(Debug, Clone)]
 pub(crate) struct Moment {
-    text: ImmutableString,
+    text: Arc<str>,
     at: Timestamp,
     /// The day of a date without a time: it is that day in every zone.
     day: Option<Date>,
@@ -34,7 +33,7 @@ impl Moment {
     }
 
     /// As it was written.
-    pub(crate) fn text(&self) -> &ImmutableString {
+    pub(crate) fn text(&self) -> &str {
         &self.text
     }
 

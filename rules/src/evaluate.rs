@@ -145,25 +145,27 @@ fn decide(
     scope: &mut Scope<'static>,
     extras: &mut Extras<'_>,
 ) -> Evaluation {
-    let nobody = Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None);
-    let mut evaluation = undecided(ruleset, nobody);
-    evaluation.verdicts.reserve_exact(ruleset.rules.len());
-    run_all(facts, ruleset, scope, extras, &mut evaluation);
-    evaluation.facts = match &extras.reads {
+    let (mut verdicts, mut timed) = (Vec::with_capacity(ruleset.rules.len()), false);
+    run_all(facts, ruleset, scope, extras, &mut verdicts, &mut timed);
+    let read = match &extras.reads {
         Reads::All => facts.take_reads(),
         Reads::ByRule(reads) => facts::union(reads.iter().flat_map(|rule| rule.facts.clone()).collect()),
         Reads::None => Vec::new(),
     };
     let measure = |path: &String| Measured { number: facts.number(path), is_masked: facts.is_masked(path) };
     extras.amounts = extras.paths.iter().map(measure).collect();
-    if let Some(verdict) = combine(&evaluation.verdicts) {
-        evaluation.verdict = verdict;
-    } else if ruleset.settings.default == Default::Approve {
+    let verdict = combine(&verdicts).unwrap_or_else(|| unanswered(ruleset));
+    Evaluation { verdicts, facts: read, timed, ..undecided(ruleset, verdict) }
+}
+
+/// What no rule's answer means.
+fn unanswered(ruleset: &Ruleset) -> Verdict {
+    if ruleset.settings.default == Default::Approve {
         let code = "default-approve".to_owned();
         let text = "no rule had an answer, and the ruleset's default is to approve".to_owned();
-        evaluation.verdict = Verdict::Approve { code, text, rule: None };
+        return Verdict::Approve { code, text, rule: None };
     }
-    evaluation
+    Verdict::escalate(Cause::NoRuleApproved, "no rule had an answer".to_owned(), None)
 }
 
 /// Runs the rules in their order, each unless its verdict is known.
@@ -172,13 +174,14 @@ fn run_all(
     ruleset: &Ruleset,
     scope: &mut Scope<'static>,
     extras: &mut Extras<'_>,
-    evaluation: &mut Evaluation,
+    verdicts: &mut Vec<RuleVerdict>,
+    timed: &mut bool,
 ) {
     for (place, rule) in ruleset.rules.iter().enumerate() {
-        let known = extras.known.and_then(|(verdicts, same)| verdicts.get((*same.get(place)?)?));
+        let known = extras.known.and_then(|(others, same)| others.get((*same.get(place)?)?));
         let ended = match known {
             Some(verdict) => verdict.ended.clone(),
-            None => run(facts, ruleset, rule, scope, &mut evaluation.timed),
+            None => run(facts, ruleset, rule, scope, timed),
         };
         if let Reads::ByRule(reads) = &mut extras.reads {
             let (mut compared, mut parameters) = (compare::take_noted(), parameters_read(ruleset));
@@ -190,12 +193,7 @@ fn run_all(
         }
         let answered = matches!(ended, Ended::Gave { .. } | Ended::Failed { .. });
         let counts = rule.header.mode == Mode::Active;
-        evaluation.verdicts.push(RuleVerdict {
-            rule: rule.id.clone(),
-            hash: rule.hash.clone(),
-            counts,
-            ended,
-        });
+        verdicts.push(RuleVerdict { rule: rule.id.clone(), hash: rule.hash.clone(), counts, ended });
         if answered && counts && ruleset.settings.combine == Combine::FirstMatch {
             break;
         }

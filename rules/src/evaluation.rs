@@ -1,9 +1,10 @@
 //! One evaluation as it is kept with its task: what each rule said, which facts were read, on which engine.
 
-use serde::ser::SerializeStruct as _;
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Serialize};
 
 use crate::shared_text::SharedText;
+use crate::short_text::ShortText;
+use crate::stored;
 use crate::verdict::{Cause, Outcome, Verdict};
 
 /// The longest stored form, in bytes. A task's item also holds an order of up to 350,000 bytes within DynamoDB's 400 KB.
@@ -36,7 +37,7 @@ pub enum Ended {
 }
 
 /// One rule's part in an evaluation.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RuleVerdict {
     /// The rule's id.
     pub rule: SharedText,
@@ -49,44 +50,13 @@ pub struct RuleVerdict {
     pub ended: Ended,
 }
 
-/// As `#[serde(flatten)]` writes it, without the map that this would go through.
-impl Serialize for RuleVerdict {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let fields = match &self.ended {
-            Ended::Pass | Ended::Skipped => 4,
-            Ended::Failed { .. } => 6,
-            Ended::Gave { .. } => 7,
-        };
-        let mut verdict = serializer.serialize_struct("RuleVerdict", fields)?;
-        verdict.serialize_field("rule", &self.rule)?;
-        verdict.serialize_field("hash", &self.hash)?;
-        verdict.serialize_field("counts", &self.counts)?;
-        match &self.ended {
-            Ended::Pass => verdict.serialize_field("ended", "pass")?,
-            Ended::Skipped => verdict.serialize_field("ended", "skipped")?,
-            Ended::Gave { outcome, code, text } => {
-                verdict.serialize_field("ended", "gave")?;
-                verdict.serialize_field("outcome", outcome)?;
-                verdict.serialize_field("code", code)?;
-                verdict.serialize_field("text", text)?;
-            }
-            Ended::Failed { cause, text } => {
-                verdict.serialize_field("ended", "failed")?;
-                verdict.serialize_field("cause", cause)?;
-                verdict.serialize_field("text", text)?;
-            }
-        }
-        verdict.end()
-    }
-}
-
 /// A fact that some rule looked at.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct FactRead {
     /// Such as `order.customer.tier` or `order.items[].price`.
     pub path: SharedText,
     /// Its value as text, shortened; none for records, lists, list elements and masked facts.
-    pub value: Option<String>,
+    pub value: Option<ShortText>,
 }
 
 /// What a ruleset came to for one task. Equal for equal ruleset, engine and facts, whenever it is repeated.
@@ -115,12 +85,8 @@ impl Evaluation {
     ///
     /// What does not fit goes in this order, and `truncated` says so: the rules that passed, the values of facts, the
     /// ends of long texts, the facts, the verdicts that did not decide.
-    ///
-    /// # Panics
-    ///
-    /// Never: strings and enums always serialise.
     pub fn to_json(&self) -> String {
-        let mut json = self.serialised();
+        let mut json = stored::json(self);
         if json.len() <= MAX_STORED_BYTES {
             return json;
         }
@@ -138,7 +104,7 @@ impl Evaluation {
             }
             kept.truncated = true;
             cut(&mut kept);
-            json = kept.serialised();
+            json = stored::json(&kept);
         }
         json
     }
@@ -150,13 +116,6 @@ impl Evaluation {
     /// When the text is not one that [`Evaluation::to_json`] wrote.
     pub fn from_json(text: &str) -> Result<Evaluation, serde_json::Error> {
         serde_json::from_str(text)
-    }
-
-    fn serialised(&self) -> String {
-        // Room for most evaluations, so that it rarely grows.
-        let mut json = Vec::with_capacity(2 * 1024);
-        serde_json::to_writer(&mut json, self).expect("strings and enums always serialise");
-        String::from_utf8(json).expect("JSON is UTF-8")
     }
 
     fn shorten_texts(&mut self, max_chars: usize) {
@@ -205,7 +164,7 @@ mod tests {
             ruleset: "a".repeat(64).into(),
             engine: "b".repeat(16).into(),
             verdicts: (0..rules).map(rule).collect(),
-            facts: vec![FactRead { path: "order.amount".into(), value: Some("5".to_owned()) }],
+            facts: vec![FactRead { path: "order.amount".into(), value: Some("5".into()) }],
             timed: false,
             truncated: false,
         }

@@ -99,7 +99,7 @@ fn not_met(reads: &RuleReads) -> Vec<String> {
     let name = |operand: &Operand| {
         let is_it = |read: &&FactRead| match (operand, &read.value) {
             (Operand::Number(number), Some(value)) => value.parse() == Ok(*number),
-            (Operand::Text(text), Some(value)) => text == value,
+            (Operand::Text(text), Some(value)) => text.as_str() == &**value,
             (_, None) => false,
         };
         let mut found = reads.facts.iter().chain(&reads.parameters).filter(is_it);
@@ -191,7 +191,7 @@ impl fmt::Display for ExplainedRule {
         }
         for fact in &self.facts {
             match &fact.value {
-                Some(value) => writeln!(f, "    read {} = {value}", fact.path)?,
+                Some(value) => writeln!(f, "    read {} = {}", fact.path, &**value)?,
                 None => writeln!(f, "    read {}", fact.path)?,
             }
         }

@@ -2,15 +2,17 @@
 
 mod record;
 
+use std::ops::{Deref, Range};
 use std::sync::Arc;
 
 use rhai::{Dynamic, EvalAltResult, ImmutableString};
 use rust_decimal::Decimal;
 
 use crate::dates::Moment;
-use crate::evaluation::{FactRead, shorten};
+use crate::evaluation::FactRead;
 use crate::json::Json;
 use crate::names::Names;
+use crate::short_text::ShortText;
 
 pub(crate) use record::{
     Field, Layout, Record, Slot, forget_masked_reads, has_read_masked, note_masked_read,
@@ -28,6 +30,7 @@ pub(crate) enum Fact {
     Integer(i64),
     Decimal(Decimal),
     Text(ImmutableString),
+    Part(Part),
     Moment(Moment),
     Record(Record),
     List(List),
@@ -37,6 +40,28 @@ pub(crate) enum Fact {
 /// Values in an order.
 #[derive(Debug, Clone)]
 pub(crate) struct List(pub(crate) Arc<Vec<Fact>>);
+
+/// A part of a text that several facts share: it becomes a script's own text only where a script reads it.
+#[derive(Debug, Clone)]
+pub(crate) struct Part {
+    whole: Arc<str>,
+    range: Range<usize>,
+}
+
+impl Part {
+    /// The bytes `range` of `whole`, which must begin and end between characters.
+    pub(crate) fn of(whole: &Arc<str>, range: Range<usize>) -> Part {
+        Part { whole: whole.clone(), range }
+    }
+}
+
+impl Deref for Part {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.whole[self.range.clone()]
+    }
+}
 
 /// A rhai error, as host functions return it.
 pub(crate) type Failure = Box<EvalAltResult>;
@@ -50,6 +75,7 @@ impl Fact {
             Fact::Integer(value) => (*value).into(),
             Fact::Decimal(value) => (*value).into(),
             Fact::Text(value) => value.clone().into(),
+            Fact::Part(value) => ImmutableString::from(&**value).into(),
             Fact::Moment(value) => Dynamic::from(value.clone()),
             Fact::Record(value) => Dynamic::from(value.clone()),
             Fact::List(value) => Dynamic::from(value.clone()),
@@ -89,7 +115,7 @@ impl Fact {
             Fact::Nothing => "nothing",
             Fact::Bool(_) => "a boolean",
             Fact::Integer(_) | Fact::Decimal(_) => "a number",
-            Fact::Text(_) => "text",
+            Fact::Text(_) | Fact::Part(_) => "text",
             Fact::Moment(_) => "a date",
             Fact::Record(_) => "a record",
             Fact::List(_) | Fact::Names(_) => "a list",
@@ -104,15 +130,24 @@ impl Fact {
             Fact::Integer(value) => Some(value.to_string()),
             Fact::Decimal(value) => Some(value.to_string()),
             Fact::Text(value) => Some(value.to_string()),
-            Fact::Moment(value) => Some(value.text().to_string()),
+            Fact::Part(value) => Some((**value).to_owned()),
+            Fact::Moment(value) => Some(value.text().to_owned()),
             Fact::Record(_) | Fact::List(_) | Fact::Names(_) => None,
         }
     }
 
-    fn short_text(&self) -> Option<String> {
-        let mut text = self.text()?;
-        shorten(&mut text, MAX_VALUE_CHARS);
-        Some(text)
+    fn short_text(&self) -> Option<ShortText> {
+        let text = match self {
+            Fact::Nothing => "nothing".into(),
+            Fact::Bool(value) => ShortText::of(value),
+            Fact::Integer(value) => ShortText::of(value),
+            Fact::Decimal(value) => ShortText::of(value),
+            Fact::Text(value) => value.as_str().into(),
+            Fact::Part(value) => (**value).into(),
+            Fact::Moment(value) => value.text().into(),
+            Fact::Record(_) | Fact::List(_) | Fact::Names(_) => return None,
+        };
+        Some(text.shortened(MAX_VALUE_CHARS))
     }
 }
 
@@ -200,7 +235,7 @@ mod tests {
             taken(&order).into_iter().map(|read| (read.path.to_string(), read.value)).collect();
         let expected =
             [("order.amount", Some("100.1")), ("order.items", None), ("order.items[].price", None)];
-        let expected = expected.map(|(path, value)| (path.to_owned(), value.map(str::to_owned)));
+        let expected = expected.map(|(path, value)| (path.to_owned(), value.map(ShortText::from)));
         assert_eq!(reads, expected);
         assert_eq!(taken(&order), []);
     }

@@ -140,6 +140,7 @@ pub(crate) fn repeated<'a>(facts: impl Iterator<Item = &'a Fact>) -> Option<Stri
             Fact::Moment(moment) => moment.at().to_string(),
             Fact::Bool(value) => value.to_string(),
             Fact::Text(text) => text.to_string(),
+            Fact::Part(text) => (**text).to_owned(),
         };
         (!seen.insert(key)).then(|| short(&fact.text().unwrap_or_default()))
     })

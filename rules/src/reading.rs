@@ -94,7 +94,7 @@ impl RecordPlan {
             let mut given = Given::new(self.fields.len());
             parser.fields(|parser, name| {
                 let Some(place) = self.layout.place(&name) else {
-                    given.others.push(name);
+                    given.add_other(name);
                     return parser.value().map(drop).map_err(Misfit::from);
                 };
                 let field = &self.fields[place];
@@ -117,13 +117,15 @@ struct Given<'a> {
     first: u64,
     /// Those from the 65th on.
     rest: Vec<bool>,
-    /// Names that the schema does not know.
+    /// The first name that the schema does not know: most orders have one at most.
+    other: Option<Cow<'a, str>>,
+    /// Further ones.
     others: Vec<Cow<'a, str>>,
 }
 
-impl Given<'_> {
+impl<'a> Given<'a> {
     fn new(fields: usize) -> Self {
-        Given { first: 0, rest: vec![false; fields.saturating_sub(64)], others: Vec::new() }
+        Given { first: 0, rest: vec![false; fields.saturating_sub(64)], other: None, others: Vec::new() }
     }
 
     fn has(&self, place: usize) -> bool {
@@ -144,7 +146,18 @@ impl Given<'_> {
         Ok(())
     }
 
+    fn add_other(&mut self, name: Cow<'a, str>) {
+        match self.other {
+            None => self.other = Some(name),
+            Some(_) => self.others.push(name),
+        }
+    }
+
     fn others_once(&mut self) -> Result<(), Misfit> {
+        if self.others.is_empty() {
+            return Ok(());
+        }
+        self.others.extend(self.other.take());
         self.others.sort_unstable();
         let twice = self.others.windows(2).any(|pair| pair[0] == pair[1]);
         if twice { Err(Misfit) } else { Ok(()) }

@@ -8,7 +8,7 @@ use rust_decimal::Decimal;
 use crate::compiled::Compiled;
 use crate::dates::Moment;
 use crate::evaluation::FactRead;
-use crate::facts::{self, Fact, Layout, Record, Slot, Watch};
+use crate::facts::{self, Fact, Layout, Part, Record, Slot, Watch};
 use crate::json::parser;
 use crate::ruleset::{Ruleset, TaskFacts};
 use crate::schema::Derived;
@@ -112,6 +112,7 @@ impl Facts {
             Fact::Integer(number) => Some(Decimal::from(*number)),
             Fact::Decimal(number) => Some(*number),
             Fact::Text(text) => number::parse(text),
+            Fact::Part(text) => number::parse(text),
             Fact::Moment(_) => None,
             Fact::Nothing | Fact::Bool(_) | Fact::Record(_) | Fact::List(_) | Fact::Names(_) => None,
         }
@@ -143,14 +144,16 @@ fn order(ruleset: &Ruleset, text: Option<&str>) -> Result<Fact, String> {
 fn task_record(task: &TaskFacts<'_>, now: Moment) -> Record {
     // arn:aws:states:region:account:execution:workflow:name
     let workflow = task.transaction_id.split(':').nth(6).unwrap_or_default();
-    let text = |value: &str| Fact::Text(value.into());
-    let facts = [
-        Fact::Bool(task.order.is_some()),
-        Fact::Moment(now),
-        text(task.order_id),
-        text(task.start_time),
-        text(task.transaction_id),
-        text(workflow),
-    ];
+    let texts = [task.order_id, task.start_time, task.transaction_id, workflow];
+    let whole: Arc<str> = texts.concat().into();
+    let mut start = 0;
+    let [order_id, start_time, transaction_id, workflow] = texts.map(|text| {
+        let end = start + text.len();
+        let part = Part::of(&whole, start..end);
+        start = end;
+        Fact::Part(part)
+    });
+    let facts =
+        [Fact::Bool(task.order.is_some()), Fact::Moment(now), order_id, start_time, transaction_id, workflow];
     Record::of(TASK.clone(), facts.into_iter().map(|fact| Slot::new(fact, false)).collect())
 }

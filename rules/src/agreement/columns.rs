@@ -87,6 +87,7 @@ impl Column {
                 Some(Fact::Integer(number)) => Cell::Number(Decimal::from(*number)),
                 Some(Fact::Decimal(number)) => Cell::Number(*number),
                 Some(Fact::Text(text)) => self.text(text),
+                Some(Fact::Part(text)) => self.text(text),
                 Some(Fact::Moment(_) | Fact::Record(_) | Fact::List(_) | Fact::Names(_)) | None => {
                     Cell::Absent
                 }

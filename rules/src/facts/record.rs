@@ -269,7 +269,7 @@ impl Record {
                     }
                 }),
                 Fact::Nothing | Fact::Bool(_) | Fact::Integer(_) => {}
-                Fact::Decimal(_) | Fact::Text(_) | Fact::Moment(_) | Fact::Names(_) => {}
+                Fact::Decimal(_) | Fact::Text(_) | Fact::Part(_) | Fact::Moment(_) | Fact::Names(_) => {}
             }
         }
     }

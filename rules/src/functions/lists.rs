@@ -108,6 +108,7 @@ impl List {
         for fact in self.0.iter() {
             let is_in = match field_of(fact, field)? {
                 Fact::Text(text) => names.contains(text),
+                Fact::Part(text) => names.contains(text),
                 Fact::Moment(moment) => names_hold(names, &Dynamic::from(moment.clone()))?,
                 other => return Err(format!("{field} holds {}, not text", other.kind()).into()),
             };

@@ -65,7 +65,7 @@ fn register_texts_of_values(engine: &mut Engine) {
     engine.register_fn("to_string", |value: bool| value.to_string());
     engine.register_fn("to_string", |value: i64| value.to_string());
     engine.register_fn("to_string", |value: Decimal| value.to_string());
-    engine.register_fn("to_string", |moment: Moment| moment.text().clone());
+    engine.register_fn("to_string", |moment: Moment| ImmutableString::from(moment.text()));
     engine.register_fn("to_string", |context: NativeCallContext<'_>, value: Dynamic| {
         let (what, remedy) = match kind(&value) {
             "nothing" => ("a missing value", "check with has(\"…\") first, or give a default with ??"),

@@ -226,7 +226,7 @@ fn of_fact(fact: &Fact) -> Option<Kind> {
         Fact::Nothing => None,
         Fact::Bool(_) => Some(Kind::Boolean),
         Fact::Integer(_) | Fact::Decimal(_) => Some(Kind::Number),
-        Fact::Text(_) => Some(Kind::Text),
+        Fact::Text(_) | Fact::Part(_) => Some(Kind::Text),
         Fact::Moment(_) => Some(Kind::Date),
         Fact::Record(_) => Some(Kind::Record),
         Fact::List(_) | Fact::Names(_) => Some(Kind::List),
