@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::format::{self, Newer};
 use crate::status::State;
 
 /// One attribute value. Only the types a task uses; the rest is [`Value::Other`], kept apart so that a foreign
@@ -30,12 +31,27 @@ pub enum Malformed {
     /// The attribute has another type, or a value outside its range.
     #[error("attribute {0} is not {1}")]
     Not(&'static str, &'static str),
+    /// A newer version wrote it.
+    #[error(transparent)]
+    Newer(#[from] Newer),
     /// Status, decision and delivery do not go together.
     #[error("no task can have {0}")]
     Impossible(State),
     /// The attribute holds the task token, which no other attribute may hold.
     #[error("attribute {0} holds the task token")]
     HoldsToken(&'static str),
+}
+
+/// Checks that this version knows the item's format.
+///
+/// # Errors
+///
+/// [`Newer`] when it does not.
+pub fn check_format(item: &Item) -> Result<(), Newer> {
+    format::check(item.get(format::ATTRIBUTE).map(|value| match value {
+        Value::Number(digits) => digits.as_str(),
+        Value::Text(_) | Value::Map(_) | Value::Other => "(not a number)",
+    }))
 }
 
 /// The text of an attribute that must be there.

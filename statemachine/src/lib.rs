@@ -5,6 +5,7 @@ pub mod workflow;
 pub mod message;
 pub mod token;
 
+pub mod format;
 pub mod item;
 pub mod status;
 pub mod worklist;

@@ -169,6 +169,7 @@ impl Task {
     /// token's hash is one: such an item was not written by ingest. So is anything that no step writes, such as a final
     /// status without a decision: somebody edited the item by hand.
     pub fn from_item(map: &Item) -> Result<Task, Malformed> {
+        item::check_format(map)?;
         let token = TaskToken::new(item::text(map, attribute::TASK_TOKEN)?)
             .map_err(|_| Malformed::Not(attribute::TASK_TOKEN, "1 to 2048 bytes long"))?;
         let id = token.task_id();
@@ -263,6 +264,25 @@ mod tests {
         (again.round, again.history) = (11, vec![given(9), given(10)]);
         for task in [task(), decided(), again] {
             assert_eq!(Task::from_item(&task.to_item()), Ok(task));
+        }
+    }
+
+    #[test]
+    fn only_the_known_format_is_read() {
+        let with = |value: Value| {
+            let mut item = decided().to_item();
+            item.insert("format".to_owned(), value);
+            Task::from_item(&item)
+        };
+        assert_eq!(with(Value::Number("1".to_owned())), Ok(decided()));
+        for (value, told) in [
+            (Value::Number("2".to_owned()), "it has format 2,"),
+            (Value::Number("1.5".to_owned()), "it has format 1.5,"),
+            (Value::Text("1".to_owned()), "it has format (not a number),"),
+            (Value::Other, "it has format (not a number),"),
+        ] {
+            let error = with(value).unwrap_err().to_string();
+            assert!(error.starts_with(told), "{error}");
         }
     }
 

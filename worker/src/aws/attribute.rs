@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
+use statemachine::format::{self, Newer};
 
 /// The names of `#attribute` placeholders: each stands for itself, since several are reserved words of DynamoDB.
 pub(crate) fn names(expressions: &[&str]) -> HashMap<String, String> {
@@ -29,6 +30,14 @@ pub(crate) fn text_of(item: &HashMap<String, AttributeValue>, name: &str) -> Opt
 /// A whole number; none where the item has none, another type, or one beyond 64 bits.
 pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> Option<i64> {
     item.get(name)?.as_n().ok()?.parse().ok()
+}
+
+/// Checks that this version knows the item's format.
+pub(crate) fn check_format(item: &HashMap<String, AttributeValue>) -> Result<(), Newer> {
+    format::check(item.get(format::ATTRIBUTE).map(|value| match value {
+        AttributeValue::N(digits) => digits.as_str(),
+        _ => "(not a number)",
+    }))
 }
 
 /// The largest counter that is read: half of what 64 bits hold, so that counting on never overflows.

@@ -63,9 +63,11 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
                     Ok(format!("paused by {} at {at}: {}\n", plain(&by), plain(&reason)))
                 }
                 Err(ControlError::Fault(fault)) => Err(fault.into()),
-                Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
-                    Ok(format!("held, no rule decides: {damage}\n"))
-                }
+                Err(
+                    damage @ (ControlError::Unreadable { .. }
+                    | ControlError::Newer(_)
+                    | ControlError::Vanished),
+                ) => Ok(format!("held, no rule decides: {damage}\n")),
             };
         }
     };

@@ -145,7 +145,9 @@ pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: 
                 trouble.failed(fault.class, &metrics, Service::Control);
                 warn!(error = %fault, "cannot read the control item: {fault}; after two seconds automatic decisions are held");
             }
-            Err(damage @ (ControlError::Unreadable { .. } | ControlError::Vanished)) => {
+            Err(
+                damage @ (ControlError::Unreadable { .. } | ControlError::Newer(_) | ControlError::Vanished),
+            ) => {
                 trouble.answered();
                 metrics.systemic_fault(Service::Control);
                 if gate.see_damage(&damage) {

@@ -7,7 +7,9 @@ use std::collections::HashMap;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
+use statemachine::format::Newer;
 
+use crate::aws::attribute::check_format;
 use crate::aws::fault::Fault;
 
 /// The partition and sort key of the item.
@@ -59,6 +61,9 @@ pub enum ControlError {
         /// The commands that rewrite it.
         remedy: &'static str,
     },
+    /// A newer version wrote it.
+    #[error("the control item: {0}")]
+    Newer(#[from] Newer),
     /// The item was deleted.
     #[error(
         "the control item was deleted; \
@@ -74,6 +79,7 @@ impl ControlItem {
     ///
     /// [`ControlError::Unreadable`] names the first attribute that cannot be obeyed.
     pub(crate) fn read(item: &Attributes) -> Result<ControlItem, ControlError> {
+        check_format(item)?;
         let (active, shadow) = read_rulesets(item)?;
         let unreadable = |attribute, expected| ControlError::Unreadable {
             attribute,

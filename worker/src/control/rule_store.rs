@@ -47,7 +47,7 @@ pub enum StoreError {
         "the change may have been made ({0}); look at `countersign automation show` and `countersign rules history`"
     )]
     MayStand(#[source] Fault),
-    /// The control item was edited or deleted by hand.
+    /// The control item was edited or deleted by hand, or a newer version wrote it.
     #[error(transparent)]
     Unreadable(ControlError),
     /// Another change came first.
@@ -87,7 +87,9 @@ impl From<ControlError> for StoreError {
     fn from(error: ControlError) -> StoreError {
         match error {
             ControlError::Fault(fault) => StoreError::Fault(fault),
-            ControlError::Unreadable { .. } | ControlError::Vanished => StoreError::Unreadable(error),
+            ControlError::Unreadable { .. } | ControlError::Newer(_) | ControlError::Vanished => {
+                StoreError::Unreadable(error)
+            }
         }
     }
 }

@@ -34,6 +34,8 @@ pub struct Heartbeat {
     pub leaving: bool,
     /// Its active ruleset.
     pub ruleset: String,
+    /// The version of its program.
+    pub version: String,
     /// Its uptime, on its own monotonic clock; none from a version that did not report it.
     pub uptime: Option<Duration>,
     /// What it tells of itself; none from a version that did not, and before its first look at the fleet.
@@ -95,7 +97,7 @@ impl ControlTable {
             .item("leaving", AttributeValue::Bool(beat.leaving))
             .item("ruleset", text(&beat.ruleset))
             .item("uptimeMs", number(uptime_ms.unwrap_or(0)))
-            .item("version", text(env!("CARGO_PKG_VERSION")))
+            .item("version", text(&beat.version))
             .item(
                 "report",
                 beat.report.as_ref().map_or(AttributeValue::Null(true), |told| text(&told.to_text())),
@@ -310,6 +312,7 @@ fn read_heartbeat(item: &HashMap<String, AttributeValue>) -> Option<Heartbeat> {
         counter: number_of(item, "counter").unwrap_or(-1),
         leaving: item.get("leaving").and_then(|leaving| leaving.as_bool().ok()).copied().unwrap_or(false),
         ruleset: text_of(item, "ruleset").unwrap_or_default(),
+        version: text_of(item, "version").unwrap_or_default(),
         uptime: uptime_ms.map(Duration::from_millis),
         report: text_of(item, "report").and_then(|report| Report::from_text(&report)),
     })

@@ -131,6 +131,7 @@ impl Heart {
             counter: self.counter,
             leaving,
             ruleset: self.rules.pin().label(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime: Some(sent - self.started),
             report: self.view.report(),
         };

@@ -129,6 +129,7 @@ mod tests {
             counter,
             leaving,
             ruleset: String::new(),
+            version: String::new(),
             uptime: Some(Duration::from_secs(uptime_s)),
             report: None,
         }

@@ -17,9 +17,9 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
 };
+use statemachine::format::Newer;
 
-use crate::aws::attribute::text_of;
-use crate::aws::attribute::{names, number, text};
+use crate::aws::attribute::{check_format, names, number, text, text_of};
 use crate::aws::fault::Fault;
 use crate::control::table::{ControlTable, SK};
 use crate::lease::checkpoint::SequenceNumber;
@@ -74,6 +74,13 @@ pub struct Unreadable {
     item: HashMap<String, AttributeValue>,
 }
 
+impl Unreadable {
+    /// Why it must be left as it is, if a newer version wrote it.
+    pub fn newer(&self) -> Option<Newer> {
+        check_format(&self.item).err()
+    }
+}
+
 /// The leases of the control table.
 #[derive(Debug, Clone)]
 pub struct LeaseTable {
@@ -96,7 +103,8 @@ impl LeaseTable {
         Ok(self.list_whole().await?.0)
     }
 
-    /// Every lease, and the items in a lease's place that cannot be read, because they were edited by hand.
+    /// Every lease, and the items in a lease's place that cannot be read: they were edited by hand, or a newer version
+    /// wrote them.
     ///
     /// # Errors
     ///

@@ -117,6 +117,10 @@ impl Discoverer {
         let (leases, unreadable) = self.leases.list_whole().await?;
         for seen in unreadable {
             let key = &seen.key;
+            if let Some(newer) = seen.newer() {
+                error!(lease = key, error = %newer, "lease {key}: left to the workers that know it: {newer}");
+                continue;
+            }
             match Subject::parse(key) {
                 Some(subject) => {
                     error!(

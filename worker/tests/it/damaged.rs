@@ -5,6 +5,24 @@ use axum::http::StatusCode;
 
 use crate::office::Office;
 
+/// The worker that wrote it may decide it; this one would misread it.
+#[tokio::test(start_paused = true)]
+async fn a_task_of_a_newer_version_is_named_and_left_as_it_is() {
+    let office = Office::open();
+    let (_, task) = office.escalate("o-1", Some(600)).await;
+    let client = office.world.client_for("operator").dynamodb();
+    let edit = client.update_item().table_name("tasks").update_expression("SET #format = :two");
+    let edit = edit.key("taskId", AttributeValue::S(task.id.to_string()));
+    let edit = edit.expression_attribute_names("#format", "format");
+    let edit = edit.expression_attribute_values(":two", AttributeValue::N("2".to_owned()));
+    edit.send().await.expect("the model answers");
+    let before = office.world.items("tasks");
+    let decided = office.decide(&task, r#"{"outcome":"approved","by":"ada"}"#).await;
+    assert_eq!(decided.problem(), "damaged-item", "{}", decided.text);
+    assert!(decided.text.contains("format 2, and this version knows only format 1"), "{}", decided.text);
+    assert_eq!(office.world.items("tasks"), before);
+}
+
 /// A final status without a decision was "look at it again" without end.
 #[tokio::test(start_paused = true)]
 async fn a_damaged_task_is_named_and_cannot_be_decided() {

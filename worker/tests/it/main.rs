@@ -33,4 +33,5 @@ mod running;
 mod stale_rules;
 mod switch;
 mod tokens;
+mod upgrades;
 mod watched;

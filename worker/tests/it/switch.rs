@@ -122,6 +122,25 @@ async fn a_switch_that_cannot_be_read_lets_no_rule_decide() {
     assert_eq!(paused.status, StatusCode::OK, "{}", paused.text);
 }
 
+/// During an update: what a newer version wrote means something else, so that not even a pause may be written into it.
+#[tokio::test(start_paused = true)]
+async fn a_switch_of_a_newer_version_holds_and_is_not_written() {
+    let office = office();
+    assert_running(&office).await;
+    edit(&office, "format", AttributeValue::N("2".to_owned())).await;
+    assert_held(&office, "format 2").await;
+    let before = office.world.items("control");
+    for change in ["pause", "resume"] {
+        let answer = office.post(&format!("/v1/automation/{change}"), r#"{"reason":"stop"}"#).await;
+        assert_eq!(answer.problem(), "damaged-item", "{}", answer.text);
+        assert!(answer.text.contains("a newer version wrote it; update this one"), "{}", answer.text);
+    }
+    let of_control = |items: Vec<std::sync::Arc<Item>>| {
+        items.into_iter().filter(|item| item["pk"].as_text() == Some("control")).collect::<Vec<_>>()
+    };
+    assert_eq!(of_control(office.world.items("control")), of_control(before));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_switch_that_is_deleted_holds_and_comes_back_from_its_history() {
     let office = office();

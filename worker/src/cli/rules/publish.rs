@@ -255,6 +255,7 @@ mod tests {
                 counter: 1,
                 leaving: false,
                 ruleset: ruleset.to_owned(),
+                version: String::new(),
                 uptime: None,
                 report: None,
             };

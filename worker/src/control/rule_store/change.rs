@@ -10,11 +10,11 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 
-use crate::aws::attribute::{names, number, text, text_of};
+use crate::aws::attribute::{check_format, names, number, text, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::history::{Event, HISTORY, Line, line_key};
-use crate::control::item::{Attributes, ControlItem, ITEM, read_revision, read_rulesets};
+use crate::control::item::{Attributes, ControlError, ControlItem, ITEM, read_revision, read_rulesets};
 use crate::control::rule_store::{Author, StoreError};
 use crate::control::table::{ControlTable, item_key};
 
@@ -53,8 +53,8 @@ impl ControlTable {
     /// # Errors
     ///
     /// [`StoreError::Raced`] when other changes came first each time, [`StoreError::MayStand`] when it is unknown
-    /// whether it was made, [`StoreError::Unreadable`] when rules would decide by an item that was edited by hand; after
-    /// any other error nothing was changed.
+    /// whether it was made, [`StoreError::Unreadable`] when rules would decide by an item that was edited by hand, or a
+    /// newer version wrote it; after any other error nothing was changed.
     pub async fn change(
         &self,
         event: Event,
@@ -64,6 +64,10 @@ impl ControlTable {
     ) -> Result<Line, StoreError> {
         for _ in 0..TRIES {
             let before = self.before().await?;
+            if let Some(item) = &before.item {
+                // Also for a pause: this version does not know what its write would mean there.
+                check_format(item).map_err(ControlError::from)?;
+            }
             if let (Event::Resume, Some(item)) = (event, &before.item) {
                 read_rulesets(item)?;
             }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 
 use super::PARTITION;
-use crate::aws::attribute::{counter_of, number_of, text, text_of};
+use crate::aws::attribute::{check_format, counter_of, number_of, text, text_of};
 use crate::control::table::{PK, SK};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::plan::{Lease, Position, Subject};
@@ -20,8 +20,9 @@ pub(super) fn key(subject: &Subject) -> HashMap<String, AttributeValue> {
     HashMap::from([(PK.to_owned(), text(PARTITION)), (SK.to_owned(), text(&subject.key()))])
 }
 
-/// Reads a lease; none when it cannot be read.
+/// Reads a lease; none when it cannot be read, or a newer version wrote it.
 pub(super) fn read_lease(item: &HashMap<String, AttributeValue>) -> Option<Lease> {
+    check_format(item).ok()?;
     let flag = |name| item.get(name).and_then(|flag| flag.as_bool().ok()).copied().unwrap_or(false);
     Some(Lease {
         subject: Subject::parse(&text_of(item, SK)?)?,

@@ -67,14 +67,14 @@ impl LeaseTable {
     }
 
     /// Removes an item that cannot be read, whichever worker holds it: the lease is recreated with other epochs. An
-    /// item without an epoch stays, to be completed. It is removed only as it was seen: a later write by another worker
+    /// item without an epoch stays, to be completed, and so does the item of a newer version. It is removed only as it was seen: a later write by another worker
     /// stays, even if this deletion arrives a second time.
     ///
     /// # Errors
     ///
     /// [`Fault`] when it is not known to be gone.
     pub async fn remove(&self, subject: &Subject, seen: &Unreadable) -> Result<(), Fault> {
-        if !seen.item.contains_key("epoch") {
+        if seen.newer().is_some() || !seen.item.contains_key("epoch") {
             return Ok(());
         }
         let read = [("#epoch", ":epoch"), ("#counter", ":counter"), ("#position", ":position")];

@@ -134,6 +134,22 @@ async fn a_lease_whose_numbers_are_out_of_range_is_created_anew_and_taken() {
     }
 }
 
+/// An older worker must neither take a lease that it misreads nor recreate it.
+#[tokio::test(start_paused = true)]
+async fn a_lease_of_a_newer_version_is_named_and_left_as_it_is() {
+    let world = world();
+    let (leases, _) = taken(&world).await;
+    edit(&world, "format", number(2)).await;
+    let before = world.items(CONTROL);
+    let (readable, unreadable) = leases.list_whole().await.unwrap();
+    assert!(readable.is_empty() && leases.mine().await.unwrap().is_empty());
+    let newer = unreadable[0].newer().expect("it is of a newer version").to_string();
+    assert!(newer.contains("format 2") && newer.contains("update this one"), "{newer}");
+    leases.remove(&Subject::Sweep(1), &unreadable[0]).await.unwrap();
+    leases.create_sweep(1).await.unwrap();
+    assert_eq!(world.items(CONTROL), before);
+}
+
 #[tokio::test(start_paused = true)]
 async fn the_largest_numbers_that_are_read_are_counted_on() {
     let world = world();
@@ -151,6 +167,7 @@ fn beat(counter: i64) -> Heartbeat {
         counter,
         leaving: false,
         ruleset: "rules@1".to_owned(),
+        version: "0.1.0".to_owned(),
         uptime: Some(std::time::Duration::from_millis(1_500)),
         report: Some(crate::metrics::report::Report { lag_seconds: 3, ..Default::default() }),
     }
