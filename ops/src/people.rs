@@ -86,9 +86,29 @@ impl World {
         self.output_of(command).await
     }
 
+    /// Like [`World::countersign`], but with the role of the workers, as on one of their machines.
+    ///
+    /// # Errors
+    ///
+    /// If the program cannot be started.
+    pub async fn countersign_as_worker(&self, arguments: &[&str]) -> Result<Output> {
+        let role = self.worker_credentials();
+        let mut command = command(&self.binaries().countersign);
+        command
+            .args(arguments)
+            .env("AWS_ACCESS_KEY_ID", &role.access_key_id)
+            .env("AWS_SECRET_ACCESS_KEY", &role.secret_access_key)
+            .env("AWS_SESSION_TOKEN", &role.session_token);
+        self.noted(command).await
+    }
+
     async fn output_of(&self, mut command: Command) -> Result<Output> {
         // With the rights of an operator, since some commands use the tables directly.
         command.env("AWS_ACCESS_KEY_ID", ROOT_KEY).env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
+        self.noted(command).await
+    }
+
+    async fn noted(&self, command: Command) -> Result<Output> {
         let output = tokio::process::Command::from(command).kill_on_drop(true).output().await?;
         self.note(&output.stdout)?;
         self.note(&output.stderr)?;

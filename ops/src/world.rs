@@ -72,6 +72,8 @@ pub struct WorkerOptions {
     pub listen: Option<String>,
     /// The address of its listener for metrics and health; any free port if none is given.
     pub metrics_listen: Option<String>,
+    /// The program to run, such as one of an older version; the one that was built if none is given.
+    pub program: Option<PathBuf>,
     /// More settings, as `COUNTERSIGN_` variables.
     pub variables: Vec<(String, String)>,
 }
@@ -162,6 +164,10 @@ impl World {
         &self.binaries
     }
 
+    pub(crate) fn worker_credentials(&self) -> &RoleCredentials {
+        &self.worker_credentials
+    }
+
     /// Starts a worker with this name and waits until it is ready. A name may be used again after its worker has ended;
     /// the new worker appends to the same log.
     ///
@@ -170,7 +176,7 @@ impl World {
     /// If the worker exits or is not ready in time; the error includes the end of its log.
     pub async fn start_worker(&self, name: &str, options: WorkerOptions) -> Result<Worker> {
         let start = Start {
-            program: &self.binaries.countersign,
+            program: options.program.as_deref().unwrap_or(&self.binaries.countersign),
             name: name.to_owned(),
             dir: self.dir.path(),
             config: self.worker_config(&options),
