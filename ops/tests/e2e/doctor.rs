@@ -1,6 +1,7 @@
 //! `countersign doctor` on a deployment that works, and on the same with one thing broken.
 
 use std::path::Path;
+use std::process::Output;
 
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType, TimeToLiveSpecification,
@@ -14,7 +15,17 @@ use crate::journey::{patient, quick};
 async fn doctor(world: &World, config: &Path, more: &[&str]) -> (i32, Vec<String>) {
     let config = config.to_string_lossy();
     let arguments = [&["doctor", "--format", "json", "--config", &config], more].concat();
-    let output = world.countersign(&arguments).await.unwrap();
+    read(&world.countersign(&arguments).await.unwrap())
+}
+
+/// The same with the role of the workers.
+async fn doctor_as_worker(world: &World, config: &Path, more: &[&str]) -> (i32, Vec<String>) {
+    let config = config.to_string_lossy();
+    let arguments = [&["doctor", "--format", "json", "--config", &config], more].concat();
+    read(&world.countersign_as_worker(&arguments).await.unwrap())
+}
+
+fn read(output: &Output) -> (i32, Vec<String>) {
     let text = String::from_utf8_lossy(&output.stdout);
     let findings: Vec<Value> = serde_json::from_str(&text)
         .unwrap_or_else(|error| panic!("{error}: {text}{}", String::from_utf8_lossy(&output.stderr)));
@@ -98,9 +109,58 @@ async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
         );
     }
     assert!(findings.contains(&"ok workers: 2 are alive: ".to_owned()), "{findings:#?}");
+    assert!(
+        findings.contains(&"ok permissions: 11 kinds of calls are allowed: ".to_owned()),
+        "{findings:#?}"
+    );
+
+    // On a worker's machine: all that a worker needs is there, and the rest is told as not checked.
+    let (code, findings) = doctor_as_worker(&world, &good, &["--state-machine", sample]).await;
+    assert_eq!((code, broken(&findings).len()), (0, 0), "{findings:#?}");
+    assert!(
+        findings.contains(&"ok permissions: 11 kinds of calls are allowed: ".to_owned()),
+        "{findings:#?}"
+    );
 
     settings_that_are_wrong(&world, &good).await;
     what_is_wrong_in_aws(&world, &good).await;
+    what_a_role_lacks(&world, &good).await;
+}
+
+/// A role that lost permissions: each is named, with the table, the queue or the execution.
+async fn what_a_role_lacks(world: &World, good: &Path) {
+    let deny = |actions: &[&str]| json!({"Version": "2012-10-17", "Statement": [{"Effect": "Deny", "Action": actions, "Resource": "*"}]});
+    let role = &world.stack.worker_role_arn;
+    let all = [
+        "dynamodb:UpdateItem",
+        "dynamodb:PutItem",
+        "dynamodb:DeleteItem",
+        "sqs:DeleteMessage",
+        "states:DescribeExecution",
+        "states:GetExecutionHistory",
+    ];
+    world.emulator.put_role_policy(role, "less", &deny(&all)).await.unwrap();
+    let sample = world.stack.state_machine_arn.as_str();
+    let (code, findings) = doctor_as_worker(world, good, &["--state-machine", sample]).await;
+    let (tasks, control) = (&world.stack.tasks_table, &world.stack.control_table);
+    let expected = [
+        format!("broken permissions: UpdateItem on table {tasks}: AccessDenied"),
+        format!("broken permissions: UpdateItem on table {control}: AccessDenied"),
+        format!("broken permissions: PutItem on table {control}: AccessDenied"),
+        format!("broken permissions: DeleteItem on table {control}: AccessDenied"),
+        format!(
+            "broken permissions: DeleteMessage on queue {}: AccessDenied",
+            world.stack.closed_executions_queue_url
+        ),
+        "broken permissions: DescribeExecution on execution ".to_owned(),
+        "broken permissions: GetExecutionHistory on execution ".to_owned(),
+    ];
+    assert_eq!(code, 1, "{findings:#?}");
+    for expected in expected {
+        assert!(findings.iter().any(|finding| finding.starts_with(&expected)), "{expected}: {findings:#?}");
+    }
+    // The workers of this world go on.
+    world.emulator.put_role_policy(role, "less", &deny(&["dynamodb:DeleteTable"])).await.unwrap();
 }
 
 async fn settings_that_are_wrong(world: &World, good: &Path) {

@@ -102,6 +102,11 @@ impl Fault {
         Fault { operation, on, code, class }
     }
 
+    /// Whether the caller lacks a permission.
+    pub fn is_denied(&self) -> bool {
+        self.code.starts_with("AccessDenied")
+    }
+
     /// An answer of 200 that does not hold what it must.
     pub fn unreadable(operation: &'static str, on: Resource, what: &str) -> Fault {
         Fault { operation, on, code: format!("a response without {what}"), class: Class::Transient }

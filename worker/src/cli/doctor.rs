@@ -3,12 +3,15 @@
 //! Each check makes harmless calls with the caller's own credentials, and ends in findings: what is right, what is
 //! doubtful, what is broken, each with its remedy. A check that cannot be made is a finding too.
 
+mod permissions;
 mod queues;
 mod services;
 mod tables;
 mod workflow;
 
 use serde::Serialize;
+
+use crate::aws::fault::Fault;
 
 use super::render::{json, line, plain, table};
 use super::store::{Opened, Store};
@@ -68,6 +71,18 @@ impl Finding {
     }
 }
 
+/// A failed look that no worker needs: whoever lacks the permission asks somebody who has it.
+fn unseen(on: &'static str, fault: &Fault) -> Finding {
+    match fault.is_denied() {
+        true => Finding::warning(
+            on,
+            format!("not checked: {} on {}: {}", fault.operation, fault.on, fault.code),
+            "the workers do not need this permission: run doctor with an operator's credentials too",
+        ),
+        false => Finding::broken(on, fault.to_string(), ""),
+    }
+}
+
 pub(super) async fn doctor(args: Args) -> Result<Printed, Failed> {
     let opened = args.store.open().await?;
     let findings = Box::pin(examine(&opened, &args.state_machine)).await;
@@ -88,15 +103,16 @@ async fn examine(opened: &Opened, state_machines: &[String]) -> Vec<Finding> {
         }
         findings
     };
-    let (tables, services, queues, rules, fleet, workflows) = tokio::join!(
+    let (tables, services, permissions, queues, rules, fleet, workflows) = tokio::join!(
         tables::check(clients, &config.tables),
         services::check(opened),
+        permissions::check(clients, config, state_machines),
         queues::check(&clients.sqs, &config.queues),
         services::rules(opened),
         services::fleet(opened),
         workflows,
     );
-    [tables, services, queues, rules, fleet, workflows].concat()
+    [tables, services, permissions, services::limits(opened), queues, rules, fleet, workflows].concat()
 }
 
 fn text(findings: &[Finding]) -> String {

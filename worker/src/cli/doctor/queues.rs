@@ -3,7 +3,7 @@
 use aws_sdk_sqs::Client;
 use aws_sdk_sqs::types::QueueAttributeName as Attribute;
 
-use super::Finding;
+use super::{Finding, unseen};
 use crate::aws::fault::{Fault, Resource};
 use crate::config;
 
@@ -47,7 +47,7 @@ pub(super) async fn check(client: &Client, queues: &config::Queues) -> Vec<Findi
             continue;
         };
         findings.extend(match Queue::read(client, url).await {
-            Err(fault) => vec![Finding::broken(on, fault.to_string(), "")],
+            Err(fault) => vec![unseen(on, &fault)],
             Ok(queue) if letters.is_none() => vec![queue.letters(on)],
             Ok(queue) => queue.source(on),
         });

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Finding;
 use crate::cli::render::count;
 use crate::cli::store::Opened;
-use crate::config::RulesSource;
+use crate::config::{Budgets, RulesSource};
 use crate::control::table::Heartbeat;
 use crate::control::tested::tested;
 use crate::fleet::proof::{Proof, Shown};
@@ -19,6 +19,7 @@ const STREAM: &str = "stream";
 const CALLBACKS: &str = "callbacks";
 const RULES: &str = "rules";
 const WORKERS: &str = "workers";
+const LIMITS: &str = "limits";
 /// Longer than two heartbeats are apart with the default lease.
 const BEATS_APART: Duration = Duration::from_secs(4);
 
@@ -108,10 +109,8 @@ fn workers(before: &[Heartbeat], after: &[Heartbeat]) -> Vec<Finding> {
         before.iter().all(|earlier| earlier.worker != beat.worker || earlier.counter != beat.counter)
     };
     let alive: Vec<&Heartbeat> = after.iter().filter(moves).collect();
-    let mut rulesets: BTreeMap<&str, usize> = BTreeMap::new();
-    for beat in &alive {
-        *rulesets.entry(beat.ruleset.as_str()).or_default() += 1;
-    }
+    let rulesets = counted(&alive, |beat| &beat.ruleset);
+    let versions = counted(&alive, |beat| &beat.version);
     let mut findings = match alive.len() {
         0 => vec![Finding::broken(
             WORKERS,
@@ -121,26 +120,68 @@ fn workers(before: &[Heartbeat], after: &[Heartbeat]) -> Vec<Finding> {
         1 => vec![Finding::warning(WORKERS, "one is alive", "run two, in case one machine fails")],
         some => vec![Finding::ok(WORKERS, format!("{some} are alive"))],
     };
-    if rulesets.len() > 1 {
-        let each: Vec<String> = rulesets.iter().map(|(set, number)| format!("{set} on {number}")).collect();
-        let what = format!("they decide by different rulesets: {}", each.join(", "));
-        findings.push(Finding::warning(
-            WORKERS,
-            what,
-            "wait until a rollout ends, or deploy one package to all",
-        ));
+    for (counts, differ) in
+        [(&rulesets, "they decide by different rulesets"), (&versions, "their versions differ")]
+    {
+        if counts.len() > 1 {
+            let each: Vec<String> =
+                counts.iter().map(|(name, number)| format!("{name} on {number}")).collect();
+            findings.push(Finding::warning(
+                WORKERS,
+                format!("{differ}: {}", each.join(", ")),
+                "wait until a rollout ends, or deploy one package to all",
+            ));
+        }
     }
     findings
+}
+
+fn counted<'a>(alive: &[&'a Heartbeat], what: impl Fn(&'a Heartbeat) -> &'a str) -> BTreeMap<&'a str, usize> {
+    let mut counts = BTreeMap::new();
+    for beat in alive {
+        *counts.entry(what(beat)).or_default() += 1;
+    }
+    counts
+}
+
+/// What the fleet may call, against what AWS allows in this region unless the account asked for more.
+pub(super) fn limits(opened: &Opened) -> Vec<Finding> {
+    let Some(region) = opened.clients.dynamodb.config().region() else { return vec![] };
+    over_quota(&opened.config.budgets, region.as_ref()).into_iter().collect()
+}
+
+fn over_quota(budgets: &Budgets, region: &str) -> Option<Finding> {
+    let usual = Budgets { send_task: 0, ..budgets.clone() }.send_task_in(region);
+    (budgets.send_task > usual).then(|| {
+        Finding::warning(
+            LIMITS,
+            format!(
+                "budgets.send_task is {}, and the usual quota of {region} bears {usual}",
+                budgets.send_task
+            ),
+            "raise the quotas of SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat in Service Quotas first, or calls \
+             are throttled",
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::Grade;
     use super::*;
+    use crate::config::Config;
 
     fn beat(worker: &str, counter: i64, ruleset: &str) -> Heartbeat {
         let (worker, ruleset) = (worker.to_owned(), ruleset.to_owned());
-        Heartbeat { worker, counter, leaving: false, ruleset, uptime: None, report: None }
+        Heartbeat {
+            worker,
+            counter,
+            leaving: false,
+            ruleset,
+            version: "0.1.0".to_owned(),
+            uptime: None,
+            report: None,
+        }
     }
 
     #[test]
@@ -153,5 +194,27 @@ mod tests {
         let two = workers(&before, &[beat("a", 2, "r@1"), beat("c", 1, "r@2")]);
         assert_eq!((two.len(), two[0].grade, two[1].grade), (2, Grade::Ok, Grade::Warning), "{two:?}");
         assert!(two[1].what.contains("r@1 on 1, r@2 on 1"), "{two:?}");
+    }
+
+    #[test]
+    fn versions_that_differ_are_told() {
+        let newer = Heartbeat { version: "0.2.0".to_owned(), ..beat("c", 1, "r@1") };
+        let two = workers(&[], &[beat("a", 2, "r@1"), newer]);
+        assert_eq!((two.len(), two[1].grade), (2, Grade::Warning), "{two:?}");
+        assert!(two[1].what.contains("their versions differ: 0.1.0 on 1, 0.2.0 on 1"), "{two:?}");
+    }
+
+    #[test]
+    fn a_rate_above_the_usual_quota_of_the_region_is_told() {
+        let budgets = Config::load(None, &[]).expect("the defaults").budgets;
+        for (send_task, region, is_told) in [
+            (0, "eu-central-1", false),
+            (291, "eu-central-1", false),
+            (400, "eu-central-1", true),
+            (400, "us-east-1", false),
+        ] {
+            let told = over_quota(&Budgets { send_task, ..budgets.clone() }, region);
+            assert_eq!(told.is_some(), is_told, "{send_task} in {region}: {told:?}");
+        }
     }
 }

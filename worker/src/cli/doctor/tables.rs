@@ -4,7 +4,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{IndexStatus, KeySchemaElement, TableDescription, TimeToLiveStatus};
 use statemachine::task::{attribute, index};
 
-use super::Finding;
+use super::{Finding, unseen};
 use crate::aws::clients::Clients;
 use crate::aws::date::{ServerDate, seconds_ahead};
 use crate::aws::fault::{Fault, Resource};
@@ -42,11 +42,12 @@ pub(super) async fn check(clients: &Clients, tables: &config::Tables) -> Vec<Fin
         let description = match answer {
             Ok(answer) => answer.table.unwrap_or_else(|| TableDescription::builder().build()),
             Err(error) => {
-                findings.push(Finding::broken(
-                    on,
-                    Fault::of("DescribeTable", resource, &error).to_string(),
-                    "",
-                ));
+                let fault = Fault::of("DescribeTable", resource, &error);
+                // The workers describe the tasks table, to find its stream.
+                findings.push(match on {
+                    CONTROL => unseen(on, &fault),
+                    _ => Finding::broken(on, fault.to_string(), ""),
+                });
                 continue;
             }
         };

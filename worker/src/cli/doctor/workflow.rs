@@ -4,7 +4,7 @@ use aws_sdk_sfn::Client;
 use aws_sdk_sfn::types::StateMachineType;
 use serde_json::Value;
 
-use super::Finding;
+use super::{Finding, unseen};
 use crate::aws::fault::{Fault, Resource};
 
 const ON: &str = "state machine";
@@ -17,6 +17,9 @@ pub(super) async fn check(client: &Client, arn: &str, queue: Option<&str>) -> Ve
         Ok(answer) => answer,
         Err(error) => {
             let fault = Fault::of("DescribeStateMachine", Resource::Execution(arn.to_owned()), &error);
+            if fault.is_denied() {
+                return vec![unseen(ON, &fault)];
+            }
             let remedy = "check the ARN, and grant states:DescribeStateMachine";
             return vec![Finding::broken(
                 ON,
