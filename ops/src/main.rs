@@ -6,6 +6,7 @@ mod checks;
 mod deploy;
 mod package;
 mod report;
+mod smoke;
 mod trial;
 mod up;
 
@@ -35,6 +36,8 @@ enum Command {
     Package(package::Arguments),
     /// Deploy a release to AWS: build, upload, show what would change, and change it once you agree.
     Deploy(deploy::Arguments),
+    /// Ask a deployed stack whether AWS answers as the programs assume.
+    Smoke(smoke::Arguments),
     /// Check formatting, lints and documentation, and run the tests, as CI does.
     Test,
 }
@@ -70,6 +73,7 @@ async fn run(command: Command) -> ExitCode {
                 tokio::task::spawn_blocking(move || package::run(&arguments)).await?
             }
             Command::Deploy(arguments) => deploy::run(arguments).await,
+            Command::Smoke(arguments) => smoke::run(arguments).await,
             Command::Test => tokio::task::spawn_blocking(checks::run).await?,
         }
     };
