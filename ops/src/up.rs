@@ -80,8 +80,8 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.exit {
         return Ok(if report.as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("Ctrl-C ends it.");
-    stay(workers).await
+    println!("Ctrl-C ends it. A worker that ends is started again: `kill PID` restarts one.");
+    stay(&arguments, &world, workers).await
 }
 
 /// Held while the world lives: two of them would write the same files.
@@ -115,22 +115,36 @@ async fn start_world(arguments: &Arguments, local: &Path) -> Result<World> {
 }
 
 async fn start_workers(arguments: &Arguments, world: &World) -> Result<Vec<Worker>> {
-    let source = if arguments.published { "published" } else { "directory" };
     let mut workers = Vec::new();
     for number in 1..=arguments.workers {
         let first = || arguments.api_port.or_else(|| usual(USUAL_API_PORT));
         let port = if number == 1 { first().unwrap_or(0) } else { 0 };
         let metrics_port = usual(USUAL_METRICS_PORT).filter(|_| number == 1);
-        let options = WorkerOptions {
-            rules_dir: Some(rules_dir(arguments)?),
-            listen: Some(format!("127.0.0.1:{port}")),
-            metrics_listen: metrics_port.map(|port| format!("127.0.0.1:{port}")),
-            variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
-            ..WorkerOptions::default()
-        };
-        workers.push(world.start_worker(&format!("worker-{number}"), options).await?);
+        let listen = format!("127.0.0.1:{port}");
+        let metrics_listen = metrics_port.map(|port| format!("127.0.0.1:{port}"));
+        let options = worker_options(arguments, listen, metrics_listen)?;
+        workers.push(world.start_worker(&worker_name(usize::from(number)), options).await?);
     }
     Ok(workers)
+}
+
+fn worker_name(number: usize) -> String {
+    format!("worker-{number}")
+}
+
+fn worker_options(
+    arguments: &Arguments,
+    listen: String,
+    metrics_listen: Option<String>,
+) -> Result<WorkerOptions> {
+    let source = if arguments.published { "published" } else { "directory" };
+    Ok(WorkerOptions {
+        rules_dir: Some(rules_dir(arguments)?),
+        listen: Some(listen),
+        metrics_listen,
+        variables: vec![("COUNTERSIGN_RULES__SOURCE".to_owned(), source.to_owned())],
+        ..WorkerOptions::default()
+    })
 }
 
 fn rules_dir(arguments: &Arguments) -> Result<PathBuf> {
@@ -239,6 +253,7 @@ async fn watch(
 
 fn print_addresses(world: &World, workers: &[Worker]) {
     for worker in workers {
+        println!("worker           process {}", worker.id());
         println!("console          {}/console", worker.url);
         println!("API              {}", worker.url);
         println!("metrics          {}/metrics", worker.metrics_url);
@@ -251,13 +266,19 @@ fn print_addresses(world: &World, workers: &[Worker]) {
     }
 }
 
-/// Until Ctrl-C, which drops us, or until a worker ends, which it should not.
-async fn stay(mut workers: Vec<Worker>) -> Result<ExitCode> {
+/// Until Ctrl-C, which drops us. A worker that ends is started again at the same addresses, while emulator and tables stay
+/// as they are: whoever has built another program stops the old one. A worker that cannot be started ends the world.
+async fn stay(arguments: &Arguments, world: &World, mut workers: Vec<Worker>) -> Result<ExitCode> {
     loop {
-        for worker in &mut workers {
-            if let Some(status) = worker.exited()? {
-                anyhow::bail!("a worker ended ({status}); its log is {}", worker.log.display());
-            }
+        for (index, worker) in workers.iter_mut().enumerate() {
+            let Some(status) = worker.exited()? else { continue };
+            let name = worker_name(index + 1);
+            println!("{name} ended ({status}; its log is {}): starting it again", worker.log.display());
+            let address = |url: &str| url.trim_start_matches("http://").to_owned();
+            let options =
+                worker_options(arguments, address(&worker.url), Some(address(&worker.metrics_url)))?;
+            *worker = world.start_worker(&name, options).await?;
+            println!("{name} is ready as process {}", worker.id());
         }
         tokio::time::sleep(POLL).await;
     }
