@@ -8,7 +8,7 @@ use crate::service::{self, Arrival};
 use crate::stage::{Setup, Stage};
 use crate::table::{Row, Target};
 
-/// Prices in dollars, us-east-1, as published on 2026-11-01.
+/// Prices in dollars: us-east-1, on demand, since 2024-11-01. Compare them with the price list before a decision.
 mod prices {
     /// A million write units, on demand.
     pub(super) const WRITE_UNITS: f64 = 0.625;
