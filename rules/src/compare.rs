@@ -14,6 +14,7 @@ use crate::arithmetic::number;
 use crate::dates::{self, Moment};
 use crate::facts::Failure;
 use crate::kind::kind;
+use crate::names::composed;
 use crate::number;
 
 const OPERATORS: [&str; 6] = ["==", "!=", "<", "<=", ">", ">="];
@@ -125,9 +126,14 @@ fn compare_texts(operator: &'static str, a: &str, b: &str) -> Result<bool, Failu
             );
         }
     }
-    let holds = holds(operator, a.cmp(b));
+    let holds = holds(operator, text_order(a, b));
     note(operator, holds, || (Operand::Text(a.to_owned()), Operand::Text(b.to_owned())));
     Ok(holds)
+}
+
+/// Texts that a script puts together may be composed in another way than those it is given.
+fn text_order(a: &str, b: &str) -> Ordering {
+    if a.is_ascii() && b.is_ascii() { a.cmp(b) } else { composed(a).cmp(&composed(b)) }
 }
 
 fn compare_others(operator: &'static str, a: &Dynamic, b: &Dynamic) -> Result<bool, Failure> {

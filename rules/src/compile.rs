@@ -64,6 +64,7 @@ fn compile(sorted: Sorted) -> Result<Ruleset, Refused> {
             return Err(Refused { diagnostics: findings, sha256: Some(sha256) });
         }
     };
+    let texts: BTreeMap<&str, &str> = texts.iter().map(|(path, text)| (*path, text.as_ref())).collect();
     let mut engine = engine::new();
     let mut parts = parts(&engine, &texts, findings);
     let names = Names {

@@ -12,7 +12,7 @@ use crate::{arithmetic, compare, compiled, ending, files, functions, step_limit,
 /// Also the version in the workspace's `Cargo.toml`; a test compares them.
 const RHAI: &str = "1.27.0";
 /// Raised by hand when an answer can change although nothing that [`fingerprint`] sees does.
-const MEANING: u32 = 4;
+const MEANING: u32 = 5;
 
 const MAX_MAP_SIZE: usize = 200;
 const MAX_CALL_LEVELS: usize = 16;

@@ -9,6 +9,7 @@ use rust_decimal::Decimal;
 
 use crate::evaluation::shorten;
 use crate::facts::Fact;
+use crate::names::composed;
 use crate::pattern;
 
 /// What a field's value must hold; nothing unless the schema says so.
@@ -65,8 +66,8 @@ impl Limits {
             Some(Case::Lower) if text.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase()) => {
                 text.into()
             }
-            Some(Case::Upper) => text.to_uppercase().into(),
-            Some(Case::Lower) => text.to_lowercase().into(),
+            Some(Case::Upper) => composed(&text.to_uppercase()).into_owned().into(),
+            Some(Case::Lower) => composed(&text.to_lowercase()).into_owned().into(),
         }
     }
 

@@ -58,11 +58,15 @@ impl Names {
     }
 }
 
+/// A text with its accents composed (Unicode's form NFC), as rules read every text.
+pub(crate) fn composed(text: &str) -> Cow<'_, str> {
+    if text.is_ascii() || is_nfc(text) { text.into() } else { text.nfc().collect::<String>().into() }
+}
+
 /// A text in the form that is compared.
 fn folded(text: &str, fold: Fold) -> Cow<'_, str> {
     match fold {
-        Fold::Form if text.is_ascii() || is_nfc(text) => text.into(),
-        Fold::Form => text.nfc().collect::<String>().into(),
+        Fold::Form => composed(text),
         Fold::Case if text.is_ascii() => text.to_ascii_lowercase().into(),
         // Upper and then lower case: so that ß is ss and the two small sigmas are one.
         Fold::Case => {

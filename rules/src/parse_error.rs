@@ -56,7 +56,7 @@ fn message(error: &ParseErrorType, symbol: Option<&str>) -> String {
         (ParseErrorType::Reserved(symbol), _) => format!("'{symbol}' means nothing here"),
         (_, Some(symbol)) => format!("'{symbol}' is not an operator"),
         (ParseErrorType::BadInput(LexError::MalformedChar(_)), _) => "a text in single quotes".to_owned(),
-        (ParseErrorType::MismatchedType(..), _) => "a value of the wrong type".to_owned(),
+        (ParseErrorType::MismatchedType(..), _) => "this is not true or false".to_owned(),
         (other, _) => {
             let mut message = other.to_string();
             if let Some(first) = message.get(..1) {
@@ -86,7 +86,7 @@ fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<S
             Some(format!("write [\"{name}\"] for a field whose name is a word of the language"))
         }
         ParseErrorType::MismatchedType(..) => {
-            Some("each side of && and || is a condition: a == x || a == y, or a in [x, y]".to_owned())
+            Some("a condition is true or false, and so is each side of && and ||: a == x || a == y, or a in [x, y]".to_owned())
         }
         ParseErrorType::MissingToken(_, what) if what.contains("iteration variable") => {
             Some("write for item in order.items { … }".to_owned())

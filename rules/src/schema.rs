@@ -215,8 +215,9 @@ impl Reader {
         values: Vec<Json<'_>>,
     ) -> Option<Fact> {
         if values.len() < limits.min_length {
-            let entries = format!("{} entries, fewer than {}", values.len(), limits.min_length);
-            return self.problem(format!("{path} has {entries}"));
+            let (count, least) = (values.len(), limits.min_length);
+            let entries = if count == 1 { "entry" } else { "entries" };
+            return self.problem(format!("{path} has {count} {entries}, fewer than {least}"));
         }
         let path = Arc::from(format!("{path}[]"));
         let facts: Vec<Fact> =

@@ -1,19 +1,25 @@
 //! A ruleset's files as text: UTF-8, with something in it, and nothing that the eye cannot see.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::diagnostic::Diagnostic;
-use crate::files::Files;
+use crate::files::{Files, Kind};
+use crate::names::composed;
 
 /// The text of each file; every file that has none, or that shows another text than it holds.
-pub(crate) fn of(files: &Files) -> Result<BTreeMap<&str, &str>, Vec<Diagnostic>> {
+///
+/// Accents are composed, as in an order's texts, so that two texts that look equal are equal. Lists are as they stand:
+/// they compare in a form of their own, and tell which entries differ in nothing else.
+pub(crate) fn of(files: &Files) -> Result<BTreeMap<&str, Cow<'_, str>>, Vec<Diagnostic>> {
     let mut texts = BTreeMap::new();
     let mut errors = Vec::new();
     for (path, content) in files {
         match std::str::from_utf8(content) {
             Ok(text) => {
                 errors.extend(problem(path, text));
-                texts.insert(path.as_str(), text);
+                let is_list = Kind::of(path) == Some(Kind::List);
+                texts.insert(path.as_str(), if is_list { text.into() } else { composed(text) });
             }
             Err(error) => {
                 let line = content[..error.valid_up_to()].iter().filter(|byte| **byte == b'\n').count() + 1;

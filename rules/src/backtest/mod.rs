@@ -6,16 +6,17 @@
 mod never;
 mod report;
 mod same;
+mod sums;
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
-use rust_decimal::Decimal;
 use serde::Serialize;
 
 pub use self::never::Broken;
+pub use self::sums::{Sums, Total};
 use crate::evaluate::{self, Extras, Measured, Reads};
 use crate::evaluation::Evaluation;
 use crate::ruleset::{Ruleset, TaskFacts};
@@ -23,8 +24,6 @@ use crate::verdict::Outcome;
 
 /// How many tasks a thread takes at a time.
 const BATCH: usize = 256;
-/// The decimal places of a sum.
-const TOTAL_SCALE: u32 = 8;
 
 /// A task as it was stored.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, serde::Deserialize)]
@@ -84,21 +83,6 @@ pub struct Said {
     /// The words for people.
     pub text: String,
 }
-
-/// The sum of a fact by outcome.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub struct Sums {
-    /// By the old ruleset's outcome, in the order of [`Outcome::ALL`].
-    pub old: [Total; 3],
-    /// By the new ruleset's outcome.
-    pub new: [Total; 3],
-    /// Tasks without this number, with a masked one, or with one beyond 10^18 or of more than eight decimal places.
-    pub left_out: u64,
-}
-
-/// An exact sum. It counts whole units of the eighth decimal place, so that no order of adding changes it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Total(i128);
 
 /// What came of a backtest. Equal for equal rulesets and tasks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -308,34 +292,6 @@ impl StoredTask {
             received_at: &self.received_at,
         }
     }
-}
-
-impl Sums {
-    fn add(&mut self, amount: Option<Decimal>, old: usize, new: usize) {
-        match amount.and_then(units) {
-            Some(units) => {
-                self.old[old].0 += units;
-                self.new[new].0 += units;
-            }
-            None => self.left_out += 1,
-        }
-    }
-
-    fn merge(&mut self, other: &Sums) {
-        for place in 0..3 {
-            self.old[place].0 += other.old[place].0;
-            self.new[place].0 += other.new[place].0;
-        }
-        self.left_out += other.left_out;
-    }
-}
-
-/// A number in units of the eighth decimal place. Below 10^18, so that 10^12 tasks cannot overflow a sum.
-fn units(amount: Decimal) -> Option<i128> {
-    let amount = amount.normalize();
-    let missing = TOTAL_SCALE.checked_sub(amount.scale())?;
-    let units = amount.mantissa().checked_mul(10i128.pow(missing))?;
-    (units.unsigned_abs() <= 10u128.pow(18 + TOTAL_SCALE)).then_some(units)
 }
 
 impl From<&Evaluation> for Said {

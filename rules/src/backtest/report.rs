@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Serialize, Serializer};
 
-use super::{Backtest, Broken, Said, TOTAL_SCALE, Total};
+use super::sums::TOTAL_SCALE;
+use super::{Backtest, Broken, Said, Total};
 use crate::verdict::Outcome;
 
 /// How many changed tasks and moves the text shows; JSON has all that are kept.

@@ -6,8 +6,9 @@ use toml_edit::{Item, TableLike};
 use super::case::{Base, Case, Expect, Never, UsedPath};
 use super::paths::{assign, paths_of};
 use crate::diagnostic::Diagnostic;
-use crate::document::Document;
+use crate::document::{self, Document};
 use crate::files::Kind;
+use crate::names::composed;
 use crate::ruleset::Ruleset;
 use crate::suggest;
 use crate::verdict::Outcome;
@@ -36,7 +37,7 @@ impl Tests {
             if Kind::of(path) == Some(Kind::Tests)
                 && let Ok(text) = std::str::from_utf8(content)
             {
-                tests.read(path, text);
+                tests.read(path, &composed(text));
             }
         }
         tests
@@ -75,15 +76,15 @@ impl Tests {
     }
 }
 
-struct Reader<'a> {
-    document: &'a Document,
-    file: &'a str,
-    text: &'a str,
+pub(super) struct Reader<'a> {
+    pub(super) document: &'a Document,
+    pub(super) file: &'a str,
+    pub(super) text: &'a str,
     bases: &'a Map<String, Value>,
-    tests: &'a mut Tests,
+    pub(super) tests: &'a mut Tests,
 }
 
-type Read = Result<(), String>;
+pub(super) type Read = Result<(), String>;
 
 impl Reader<'_> {
     fn each(
@@ -99,7 +100,10 @@ impl Reader<'_> {
         };
         for table in tables {
             let unknown = self.document.unknown_keys(table, known);
-            let line = self.document.line_of(table, "name").max(1);
+            let line = match self.document.line_of(table, "name") {
+                0 => table.span().map_or(1, |span| document::line_and_column(self.text, span.start).0),
+                line => line,
+            };
             if !unknown.is_empty() {
                 self.tests.errors.extend(unknown);
             } else if let Err(message) = read(self, table, line) {
@@ -170,80 +174,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn table(&mut self, table: &dyn TableLike, line: usize) -> Read {
-        let name = required(table, "name")?;
-        let columns = texts(table, "columns")?;
-        if !columns.iter().any(|column| column == "expect") {
-            return Err("a table needs the column 'expect'".to_owned());
-        }
-        if let Some(twice) = (1..columns.len()).find(|n| columns[..*n].contains(&columns[*n])) {
-            return Err(format!("the column '{}' is there twice", columns[twice]));
-        }
-        for column in columns.iter().filter(|column| !matches!(column.as_str(), "expect" | "by" | "code")) {
-            self.uses(column, line);
-        }
-        let Some(Value::Array(rows)) = self.json(table, "rows")? else {
-            return Err("rows is not a list of rows".to_owned());
-        };
-        if rows.is_empty() {
-            return Err("a table without rows tests nothing".to_owned());
-        }
-        let base = self.base(table)?;
-        let lines = self.document.entry_lines(table, "rows");
-        for (n, row) in rows.into_iter().enumerate() {
-            let line = lines.get(n).copied().unwrap_or(line);
-            match self.row((&name, n + 1), &columns, base.clone(), row, line) {
-                Ok(case) => self.tests.cases.push(case),
-                Err(message) => {
-                    let error = Diagnostic::error(self.file, "test", format!("row {}: {message}", n + 1));
-                    self.tests.errors.push(error.at(self.text, line, 0));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn uses(&mut self, path: &str, line: usize) {
+    pub(super) fn uses(&mut self, path: &str, line: usize) {
         self.tests.paths.push(UsedPath { file: self.file.to_owned(), line, path: path.to_owned() });
-    }
-
-    /// One row of a table, as a case at the row's own line.
-    fn row(
-        &self,
-        (table, number): (&str, usize),
-        columns: &[String],
-        mut order: Value,
-        row: Value,
-        line: usize,
-    ) -> Result<Case, String> {
-        let Value::Array(cells) = row else { return Err("it is not a list".to_owned()) };
-        if cells.len() != columns.len() {
-            return Err(format!(
-                "it needs a value for each of the {} columns, and has {}",
-                columns.len(),
-                cells.len()
-            ));
-        }
-        let shown: Vec<String> = cells.iter().map(ToString::to_string).collect();
-        let mut expect = Expect::default();
-        for (column, cell) in columns.iter().zip(cells) {
-            match (column.as_str(), &cell) {
-                ("expect", Value::String(text)) => expect.outcome = Some(outcome(text)?),
-                ("by", Value::String(text)) => expect.by = Some(text.clone()),
-                ("code", Value::String(text)) => expect.codes = vec![text.clone()],
-                ("expect" | "by" | "code", _) => return Err(format!("{column} is not text")),
-                _ => assign(&mut order, column, Some(cell))?,
-            }
-        }
-        Ok(Case {
-            file: self.file.to_owned(),
-            line,
-            name: format!("{table}: {}", shown.join(", ")),
-            row: Some((table.to_owned(), number)),
-            order: Some(order),
-            task: Map::new(),
-            expect,
-        })
     }
 
     fn never(&mut self, table: &dyn TableLike, line: usize) -> Read {
@@ -258,7 +190,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    fn base(&self, table: &dyn TableLike) -> Result<Value, String> {
+    pub(super) fn base(&self, table: &dyn TableLike) -> Result<Value, String> {
         let Some(name) = optional(table, "from")? else { return Ok(Value::Object(Map::new())) };
         self.bases.get(&name).cloned().ok_or_else(|| {
             let names: Vec<&str> = self.bases.keys().map(String::as_str).collect();
@@ -266,7 +198,7 @@ impl Reader<'_> {
         })
     }
 
-    fn json(&self, table: &dyn TableLike, key: &str) -> Result<Option<Value>, String> {
+    pub(super) fn json(&self, table: &dyn TableLike, key: &str) -> Result<Option<Value>, String> {
         if table.get(key).is_none() {
             return Ok(None);
         }
@@ -279,18 +211,18 @@ fn optional(table: &dyn TableLike, key: &str) -> Result<Option<String>, String> 
     table.get(key).map(text).transpose()
 }
 
-fn required(table: &dyn TableLike, key: &str) -> Result<String, String> {
+pub(super) fn required(table: &dyn TableLike, key: &str) -> Result<String, String> {
     optional(table, key)?.ok_or_else(|| format!("{key} is missing"))
 }
 
-fn texts(table: &dyn TableLike, key: &str) -> Result<Vec<String>, String> {
+pub(super) fn texts(table: &dyn TableLike, key: &str) -> Result<Vec<String>, String> {
     let Some(item) = table.get(key) else { return Ok(Vec::new()) };
     let texts = item.as_array().map(|array| array.iter().map(|value| value.as_str().map(str::to_owned)));
     let texts: Option<Vec<String>> = texts.and_then(Iterator::collect);
     texts.ok_or_else(|| format!("{key} is not a list of texts"))
 }
 
-fn outcome(text: &str) -> Result<Outcome, String> {
+pub(super) fn outcome(text: &str) -> Result<Outcome, String> {
     Outcome::parse(text)
         .ok_or_else(|| format!("'{text}' is not an outcome: write approve, reject or escalate"))
 }

@@ -10,6 +10,7 @@ mod junit;
 mod names;
 mod never;
 pub(crate) mod paths;
+mod table;
 
 use std::collections::BTreeSet;
 use std::fmt;

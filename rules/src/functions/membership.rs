@@ -30,8 +30,9 @@ pub(super) fn register(engine: &mut Engine) {
         let mut found = false;
         for value in &own {
             match value.read_lock::<ImmutableString>() {
-                Some(other) => found |= *other == text,
-                None => found |= equal(value, &text.clone().into())?,
+                Some(other) if *other == text => found = true,
+                Some(other) if other.is_ascii() || text.is_ascii() => {}
+                _ => found |= equal(value, &text.clone().into())?,
             }
         }
         Ok::<_, Failure>(found)

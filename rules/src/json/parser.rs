@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use rust_decimal::Decimal;
 
 use super::{Json, MAX_DEPTH, Problem, record};
+use crate::names::composed;
 use crate::number;
 
 /// Reads a text that is one JSON value.
@@ -195,7 +196,11 @@ impl<'a> Parser<'a> {
                 Some(b'"') => {
                     let rest = &self.text[start..self.at];
                     self.at += 1;
-                    return Ok(if unescaped.is_empty() { rest.into() } else { (unescaped + rest).into() });
+                    return Ok(if unescaped.is_empty() {
+                        composed(rest)
+                    } else {
+                        composed(&(unescaped + rest)).into_owned().into()
+                    });
                 }
                 Some(b'\\') => {
                     unescaped.push_str(&self.text[start..self.at]);

@@ -26,7 +26,7 @@ impl<'a> Checker<'_, 'a> {
         self.active.push(name.to_owned());
         let sure = self.sure.clone();
         let first_visible = std::mem::replace(&mut self.first_visible, self.variables.len());
-        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
+        let returned = std::mem::replace(&mut self.returned, Known::Never);
         let known = self.scope(|checker| {
             for (param, known) in function.params.iter().zip(values) {
                 checker.declare(param, known, Implied::default(), Position::NONE);
@@ -62,7 +62,7 @@ impl<'a> Checker<'_, 'a> {
 
     /// Notes what a `return` gives.
     pub(super) fn give(&mut self, known: Known<'a>) {
-        let returned = std::mem::replace(&mut self.returned, Known::Nothing);
+        let returned = std::mem::replace(&mut self.returned, Known::Never);
         self.returned = returned.or(known);
     }
 

@@ -78,7 +78,7 @@ impl<'a> Checker<'_, 'a> {
         }
         if ending::NAMES.contains(&name) {
             self.verdict(name, &sure, args, position);
-            return Known::Nothing;
+            return Known::Never;
         }
         if sure.len() > 1 && methods::names_fields(name) {
             self.field_names(name, &sure, args, position, is_method);
@@ -94,7 +94,7 @@ impl<'a> Checker<'_, 'a> {
         self.signature(name, &sure, position, is_method);
         self.wanted(name, &sure, position);
         self.surprise(name, &sure, position);
-        self.asked(name, &sure, position);
+        self.callback(name, &sure, position);
         methods::result(self, name, &sure, position)
     }
 

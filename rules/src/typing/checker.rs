@@ -3,28 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use rhai::{AST, ASTNode, Expr, Position, Stmt};
+use rhai::{AST, Expr, Position};
 
-use super::chain::{Chain, Link};
+use super::chain::Chain;
 use super::fields::{Fields, Missing};
 use super::functions::{self, Function};
-use super::known::{self, Doubt, Implied, Kind, Known, Sure};
+use super::known::{self, Doubt, Kind, Known, Sure};
 use super::misreading::Misreading;
 use super::signatures::{SIGNATURES, Signatures};
+use super::variables::{self, Variable};
 
 /// The most findings of one script: nobody reads more, and each shows its line.
 const MAX_FINDINGS: usize = 100;
-
-/// A variable of the script.
-#[derive(Debug)]
-pub(super) struct Variable<'a> {
-    name: String,
-    known: Known<'a>,
-    /// What it makes sure of, where it holds a condition.
-    implied: Implied,
-    position: Position,
-    is_used: bool,
-}
 
 /// What a function gave for its values.
 pub(super) type Results<'a> = BTreeMap<(String, String), Known<'a>>;
@@ -34,7 +24,7 @@ pub(super) struct Checker<'f, 'a> {
     pub(super) signatures: &'static Signatures,
     pub(super) functions: Vec<Rc<Function>>,
     /// Names that are assigned: what they hold is not followed.
-    changing: BTreeSet<String>,
+    pub(super) changing: BTreeSet<String>,
     pub(super) variables: Vec<Variable<'a>>,
     /// Where the variables of the function that is looked into begin.
     pub(super) first_visible: usize,
@@ -58,14 +48,14 @@ impl<'f, 'a> Checker<'f, 'a> {
             fields,
             signatures: &SIGNATURES,
             functions: functions::of(ast),
-            changing: assigned(ast),
+            changing: variables::assigned(ast),
             variables: Vec::new(),
             first_visible: 0,
             sure: Sure::new(),
             active: Vec::new(),
             results: Results::new(),
             calls: 0,
-            returned: Known::Nothing,
+            returned: Known::Never,
             findings: Vec::new(),
             is_quiet: false,
             this: Known::Anything,
@@ -138,8 +128,16 @@ impl<'f, 'a> Checker<'f, 'a> {
                     "this may find nothing".to_owned(),
                     "give a default with ??, or check with some(…) first",
                 ),
+                Doubt::NoValue => (
+                    "this may be nothing, because one branch has no value".to_owned(),
+                    "give each branch a value, or a default with ??",
+                ),
             };
-            let code = if matches!(doubt, Doubt::Optional(_)) { "optional" } else { "maybe-empty" };
+            let code = match &doubt {
+                Doubt::Optional(_) => "optional",
+                Doubt::Empty(_) | Doubt::NotFound => "maybe-empty",
+                Doubt::NoValue => "no-value",
+            };
             self.warn(position, code, message).help = Some(help.to_owned());
             // Once is enough.
             self.sure.insert(doubt);
@@ -234,126 +232,10 @@ impl<'f, 'a> Checker<'f, 'a> {
         let known = self.value(expr);
         let known = self.sure(known, expr.start_position());
         if let Some(kind) = known.kind()
-            && !matches!(kind, Kind::Boolean | Kind::Nothing)
+            && kind != Kind::Boolean
         {
             let message = format!("a condition is true or false, and {}", known.claim());
             self.find(expr.start_position(), "type-mismatch", message);
         }
     }
-
-    pub(super) fn chain(&mut self, chain: &Chain<'_>) -> Known<'a> {
-        let mut known = self.value(chain.base);
-        for link in &chain.links {
-            known = self.link(known, *link);
-        }
-        known
-    }
-
-    fn link(&mut self, base: Known<'a>, link: Link<'_>) -> Known<'a> {
-        let position = link.expr.start_position();
-        let doubt = match &base {
-            Known::Maybe(_, doubt) if link.is_careful => Some(doubt.clone()),
-            _ => None,
-        };
-        let base = if doubt.is_some() { base.without_doubt() } else { self.sure(base, position) };
-        let known = match link.expr {
-            index if link.is_entry => self.entry(base, index),
-            Expr::Property(property, _) => self.property(&base, &property.2, position),
-            Expr::MethodCall(call, _) => self.method(base, call, position),
-            _ => Known::Anything,
-        };
-        match doubt {
-            Some(doubt) => Known::Maybe(Box::new(known), doubt),
-            None => known,
-        }
-    }
-
-    pub(super) fn property(&mut self, base: &Known<'a>, name: &str, position: Position) -> Known<'a> {
-        match self.fields.property(base, name) {
-            Ok(known) => known,
-            Err(missing) => self.missing(position, missing),
-        }
-    }
-
-    /// `base[index]`.
-    fn entry(&mut self, base: Known<'a>, index: &Expr) -> Known<'a> {
-        let position = index.start_position();
-        let known = self.value(index);
-        let known = self.sure(known, position);
-        match (base.kind(), known.kind()) {
-            (Some(Kind::List), _) => base.element(),
-            (Some(Kind::Record), _) => match (known.literal(), &base, &known) {
-                (Some(name), ..) => self.property(&base, name, position),
-                (None, Known::Given(..), Known::Fact(path, shape)) => {
-                    self.choice(&base, path, shape, position)
-                }
-                _ => Known::Anything,
-            },
-            _ => Known::Anything,
-        }
-    }
-
-    pub(super) fn variable(&mut self, name: &str) -> Known<'a> {
-        if let Some(variable) = self.visible(name) {
-            variable.is_used = true;
-            return variable.known.clone();
-        }
-        if self.is_own(name) {
-            return Known::Function(name.to_owned(), Vec::new());
-        }
-        self.fields.global(name).unwrap_or(Known::Anything)
-    }
-
-    /// What a variable that holds a condition makes sure of.
-    pub(super) fn implied_by(&mut self, name: &str) -> Implied {
-        self.visible(name).map(|variable| variable.implied.clone()).unwrap_or_default()
-    }
-
-    fn visible(&mut self, name: &str) -> Option<&mut Variable<'a>> {
-        self.variables[self.first_visible..].iter_mut().rev().find(|variable| variable.name == name)
-    }
-
-    pub(super) fn declare(&mut self, name: &str, known: Known<'a>, implied: Implied, position: Position) {
-        let changes = self.changing.contains(name);
-        self.variables.push(Variable {
-            name: name.to_owned(),
-            known: if changes { Known::Anything } else { known },
-            implied: if changes { Implied::default() } else { implied },
-            position,
-            is_used: false,
-        });
-    }
-
-    /// Runs `inside` in a scope of its own, and tells the variables that nothing in it uses.
-    pub(super) fn scope<T>(&mut self, inside: impl FnOnce(&mut Self) -> T) -> T {
-        let outside = self.variables.len();
-        let answer = inside(self);
-        for variable in self.variables.split_off(outside) {
-            let is_given = self.fields.global(&variable.name).is_some();
-            if !variable.is_used
-                && !is_given
-                && !variable.position.is_none()
-                && !variable.name.starts_with('_')
-            {
-                let message = format!("nothing uses the variable '{}'", variable.name);
-                self.warn(variable.position, "unused-variable", message).help =
-                    Some("use it or delete it; a name that begins with _ is not reported".to_owned());
-            }
-        }
-        answer
-    }
-}
-
-/// The names that a script assigns to.
-fn assigned(ast: &AST) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    ast.walk(&mut |path| {
-        if let Some(ASTNode::Stmt(Stmt::Assignment(parts))) = path.last()
-            && let Expr::Variable(variable, ..) = &parts.1.lhs
-        {
-            names.insert(variable.1.to_string());
-        }
-        true
-    });
-    names
 }

@@ -17,6 +17,8 @@ pub(super) struct Function {
     pub(super) body: Vec<Stmt>,
     /// It gives a verdict or changes something, by itself or by what it calls.
     pub(super) decides: bool,
+    /// It changes a variable.
+    pub(super) assigns: bool,
 }
 
 /// It is called for what it does.
@@ -35,11 +37,12 @@ pub(super) fn of(ast: &AST) -> Vec<Rc<Function>> {
         // Alone in a tree of its own: walking is the only way to a function's body.
         let mut alone = ast.clone_functions_only();
         alone.retain_functions(|_, _, other, arity| other == name && arity == params.len());
-        let (mut body, mut decides) = (Vec::new(), false);
+        let (mut body, mut decides, mut assigns) = (Vec::new(), false, false);
         alone.walk(&mut |path| {
             if let [ASTNode::Stmt(statement)] = path {
                 body.push((*statement).clone());
             }
+            assigns |= matches!(path.last(), Some(ASTNode::Stmt(Stmt::Assignment(_))));
             decides |= match path.last() {
                 Some(ASTNode::Expr(Expr::FnCall(call, _) | Expr::MethodCall(call, _))) => {
                     has_effect(&call.name)
@@ -49,7 +52,7 @@ pub(super) fn of(ast: &AST) -> Vec<Rc<Function>> {
             };
             true
         });
-        functions.push(Function { name, params, body, decides });
+        functions.push(Function { name, params, body, decides, assigns });
     }
     spread(&mut functions);
     functions.into_iter().map(Rc::new).collect()

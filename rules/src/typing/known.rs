@@ -12,6 +12,8 @@ use crate::schema::{Shape, Type};
 pub(crate) enum Known<'a> {
     Anything,
     Nothing,
+    /// There is no value, because the rule or the function has ended.
+    Never,
     Number,
     /// With the text itself, where it is written out.
     Text(Option<String>),
@@ -46,6 +48,8 @@ pub(crate) enum Doubt {
     Empty(String),
     /// Nothing may be found.
     NotFound,
+    /// One branch has no value.
+    NoValue,
 }
 
 /// What is sure at a place of a script.
@@ -106,7 +110,7 @@ impl<'a> Known<'a> {
     /// The type, where it is sure.
     pub(crate) fn kind(&self) -> Option<Kind> {
         match self {
-            Known::Anything => None,
+            Known::Anything | Known::Never => None,
             Known::Nothing => Some(Kind::Nothing),
             Known::Number => Some(Kind::Number),
             Known::Text(_) => Some(Kind::Text),
@@ -169,11 +173,14 @@ impl<'a> Known<'a> {
     /// What is known of a value that is one of the two.
     pub(crate) fn or(self, other: Known<'a>) -> Known<'a> {
         match (self, other) {
-            (Known::Nothing, other) | (other, Known::Nothing) => match other {
-                Known::Nothing => Known::Nothing,
-                // A function that ends the rule gives nothing, and its value is never used.
-                other => other,
-            },
+            (Known::Never, other) | (other, Known::Never) => other,
+            (Known::Nothing, Known::Nothing) => Known::Nothing,
+            (Known::Nothing, Known::Maybe(inner, doubt)) | (Known::Maybe(inner, doubt), Known::Nothing) => {
+                Known::Maybe(inner, doubt)
+            }
+            (Known::Nothing, other) | (other, Known::Nothing) => {
+                Known::Maybe(Box::new(other), Doubt::NoValue)
+            }
             (Known::Maybe(a, doubt), b) | (b, Known::Maybe(a, doubt)) => {
                 Known::Maybe(Box::new(a.or(b.without_doubt())), doubt)
             }

@@ -1,4 +1,4 @@
-//! The functions that every script is given: which fields they name, what they ask, what they give.
+//! The functions that every script is given: which fields they name, which values they want, what they give.
 
 use rhai::{Expr, Position};
 
@@ -163,30 +163,6 @@ impl<'a> Checker<'_, 'a> {
                 let message = format!("{name} takes {}, and {claim}", wanted.name());
                 self.find(position, "type-mismatch", message);
             }
-        }
-    }
-
-    /// A function of the script that is asked about each entry of a list.
-    pub(super) fn asked(&mut self, name: &str, values: &[Known<'a>], position: Position) {
-        let (Some(list), Some(Known::Function(function, captured))) = (values.first(), values.get(1)) else {
-            return;
-        };
-        let mut given = captured.clone();
-        given.push(list.element());
-        let known = match name {
-            "reduce" => {
-                given.insert(captured.len(), Known::Anything);
-                self.apply(function, given);
-                return;
-            }
-            _ => self.apply(function, given),
-        };
-        if let ("filter" | "some" | "all" | "find", Some(kind)) = (name, known.kind())
-            && !matches!(kind, Kind::Boolean | Kind::Nothing)
-        {
-            let message = format!("the function of {name} returns {}, not true or false", kind.name());
-            self.find(position, "type-mismatch", message).help =
-                Some("compare it: |entry| entry.field == …".to_owned());
         }
     }
 }

@@ -1,8 +1,10 @@
 //! What a script does with what it reads, held against what there is: names, types, fields that may be missing, lists
 //! that may be empty, values that nothing uses.
 
+mod access;
 mod apply;
 mod asked;
+mod callbacks;
 mod calls;
 mod chain;
 mod checker;
@@ -16,6 +18,7 @@ mod misreading;
 mod presence;
 mod signatures;
 mod statements;
+mod variables;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 

@@ -12,12 +12,13 @@ impl<'a> Checker<'_, 'a> {
     /// The statements of a block, and its value if it is used.
     pub(super) fn block(&mut self, statements: &[Stmt], is_used: bool) -> Known<'a> {
         self.scope(|checker| {
-            let mut known = Known::Nothing;
+            let (mut known, mut ends) = (Known::Nothing, false);
             let last = statements.iter().rposition(|statement| !statement.is_noop());
-            for (n, statement) in statements.iter().enumerate() {
+            for (n, statement) in statements.iter().enumerate().filter(|(_, some)| !some.is_noop()) {
                 known = checker.statement(statement, is_used && Some(n) == last);
+                ends |= matches!(known, Known::Never);
             }
-            known
+            if ends { Known::Never } else { known }
         })
     }
 
@@ -68,8 +69,10 @@ impl<'a> Checker<'_, 'a> {
                     } else {
                         self.lone(expr);
                     }
+                } else if self.is_in_function() {
+                    self.give(Known::Nothing);
                 }
-                Known::Nothing
+                Known::Never
             }
             Stmt::FnCall(call, position) => {
                 let known = self.call(call, *position);

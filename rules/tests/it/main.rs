@@ -20,3 +20,4 @@ mod schema;
 mod sight;
 mod strict;
 mod traps;
+mod unicode;

@@ -45,3 +45,8 @@ fn nothing_of_a_folder_is_dropped_in_silence() {
 fn check_sees_everything_that_a_rule_says() {
     hold("scripts.toml");
 }
+
+#[test]
+fn check_sees_what_a_callback_returns() {
+    hold("callbacks.toml");
+}

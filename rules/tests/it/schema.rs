@@ -87,6 +87,17 @@ const ROWS: &[(&str, &str, &str)] = &[
         "invalid-task order.l[] is 'a' in two entries",
     ),
     (
+        r#"l = { type = "list", of = "text", unique = true }"#,
+        "{\"l\":[\"Caf\u{e9}\",\"Cafe\u{301}\"]}",
+        "invalid-task order.l[] is 'Caf\u{e9}' in two entries",
+    ),
+    (
+        r#"l = { type = "list", of = "text", unique = true, trim = true, case = "upper" }"#,
+        r#"{"l":["straße"," STRASSE"]}"#,
+        "invalid-task order.l[] is 'STRASSE' in two entries",
+    ),
+    ("x = { type = \"text\", choices = [\"Cafe\u{301}\"] }", "{\"x\":\"Caf\u{e9}\"}", "ok Caf\u{e9}"),
+    (
         r#"l = { type = "list", of = "decimal", unique = true, max = 9 }"#,
         r#"{"l":[1.0,1]}"#,
         "invalid-task order.l[] is '1' in two entries",
@@ -99,7 +110,7 @@ const ROWS: &[(&str, &str, &str)] = &[
     (
         r#"l = { type = "list", of = "text", min_length = 2 }"#,
         r#"{"l":["a"]}"#,
-        "invalid-task order.l has 1 entries, fewer than 2",
+        "invalid-task order.l has 1 entry, fewer than 2",
     ),
     (
         "\"l[].sku\" = { type = \"text\", unique = true }\nl = { type = \"list\", min_length = 1 }",
