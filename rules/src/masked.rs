@@ -188,6 +188,7 @@ impl<'a> Judge<'a> {
     /// A chain that changes what it is called on only with what is open, or not at all.
     fn changes_openly(&self, rest: &Expr) -> bool {
         match rest {
+            Expr::MethodCall(call, _) if self.is_own(call) => false,
             Expr::MethodCall(call, _) if CHANGING.contains(&call.name.as_str()) => {
                 call.args.iter().all(|arg| self.is_open(arg))
             }
@@ -216,9 +217,13 @@ impl<'a> Judge<'a> {
             Expr::And(parts, _) | Expr::Or(parts, _) | Expr::Coalesce(parts, _) => {
                 parts.iter().all(|part| self.is_open(part))
             }
-            Expr::Variable(variable, ..) => !self.closed.contains(variable.1.as_str()),
+            // The name of a function is a value too.
+            Expr::Variable(variable, ..) => {
+                let name = variable.1.as_str();
+                !self.closed.contains(name) && !self.functions.contains(name)
+            }
             Expr::FnCall(call, _) => self.is_open_call(call),
-            Expr::MethodCall(call, _) => self.are_open(call, 0),
+            Expr::MethodCall(call, _) => !self.is_own(call) && self.are_open(call, 0),
             Expr::Stmt(block) => self.is_open_block(block.statements()),
             Expr::Property(property, _) => !self.masked.contains(property.2.as_str()),
             Expr::Dot(..) | Expr::Index(..) => {
@@ -231,7 +236,12 @@ impl<'a> Judge<'a> {
 
     /// What a function of the script gives cannot be judged.
     fn is_open_call(&self, call: &FnCallExpr) -> bool {
-        !self.functions.contains(call.name.as_str()) && self.are_open(call, 1)
+        !self.is_own(call) && self.are_open(call, 1)
+    }
+
+    /// It calls a function of the script, which may read or change what it is called on.
+    fn is_own(&self, call: &FnCallExpr) -> bool {
+        self.functions.contains(call.name.as_str())
     }
 
     /// The value of a block is that of its last statement; what is in its variables is known.

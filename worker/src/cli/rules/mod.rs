@@ -6,6 +6,7 @@ mod check;
 mod diff;
 mod eval;
 mod explain;
+mod history;
 mod publish;
 mod test;
 
@@ -33,7 +34,7 @@ enum Command {
     Backtest(backtest::Backtest),
     Agreement(agreement::Agreement),
     Publish(publish::Publish),
-    History(publish::History),
+    History(history::History),
     Diff(diff::Diff),
     Rollback(publish::Rollback),
     Unshadow(publish::Unshadow),
@@ -73,7 +74,7 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
         Command::Backtest(args) => backtest::backtest(args).await,
         Command::Agreement(args) => agreement::agreement(args).await,
         Command::Publish(args) => Box::pin(publish::publish(args)).await,
-        Command::History(args) => publish::history(args).await,
+        Command::History(args) => history::history(args).await,
         Command::Diff(args) => diff::diff(args).await,
         Command::Rollback(args) => publish::rollback(args).await,
         Command::Unshadow(args) => publish::unshadow(args).await,

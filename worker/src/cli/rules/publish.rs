@@ -1,23 +1,21 @@
-//! `countersign rules publish`, `history`, `rollback` and `unshadow`: the ruleset of the whole fleet.
+//! `countersign rules publish`, `rollback` and `unshadow`: the ruleset of the whole fleet.
 
 use std::io::{self, Write as _};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rules::Ruleset;
 use rules::check;
 use tokio::time::{Instant, sleep};
 
 use super::{Failed, Folder, Printed, backtest, diff};
 use crate::cli::ask::agreed;
-use crate::cli::render::{json, line, plain, table};
+use crate::cli::render::plain;
 use crate::cli::store::{Opened, Signed, Store};
-use crate::cli::{Format, clock, now};
-use crate::control::rule_store::{Author, Event, Line};
+use crate::cli::{clock, now};
+use crate::control::rule_store::{Author, Event};
 use crate::control::table::ControlTable;
 use crate::control::tested;
-
-/// The longest message in the history's table, in characters.
-const MESSAGE_CHARS: usize = 60;
 
 /// How long a publication waits for the first worker that follows: a few heartbeats.
 const FOLLOWED_WITHIN: Duration = Duration::from_secs(10);
@@ -45,16 +43,6 @@ pub(super) struct Publish {
     yes: bool,
     #[command(flatten)]
     signed: Signed,
-    #[command(flatten)]
-    store: Store,
-}
-
-/// List publications, rollbacks, shadow rulesets, pauses and resumptions, newest first.
-#[derive(Debug, clap::Args)]
-pub(super) struct History {
-    /// The output format: a table for people, or JSON for programs
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    format: Format,
     #[command(flatten)]
     store: Store,
 }
@@ -93,6 +81,12 @@ pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
     };
     let label = ruleset.label();
     let opened = args.store.open().await?;
+    let current = opened.control_table.read_control_item().await?;
+    let (current, mode) =
+        if args.shadow { (current.shadow, "in shadow mode") } else { (current.active, "active") };
+    if current.as_deref() == Some(ruleset.sha256()) {
+        return Ok(format!("{label} is already {mode}; nothing was changed\n").into());
+    }
     let change = Changes::of(ruleset, &opened).await?;
     // Shown before the question.
     let _ = io::stdout().lock().write_all(change.told.as_bytes());
@@ -188,6 +182,9 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
     // Every worker would reject a ruleset that does not compile or pass its tests on this engine.
     let ruleset: Ruleset = table.load_ruleset(&sha256).await?;
     tested::tested(ruleset.files().clone(), &now()).map_err(Failed::Refused)?;
+    if table.read_control_item().await?.active.as_ref() == Some(&sha256) {
+        return Ok(format!("{} is already active; nothing was changed\n", ruleset.label()).into());
+    }
     let author: Author = args.signed.into();
     table.change(Event::Rollback, Some(&sha256), &author, clock().now()).await?;
     Ok(format!("{} decides again {FOLLOW}\n", ruleset.label()).into())
@@ -195,47 +192,17 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
 
 pub(super) async fn unshadow(args: Unshadow) -> Result<Printed, Failed> {
     let table = args.store.open().await?.control_table;
-    let author: Author = args.signed.into();
-    table.change(Event::Unshadow, None, &author, clock().now()).await?;
-    Ok("the shadow ruleset no longer runs\n".to_owned().into())
+    Ok(end_shadow(&table, &args.signed.into(), clock().now()).await?.into())
 }
 
-pub(super) async fn history(args: History) -> Result<Printed, Failed> {
-    let table = args.store.open().await?.control_table;
-    let control = table.read_control_item().await?;
-    let mut lines = table.history().await?;
-    lines.reverse();
-    let text = match args.format {
-        Format::Json => json(&lines)?,
-        Format::Table => listed(&lines, control.active.as_deref(), control.shadow.as_deref()),
+/// Removes the shadow ruleset, if there is one.
+async fn end_shadow(table: &ControlTable, author: &Author, now: Timestamp) -> Result<String, Failed> {
+    let current = table.read_control_item().await?;
+    let Some(shadow) = current.shadow else {
+        return Ok("no ruleset runs in shadow mode; nothing was changed\n".to_owned());
     };
-    Ok(text.into())
-}
-
-fn listed(lines: &[Line], active: Option<&str>, shadow: Option<&str>) -> String {
-    if lines.is_empty() {
-        return "nothing was published yet\n".to_owned();
-    }
-    let rows: Vec<[String; 5]> = lines
-        .iter()
-        .map(|change| {
-            let ruleset = change.ruleset.as_deref().unwrap_or_default();
-            let event = match change.event {
-                Event::Publish => "publish",
-                Event::Rollback => "rollback",
-                Event::Shadow => "shadow",
-                Event::Unshadow => "unshadow",
-                Event::Pause => "pause",
-                Event::Resume => "resume",
-            };
-            let short = ruleset.get(..8).unwrap_or(ruleset).to_owned();
-            let message = line(&change.message, MESSAGE_CHARS);
-            [change.at.clone(), event.to_owned(), short, line(&change.by, 24), message]
-        })
-        .collect();
-    let short = |sha256: Option<&str>| sha256.and_then(|sha256| sha256.get(..8)).unwrap_or("none").to_owned();
-    let table = table(["WHEN", "WHAT", "RULESET", "WHO", "WHY"], &rows);
-    format!("{table}\nactive {}, shadow {}\n", short(active), short(shadow))
+    table.change(Event::Unshadow, None, author, now).await?;
+    Ok(format!("the shadow ruleset {} no longer runs\n", shadow.get(..8).unwrap_or(&shadow)))
 }
 
 #[cfg(test)]
@@ -244,6 +211,21 @@ mod tests {
     use crate::aws::date::ServerDate;
     use crate::control::table::Heartbeat;
     use crate::stream::tests::{CONTROL, world};
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_shadow_there_is_none_to_remove_and_no_history_of_it() {
+        let world = world();
+        let table = ControlTable::new(world.client_for("author").dynamodb(), CONTROL);
+        let author = Author { by: "ada".to_owned(), message: "done".to_owned() };
+        let now = Timestamp::UNIX_EPOCH;
+        let end = async || end_shadow(&table, &author, now).await.map_err(|_| "the model answers").unwrap();
+        assert_eq!(end().await, "no ruleset runs in shadow mode; nothing was changed\n");
+        assert_eq!(table.history().await.unwrap(), []);
+        table.change(Event::Shadow, Some("7f3a91c2aaaa"), &author, now).await.unwrap();
+        assert_eq!(end().await, "the shadow ruleset 7f3a91c2 no longer runs\n");
+        assert_eq!(end().await, "no ruleset runs in shadow mode; nothing was changed\n");
+        assert_eq!(table.history().await.unwrap().len(), 2);
+    }
 
     #[tokio::test(start_paused = true)]
     async fn a_ruleset_that_no_worker_follows_is_warned_of() {
@@ -273,21 +255,5 @@ mod tests {
         assert!(others.contains("they decide with approval@00000000."), "{others}");
         beat("b", "approval@7f3a91c2").await;
         assert_eq!(told().await, "");
-    }
-
-    #[test]
-    fn a_history_names_who_and_why() {
-        let line = |event, ruleset: Option<&str>| Line {
-            at: "2026-11-22T10:00:00.000Z".to_owned(),
-            event,
-            by: "ada".to_owned(),
-            message: "silver limit\nto 800".to_owned(),
-            ruleset: ruleset.map(str::to_owned),
-            before: None,
-            revision: 1,
-        };
-        let lines = [line(Event::Pause, None), line(Event::Publish, Some("7f3a91c2aaaa"))];
-        insta::assert_snapshot!(listed(&lines, Some("7f3a91c2aaaa"), None));
-        assert_eq!(listed(&[], None, None), "nothing was published yet\n");
     }
 }
