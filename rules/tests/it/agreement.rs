@@ -7,6 +7,7 @@ use rules::backtest::StoredTask;
 use rules::check::{Format, check};
 use rules::{Files, Outcome, Ruleset, cases};
 
+use crate::claims::says;
 use crate::evaluate::files;
 
 /// How many tasks teach the hidden policies: optimized, as many as a busy month has.
@@ -244,6 +245,9 @@ fn taught(ruleset: &Ruleset, approves: impl Fn(Seen<'_>) -> bool) -> Vec<Reviewe
 
 #[test]
 fn every_kind_of_fact_can_tell_and_each_draft_passes() {
+    says("the simplest condition under which people always decided alike");
+    says("the rule passes `check`, and its cases pass `test`");
+    says("changes that rule, which then decides before it escalates");
     let ruleset = small_set(&[]);
     type Policy = fn(Seen<'_>) -> bool;
     let policies: [(&str, Policy); 5] = [
@@ -275,6 +279,7 @@ fn every_kind_of_fact_can_tell_and_each_draft_passes() {
 
 #[test]
 fn what_nobody_has_seen_is_not_approved() {
+    says("if rare texts were seen, no `!=` is tried");
     let ruleset = small_set(&[]);
     let says_not =
         |agreement: &Agreement| agreement.proposals.iter().any(|proposal| proposal.condition.contains("!="));
@@ -296,6 +301,7 @@ fn what_nobody_has_seen_is_not_approved() {
 
 #[test]
 fn a_masked_fact_teaches_nothing_and_neither_does_what_is_made_of_it() {
+    says("it reads no masked fact");
     let ruleset = small_set(&[]);
     let agreement = study(&ruleset, &taught(&ruleset, |task| task.score < 50));
     assert_eq!(conditions(&agreement), []);
@@ -303,6 +309,7 @@ fn a_masked_fact_teaches_nothing_and_neither_does_what_is_made_of_it() {
 
 #[test]
 fn chance_teaches_nothing() {
+    says("it is not chance");
     let ruleset = small_set(&[]);
     for approved in [50, 90, 95] {
         let agreement = study(&ruleset, &taught(&ruleset, |task| task.draw.below(100) < approved));
@@ -311,7 +318,50 @@ fn chance_teaches_nothing() {
 }
 
 #[test]
+fn a_proposal_has_few_counter_examples_and_lists_each_with_its_amount() {
+    says("at most 3 % of the tasks that meet the condition were decided otherwise");
+    says("is marked *not unanimous* if there is any");
+    says("with its amount (the first of `amounts`)");
+    let ruleset = small_set(&[]);
+    let one_in =
+        |n: usize| study(&ruleset, &taught(&ruleset, |task| (task.euros <= 500) == (task.number % n != 0)));
+    let few = one_in(50);
+    assert!(!few.proposals.is_empty());
+    for proposal in &few.proposals {
+        let against = proposal.tasks - proposal.same;
+        assert!(against > 0 && against * 100 <= proposal.tasks * 3, "{}", proposal.condition);
+        assert!(!proposal.unanimous);
+        assert_eq!(proposal.counter_examples.len() as u64, against);
+        assert!(proposal.counter_examples.iter().all(|example| example.money.is_some()));
+    }
+    assert!(few.to_string().contains("not unanimous"), "{few}");
+    assert_eq!(conditions(&one_in(20)), [], "5 % were decided otherwise");
+}
+
+#[test]
+fn without_a_schema_there_are_no_proposals() {
+    says("Without a schema there are no proposals.");
+    let with = small_set(&[]);
+    let without = Ruleset::from_files(files(&[("rules/large.rhai", ASKS)])).unwrap();
+    let tasks = taught(&without, |task| task.euros <= 500);
+    assert_eq!(conditions(&study(&without, &tasks)), []);
+    assert!(!study(&with, &taught(&with, |task| task.euros <= 500)).proposals.is_empty());
+}
+
+#[test]
+fn a_test_that_contradicts_a_proposal_is_named_with_it() {
+    says("If one of your own tests contradicts it, the proposal names that test.");
+    let tests = "[[case]]\nname = \"two hundred go to a person\"\nexpect = \"escalate\"\ncodes = [\"large\"]\n\
+                 set = { amount = 200, score = 1, vip = true, items = [] }\n";
+    let ruleset = small_set(&[("tests/large.toml", tests)]);
+    let agreement = study(&ruleset, &taught(&ruleset, |task| task.euros <= 500));
+    let text = agreement.to_string();
+    assert!(text.contains("two hundred go to a person"), "{text}");
+}
+
+#[test]
 fn what_the_later_days_contradict_is_not_proposed() {
+    says("it was found in the earlier days, and the later days, at least a quarter of the tasks, confirm it");
     let ruleset = small_set(&[]);
     let changed = |task: Seen<'_>| (task.euros <= 500) == (task.number < 300);
     let agreement = study(&ruleset, &taught(&ruleset, changed));
@@ -320,6 +370,7 @@ fn what_the_later_days_contradict_is_not_proposed() {
 
 #[test]
 fn what_must_never_happen_is_not_proposed() {
+    says("contradicts no `[[never]]` of the tests");
     let never = "[[never]]\nname = \"nothing above 400 is approved\"\nwhen = \"order.amount > 400\"\nexpect_not = \"approve\"\n";
     let ruleset = small_set(&[("tests/never.toml", never)]);
     let agreement = study(&ruleset, &taught(&ruleset, |task| task.euros <= 500));
@@ -332,6 +383,7 @@ fn what_must_never_happen_is_not_proposed() {
 
 #[test]
 fn a_part_that_people_decide_otherwise_is_left_out() {
+    says("no subgroup of its tasks was decided otherwise");
     let ruleset = small_set(&[]);
     // Two facts tell; a third is needed for a few: neither of the two may be proposed as if there were none.
     let agreement =

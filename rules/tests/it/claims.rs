@@ -21,7 +21,7 @@ fn decided(entries: &[(&str, &str)], facts: &TaskFacts<'_>) -> String {
 }
 
 /// The handbook says so.
-fn says(quote: &str) {
+pub(crate) fn says(quote: &str) {
     assert!(HANDBOOK.contains(quote), "the handbook no longer says: {quote}");
 }
 
