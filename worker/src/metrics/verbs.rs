@@ -1,0 +1,188 @@
+//! What call sites say to the metrics, one verb each.
+
+use std::time::Duration;
+
+use rules::Ruleset;
+use rules::parts::PartKind;
+use statemachine::decision::{Decision, Outcome};
+use statemachine::status::Status;
+use statemachine::task::Escalation;
+
+use super::label::Label;
+use super::{
+    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Refusal, Reload, RequestClass, RouteClass,
+    Service, Shadowed, Undecided,
+};
+use crate::aws::fault::Class;
+use crate::stepfunctions::callback::CallbackAnswer;
+use crate::stepfunctions::executions::End;
+use crate::tasks::handled::Handled;
+
+impl Metrics {
+    /// Counts a stream record's outcome.
+    pub fn record(&self, handled: Handled) {
+        self.records(handled).inc();
+    }
+
+    /// Counts a worklist entry's outcome.
+    pub fn swept(&self, handled: Handled) {
+        self.swept_tasks(handled).inc();
+    }
+
+    /// Counts a hinted task's outcome.
+    pub fn hinted(&self, handled: Handled) {
+        self.hinted_tasks(handled).inc();
+    }
+
+    /// Counts a decision that this process stored.
+    pub fn decided(&self, decision: &Decision) {
+        let by = By::of(decision);
+        self.decisions(decision.outcome, by).inc();
+        if by == By::Rule {
+            let outcome = match decision.outcome {
+                Outcome::Approved => rules::Outcome::Approve,
+                Outcome::Rejected => rules::Outcome::Reject,
+            };
+            self.verdict(decision.rule.as_deref(), outcome, &decision.code);
+        }
+    }
+
+    /// Counts a task that this process left to a person.
+    pub fn escalated(&self, cause: EscalationCause, escalation: &Escalation) {
+        self.escalations(cause).inc();
+        if cause.is_verdict() {
+            self.verdict(escalation.rule.as_deref(), rules::Outcome::Escalate, &escalation.code);
+        }
+    }
+
+    fn verdict(&self, rule: Option<&str>, outcome: rules::Outcome, code: &str) {
+        if !self.verdicts.count(rule, outcome, code) {
+            self.folded.inc();
+        }
+    }
+
+    /// Shows the active ruleset, and the verdicts that it can give.
+    pub fn ruleset(&self, ruleset: &Ruleset) {
+        self.verdicts.of(ruleset);
+        self.ruleset.set(ruleset.label());
+    }
+
+    /// Counts an undecided task whose workflow no longer waits; `status` is the task's before that.
+    pub fn expired(&self, status: Status, end: End) {
+        let status = match status {
+            Status::Pending => Undecided::Pending,
+            Status::Escalated | Status::Approved | Status::Rejected | Status::Expired | Status::Failed => {
+                Undecided::Escalated
+            }
+        };
+        self.expirations(status, end).inc();
+    }
+
+    /// Counts a task that a person returned to the rules.
+    pub fn given_back(&self) {
+        self.returns.inc();
+    }
+
+    /// Counts a pair of outcomes: the active ruleset's and the shadow's.
+    pub fn shadowed(&self, pair: Shadowed) {
+        self.shadow_evaluations(pair.active, pair.shadow).inc();
+    }
+
+    /// Counts one callback attempt.
+    pub fn called_back(&self, answer: &CallbackAnswer, took: Duration) {
+        let result = match answer {
+            CallbackAnswer::Accepted => CallbackResult::Accepted,
+            CallbackAnswer::Closed => CallbackResult::Closed,
+            CallbackAnswer::Refused(_) => CallbackResult::Refused,
+            CallbackAnswer::Again(_) => CallbackResult::Again,
+            CallbackAnswer::Systemic(_) => CallbackResult::Systemic,
+        };
+        self.callbacks(result).inc();
+        self.callback_duration.observe(took.as_secs_f64());
+    }
+
+    /// Notes how long a workflow waited for its answer.
+    pub fn answered_after(&self, decision: &Decision, waited: Duration) {
+        self.decision_latency(By::of(decision)).observe(waited.as_secs_f64());
+    }
+
+    /// Notes the time of one evaluation.
+    pub fn evaluated(&self, took: Duration) {
+        self.evaluation_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a changed ruleset.
+    pub fn reloaded(&self, result: Reload) {
+        self.reloads(result).inc();
+    }
+
+    /// Shows whether the wanted ruleset is refused.
+    pub fn ruleset_refused(&self, is_refused: bool) {
+        self.refused.set(i64::from(is_refused));
+    }
+
+    /// Shows how many parts of each kind the active ruleset lacks.
+    pub fn lacking(&self, count: impl Fn(PartKind) -> usize) {
+        for kind in PartKind::ALL {
+            let count = i64::try_from(count(kind)).unwrap_or(i64::MAX);
+            self.lacking_parts(kind).set(count);
+        }
+    }
+
+    /// Counts an answered request. `route` is the router's pattern, never the path.
+    pub fn answered_request(
+        &self,
+        class: RouteClass,
+        route: &str,
+        method: &'static str,
+        status: u16,
+        took: Duration,
+    ) {
+        self.requests.get_or_create(&Answered { route: route.to_owned(), method, status }).inc();
+        self.request_duration(class).observe(took.as_secs_f64());
+    }
+
+    /// Counts a request that was refused.
+    pub fn refused_request(&self, why: Refusal) {
+        self.refused_requests(why).inc();
+    }
+
+    /// Counts a request that was turned away because too many of its class are in hand.
+    pub fn shed(&self, class: RequestClass) {
+        self.shed_requests(class).inc();
+    }
+
+    /// Shows the hourly caps of the active ruleset and no others: the limit of each, and what is reserved of it.
+    pub fn capped(&self, caps: &[(Cap, f64, f64)]) {
+        for &cap in Cap::ALL {
+            match caps.iter().find(|(shown, ..)| *shown == cap) {
+                Some((_, limit, reserved)) => {
+                    self.cap_limit(cap).set(*limit);
+                    self.cap_reserved(cap).set(*reserved);
+                }
+                None => {
+                    let labels = [("cap", cap.text())];
+                    self.cap_limit.remove(&labels);
+                    self.cap_reserved.remove(&labels);
+                }
+            }
+        }
+    }
+
+    /// Counts a failed call on one item, or one that is repeated at once, if others fail the same way.
+    pub fn failed(&self, service: Service, class: Class) {
+        if class == Class::Systemic {
+            self.systemic_fault(service);
+        }
+    }
+
+    /// Counts a failure that is not specific to one task.
+    pub fn systemic_fault(&self, service: Service) {
+        self.faults(service).inc();
+    }
+
+    /// The process becomes ready although this service has not answered since its start.
+    pub fn ready_unproven(&self, service: Service) {
+        self.unproven_starts(service).inc();
+    }
+}
