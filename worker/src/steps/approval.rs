@@ -7,11 +7,10 @@ use std::time::Duration;
 
 use rules::settings::Budget;
 use rules::{Measured, Ruleset, Verdict};
-use statemachine::decision::{Decision, MAX_REASON_CHARS};
+use statemachine::decision::Decision;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Task};
 use tokio::time::{Instant, sleep};
-use tracing::info;
 
 use crate::aws::rate_limit::Turn;
 use crate::control::caps::{Limit, Receipt, Spent};
@@ -247,63 +246,6 @@ impl Pipeline {
         match stored.delivery {
             Some(Delivery::Due) => self.after_first_attempt(stored, guard).await,
             _ => self.finish_stored(stored, guard).await,
-        }
-    }
-
-    /// Leaves a task to a person because of a fault in the worker.
-    pub(crate) async fn escalate_for(
-        &self,
-        task: &Task,
-        guard: &Guard,
-        code: &str,
-        reason: &str,
-    ) -> Result<Handled, Lost> {
-        self.escalate(task, guard, &self.escalation(code, reason), EscalationCause::Worker, Notes::default())
-            .await
-    }
-
-    fn escalation(&self, code: &str, reason: &str) -> Escalation {
-        Escalation {
-            code: code.to_owned(),
-            reason: reason.chars().take(MAX_REASON_CHARS).collect(),
-            rule: None,
-            ruleset: None,
-            at: self.clock.now_text(),
-        }
-    }
-
-    async fn escalate(
-        &self,
-        task: &Task,
-        guard: &Guard,
-        escalation: &Escalation,
-        cause: EscalationCause,
-        notes: Notes<'_>,
-    ) -> Result<Handled, Lost> {
-        let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
-        match self.repeat(task, guard, write).await? {
-            Ok(Written::Otherwise(stored))
-                if stored.escalation.as_ref() != Some(escalation) || stored.decision.is_some() =>
-            {
-                self.finish_stored(&stored, guard).await
-            }
-            // Written now, or by an earlier attempt whose response was lost.
-            Ok(Written::Now(_) | Written::Otherwise(_)) => {
-                self.metrics.escalated(cause, escalation);
-                info!(
-                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
-                    ruleset = escalation.ruleset, reason = escalation.reason,
-                    "task {}: escalated, {}", task.id, escalation.code
-                );
-                Ok(Handled::Escalated)
-            }
-            Ok(Written::Gone) => Ok(gone(task)),
-            Err(refused) => {
-                let Escalation { code, reason, .. } = escalation;
-                let what = format!("cannot be left to a person for {code} ({reason})");
-                self.keep_refused(task, &what, &refused, guard).await
-            }
         }
     }
 }

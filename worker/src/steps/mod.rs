@@ -4,6 +4,7 @@ mod approval;
 mod attempts;
 pub mod decision;
 mod delivery;
+mod escalation;
 pub mod expiry;
 pub mod person;
 pub mod pipeline;
