@@ -16,7 +16,7 @@ use crate::ruleset::Ruleset;
 use crate::settings::Combine;
 use crate::step_limit;
 
-/// A literal that stands this often is a parameter.
+/// A literal that is repeated this often should be a parameter.
 const REPEATED: usize = 3;
 
 /// Warnings about a ruleset that compiles. `today`, `2026-11-22`, tells which rules are out of season.

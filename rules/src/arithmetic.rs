@@ -112,7 +112,7 @@ impl IntoIterator for Steps {
 }
 
 fn decimals(operator: &str, reckon: Reckon, a: Decimal, b: Decimal) -> Result<Decimal, Failure> {
-    // No value is told: it may be masked.
+    // No value is shown: it may be masked.
     reckon(a, b).ok_or_else(|| match operator {
         "/" | "%" if b.is_zero() => "cannot divide by 0".into(),
         "/" => "the quotient has more digits than can be kept exactly: say how many places you want with \
@@ -190,6 +190,9 @@ fn others(operator: &str, a: &Dynamic, b: &Dynamic) -> Result<Dynamic, Failure> 
     } else {
         ""
     };
+    if operator == "**" && number(a).is_some() && number(b).is_some() {
+        return Err("the exponent of ** is a whole number".into());
+    }
     Err(format!("{operator} takes {wanted}, not {} and {}{remedy}", kind(a), kind(b)).into())
 }
 

@@ -16,6 +16,7 @@ pub(crate) fn check(ast: &AST) -> Vec<Misreading> {
                 judge(call, 1)
             }
             Some(ASTNode::Expr(Expr::MethodCall(call, _))) => judge(call, 0),
+            Some(ASTNode::Expr(Expr::Index(parts, ..))) => before_the_first(&parts.rhs),
             _ => None,
         };
         findings.extend(call);
@@ -43,6 +44,38 @@ fn judge(call: &FnCallExpr, next: usize) -> Option<Misreading> {
             let problem = Moment::parse("2026-11-22T00:00:00Z").ok()?.weekday(zone).err()?;
             found(*position, "time-zone", problem, "zones are named after cities: Europe/Berlin")
         }
+        ("/" | "%", Some(divisor)) | ("divide", Some(divisor)) if number(divisor)?.is_zero() => {
+            fails(divisor.start_position(), "this divides by 0", "say what applies instead")
+        }
+        ("**", Some(exponent)) if !number(exponent)?.is_integer() => {
+            fails(exponent.start_position(), "the exponent of ** is a whole number", "multiply instead")
+        }
+        _ => None,
+    }
+}
+
+/// An error for a line that fails for every order.
+fn fails(position: Position, message: &str, help: &str) -> Option<Misreading> {
+    let (message, help) = (message.to_owned(), Some(help.to_owned()));
+    Some(Misreading { position, code: "always-fails", message, help, is_warning: false })
+}
+
+/// `list[-1]`.
+fn before_the_first(index: &Expr) -> Option<Misreading> {
+    let mut first = index;
+    while let Expr::Dot(parts, ..) | Expr::Index(parts, ..) = first {
+        first = &parts.lhs;
+    }
+    let is_negative = matches!(first, Expr::IntegerConstant(place, _) if *place < 0);
+    let help = "entries are counted from 0; the last one is list[list.len() - 1]";
+    is_negative.then(|| fails(first.start_position(), "no entry has a negative number", help)).flatten()
+}
+
+/// A number that is written out.
+fn number(expr: &Expr) -> Option<Decimal> {
+    match expr {
+        Expr::IntegerConstant(number, _) => Some((*number).into()),
+        Expr::DynamicConstant(value, _) => value.as_decimal().ok(),
         _ => None,
     }
 }
@@ -75,16 +108,13 @@ pub(crate) fn endless_quotients(ast: &AST) -> Vec<Position> {
 }
 
 fn ends(divisor: &Expr) -> bool {
-    let number = match divisor {
-        Expr::IntegerConstant(number, _) => Decimal::from(*number),
-        Expr::DynamicConstant(value, _) => value.as_decimal().unwrap_or_default(),
-        _ => return false,
-    };
+    let Some(number) = number(divisor) else { return false };
     let mut rest = number.normalize().mantissa();
     for factor in [2, 5] {
         while rest != 0 && rest % factor == 0 {
             rest /= factor;
         }
     }
-    rest.abs() == 1
+    // A division by 0 is reported elsewhere.
+    rest.abs() <= 1
 }

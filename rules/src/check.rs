@@ -1,4 +1,4 @@
-//! `rules check`: everything that can be said of a ruleset before it runs, as text, JSON or GitHub annotations.
+//! `rules check`: everything that can be found out about a ruleset before it runs, as text, JSON or GitHub annotations.
 
 use crate::advice;
 use crate::cases;
@@ -8,6 +8,7 @@ use crate::files::Files;
 use crate::header::Mode;
 use crate::hollow;
 use crate::ruleset::Ruleset;
+use crate::typing::DOUBTS;
 
 /// How findings are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,6 +75,17 @@ impl Checked {
         self.ruleset.is_some() && self.count(Severity::Error) == 0
     }
 
+    /// No finding stops a ruleset that check has accepted before, perhaps before it knew some of these errors: a line that
+    /// they name affects nothing else.
+    pub fn may_go_on(&self) -> bool {
+        let stops = |finding: &Diagnostic| {
+            finding.severity == Severity::Error
+                && !DOUBTS.contains(&finding.code.as_str())
+                && finding.code != cases::HOLLOW
+        };
+        self.ruleset.is_some() && !self.findings.iter().any(stops)
+    }
+
     fn count(&self, severity: Severity) -> usize {
         self.findings.iter().filter(|finding| finding.severity == severity).count()
     }
@@ -90,7 +102,10 @@ impl Checked {
                 let plural = |n: usize, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
                 let errors = plural(self.count(Severity::Error), "error");
                 let warnings = plural(self.count(Severity::Warning), "warning");
-                let label = self.ruleset.as_ref().map_or_else(|| "refused".to_owned(), Ruleset::label);
+                let label = match &self.ruleset {
+                    Some(ruleset) if self.is_ok() => ruleset.label(),
+                    _ => "refused".to_owned(),
+                };
                 text.push_str(&format!("{label}: {errors}, {warnings}"));
                 match self.ruleset.as_ref().map(|ruleset| ruleset.unread.as_slice()) {
                     None | Some([]) => {}

@@ -1,4 +1,4 @@
-//! The comments of a script, told apart from texts that look like one.
+//! The comments of a script, as distinct from texts that look like comments.
 
 /// A comment, with its leader.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -9,7 +9,7 @@ pub(crate) struct Comment<'a> {
     pub(crate) column: usize,
     /// `// to the end of its line`, or `/* over several */`.
     pub(crate) text: &'a str,
-    /// Some code stands before it.
+    /// Some code precedes it.
     pub(crate) is_late: bool,
 }
 

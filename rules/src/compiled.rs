@@ -1,4 +1,4 @@
-//! A compiled script, and what the engine must be told of it while it runs.
+//! A compiled script, and what the engine needs to know about it while it runs.
 //!
 //! Three of rhai's ways are closed here. It calls one function for `x in text` and for `text.contains(x)`: where the
 //! second stands is noted. It makes a variable that a function without a name uses *shared* between the two, and
@@ -48,7 +48,7 @@ impl Clone for Resolved {
 
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Notes {
-    /// Where `.contains(…)` stands.
+    /// The positions of `.contains(…)`.
     contains: BTreeSet<Position>,
     /// The variables that functions without a name use.
     captured: BTreeSet<String>,

@@ -29,7 +29,7 @@ impl Condition {
         &self.0
     }
 
-    /// Whether it is true of a task whose facts are there already. Err says why it cannot be told.
+    /// Whether it is true of a task whose facts are already prepared. Err says why that is unknown.
     pub(crate) fn holds_of(&self, ruleset: &Ruleset, facts: &Facts) -> Result<bool, String> {
         let run = |scope: &mut Scope<'static>| script::run(ruleset, &self.0, scope);
         let value = facts.with_scope(ruleset, run).map_err(|stop| stop.message())?;

@@ -43,7 +43,7 @@ pub struct Diagnostic {
     pub message: String,
     /// What to do about it, where that is known.
     pub help: Option<String>,
-    /// The line as it stands in the file; empty where there is none.
+    /// The line as it is in the file; empty if there is none.
     pub snippet: String,
 }
 
@@ -110,7 +110,7 @@ impl fmt::Display for Diagnostic {
         if self.line > 0 && !self.snippet.is_empty() {
             write!(f, "\n{margin} |\n{number} | {}", self.snippet)?;
             if self.column > 0 {
-                // Tabs stay tabs, so that the caret stands below its column whatever their width.
+                // Tabs stay tabs, so that the caret is below its column at any tab width.
                 let before = self.snippet.chars().take(self.column - 1);
                 let indent: String = before.map(|c| if c == '\t' { '\t' } else { ' ' }).collect();
                 write!(f, "\n{margin} | {indent}^")?;

@@ -1,6 +1,6 @@
 //! How a rule ends: `approve`, `reject`, `escalate` and `pass`, which no script can hide or lose.
 //!
-//! Each returns rhai's `Exit` error, so that the rule ends where it is called, whatever stands round the call.
+//! Each returns rhai's `Exit` error, so that the rule ends at the call, wherever it is.
 
 use rhai::{Dynamic, Engine, EvalAltResult, NativeCallContext, Position};
 
@@ -22,7 +22,7 @@ pub(crate) struct Said {
     pub(crate) outcome: Outcome,
     pub(crate) code: String,
     pub(crate) text: String,
-    /// Where the call stands.
+    /// The position of the call.
     pub(crate) position: Position,
 }
 

@@ -26,13 +26,13 @@ pub(crate) struct RuleReads {
     pub(crate) compared: Vec<Compared>,
 }
 
-/// Which of the facts that were read are told.
+/// Which of the facts that were read are recorded.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) enum Reads {
     /// Those of the whole evaluation.
     #[default]
     All,
-    /// Those of the evaluation and, here, what is told of each rule.
+    /// Those of the evaluation, and here those of each rule.
     ByRule(Vec<RuleReads>),
     /// None: collecting them takes time.
     None,
@@ -47,7 +47,7 @@ pub struct Measured {
     pub is_masked: bool,
 }
 
-/// What is told of an evaluation besides its answer, where somebody asks.
+/// What an evaluation records besides its answer, if asked to.
 #[derive(Debug, Default)]
 pub(crate) struct Extras<'a> {
     pub(crate) reads: Reads,
@@ -69,7 +69,7 @@ pub(crate) struct Prepared {
 }
 
 impl Ruleset {
-    /// Decides one task. Never panics and never fails: whatever goes wrong is a verdict to escalate.
+    /// Decides one task. Never panics and never fails: anything that goes wrong is a verdict to escalate.
     pub fn evaluate(&self, task: &TaskFacts<'_>) -> Evaluation {
         evaluate(self, task, &mut Extras::default())
     }

@@ -43,7 +43,7 @@ pub struct RuleVerdict {
     pub rule: SharedText,
     /// The first eight hexadecimal digits of its file's SHA-256.
     pub hash: SharedText,
-    /// Whether it took part in the decision; a rule in `shadow` or `audit` mode only speaks for the record.
+    /// Whether it took part in the decision; a rule in `shadow` or `audit` mode is only recorded.
     pub counts: bool,
     /// How it ended.
     #[serde(flatten)]

@@ -11,10 +11,10 @@ use crate::evaluation::{Ended, Evaluation, FactRead};
 use crate::facts::Record;
 use crate::ruleset::{Ruleset, TaskFacts};
 
-/// The most false comparisons of one rule that are told.
+/// The most false comparisons that are shown of one rule.
 const MAX_NOT_MET: usize = 20;
 
-/// One evaluation, told rule by rule.
+/// One evaluation, rule by rule.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Explanation {
     /// The ruleset's name and version, such as `approval@7f3a91c2`.
@@ -34,7 +34,7 @@ pub struct ExplainedRule {
     pub file: String,
     /// What it says of itself; empty where it does not.
     pub title: String,
-    /// Who answers for it; empty where nobody is named.
+    /// Its owner; empty if it names none.
     pub owner: String,
     /// Where it comes from; empty where it does not say.
     pub why: String,

@@ -16,7 +16,7 @@ pub(crate) const MAX_FILES: usize = 1_000;
 /// What some editors put in front of UTF-8.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
-/// Where the schema stands, and the settings.
+/// The paths of the schema and of the settings.
 pub(crate) const SCHEMA_FILE: &str = "schema/order.toml";
 pub(crate) const SETTINGS_FILE: &str = "ruleset.toml";
 
@@ -83,7 +83,7 @@ pub(crate) struct Sorted {
     pub(crate) files: Files,
     /// What is wrong with the others.
     pub(crate) findings: Vec<Diagnostic>,
-    /// Notes and the like, which nobody takes for a part of a ruleset.
+    /// Notes and the like, which nobody would mistake for a part of a ruleset.
     pub(crate) unread: Vec<String>,
 }
 

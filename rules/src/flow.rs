@@ -1,4 +1,4 @@
-//! Which statements end a rule, whatever comes behind them.
+//! Which statements end a rule, so that nothing after them runs.
 
 use rhai::{Expr, FnCallExpr, Stmt};
 

@@ -10,7 +10,7 @@ use crate::strangers::{NOT_A_FILE, is_definitions, is_leftover};
 
 /// How often a folder is read again while it changes, before it is refused until the next look.
 const MAX_READS: usize = 8;
-/// The deepest folder that is looked into: deep enough to name what stands there.
+/// The deepest folder that is read: deep enough to name a misplaced file.
 const MAX_DEPTH: usize = 8;
 
 /// The hash of a folder's content as a ruleset, without compiling it: 64 hexadecimal digits.

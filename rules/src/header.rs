@@ -9,7 +9,7 @@ use crate::verdict::Outcome;
 
 const KEYS: [&str; 11] =
     ["id", "title", "owner", "priority", "may", "why", "when", "mode", "from", "until", "tags"];
-/// Where a rule without a priority stands.
+/// The priority of a rule that names none.
 const DEFAULT_PRIORITY: i64 = 100;
 
 /// Whether a rule takes part in decisions.
@@ -204,7 +204,7 @@ fn words(value: &str) -> impl Iterator<Item = &str> {
     value.split(',').map(str::trim).filter(|word| !word.is_empty())
 }
 
-/// A day and nothing else: what stands behind it would be dropped in silence.
+/// A day and nothing else: text after it would be ignored silently.
 fn date(value: &str) -> Result<Date, String> {
     let date = if value.len() == "2026-11-22".len() { value.parse().ok() } else { None };
     date.ok_or_else(|| {

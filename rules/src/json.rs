@@ -1,4 +1,4 @@
-//! An order's JSON text, read as it stands: every number exact, every key once, no key with a meaning of its own.
+//! An order's JSON text, read literally: every number exact, every key once, no key with a special meaning.
 //!
 //! Not `serde_json::Value`: its maps keep the last of two equal keys without a word, and with `arbitrary_precision` and
 //! `raw_value` they take an object for a number, or for other JSON, when its key is one that the library uses for
@@ -37,7 +37,7 @@ pub(crate) enum Problem {
     Depth,
     /// Two fields of one record have this path.
     Twice(String),
-    /// The number at this path needs more digits than a decimal keeps. Not told which: it may be masked.
+    /// The number at this path needs more digits than a decimal keeps. The number itself is not named: it may be masked.
     Inexact(String),
 }
 

@@ -24,17 +24,17 @@ pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
     });
 }
 
-/// A script, and where it stands.
+/// A script, and its place.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Source<'a> {
     pub(crate) file: &'a str,
     pub(crate) text: &'a str,
     pub(crate) ast: &'a AST,
-    /// The line and column at which an expression stands in its file.
+    /// The line and column of an expression in its file.
     pub(crate) origin: Option<(usize, usize)>,
 }
 
-/// What the scripts of a ruleset are held against.
+/// What the scripts of a ruleset are checked against.
 #[derive(Debug)]
 pub(crate) struct Known<'a> {
     pub(crate) names: &'a Names,

@@ -1,4 +1,4 @@
-//! `lists/NAME.txt`: one entry a line, and what of it its author hardly means.
+//! `lists/NAME.txt`: one entry a line, and the entries that are probably mistakes.
 
 use std::collections::{BTreeMap, BTreeSet};
 

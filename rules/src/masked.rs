@@ -133,7 +133,7 @@ impl<'a> Judge<'a> {
     fn new(ast: &'a AST, masked: &'a BTreeSet<String>, shared: &'a BTreeSet<&'a str>) -> Judge<'a> {
         let functions = ast.iter_functions().map(|function| function.name).collect();
         let mut judge = Judge { masked, shared, functions, closed: BTreeSet::new() };
-        // What a function without a name takes from around it is among its parameters, and is that variable.
+        // A function without a name has the variables that it captures among its parameters.
         let mut captured = BTreeSet::new();
         ast.walk(&mut |path| {
             if let Some(ASTNode::Expr(Expr::FnCall(call, _))) = path.last()

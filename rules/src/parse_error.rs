@@ -15,7 +15,7 @@ pub(crate) struct Given<'a> {
     pub(crate) fields: &'a [String],
 }
 
-/// A code, a message and a remedy. `found` is what stands where the parser stopped.
+/// A code, a message and a remedy. `found` is the word at which the parser stopped.
 pub(crate) fn describe(
     given: Given<'_>,
     error: &ParseErrorType,
@@ -57,6 +57,7 @@ fn message(error: &ParseErrorType, symbol: Option<&str>) -> String {
         (_, Some(symbol)) => format!("'{symbol}' is not an operator"),
         (ParseErrorType::BadInput(LexError::MalformedChar(_)), _) => "a text in single quotes".to_owned(),
         (ParseErrorType::MismatchedType(..), _) => "this is not true or false".to_owned(),
+        (ParseErrorType::UnexpectedEOF, _) => "the text ends in the middle of an expression".to_owned(),
         (other, _) => {
             let mut message = other.to_string();
             if let Some(first) = message.get(..1) {
@@ -78,7 +79,8 @@ fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<S
         ParseErrorType::BadInput(LexError::UnterminatedString) => {
             Some("a text ends on its line, with the quote it began with; `…` may span lines".to_owned())
         }
-        ParseErrorType::Reserved(word) if known.is_none() => Some(format!(
+        ParseErrorType::UnexpectedEOF => Some("finish the expression, and close its brackets".to_owned()),
+        ParseErrorType::Reserved(word) if known.is_none() && word.starts_with(char::is_alphabetic) => Some(format!(
             "to read a field with this name, write order[\"{word}\"]; choose another name for a variable"
         )),
         ParseErrorType::PropertyExpected => {
@@ -91,9 +93,18 @@ fn remedy(error: &ParseErrorType, symbol: Option<&str>, found: &str) -> Option<S
         ParseErrorType::MissingToken(_, what) if what.contains("iteration variable") => {
             Some("write for item in order.items { … }".to_owned())
         }
+        ParseErrorType::MissingToken(token, _) if token == "{" && is_exponent(found) => {
+            Some("write the number out: 100, not 1e2".to_owned())
+        }
         ParseErrorType::MissingToken(token, _) if token == "{" && known.is_none() => {
             Some("write if condition { … }: the braces are part of it".to_owned())
         }
         _ => known,
     }
+}
+
+/// `1e2`, or the end of `1.5e2`.
+fn is_exponent(found: &str) -> bool {
+    let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    found.split_once(['e', 'E']).is_some_and(|(base, exponent)| is_digits(base) && is_digits(exponent))
 }

@@ -1,4 +1,4 @@
-//! What a ruleset has, by name: what an edit took away is told before it decides.
+//! The named parts of a ruleset, so that what an edit removed is reported before it decides.
 
 use std::collections::BTreeSet;
 use std::fmt;

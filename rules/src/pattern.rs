@@ -1,4 +1,4 @@
-//! Regular expressions of rules and schemas: each speaks of a whole text, and takes time linear in its length.
+//! Regular expressions of rules and schemas: each matches a whole text, in time linear in its length.
 
 use regex::{Regex, RegexBuilder};
 

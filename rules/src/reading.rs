@@ -1,6 +1,6 @@
 //! An order that fits its schema, read from its text straight into facts.
 //!
-//! The schema is made ready once: the names of each record, sorted, in one layout for all orders. Whatever does not fit
+//! The schema is made ready once: the names of each record, sorted, in one layout for all orders. Anything that does not fit
 //! ends the reading at once; [`Schema::problems`](crate::schema::Schema::problems) then reads the text again and says
 //! why. A test holds the two readings against each other.
 

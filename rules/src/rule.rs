@@ -86,7 +86,7 @@ pub(crate) fn parse(engine: &Engine, names: &Names, file: &str, text: &str) -> R
     }
 }
 
-/// A parse error as a finding. `origin` is the line and column at which an expression stands in its file.
+/// A parse error as a finding. `origin` is the line and column of an expression in its file.
 pub(crate) fn parse_error(
     names: &Names,
     file: &str,
@@ -104,7 +104,7 @@ pub(crate) fn parse_error(
     diagnostic.at(text, line, column)
 }
 
-/// What stands at a place: a word, or the symbols round it.
+/// The word, or the run of symbols, at a position.
 fn word_at(text: &str, line: usize, column: usize) -> &str {
     let line = line.checked_sub(1).and_then(|index| text.lines().nth(index)).unwrap_or_default();
     let at = line.char_indices().nth(column.saturating_sub(1)).map_or(line.len(), |(index, _)| index);

@@ -27,7 +27,7 @@ pub struct TaskFacts<'a> {
     /// `task.transactionId`: the execution's ARN.
     pub transaction_id: &'a str,
     /// `task.now`: when the task was received, RFC 3339 in UTC. Stored with the task, so that an evaluation can be
-    /// repeated for ever.
+    /// repeated at any time.
     pub received_at: &'a str,
 }
 

@@ -12,7 +12,7 @@ use crate::json::Json;
 use crate::limits::{Limits, repeated, short};
 use crate::number;
 
-/// The most problems of one order that are told.
+/// The most problems of one order that are reported.
 const MAX_PROBLEMS: usize = 10;
 
 /// A field's type and what else is known of it.
@@ -123,7 +123,7 @@ impl Schema {
 
 struct Reader {
     problems: Vec<String>,
-    /// What is read now stands inside a masked fact.
+    /// The current value is inside a masked fact.
     masked: bool,
 }
 
@@ -162,7 +162,7 @@ impl Reader {
         Some(Record::new(path.clone(), fields, Watch::Nothing))
     }
 
-    /// The value of field `name` of what stands at `path`, or of what stands at `path` itself. Paths in full are only
+    /// The value of the field `name` of the record at `path`, or the value at `path` itself. Full paths are only
     /// put together where they are kept.
     fn fact(&mut self, path: &Arc<str>, name: Option<&str>, shape: &Shape, value: Json<'_>) -> Option<Fact> {
         let full = || name.map_or_else(|| path.clone(), |name| Arc::from(format!("{path}.{name}")));

@@ -1,4 +1,4 @@
-//! One script, run: under its step limit, behind a guard against panics, its error told with its place.
+//! Runs one script: under its step limit, behind a guard against panics, with the place of an error.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 

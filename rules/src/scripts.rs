@@ -1,4 +1,4 @@
-//! The scripts of a ruleset: derived facts, rules, and what caps and sums name, each held against the rest.
+//! The scripts of a ruleset: derived facts, rules, and the facts that caps and sums name, each checked against the rest.
 
 use std::collections::BTreeMap;
 

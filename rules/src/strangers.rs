@@ -7,7 +7,7 @@ const FOLDERS: [&str; 5] = ["rules", "schema", "lists", "params", "tests"];
 /// How a definition file for editors begins; see [`definitions`](crate::definitions::definitions).
 const DEFINITIONS: &[u8] = b"module static;";
 
-/// The content that stands for a pipe, a socket or a device, none of which is read.
+/// The content that represents a pipe, a socket or a device, none of which is read.
 pub(crate) const NOT_A_FILE: &[u8] = b"not a regular file";
 
 /// What a file that does not count is.
@@ -46,7 +46,7 @@ pub(crate) fn judge(path: &str, content: &[u8]) -> Stranger {
 }
 
 /// A file of another kind outside of a ruleset's own folders, such as a `Makefile` or an order to try the rules on: its
-/// author hardly takes it for a part of the ruleset.
+/// author is unlikely to take it for a part of the ruleset.
 fn is_foreign(path: &str, name: &str) -> bool {
     let folder = path.trim_end_matches('/').split_once('/').map(|(folder, _)| folder);
     let is_ours = |folder: &str| suggest::nearest(folder, FOLDERS.into_iter()).is_some();

@@ -52,7 +52,7 @@ fn problem(path: &str, text: &str) -> Option<Diagnostic> {
     None
 }
 
-/// Characters that show nothing, or turn round what stands beside them; tabs, and what scripts of the world need to
+/// Characters that show nothing, or change the direction of their neighbours. Tabs, and what the world's scripts need to
 /// join their letters, are not among them.
 fn is_unseen(c: char) -> bool {
     match c {

@@ -27,7 +27,7 @@ pub(crate) fn of(error: &EvalAltResult) -> String {
         EvalAltResult::ErrorStackOverflow(_) => "functions call each other too deeply".to_owned(),
         other => {
             let mut bare = other.to_string();
-            // The place is told once, in front.
+            // The place is named once, at the front.
             if let Some(end) = bare.rfind(" (line ") {
                 bare.truncate(end);
             }

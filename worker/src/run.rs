@@ -198,7 +198,7 @@ async fn first_ruleset(config: &Config, clients: &Clients, folder: &RulesFolder)
                 active.context("no ruleset is published yet: run `countersign rules publish DIR` first")?;
             let place = || format!("the published ruleset {active}");
             let ruleset = table.load_ruleset(&active).await.with_context(place)?;
-            tested::tested(ruleset.files().clone(), "").with_context(place)
+            tested::tested_before(ruleset.files().clone(), "").with_context(place)
         }
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::reviewed::{Answer, End, Escalation};
 
-/// The most different reasons of one code that are told apart.
+/// The most different reasons of one code that are distinguished.
 const MAX_REASONS: usize = 20;
 /// The longest reason, in characters.
 const MAX_REASON_CHARS: usize = 120;

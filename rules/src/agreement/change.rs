@@ -6,7 +6,7 @@ use super::wanted::Wanted;
 use crate::rule::{Rule, place};
 use crate::verdict::Outcome;
 
-/// Where a new rule stands: after all others.
+/// A new rule's priority: after all others.
 const PRIORITY: i64 = 900;
 
 /// A rule of its own, for what no rule has an answer to.

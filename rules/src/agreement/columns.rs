@@ -211,7 +211,7 @@ fn read(base: &str, optional: bool, nothing: &Cell) -> String {
     if optional { format!("({base} ?? {default})") } else { base.to_owned() }
 }
 
-/// `order.customer.tier`; a name that is no plain word stands in brackets.
+/// `order.customer.tier`; a name that is not a plain word is written in brackets.
 fn expression(names: &[String]) -> String {
     let mut text = "order".to_owned();
     for name in names {

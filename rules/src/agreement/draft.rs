@@ -24,7 +24,7 @@ pub struct Draft {
 /// Why there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum NoDraft {
-    /// A `[[never]]` of the ruleset speaks against it: it is not to be proposed.
+    /// It contradicts a `[[never]]` of the ruleset, so it must not be proposed.
     Forbidden,
     /// It must be written by hand.
     Because(String),

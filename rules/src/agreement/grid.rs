@@ -1,4 +1,4 @@
-//! How many tasks meet two comparisons, for every two at once: a table of counts over the buckets of two columns.
+//! How many tasks meet each pair of comparisons: a table of counts over the buckets of two columns.
 
 use super::scale::{Atom, Scale};
 

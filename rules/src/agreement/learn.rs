@@ -1,4 +1,4 @@
-//! What people's decisions teach, reason by reason: the conditions that are found, each with what speaks for it and
+//! What people's decisions teach, reason by reason: the conditions that are found, each with the evidence for it and
 //! against it, and the files to paste.
 
 use serde::Serialize;
@@ -20,7 +20,7 @@ const MIN_TASKS: usize = 50;
 /// The most conditions of one reason and answer.
 const MAX_CONDITIONS: usize = 3;
 
-/// A condition under which people always decided alike, with what speaks for it and against it.
+/// A condition under which people always decided alike, with the evidence for and against it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Proposal {
     /// The code of the escalation that it would spare people.
@@ -45,7 +45,7 @@ pub struct Proposal {
     pub held_out_same: u64,
     /// The sum of what the tasks are about, where the ruleset names an amount.
     pub money: Option<Money>,
-    /// The largest of these amounts: beyond it nobody decided yet.
+    /// The largest of these amounts. Nobody has decided a larger one yet.
     pub largest: Option<Money>,
     /// Every task that people decided otherwise, the largest first.
     pub counter_examples: Vec<CounterExample>,
@@ -85,7 +85,7 @@ pub(super) fn learn(ruleset: &Ruleset, table: &Table) -> (Vec<Proposal>, Vec<Str
     for (why, members) in table.left.iter().filter(|(_, members)| members.len() >= MIN_TASKS) {
         for answer in Answer::ALL {
             let overrules = ruleset.settings().combine == Combine::RejectOverrides;
-            // A rejection by a new rule overrules whatever other rules say: every task counts.
+            // A rejection by a new rule overrules all other rules: every task counts.
             let rows = if *why == Why::NoRule && answer == Answer::Rejected && overrules {
                 (0..table.rows.len()).collect()
             } else {
@@ -114,7 +114,7 @@ pub(super) fn learn(ruleset: &Ruleset, table: &Table) -> (Vec<Proposal>, Vec<Str
     (proposals, notes)
 }
 
-/// A condition as a proposal, with its files. None if a `[[never]]` speaks against it.
+/// A condition as a proposal, with its files. None if it contradicts a `[[never]]`.
 fn proposal(
     class: &Class,
     ruleset: &Ruleset,

@@ -22,7 +22,7 @@ pub(super) fn is_clean(count: Count) -> bool {
     count.against * 100 <= MAX_AGAINST_PERCENT * count.tasks()
 }
 
-/// Whether a clean part of `all` is clean for a reason: by luck alone hardly any of the conditions that are tried would be.
+/// Whether a clean part of `all` is clean for a reason: by luck alone, almost none of the tried conditions would be.
 pub(super) fn is_no_luck(part: Count, all: Count) -> bool {
     is_clean(all) || surprise(part, share(all)) >= EVIDENCE
 }
@@ -104,7 +104,7 @@ mod tests {
     fn luck_is_told_from_a_reason() {
         // Half of all are approved: thirty in a row are no luck, twenty may be.
         assert!(is_no_luck(count(30, 0), count(500, 500)) && !is_no_luck(count(20, 0), count(500, 500)));
-        // Nineteen in twenty are approved, whatever they are: a hundred in a row are to be expected somewhere.
+        // Nineteen in twenty are approved at random: somewhere a hundred in a row are to be expected.
         assert!(!is_no_luck(count(100, 0), count(950, 50)));
         assert!(is_no_luck(count(40, 0), count(980, 20)));
     }

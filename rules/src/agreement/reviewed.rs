@@ -48,7 +48,7 @@ pub enum End {
     },
 }
 
-/// What a task's workflow was told.
+/// The answer that a task's workflow received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Answer {

@@ -9,7 +9,7 @@ use super::table::Table;
 
 /// The most different texts of a column that are compared with; the most frequent ones.
 const MAX_TEXTS: usize = 60;
-/// A text that fewer tasks have is compared with by nobody.
+/// A text that fewer tasks have is not worth a comparison.
 const MIN_TASKS: usize = 3;
 /// The leading digits of a round number.
 const ROUND: [i64; 20] = [10, 12, 15, 18, 20, 25, 30, 35, 40, 45, 50, 55, 60, 65, 70, 75, 80, 85, 90, 95];
@@ -195,7 +195,7 @@ fn rank(number: Decimal, is_whole: bool) -> u32 {
 }
 
 /// A bucket for each frequent text, in the order of the alphabet, and one for all others. Where rare texts were seen, others
-/// will come that nobody decided yet: `!=` would speak of them too, and is not tried.
+/// will come that nobody has decided yet. `!=` would cover them too, so it is not tried.
 fn texts(cells: &[Cell], column: &Column) -> (Vec<u16>, usize, Vec<Atom>) {
     let mut tasks: BTreeMap<u32, usize> = BTreeMap::new();
     for cell in cells {

@@ -52,7 +52,7 @@ impl Class {
         Some(Class { explained: vec![false; rows.len()], rows, agrees, held_out, scales })
     }
 
-    /// The best condition that stands every check.
+    /// The best condition that passes every check.
     pub(super) fn next(&self, table: &Table, answer: Answer) -> Option<Condition> {
         let votes: Vec<Vote> = (0..self.rows.len())
             .map(|place| {
@@ -100,7 +100,7 @@ impl Class {
             for (atom, count) in &counted {
                 best.offer(*count, || vec![(place, (*atom).clone())]);
             }
-            // A simple condition stands before two comparisons that are little better.
+            // One comparison is preferred to two that are only a little better.
             found.extend(best.0.map(|condition| (condition.score * 100 / SIMPLER_PERCENT, condition)));
             found.extend(two_of_one(&grid, &counted, place).map(|condition| (condition.score, condition)));
             useful.push(counted.into_iter().map(|(atom, count)| (atom, count.agree)).collect());
@@ -174,7 +174,7 @@ impl Class {
         if self.agrees[place] { Vote::Agrees } else { Vote::Against }
     }
 
-    /// A `[[never]]` of the ruleset's tests speaks against some task that meets it.
+    /// Some task that meets it contradicts a `[[never]]` of the ruleset's tests.
     fn is_forbidden(&self, condition: &Condition, table: &Table, answer: Answer) -> bool {
         let mut meeting = (0..self.rows.len()).filter(|place| self.meets(condition, *place));
         meeting.any(|place| table.rows[self.rows[place]].never[usize::from(answer == Answer::Rejected)])

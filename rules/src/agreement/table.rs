@@ -159,7 +159,7 @@ impl Table {
         }
     }
 
-    /// Whether a `[[never]]` speaks against an outcome. One that cannot be told does.
+    /// Whether a `[[never]]` forbids an outcome. One that cannot be evaluated does.
     fn forbids(&self, outcome: Outcome, ruleset: &Ruleset, facts: &Facts) -> bool {
         let mut nevers = self.nevers.iter().filter(|(forbidden, _)| *forbidden == outcome);
         nevers.any(|(_, condition)| condition.holds_of(ruleset, facts).unwrap_or(true))

@@ -17,7 +17,7 @@ pub(super) struct Wanted<'a> {
     pub(super) number: usize,
     pub(super) condition: &'a str,
     pub(super) tests: Vec<(&'a Column, &'a Test)>,
-    /// What speaks for it, in words.
+    /// The evidence for it, in words.
     pub(super) why: String,
     /// Rows that meet it, decided so, and rows that do not meet it.
     pub(super) inside: Vec<usize>,

@@ -1,4 +1,4 @@
-//! What the new ruleset's tests say must never happen, asked of every stored task.
+//! The `[[never]]` conditions of the new ruleset's tests, checked on every stored task.
 
 use serde::Serialize;
 
@@ -42,7 +42,7 @@ pub(super) fn of(ruleset: &Ruleset) -> Vec<Never> {
         let condition = Condition::new(ruleset, &never.when);
         Never { name: never.name, condition, outcome: never.outcome }
     });
-    // A test file that cannot be read may hold conditions: they do not hold because nobody could read them.
+    // A test file that cannot be read may contain conditions; they count as broken.
     let unread = tests.errors.into_iter().map(|error| Never {
         name: error.place(),
         condition: Err(error.message),

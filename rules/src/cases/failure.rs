@@ -6,7 +6,12 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::case::Case;
+use crate::diagnostic::Diagnostic;
 use crate::evaluation::{Ended, Evaluation};
+use crate::verdict::Cause;
+
+/// The finding's code; see [`hollow`].
+pub(crate) const HOLLOW: &str = "hollow-test";
 
 /// One test that did not hold.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -65,6 +70,26 @@ pub(super) fn compare(case: &Case, evaluation: &Evaluation) -> Option<Failure> {
         got: describe(evaluation),
         rules: rules(evaluation),
         order: case.order.as_ref().map(Value::to_string),
+    })
+}
+
+/// An error for a case that passes although no rule decided it: its order does not match the schema, or a rule failed.
+/// Unless it expects this, it tests nothing: it passes with any rules.
+pub(super) fn hollow(case: &Case, evaluation: &Evaluation) -> Option<Diagnostic> {
+    let verdict = &evaluation.verdict;
+    // A task without an order is what the case is about.
+    case.order.as_ref()?;
+    let cause = Cause::ALL.into_iter().find(|cause| cause.as_str() == verdict.code())?;
+    let because = match cause {
+        Cause::InvalidTask => "its order does not match the schema",
+        Cause::RuleError | Cause::RuleDeadline | Cause::RulePanic => "a rule failed",
+        _ => return None,
+    };
+    let expects = case.expect.reason.is_some() || case.expect.codes.iter().any(|code| code == cause.as_str());
+    (!expects).then(|| {
+        let message = format!("'{}' passes only because {because}: {}", case.name, verdict.text());
+        let help = format!("correct it, or expect this: codes = [\"{}\"]", cause.as_str());
+        Diagnostic::error(&case.file, HOLLOW, message).help(help)
     })
 }
 

@@ -43,7 +43,7 @@ impl Tests {
         tests
     }
 
-    /// The name of each test: its file and its own name; of a row its table's and its number, whatever it says.
+    /// The name of each test: its file and its own name; for a row, the table's name and the row's number.
     pub(crate) fn names(&self) -> impl Iterator<Item = String> {
         let cases = self.cases.iter().map(|case| match &case.row {
             Some((table, row)) => format!("{}: {table}, row {row}", case.file),

@@ -20,8 +20,8 @@ use serde_json::Value;
 use self::case::Case;
 use self::coverage::Coverage;
 pub use self::failure::Failure;
-use self::failure::compare;
-pub(crate) use self::failure::describe;
+pub(crate) use self::failure::{HOLLOW, describe};
+use self::failure::{compare, hollow};
 use self::file::Tests;
 pub use self::from_task::from_task;
 use crate::diagnostic::{Diagnostic, Severity};
@@ -43,7 +43,7 @@ pub struct Report {
     pub cases: usize,
     /// How many conditions of `[[never]]` held over all cases.
     pub nevers: usize,
-    /// Test files that cannot be read.
+    /// Tests that cannot be read, or that test nothing.
     pub broken: Vec<Diagnostic>,
     /// Warnings, such as a condition of `[[never]]` that is true for no case.
     pub idle: Vec<Diagnostic>,
@@ -105,6 +105,12 @@ pub fn run(ruleset: &Ruleset) -> Report {
         report.ran.push(Ran { file: case.file.clone(), line: case.line, name: case.name.clone() });
         let failure = compare(case, &evaluation);
         report.failed_cases += usize::from(failure.is_some());
+        if failure.is_none()
+            && let Some(error) = hollow(case, &evaluation)
+        {
+            let text = ruleset.files.get(&case.file).and_then(|bytes| std::str::from_utf8(bytes).ok());
+            report.broken.push(error.at(text.unwrap_or_default(), case.line, 0));
+        }
         report.failures.extend(failure);
         evaluations.push(evaluation);
     }
@@ -136,6 +142,11 @@ impl Report {
     /// Every test could be read and held.
     pub fn is_ok(&self) -> bool {
         self.failures.is_empty() && self.broken.is_empty()
+    }
+
+    /// There was nothing to run.
+    pub fn is_empty(&self) -> bool {
+        self.ran.is_empty()
     }
 
     /// Whether some case made a rule answer, and pass.

@@ -99,7 +99,7 @@ impl Namer<'_> {
     }
 
     fn never(&self, never: &Never) -> Vec<Diagnostic> {
-        // One that does not compile is told where it is asked.
+        // A condition that does not compile is reported when it is evaluated.
         let Ok(condition) = Condition::new(self.ruleset, &never.when) else { return Vec::new() };
         let text = self.text(&never.file);
         let origin = Some((never.line, 1));

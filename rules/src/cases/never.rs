@@ -1,4 +1,4 @@
-//! What must never happen, asked of every case and every edge.
+//! `[[never]]` conditions, checked on every case and every edge.
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::ruleset::{Ruleset, TaskFacts};
 enum Asked {
     /// It is about this task: true, or false.
     Answered(bool),
-    /// The task fits no schema or has no order, so that no condition about its order speaks of it.
+    /// The task does not match the schema or has no order, so a condition about its order does not apply.
     Silent,
     /// It cannot be evaluated.
     Failed(String),

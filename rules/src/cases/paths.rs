@@ -2,26 +2,28 @@
 
 use serde_json::{Map, Value};
 
-/// Sets or removes what stands at a path such as `customer.tier` or `items.0.price`; a table merges into a table.
+/// Sets or removes the value at a path such as `customer.tier` or `items.0.price`; a table merges into a table.
 pub(crate) fn assign(target: &mut Value, path: &str, value: Option<Value>) -> Result<(), String> {
+    put(target, path, value).map_err(|problem| format!("'{path}': {problem}"))
+}
+
+fn put(target: &mut Value, path: &str, value: Option<Value>) -> Result<(), String> {
     let (head, rest) = path.split_once('.').map_or((path, None), |(head, rest)| (head, Some(rest)));
-    let missing = || format!("there is nothing at '{path}'");
+    let missing = || "there is nothing there".to_owned();
     if let Value::Array(values) = target {
         let index: usize = head.parse().map_err(|_| format!("'{head}' is not the number of an entry"))?;
         return match (rest, value) {
-            (Some(rest), value) => assign(values.get_mut(index).ok_or_else(missing)?, rest, value),
+            (Some(rest), value) => put(values.get_mut(index).ok_or_else(missing)?, rest, value),
             (None, Some(value)) => values.get_mut(index).map(|old| *old = value).ok_or_else(missing),
             (None, None) => (index < values.len()).then(|| drop(values.remove(index))).ok_or_else(missing),
         };
     }
     let Value::Object(map) = target else { return Err(missing()) };
     match (rest, value) {
-        (Some(rest), value) => {
-            assign(map.entry(head).or_insert_with(|| Value::Object(Map::new())), rest, value)
-        }
+        (Some(rest), value) => put(map.entry(head).or_insert_with(|| Value::Object(Map::new())), rest, value),
         (None, Some(Value::Object(fields))) if matches!(map.get(head), Some(Value::Object(_))) => {
             let existing = map.get_mut(head).ok_or_else(missing)?;
-            fields.into_iter().try_for_each(|(name, value)| assign(existing, &name, Some(value)))
+            fields.into_iter().try_for_each(|(name, value)| put(existing, &name, Some(value)))
         }
         (None, Some(value)) => {
             map.insert(head.to_owned(), value);

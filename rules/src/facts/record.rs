@@ -49,7 +49,7 @@ pub(crate) struct Layout {
     /// What to say of a name that is not there; where it is empty, the nearest name is suggested.
     absent: Option<&'static str>,
     watch: Watch,
-    /// Whether it is one of a list's many records: of them only the paths are told.
+    /// Whether it is one of a list's many records: only their paths are reported.
     is_element: bool,
     /// Sorted by name.
     fields: Vec<Name>,
@@ -158,7 +158,7 @@ impl Record {
         self.0.layout.absent.is_some()
     }
 
-    /// A copy whose readings are noted, whatever this one's are.
+    /// A copy whose readings are noted, whether or not this one's are.
     pub(crate) fn watched(&self) -> Record {
         let fields = self.0.layout.fields.iter().zip(&self.0.slots).map(|(name, slot)| {
             let value = match &slot.value {

@@ -58,7 +58,8 @@ pub(super) fn register(engine: &mut Engine) {
     engine.register_indexer_get(|list: &mut List, index: i64| {
         let found = usize::try_from(index).ok().and_then(|index| list.0.get(index));
         found.map(Fact::to_dynamic).ok_or_else(|| {
-            Failure::from(format!("the list has {} entries; there is no [{index}]", list.0.len()))
+            let entries = if list.0.len() == 1 { "entry" } else { "entries" };
+            Failure::from(format!("the list has {} {entries}; there is no [{index}]", list.0.len()))
         })
     });
     engine.register_iterator::<List>();

@@ -1,4 +1,4 @@
-//! Functions of numbers. What rounds says so in its name, and is told how.
+//! Functions of numbers. A function that rounds has this in its name, and is told how.
 
 use rhai::{Dynamic, Engine};
 use rust_decimal::{Decimal, RoundingStrategy};

@@ -58,7 +58,7 @@ pub(super) fn register(engine: &mut Engine) {
     register_texts_of_values(engine);
 }
 
-/// `to_string`, which rhai also calls for what stands in a text with `${…}`.
+/// `to_string`, which rhai also calls for a `${…}` in a text.
 fn register_texts_of_values(engine: &mut Engine) {
     engine.register_fn("to_string", |text: ImmutableString| text);
     engine.register_fn("to_string", |letter: char| letter.to_string());

@@ -81,7 +81,7 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
-    /// Reads what stands between the brackets of which the first comes next.
+    /// Reads the content of a pair of brackets, the first of which comes next.
     pub(crate) fn nested<T, E: From<Problem>>(
         &mut self,
         read: impl FnOnce(&mut Self) -> Result<T, E>,

@@ -126,7 +126,7 @@ fn document() -> impl Strategy<Value = String> {
     })
 }
 
-/// How a text is damaged: a byte's place and what stands there then.
+/// How a text is damaged: a byte's place, and the byte that replaces it.
 fn damage() -> impl Strategy<Value = Vec<(usize, String)>> {
     let piece = prop_oneof![
         Just(String::new()),

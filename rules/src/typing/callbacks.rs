@@ -55,7 +55,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// What a callback answers is true or false, for every entry.
+    /// A callback that is asked about entries returns true or false for each.
     fn answer(&mut self, name: &str, returned: Known<'a>, position: Position) {
         self.some_value(name, returned.clone(), position);
         if let Some(kind) = returned.kind()

@@ -50,7 +50,7 @@ impl<'a> Checker<'_, 'a> {
         self.native(&call.name, values, &args, position, true)
     }
 
-    /// A function without a name, with the values that it uses from round it.
+    /// A function without a name, with the values that it captures.
     fn capture(&mut self, call: &FnCallExpr) -> Known<'a> {
         let values: Vec<Known<'a>> = call.args.iter().map(|arg| self.value(arg)).collect();
         let mut values = values.into_iter();

@@ -12,9 +12,9 @@ pub(super) struct Chain<'e> {
 /// One step.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Link<'e> {
-    /// A property, a method's call, or what stands in brackets.
+    /// A property, a method call, or the expression in brackets.
     pub(super) expr: &'e Expr,
-    /// It stands in brackets.
+    /// It is in brackets.
     pub(super) is_entry: bool,
     /// `?.` and `?[`: of nothing they give nothing.
     pub(super) is_careful: bool,

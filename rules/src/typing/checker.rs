@@ -13,7 +13,7 @@ use super::misreading::Misreading;
 use super::signatures::{SIGNATURES, Signatures};
 use super::variables::{self, Variable};
 
-/// The most findings of one script: nobody reads more, and each shows its line.
+/// The most findings of one script. Nobody reads more, and each repeats its line.
 const MAX_FINDINGS: usize = 100;
 
 /// What a function gave for its values.
@@ -62,7 +62,7 @@ impl<'f, 'a> Checker<'f, 'a> {
         }
     }
 
-    /// Each finding once, whatever way led to it; of very many the first.
+    /// Each finding once, even if several ways lead to it; if there are very many, the first of them.
     pub(super) fn findings(self) -> Vec<Misreading> {
         let mut seen = BTreeSet::new();
         let place = |position: Position| (position.line(), position.position());
@@ -95,7 +95,7 @@ impl<'f, 'a> Checker<'f, 'a> {
         finding
     }
 
-    /// Asks for something that is checked elsewhere: nothing of it is told or kept.
+    /// Evaluates something that is checked elsewhere: nothing is reported or kept.
     pub(super) fn quietly<T>(&mut self, ask: impl FnOnce(&mut Self) -> T) -> T {
         let (told, sure) = (self.findings.len(), self.sure.clone());
         let was_quiet = std::mem::replace(&mut self.is_quiet, true);
@@ -111,7 +111,7 @@ impl<'f, 'a> Checker<'f, 'a> {
         Known::Anything
     }
 
-    /// The value itself, where it is used: one that may be nothing is told.
+    /// The value itself, where it is used. One that may be nothing is reported.
     pub(super) fn sure(&mut self, known: Known<'a>, position: Position) -> Known<'a> {
         let Known::Maybe(inner, doubt) = known else { return known };
         if !self.sure.contains(&doubt) {

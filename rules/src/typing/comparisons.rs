@@ -87,6 +87,10 @@ impl<'a> Checker<'_, 'a> {
             (Some(Kind::Date), Some(Kind::Number)) | (Some(Kind::Number), Some(Kind::Date)) => {
                 Some("write a date in quotes: \"2026-11-22\"".to_owned())
             }
+            (Some(Kind::Boolean), _) if operator == "in" => Some("write a !in b for !(a in b)".to_owned()),
+            (Some(Kind::Boolean), Some(Kind::Number)) if operator != "==" => {
+                Some("compare twice: a < b && b < c".to_owned())
+            }
             (Some(Kind::Number), _) | (_, Some(Kind::Number)) => a
                 .literal()
                 .or(b.literal())

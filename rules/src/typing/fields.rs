@@ -72,7 +72,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What stands at a name of a record.
+    /// The value of a record's field.
     pub(super) fn property(&self, base: &Known<'a>, name: &str) -> Result<Known<'a>, Missing> {
         match base {
             Known::Order => self.of_order(name),

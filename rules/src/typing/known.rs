@@ -33,7 +33,7 @@ pub(crate) enum Known<'a> {
     List(Box<Known<'a>>),
     /// A record of the script's own.
     Record(BTreeMap<String, Known<'a>>),
-    /// A function, with the values that it took from round it.
+    /// A function, with the values that it captured.
     Function(String, Vec<Known<'a>>),
     /// That, or nothing.
     Maybe(Box<Known<'a>>, Doubt),
@@ -125,7 +125,7 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// Where the value stands: `order.customer.tier`.
+    /// The value's path: `order.customer.tier`.
     pub(crate) fn path(&self) -> Option<&str> {
         match self {
             Known::Order => Some("order"),

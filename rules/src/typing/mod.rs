@@ -1,4 +1,4 @@
-//! What a script does with what it reads, held against what there is: names, types, fields that may be missing, lists
+//! Checks what a script does with the values it reads: names, types, fields that may be missing, lists
 //! that may be empty, values that nothing uses.
 
 mod access;
@@ -31,7 +31,8 @@ use checker::Checker;
 
 /// The errors that check refuses and that a ruleset can be run with: where such a line runs, it is an error, does nothing,
 /// or says what it said before. Rulesets that were accepted before check knew them still load.
-pub(crate) const DOUBTS: [&str; 4] = ["type-mismatch", "lost-value", "always-true", "never-true"];
+pub(crate) const DOUBTS: [&str; 5] =
+    ["type-mismatch", "lost-value", "always-fails", "always-true", "never-true"];
 
 /// The findings of a rule's script. `when`, its condition, is true where the script runs.
 pub(crate) fn check_rule(fields: &Fields<'_>, ast: &AST, when: Option<&AST>) -> Vec<Misreading> {
@@ -83,7 +84,7 @@ fn unused_functions(checker: &mut Checker<'_, '_>, ast: &AST) {
         true
     });
     for function in ast.iter_functions() {
-        // A function of a given name is told as a redefinition.
+        // A function with a predefined name is reported as a redefinition.
         if is_nameless(function.name)
             || checker.signatures.know(function.name)
             || called.iter().any(|name| name == function.name)

@@ -34,7 +34,7 @@ pub(crate) enum Takes {
     /// A record of the script's own.
     OwnRecord,
     Date,
-    /// A type that is not told apart here, such as a range.
+    /// Another type, such as a range.
     Other,
 }
 

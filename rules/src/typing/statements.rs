@@ -119,7 +119,7 @@ impl<'a> Checker<'_, 'a> {
 
     fn assignment(&mut self, target: &Expr, value: &Expr) {
         self.value(value);
-        // What stands in brackets is read; the variable itself is only written.
+        // The expression in brackets is read; the variable itself is only written.
         if let Some(chain) = Chain::of(target) {
             for link in chain.links.iter().filter(|link| link.is_entry) {
                 self.value(link.expr);
@@ -127,7 +127,7 @@ impl<'a> Checker<'_, 'a> {
         }
     }
 
-    /// A value that stands alone decides nothing: a forgotten `if`, or a forgotten verdict.
+    /// A value on its own decides nothing: the author forgot an `if`, or a verdict.
     fn lone(&mut self, expr: &Expr) {
         if self.is_pure(expr) {
             self.lost(leftmost(expr));

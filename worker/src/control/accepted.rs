@@ -13,7 +13,7 @@ use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::error;
 
-use super::tested::tested;
+use super::tested::tested_before;
 
 /// The longest time that reading or writing the file may take.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -75,7 +75,7 @@ impl Accepted {
             let lock = Lock::parse(&name, &kept.lock).map_err(|refused| refused.to_string())?;
             let files: Files =
                 kept.files.into_iter().map(|(path, content)| (path, content.into_bytes())).collect();
-            let ruleset = tested(files, &now).map_err(|refused| refused.to_string())?;
+            let ruleset = tested_before(files, &now).map_err(|refused| refused.to_string())?;
             lock.accepts(&name, &ruleset).map_err(|refused| refused.to_string())?;
             Ok(ruleset)
         });

@@ -15,7 +15,7 @@ use super::ActiveRules;
 use crate::control::gate::ControlItem;
 use crate::control::rule_store::StoreError;
 use crate::control::table::ControlTable;
-use crate::control::tested::tested;
+use crate::control::tested::tested_before;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Reload, Service};
 
@@ -73,7 +73,7 @@ impl Follower {
         };
         let loaded = self.load(sha256).await.and_then(|ruleset| {
             // A published ruleset has passed its tests on the engine that published it; this engine may be another.
-            let tested = off_the_runtime(|| tested(ruleset.files().clone(), ""));
+            let tested = off_the_runtime(|| tested_before(ruleset.files().clone(), ""));
             tested.map_err(|refused| (refused.into(), REFUSED_PAUSE))
         });
         match loaded {
