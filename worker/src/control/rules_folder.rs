@@ -3,6 +3,8 @@
 //! Files are read on a separate thread and within a time limit: a network folder that hangs must block nothing else.
 //! The same reading is hashed, checked and activated; nothing is read again in between.
 
+mod reader;
+
 use std::fs::{self, File};
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
@@ -12,9 +14,10 @@ use std::time::Duration;
 use futures::stream::{self, Stream, StreamExt as _, TryStreamExt as _};
 use rules::lock::{self, Lock};
 use rules::{Diagnostic, Files, Refused, Ruleset, Severity, snapshot};
-use tokio::task::{JoinHandle, spawn_blocking};
-use tokio::time::timeout;
+use tokio::task::spawn_blocking;
 
+use self::reader::Reader;
+pub(crate) use self::reader::files_in_time;
 use super::accepted::Accepted;
 use super::tested::tested;
 use crate::clock::Clock;
@@ -22,8 +25,6 @@ use crate::config;
 
 /// The pause between two readings that must agree: longer than an editor takes to save its files.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// The longest time that reading a healthy folder may take: a local folder takes milliseconds.
-const READ_LIMIT: Duration = Duration::from_secs(5);
 /// How many readings a folder may keep changing for.
 pub(super) const MAX_UNSETTLED: u32 = 20;
 /// The largest lock file, in bytes.
@@ -50,14 +51,6 @@ pub(super) struct Reading {
     files: Result<Files, Refused>,
     /// The lock's text; none if there is no such file.
     lock: Result<Option<String>, String>,
-}
-
-/// Reads the folder repeatedly, one reading at a time.
-#[derive(Debug)]
-struct Reader {
-    folder: RulesFolder,
-    /// A reading that has not returned yet.
-    pending: Option<JoinHandle<Reading>>,
 }
 
 impl RulesFolder {
@@ -135,7 +128,7 @@ impl RulesFolder {
     /// Readings of this folder, at most one every [`LOOK_EVERY`]; an error when the file system does not respond in
     /// time. Never ends.
     pub(super) fn readings(self) -> impl Stream<Item = Result<Reading, Refused>> {
-        let reader = Reader { folder: self, pending: None };
+        let reader = Reader::new(self.dir.clone(), move || self.read());
         let readings = stream::unfold(reader, async |mut reader| Some((reader.next().await, reader)));
         tokio_stream::StreamExt::throttle(readings, LOOK_EVERY)
     }
@@ -189,35 +182,6 @@ impl RulesFolder {
     }
 }
 
-impl Reader {
-    /// The current folder. If an earlier reading has not returned yet, waits for that one.
-    async fn next(&mut self) -> Result<Reading, Refused> {
-        let folder = &self.folder;
-        let pending = self.pending.get_or_insert_with(|| {
-            let folder = folder.clone();
-            spawn_blocking(move || folder.read())
-        });
-        match timeout(READ_LIMIT, &mut *pending).await {
-            Ok(read) => {
-                self.pending = None;
-                read.map_err(|_| {
-                    let message = "reading it panicked; the process goes on".to_owned();
-                    refused(error(&self.folder.dir, "panic", message, "report this"))
-                })
-            }
-            Err(_) => {
-                let message = format!("reading it takes longer than {} s", READ_LIMIT.as_secs());
-                Err(refused(error(
-                    &self.folder.dir,
-                    "unreadable",
-                    message,
-                    "check the file system that it is on",
-                )))
-            }
-        }
-    }
-}
-
 fn accepted_by(file: &Path, text: Result<Option<String>, String>, ruleset: &Ruleset) -> Result<(), Refused> {
     const ACCEPT: &str = "look at the change, then run `countersign rules check --accept`";
     let name = file.display().to_string();
@@ -231,8 +195,8 @@ fn accepted_by(file: &Path, text: Result<Option<String>, String>, ruleset: &Rule
     }
 }
 
-/// The lock's text; none if there is no lock.
-fn read_lock(path: &Path) -> io::Result<Option<String>> {
+/// The lock's text; none if there is no lock. A pipe in its place is an error: reading it might never end.
+pub(crate) fn read_lock(path: &Path) -> io::Result<Option<String>> {
     match fs::metadata(path) {
         Ok(metadata) if metadata.is_file() => {}
         Ok(_) => return Err(io::Error::other("it is not a regular file")),

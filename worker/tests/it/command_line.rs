@@ -133,6 +133,46 @@ fn tests_are_reported_as_junit_and_a_broken_never_fails_a_backtest() {
 }
 
 #[test]
+fn a_ruleset_without_tests_has_not_passed_them() {
+    let dir = tempfile::tempdir().unwrap();
+    ruleset(dir.path(), "100");
+    fs::remove_dir_all(dir.path().join("tests")).unwrap();
+    let tested = countersign(&["rules", "test", text(dir.path())], "");
+    assert_eq!(tested.code, Some(1), "{tested:?}");
+    assert!(tested.out.contains("nothing was tested"), "{tested:?}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_folder_or_in_place_of_its_lock_is_named_and_not_read() {
+    let parent = tempfile::tempdir().unwrap();
+    let dir = parent.path().join("rules");
+    ruleset(&dir, "100");
+    let pipe = |path: &Path| {
+        assert!(Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    pipe(&dir.with_extension("lock"));
+    let accepted = countersign(&["rules", "check", text(&dir), "--accept"], "");
+    assert_eq!(accepted.code, Some(1), "{accepted:?}");
+    assert!(accepted.err.contains("it is not a regular file"), "{accepted:?}");
+    let pipes = ["ruleset.toml", "rules/pipe.rhai", "tests/pipe.toml"];
+    for path in pipes {
+        let path = dir.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        let _ = fs::remove_file(&path);
+        pipe(&path);
+    }
+    for command in ["check", "test", "definitions"] {
+        let refused = countersign(&["rules", command, text(&dir)], "");
+        assert_eq!(refused.code, Some(1), "{command}: {refused:?}");
+        let told = format!("{}{}", refused.out, refused.err);
+        for path in pipes {
+            assert!(told.contains(&format!("'{path}' is not a regular file")), "{command}: {told}");
+        }
+    }
+}
+
+#[test]
 fn watched_tests_run_again_after_a_change() {
     let dir = tempfile::tempdir().unwrap();
     ruleset(dir.path(), "100");

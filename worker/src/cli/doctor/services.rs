@@ -9,8 +9,9 @@ use super::Finding;
 use crate::cli::render::count;
 use crate::cli::store::Opened;
 use crate::config::{Budgets, RulesSource};
+use crate::control::rules_folder::files_in_time;
 use crate::control::table::Heartbeat;
-use crate::control::tested::tested;
+use crate::control::tested::{tested, tested_before};
 use crate::fleet::proof::{Proof, Shown};
 use crate::metrics::{Metrics, registry};
 use crate::stream::discovery::Discovery;
@@ -58,14 +59,15 @@ fn finding(on: &'static str, works: &str, shown: Shown, remedy: &str) -> Finding
 /// The ruleset that a worker with these settings would start with: it compiles, and its tests pass.
 pub(super) async fn rules(opened: &Opened) -> Vec<Finding> {
     let rules = &opened.config.rules;
-    let files = match rules.source {
-        RulesSource::Directory => rules::snapshot(&rules.dir),
+    let now = crate::cli::now();
+    let ruleset = match rules.source {
+        RulesSource::Directory => files_in_time(&rules.dir).and_then(|files| tested(files, &now)),
         RulesSource::Published => match published(opened).await {
-            Ok(files) => Ok(files),
+            Ok(files) => tested_before(files, &now),
             Err(finding) => return vec![finding],
         },
     };
-    vec![match files.and_then(|files| tested(files, &crate::cli::now())) {
+    vec![match ruleset {
         Ok(ruleset) => Finding::ok(RULES, format!("{} compiles, and its tests pass", ruleset.label())),
         Err(refused) => {
             let first = refused.diagnostics.first().map(ToString::to_string).unwrap_or_default();

@@ -7,10 +7,11 @@ use anyhow::Context as _;
 use clap::ValueEnum;
 use rules::check::{self, Checked};
 use rules::lock::Lock;
-use rules::{Refused, Ruleset, snapshot};
+use rules::{Refused, Ruleset};
 
 use super::{Failed, Folder, Printed};
 use crate::cli::now;
+use crate::control::rules_folder::read_lock;
 
 /// Check a ruleset: compile it, run its tests, and find what would fail at run time.
 ///
@@ -55,7 +56,7 @@ pub(super) fn definitions(args: &Definitions) -> Result<Printed, Failed> {
 }
 
 pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
-    let mut checked = match snapshot(&args.folder.dir) {
+    let mut checked = match args.folder.files() {
         Ok(files) => check::check(files, &now()),
         Err(Refused { diagnostics, .. }) => Checked { findings: diagnostics, ruleset: None },
     };
@@ -80,7 +81,8 @@ pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
 fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
     let path = Lock::path(dir).with_context(|| format!("{}: name the folder itself", dir.display()))?;
     let name = path.display().to_string();
-    let before = fs::read_to_string(&path).ok().and_then(|text| Lock::parse(&name, &text).ok());
+    let before = read_lock(&path).with_context(|| name.clone())?;
+    let before = before.and_then(|text| Lock::parse(&name, &text).ok());
     let lacking = before.map(|before| before.lacking(ruleset)).unwrap_or_default();
     // A reader sees the old lock or the new one.
     let new = path.with_extension("lock.new");
@@ -92,5 +94,5 @@ fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
 
 /// The ruleset of a folder, or all its errors.
 pub(super) fn load(folder: &Folder) -> Result<Ruleset, Failed> {
-    Ruleset::load(&folder.dir).map_err(|refused| folder.refused(refused))
+    folder.files().and_then(Ruleset::from_files).map_err(|refused| folder.refused(refused))
 }

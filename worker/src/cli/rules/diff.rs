@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use rules::{Files, snapshot};
+use rules::Files;
 use similar::TextDiff;
 
 use super::{Failed, Folder, Printed};
@@ -43,7 +43,7 @@ async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
     let dir = Path::new(name);
     if dir.is_dir() {
         let folder = Folder { dir: dir.to_owned() };
-        return snapshot(dir).map_err(|refused| folder.refused(refused));
+        return folder.files().map_err(|refused| folder.refused(refused));
     }
     Ok(published(name, &store.open().await?).await?.files().clone())
 }

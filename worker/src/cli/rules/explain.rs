@@ -13,6 +13,7 @@ use crate::cli::Format;
 use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
 use crate::cli::store::Store;
+use crate::control::rules_folder::files_in_time;
 
 /// Evaluate a stored task again with the ruleset that decided it, and show how the answer came about.
 ///
@@ -82,7 +83,7 @@ fn outcome(replay: &Replay) -> (&'static str, &'static str, bool) {
 
 /// The ruleset with this SHA-256, from the folder or from the published ones.
 async fn ruleset(args: &Explain, sha256: &str) -> Result<Ruleset, Failed> {
-    if let Ok(ruleset) = Ruleset::load(&args.dir)
+    if let Ok(ruleset) = files_in_time(&args.dir).and_then(Ruleset::from_files)
         && ruleset.sha256() == sha256
     {
         return Ok(ruleset);

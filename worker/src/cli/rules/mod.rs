@@ -12,10 +12,11 @@ mod test;
 
 use std::path::PathBuf;
 
-use ::rules::{Diagnostic, Refused};
+use ::rules::{Diagnostic, Files, Refused};
 use clap::Subcommand;
 
 use super::{Failed, Printed};
+use crate::control::rules_folder::files_in_time;
 
 /// Write, test, try, publish and roll back rules.
 #[derive(Debug, clap::Args)]
@@ -49,6 +50,11 @@ struct Folder {
 }
 
 impl Folder {
+    /// The folder's files.
+    fn files(&self) -> Result<Files, Refused> {
+        files_in_time(&self.dir)
+    }
+
     /// Prefixes the paths of findings with the folder, so that they open from where the command runs.
     fn place(&self, findings: &mut [Diagnostic]) {
         for finding in findings {

@@ -72,7 +72,7 @@ pub(super) struct Unshadow {
 }
 
 pub(super) async fn publish(args: Publish) -> Result<Printed, Failed> {
-    let files = rules::snapshot(&args.folder.dir).map_err(|refused| args.folder.refused(refused))?;
+    let files = args.folder.files().map_err(|refused| args.folder.refused(refused))?;
     let mut checked = check::check(files, &now());
     args.folder.place(&mut checked.findings);
     let (true, Some(ruleset)) = (checked.is_ok(), checked.ruleset.take()) else {
@@ -181,7 +181,7 @@ pub(super) async fn rollback(args: Rollback) -> Result<Printed, Failed> {
     };
     // Every worker would reject a ruleset that does not compile or pass its tests on this engine.
     let ruleset: Ruleset = table.load_ruleset(&sha256).await?;
-    tested::tested(ruleset.files().clone(), &now()).map_err(Failed::Refused)?;
+    tested::tested_before(ruleset.files().clone(), &now()).map_err(Failed::Refused)?;
     if table.read_control_item().await?.active.as_ref() == Some(&sha256) {
         return Ok(format!("{} is already active; nothing was changed\n", ruleset.label()).into());
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use clap::ValueEnum;
-use rules::{Files, Refused, Ruleset, cases, snapshot};
+use rules::{Files, Refused, Ruleset, cases};
 use serde_json::json;
 use statemachine::token::TaskId;
 use tokio::time::sleep;
@@ -20,7 +20,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 
 /// Run the cases beside the rules.
 ///
-/// The exit code is 1 when a test fails, or when the cases reach fewer lines than --min requires.
+/// The exit code is 1 when a test fails, when there is none, or when the cases reach fewer lines than --min requires.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -88,7 +88,7 @@ async fn write_case(args: &Test, id: &TaskId) -> Result<(), Failed> {
 async fn watch(args: &Test) -> Result<Printed, Failed> {
     let mut last: Option<Result<Files, Refused>> = None;
     loop {
-        let files = snapshot(&args.folder.dir);
+        let files = args.folder.files();
         if last.as_ref() != Some(&files) {
             let text = match files.clone().and_then(Ruleset::from_files) {
                 Ok(ruleset) => report(args, &ruleset)?.text,
@@ -111,6 +111,7 @@ fn report(args: &Test, ruleset: &Ruleset) -> Result<Printed, Failed> {
     let report = cases::run(ruleset);
     let percent = report.coverage.percent();
     let missing = args.min.filter(|min| percent < *min);
+    let is_empty = report.is_empty();
     let text = match args.format {
         TestFormat::Json => json(&json!({
             "ruleset": ruleset.sha256(),
@@ -127,11 +128,14 @@ fn report(args: &Test, ruleset: &Ruleset) -> Result<Printed, Failed> {
             if args.coverage {
                 text.push_str(&format!("\n{}", report.coverage));
             }
+            if is_empty {
+                text.push_str("there is no case and no [[never]] in tests/: nothing was tested\n");
+            }
             if let Some(min) = missing {
                 text.push_str(&format!("{percent}% of lines are reached; --min asks for {min}%\n"));
             }
             text
         }
     };
-    Ok(Printed { text, code: u8::from(!report.is_ok() || missing.is_some()) })
+    Ok(Printed { text, code: u8::from(!report.is_ok() || is_empty || missing.is_some()) })
 }
