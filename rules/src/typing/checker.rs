@@ -11,7 +11,7 @@ use super::functions::{self, Function};
 use super::known::{self, Doubt, Kind, Known, Sure};
 use super::misreading::Misreading;
 use super::signatures::{SIGNATURES, Signatures};
-use super::variables::{self, Variable};
+use super::variable::{self, Variable};
 
 /// The most findings of one script. Nobody reads more, and each repeats its line.
 const MAX_FINDINGS: usize = 100;
@@ -48,7 +48,7 @@ impl<'f, 'a> Checker<'f, 'a> {
             fields,
             signatures: &SIGNATURES,
             functions: functions::of(ast),
-            changing: variables::assigned(ast),
+            changing: variable::assigned(ast),
             variables: Vec::new(),
             first_visible: 0,
             sure: Sure::new(),

@@ -16,9 +16,10 @@ mod limits;
 mod methods;
 mod misreading;
 mod presence;
+mod scopes;
 mod signatures;
 mod statements;
-mod variables;
+mod variable;
 
 use rhai::{AST, ASTNode, Expr, Position, Stmt};
 

@@ -1,22 +1,10 @@
-//! The variables of a script: what each holds, and whether anything uses it.
+//! The variables of a script where they are visible: what each holds, and whether anything uses it.
 
-use std::collections::BTreeSet;
-
-use rhai::{AST, ASTNode, Expr, Position, Stmt};
+use rhai::Position;
 
 use super::checker::Checker;
 use super::known::{Implied, Known};
-
-/// A variable of the script.
-#[derive(Debug)]
-pub(super) struct Variable<'a> {
-    name: String,
-    known: Known<'a>,
-    /// What it makes sure of, where it holds a condition.
-    implied: Implied,
-    position: Position,
-    is_used: bool,
-}
+use super::variable::Variable;
 
 impl<'a> Checker<'_, 'a> {
     pub(super) fn variable(&mut self, name: &str) -> Known<'a> {
@@ -68,18 +56,4 @@ impl<'a> Checker<'_, 'a> {
         }
         answer
     }
-}
-
-/// The names that a script assigns to.
-pub(super) fn assigned(ast: &AST) -> BTreeSet<String> {
-    let mut names = BTreeSet::new();
-    ast.walk(&mut |path| {
-        if let Some(ASTNode::Stmt(Stmt::Assignment(parts))) = path.last()
-            && let Expr::Variable(variable, ..) = &parts.1.lhs
-        {
-            names.insert(variable.1.to_string());
-        }
-        true
-    });
-    names
 }
