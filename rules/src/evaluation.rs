@@ -4,7 +4,6 @@ use serde::{Deserialize, Serialize};
 
 use crate::shared_text::SharedText;
 use crate::short_text::ShortText;
-use crate::stored;
 use crate::verdict::{Cause, Outcome, Verdict};
 
 /// The longest stored form, in bytes. A task's item also holds an order of up to 350,000 bytes within DynamoDB's 400 KB.
@@ -78,70 +77,6 @@ pub struct Evaluation {
     /// The stored form left something out to stay below [`MAX_STORED_BYTES`].
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
-}
-
-impl Evaluation {
-    /// The JSON text to store with the task, at most [`MAX_STORED_BYTES`] long.
-    ///
-    /// What does not fit goes in this order, and `truncated` says so: the rules that passed, the values of facts, the
-    /// ends of long texts, the facts, the verdicts that did not decide.
-    pub fn to_json(&self) -> String {
-        let mut json = stored::json(self);
-        if json.len() <= MAX_STORED_BYTES {
-            return json;
-        }
-        let mut kept = self.clone();
-        let cuts: [fn(&mut Evaluation); 5] = [
-            |kept| kept.verdicts.retain(|rule| !matches!(rule.ended, Ended::Pass | Ended::Skipped)),
-            |kept| kept.facts.iter_mut().for_each(|fact| fact.value = None),
-            |kept| kept.shorten_texts(400),
-            |kept| kept.facts.clear(),
-            |kept| kept.verdicts.clear(),
-        ];
-        for cut in cuts {
-            if json.len() <= MAX_STORED_BYTES {
-                break;
-            }
-            kept.truncated = true;
-            cut(&mut kept);
-            json = stored::json(&kept);
-        }
-        json
-    }
-
-    /// Reads a stored evaluation.
-    ///
-    /// # Errors
-    ///
-    /// When the text is not one that [`Evaluation::to_json`] wrote.
-    pub fn from_json(text: &str) -> Result<Evaluation, serde_json::Error> {
-        serde_json::from_str(text)
-    }
-
-    fn shorten_texts(&mut self, max_chars: usize) {
-        let verdict = match &mut self.verdict {
-            Verdict::Approve { text, .. } | Verdict::Reject { text, .. } | Verdict::Escalate { text, .. } => {
-                text
-            }
-        };
-        shorten(verdict, max_chars);
-        for rule in &mut self.verdicts {
-            match &mut rule.ended {
-                Ended::Pass | Ended::Skipped => {}
-                Ended::Gave { text, .. } | Ended::Failed { text, .. } => shorten(text, max_chars),
-            }
-        }
-    }
-}
-
-/// Cuts `text` to `max_chars` characters, the last of which then is an ellipsis.
-pub(crate) fn shorten(text: &mut String, max_chars: usize) {
-    if let Some((end, _)) = text.char_indices().nth(max_chars.saturating_sub(1))
-        && text[end..].chars().nth(1).is_some()
-    {
-        text.truncate(end);
-        text.push('…');
-    }
 }
 
 #[cfg(test)]

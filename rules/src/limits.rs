@@ -7,10 +7,10 @@ use std::fmt;
 use regex::Regex;
 use rust_decimal::Decimal;
 
-use crate::evaluation::shorten;
 use crate::facts::Fact;
 use crate::names::composed;
 use crate::pattern;
+use crate::short_text::shorten;
 
 /// What a field's value must hold; nothing unless the schema says so.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -25,7 +25,7 @@ impl ShortText {
             return self;
         }
         let mut text = String::from(self.0);
-        crate::evaluation::shorten(&mut text, max_chars);
+        shorten(&mut text, max_chars);
         ShortText(text.into())
     }
 }
@@ -60,5 +60,15 @@ impl<'de> Deserialize<'de> for ShortText {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<ShortText, D::Error> {
         let text = String::deserialize(deserializer)?;
         Ok(ShortText(text.into()))
+    }
+}
+
+/// Cuts `text` to `max_chars` characters, the last of which then is an ellipsis.
+pub(crate) fn shorten(text: &mut String, max_chars: usize) {
+    if let Some((end, _)) = text.char_indices().nth(max_chars.saturating_sub(1))
+        && text[end..].chars().nth(1).is_some()
+    {
+        text.truncate(end);
+        text.push('…');
     }
 }

@@ -1,14 +1,69 @@
 //! The stored form of an evaluation, as `serde_json` would write it, in a fifth of the time: most of its texts have
 //! nothing to escape, and its names never do.
 
-use crate::evaluation::{Ended, Evaluation, RuleVerdict};
+use crate::evaluation::{Ended, Evaluation, MAX_STORED_BYTES, RuleVerdict};
+use crate::short_text::shorten;
 use crate::verdict::{Outcome, Verdict};
 
 /// Room for most evaluations, so that the text rarely grows.
 const USUAL_BYTES: usize = 2 * 1024;
 
+impl Evaluation {
+    /// The JSON text to store with the task, at most [`MAX_STORED_BYTES`] long.
+    ///
+    /// What does not fit goes in this order, and `truncated` says so: the rules that passed, the values of facts, the
+    /// ends of long texts, the facts, the verdicts that did not decide.
+    pub fn to_json(&self) -> String {
+        let mut json = written(self);
+        if json.len() <= MAX_STORED_BYTES {
+            return json;
+        }
+        let mut kept = self.clone();
+        let cuts: [fn(&mut Evaluation); 5] = [
+            |kept| kept.verdicts.retain(|rule| !matches!(rule.ended, Ended::Pass | Ended::Skipped)),
+            |kept| kept.facts.iter_mut().for_each(|fact| fact.value = None),
+            |kept| kept.shorten_texts(400),
+            |kept| kept.facts.clear(),
+            |kept| kept.verdicts.clear(),
+        ];
+        for cut in cuts {
+            if json.len() <= MAX_STORED_BYTES {
+                break;
+            }
+            kept.truncated = true;
+            cut(&mut kept);
+            json = written(&kept);
+        }
+        json
+    }
+
+    /// Reads a stored evaluation.
+    ///
+    /// # Errors
+    ///
+    /// When the text is not one that [`Evaluation::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Evaluation, serde_json::Error> {
+        serde_json::from_str(text)
+    }
+
+    fn shorten_texts(&mut self, max_chars: usize) {
+        let verdict = match &mut self.verdict {
+            Verdict::Approve { text, .. } | Verdict::Reject { text, .. } | Verdict::Escalate { text, .. } => {
+                text
+            }
+        };
+        shorten(verdict, max_chars);
+        for rule in &mut self.verdicts {
+            match &mut rule.ended {
+                Ended::Pass | Ended::Skipped => {}
+                Ended::Gave { text, .. } | Ended::Failed { text, .. } => shorten(text, max_chars),
+            }
+        }
+    }
+}
+
 /// An evaluation as JSON.
-pub(crate) fn json(evaluation: &Evaluation) -> String {
+fn written(evaluation: &Evaluation) -> String {
     let Evaluation { verdict, ruleset, engine, verdicts, facts, timed, truncated } = evaluation;
     let mut out = String::with_capacity(USUAL_BYTES);
     out.push_str(r#"{"verdict":"#);
@@ -156,7 +211,7 @@ mod tests {
                 timed: flags[1],
                 truncated: flags[2],
             };
-            prop_assert_eq!(json(&evaluation), serde_json::to_string(&evaluation).unwrap());
+            prop_assert_eq!(written(&evaluation), serde_json::to_string(&evaluation).unwrap());
         }
     }
 }

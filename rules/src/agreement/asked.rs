@@ -154,7 +154,7 @@ fn without_numbers(reason: &str) -> String {
             chars.next();
         }
     }
-    crate::evaluation::shorten(&mut kept, MAX_REASON_CHARS);
+    crate::short_text::shorten(&mut kept, MAX_REASON_CHARS);
     kept
 }
 

@@ -8,19 +8,21 @@ use std::path::Path;
 fn expected(patch: &str) -> Vec<(String, Vec<String>, [usize; 2])> {
     let mut hunks = vec![];
     let mut file = String::new();
+    let mut is_before_the_change = true;
     for line in patch.lines() {
         if let Some(path) = line.strip_prefix("--- a/") {
             path.clone_into(&mut file);
         } else if line.starts_with("@@ ") {
             hunks.push((file.clone(), vec![], [0, 0]));
+            is_before_the_change = true;
         } else if let Some((_, lines, [leading, trailing])) = hunks.last_mut()
             && !line.starts_with("+++ b/")
         {
             if line.starts_with(' ') {
                 *trailing += 1;
-                *leading += usize::from(*leading == lines.len());
+                *leading += usize::from(is_before_the_change);
             } else {
-                *trailing = 0;
+                (*trailing, is_before_the_change) = (0, false);
             }
             lines.extend(line.strip_prefix([' ', '-']).map(str::to_owned));
         }
