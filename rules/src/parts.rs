@@ -80,6 +80,7 @@ impl Ruleset {
         let caps = [
             (budget.approvals_per_hour.is_some(), "approvals_per_hour"),
             (budget.amount_per_hour.is_some(), "amount_per_hour"),
+            (self.settings.second.is_some(), "second_from"),
         ];
         parts.extend(
             caps.into_iter().filter(|(is_set, _)| *is_set).map(|(_, name)| part(PartKind::Cap, name)),

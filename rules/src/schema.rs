@@ -49,6 +49,8 @@ pub(crate) enum Type {
 pub(crate) struct Schema {
     /// The workflow may pass no order at all.
     pub(crate) optional: bool,
+    /// The field with the name of the person whom the task is for, such as `customer.agent`.
+    pub(crate) requester: Option<String>,
     pub(crate) fields: BTreeMap<String, Shape>,
     /// Name and expression, in the order of the file, with the line of each.
     pub(crate) derived: Vec<Derived>,

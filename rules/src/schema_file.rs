@@ -20,7 +20,7 @@ const CENTS: u32 = 2;
 pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
     let document = Document::parse(file, text).map_err(|error| vec![*error])?;
     let top = document.table();
-    let mut errors = document.unknown_keys(top, &["optional", "fields", "derived"]);
+    let mut errors = document.unknown_keys(top, &["optional", "requester", "fields", "derived"]);
     let optional = match top.get("optional").map(|item| item.as_bool()) {
         None => false,
         Some(Some(optional)) => optional,
@@ -39,8 +39,45 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
         }
     }
     let Type::Record(fields) = root.kind else { unreachable!("the order itself must be a record") };
+    let requester = requester(&document, top, &fields, &mut errors);
+    let derived = derived(&document, top, &fields, &mut errors);
+    if errors.is_empty() { Ok(Schema { optional, requester, fields, derived }) } else { Err(errors) }
+}
+
+/// The field that names the requester: a text, outside of lists.
+fn requester(
+    document: &Document,
+    top: &dyn TableLike,
+    fields: &BTreeMap<String, Shape>,
+    errors: &mut Vec<Diagnostic>,
+) -> Option<String> {
+    let item = top.get("requester")?;
+    let path = item.as_str().unwrap_or_default();
+    let (mut inner, mut found) = (Some(fields), None);
+    for name in path.split('.') {
+        found = inner.and_then(|fields| fields.get(name));
+        inner = match found.map(|shape| &shape.kind) {
+            Some(Type::Record(fields)) => Some(fields),
+            _ => None,
+        };
+    }
+    if matches!(found.map(|shape| &shape.kind), Some(Type::Text { .. })) {
+        return Some(path.to_owned());
+    }
+    let message = "requester is not the path of a text among the fields, such as \"customer.agent\"";
+    errors.push(document.error(top, "requester", "schema", message));
+    None
+}
+
+/// The derived facts, in the order of the file.
+fn derived(
+    document: &Document,
+    top: &dyn TableLike,
+    fields: &BTreeMap<String, Shape>,
+    errors: &mut Vec<Diagnostic>,
+) -> Vec<Derived> {
     let mut derived = Vec::new();
-    if let Some(expressions) = table(&document, top, "derived", &mut errors) {
+    if let Some(expressions) = table(document, top, "derived", errors) {
         for (name, item) in expressions.iter() {
             let line = document.line_of(expressions, name);
             match item.as_str() {
@@ -63,7 +100,7 @@ pub(crate) fn parse(file: &str, text: &str) -> Result<Schema, Vec<Diagnostic>> {
             }
         }
     }
-    if errors.is_empty() { Ok(Schema { optional, fields, derived }) } else { Err(errors) }
+    derived
 }
 
 fn table<'a>(
@@ -208,12 +245,26 @@ mod tests {
     }
 
     #[test]
+    fn the_requester_is_a_text_of_the_order() {
+        let of = |requester: &str| {
+            let fields = "[fields]\n\"customer.agent\" = \"text\"\nn = \"integer\"\n\"l[].x\" = \"text\"\n";
+            parse("s.toml", &format!("requester = {requester}\n{fields}"))
+        };
+        assert_eq!(of("\"customer.agent\"").unwrap().requester.as_deref(), Some("customer.agent"));
+        for wrong in ["\"customer\"", "\"agent\"", "\"n\"", "\"l[].x\"", "\"l.x\"", "\"\"", "5"] {
+            let errors = of(wrong).unwrap_err();
+            assert_eq!(errors.len(), 1, "{wrong}");
+            assert!(errors[0].message.starts_with("requester is not the path of a text"), "{wrong}");
+        }
+    }
+
+    #[test]
     fn mistakes_have_a_place_and_a_remedy() {
         let text = "[fields]\na = \"txet\"\nb = { type = \"text\", scale = 2 }\n\"c[]\" = \"text\"\n[derived]\nx = 1\n\"y.z\" = \"1\"\n[other]\n";
         let errors: Vec<String> =
             parse("s.toml", text).unwrap_err().iter().map(Diagnostic::one_line).collect();
         let expected = [
-            "s.toml:8:2: error[unknown-key]: there is no setting 'other' (the settings here are optional, fields, derived)",
+            "s.toml:8:2: error[unknown-key]: there is no setting 'other' (the settings here are optional, requester, fields, derived)",
             "s.toml:2:1: error[schema]: 'a' has the unknown type 'txet' (did you mean 'text'?)",
             "s.toml:3:1: error[schema]: 'b': choices are for text, scale is for money, of is for list",
             "s.toml:4:1: error[schema]: 'c[]': write c = { type = \"list\", of = … }",

@@ -117,11 +117,12 @@ impl Scripts {
     }
 }
 
-/// What is capped and summed is a number of the order.
+/// What is capped, summed, or needs two people is a number of the order.
 fn amounts(settings: &Settings, fields: &Fields<'_>, text: &str) -> Vec<Diagnostic> {
     let capped = settings.budget.amount_per_hour.iter().map(|(path, _)| path);
+    let doubled = settings.second.iter().map(|second| &second.amount);
     let mut findings: Vec<Diagnostic> = Vec::new();
-    for path in settings.amounts.iter().chain(capped) {
+    for path in settings.amounts.iter().chain(capped).chain(doubled) {
         let Err(missing) = fields.number_at(path) else { continue };
         let line = text.lines().position(|line| line.contains(path.as_str())).map_or(0, |line| line + 1);
         let error = Diagnostic::error(SETTINGS_FILE, missing.code, missing.message).at(text, line, 0);

@@ -9,7 +9,8 @@ use crate::diagnostic::Diagnostic;
 use crate::document::Document;
 use crate::names::Fold;
 
-const KEYS: [&str; 7] = ["name", "combine", "default", "max_staleness_seconds", "amounts", "budget", "lists"];
+const KEYS: [&str; 8] =
+    ["name", "combine", "default", "max_staleness_seconds", "amounts", "budget", "people", "lists"];
 
 /// How the rules' verdicts become one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +39,15 @@ pub struct Budget {
     pub amount_per_hour: Option<(String, Decimal)>,
 }
 
+/// From which amount on two people must approve.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Second {
+    /// The amount, such as `order.amount` or a derived fact.
+    pub amount: String,
+    /// This amount needs two, and so does every larger one.
+    pub from: Decimal,
+}
+
 /// The settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
@@ -53,6 +63,8 @@ pub struct Settings {
     pub amounts: Vec<String>,
     /// What may be approved in an hour; without limits if empty.
     pub budget: Budget,
+    /// From which amount on two people must approve; one is enough if absent.
+    pub second: Option<Second>,
     /// When a text is an entry of a list, by the list's name, where it is not the usual.
     pub(crate) lists: BTreeMap<String, Fold>,
 }
@@ -66,6 +78,7 @@ impl std::default::Default for Settings {
             max_staleness_seconds: None,
             amounts: Vec::new(),
             budget: Budget::default(),
+            second: None,
             lists: BTreeMap::new(),
         }
     }
@@ -128,6 +141,7 @@ impl Settings {
                 self.amounts = paths.into_iter().map(amount).collect::<Result<_, _>>()?;
             }
             "budget" => self.budget = budget(item)?,
+            "people" => self.second = Some(people(item)?),
             "lists" => self.lists = lists(item)?,
             _ => {}
         }
@@ -143,12 +157,7 @@ fn budget(item: &Item) -> Result<Budget, String> {
         match key {
             "approvals_per_hour" => budget.approvals_per_hour = Some(whole(key, item)?),
             "amount" => path = Some(amount(item.as_str().unwrap_or_default())?),
-            "amount_per_hour" => {
-                let text = item.as_integer().map(|number| number.to_string());
-                let text = text.or_else(|| item.as_str().map(str::to_owned)).unwrap_or_default();
-                let number = crate::number::parse(&text).filter(|number| !number.is_sign_negative());
-                cap = Some(number.ok_or("amount_per_hour is not a whole number, or a number in quotes")?);
-            }
+            "amount_per_hour" => cap = Some(at_least_0(key, item)?),
             other => {
                 return Err(format!(
                     "budget has no '{other}' (it has approvals_per_hour, amount, amount_per_hour)"
@@ -162,6 +171,29 @@ fn budget(item: &Item) -> Result<Budget, String> {
         _ => return Err("amount and amount_per_hour go together".to_owned()),
     };
     Ok(budget)
+}
+
+fn people(item: &Item) -> Result<Second, String> {
+    let table = item.as_table_like().ok_or("people is not a table")?;
+    let (mut path, mut from) = (None, None);
+    for (key, item) in table.iter() {
+        match key {
+            "amount" => path = Some(amount(item.as_str().unwrap_or_default())?),
+            "second_from" => from = Some(at_least_0(key, item)?),
+            other => return Err(format!("people has no '{other}' (it has amount, second_from)")),
+        }
+    }
+    match (path, from) {
+        (Some(amount), Some(from)) => Ok(Second { amount, from }),
+        _ => Err("people needs both amount and second_from".to_owned()),
+    }
+}
+
+fn at_least_0(key: &str, item: &Item) -> Result<Decimal, String> {
+    let text = item.as_integer().map(|number| number.to_string());
+    let text = text.or_else(|| item.as_str().map(str::to_owned)).unwrap_or_default();
+    let number = crate::number::parse(&text).filter(|number| !number.is_sign_negative());
+    number.ok_or_else(|| format!("{key} is not a whole number, or a number in quotes, of at least 0"))
 }
 
 fn lists(item: &Item) -> Result<BTreeMap<String, Fold>, String> {
@@ -208,6 +240,13 @@ mod tests {
         let (settings, findings) = parse("ruleset.toml", "[lists.vip]\nfold = \"case\"\n");
         assert_eq!((settings.lists["vip"], findings), (Fold::Case, Vec::new()));
         for (text, message) in [
+            ("people = 5", "people is not a table"),
+            ("[people]\nsecond_from = 10", "people needs both amount and second_from"),
+            ("[people]\nsecond = 10", "people has no 'second' (it has amount, second_from)"),
+            (
+                "[people]\nsecond_from = -1",
+                "second_from is not a whole number, or a number in quotes, of at least 0",
+            ),
             ("lists = 5", "lists is not a table"),
             ("[lists.vip]\nfold = \"none\"", "fold of lists.vip is not \"case\""),
             ("[lists.vip]\nflod = \"case\"", "lists.vip has no 'flod' (it has fold)"),
@@ -222,7 +261,7 @@ mod tests {
         let (_, findings) = parse("ruleset.toml", text);
         let lines: Vec<String> = findings.iter().map(Diagnostic::one_line).collect();
         let expected = [
-            "ruleset.toml:4:1: error[unknown-key]: there is no setting 'extra' (the settings here are name, combine, default, max_staleness_seconds, amounts, budget, lists)",
+            "ruleset.toml:4:1: error[unknown-key]: there is no setting 'extra' (the settings here are name, combine, default, max_staleness_seconds, amounts, budget, people, lists)",
             "ruleset.toml:1:1: error[settings]: the name 'My Rules' is not lower-case words joined by '-'",
             "ruleset.toml:2:1: error[settings]: combine is 'all', not reject-overrides or first-match",
             "ruleset.toml:5:1: error[settings]: amount and amount_per_hour go together",

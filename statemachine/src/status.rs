@@ -150,7 +150,7 @@ impl Delivery {
     }
 }
 
-/// The three attributes that together say where a task is.
+/// The attributes that together say where a task is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct State {
     /// The `status` attribute.
@@ -159,6 +159,8 @@ pub struct State {
     pub outcome: Option<Outcome>,
     /// The `delivery` attribute.
     pub delivery: Option<Delivery>,
+    /// The first of two approvals is stored: the `firstApproval` attribute.
+    pub has_first: bool,
 }
 
 /// What can happen to a task: one conditional write each.
@@ -168,8 +170,10 @@ pub enum Event {
     Escalated,
     /// A rule decided.
     DecidedByRule(Outcome),
-    /// A person decided.
+    /// A person decided: the second one, where two must approve.
     DecidedByPerson(Outcome),
+    /// The first of two people approved. Not a decision.
+    FirstApproved,
     /// The callback was accepted, or history proves it was.
     Accepted,
     /// The callback found the token closed.
@@ -186,12 +190,13 @@ pub enum Event {
 
 impl Event {
     /// Every event, with every outcome.
-    pub const ALL: [Event; 11] = [
+    pub const ALL: [Event; 12] = [
         Event::Escalated,
         Event::DecidedByRule(Outcome::Approved),
         Event::DecidedByRule(Outcome::Rejected),
         Event::DecidedByPerson(Outcome::Approved),
         Event::DecidedByPerson(Outcome::Rejected),
+        Event::FirstApproved,
         Event::Accepted,
         Event::FoundClosed,
         Event::ProvenClosedElsewhere,
@@ -213,11 +218,15 @@ pub struct IllegalMove {
 
 impl State {
     /// Where ingest puts a new task.
-    pub const NEW: State = State { status: Status::Pending, outcome: None, delivery: None };
+    pub const NEW: State = State { status: Status::Pending, outcome: None, delivery: None, has_first: false };
 
     /// Tells whether a task can be in this state at all: whether some sequence of events leads here from
     /// [`State::NEW`]. An edit by hand can leave any other.
     pub fn is_possible(self) -> bool {
+        // Only people who were asked approve, and what one of them approved is not returned to the rules.
+        if self.has_first && self.status == Status::Pending {
+            return false;
+        }
         match (self.status, self.outcome, self.delivery) {
             (Status::Pending | Status::Escalated | Status::Expired, None, None) => true,
             (Status::Pending | Status::Escalated, Some(_), Some(Delivery::Due | Delivery::Unverified)) => {
@@ -244,7 +253,12 @@ impl State {
             | (Status::Pending | Status::Escalated, None, None, Event::DecidedByPerson(outcome)) => {
                 State { outcome: Some(outcome), delivery: Some(Due), ..self }
             }
-            (Status::Escalated, None, None, Event::GivenBack) => State { status: Status::Pending, ..self },
+            (Status::Escalated, None, None, Event::FirstApproved) if !self.has_first => {
+                State { has_first: true, ..self }
+            }
+            (Status::Escalated, None, None, Event::GivenBack) if !self.has_first => {
+                State { status: Status::Pending, ..self }
+            }
             (_, Some(outcome), Some(Due | Unverified), Event::Accepted) => {
                 State { status: outcome.status(), delivery: Some(Delivered), ..self }
             }
@@ -268,7 +282,8 @@ impl fmt::Display for State {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let outcome = self.outcome.map_or("no", Outcome::as_str);
         let delivery = self.delivery.map_or("none", Delivery::as_str);
-        write!(f, "status {}, {outcome} decision, delivery {delivery}", self.status)
+        write!(f, "status {}, {outcome} decision, delivery {delivery}", self.status)?;
+        if self.has_first { f.write_str(", first approval") } else { Ok(()) }
     }
 }
 
@@ -311,8 +326,10 @@ mod tests {
         for status in Status::ALL {
             for outcome in outcomes {
                 for delivery in [None].into_iter().chain(Delivery::ALL.map(Some)) {
-                    let state = State { status, outcome, delivery };
-                    assert_eq!(state.is_possible(), reachable.contains(&state), "{state}");
+                    for has_first in [false, true] {
+                        let state = State { status, outcome, delivery, has_first };
+                        assert_eq!(state.is_possible(), reachable.contains(&state), "{state}");
+                    }
                 }
             }
         }
@@ -332,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_final_status_agrees_with_its_delivery() {
-        for State { status, outcome, delivery } in reachable() {
+        for State { status, outcome, delivery, has_first: _ } in reachable() {
             let expected: &[(Option<Outcome>, Option<Delivery>)] = match status {
                 Status::Approved => &[(Some(Outcome::Approved), Some(Delivery::Delivered))],
                 Status::Rejected => &[(Some(Outcome::Rejected), Some(Delivery::Delivered))],
@@ -348,6 +365,21 @@ mod tests {
                 Status::Pending | Status::Escalated => continue,
             };
             assert!(expected.contains(&(outcome, delivery)), "{status} {outcome:?} {delivery:?}");
+        }
+    }
+
+    #[test]
+    fn a_first_approval_stays_and_no_rule_follows_it() {
+        for state in reachable().into_iter().filter(|state| state.has_first) {
+            for event in Event::ALL {
+                if let Ok(after) = state.after(event) {
+                    assert!(after.has_first, "{state}: {event:?}");
+                    assert!(!matches!(
+                        event,
+                        Event::DecidedByRule(_) | Event::GivenBack | Event::Escalated | Event::FirstApproved
+                    ));
+                }
+            }
         }
     }
 

@@ -1,5 +1,6 @@
 //! A task as the table holds it and the stream brings it.
 
+mod approval;
 pub mod attribute;
 mod check;
 mod escalation;
@@ -12,6 +13,7 @@ use crate::status::{Delivery, State, Status};
 use crate::token::{TaskId, TaskToken};
 use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
 
+pub use self::approval::{BOTH, FirstApproval};
 pub use self::escalation::Escalation;
 pub use self::history::{GivenBack, MAX_ROUNDS};
 
@@ -40,6 +42,9 @@ pub struct Task {
     pub decision: Option<Decision>,
     pub delivery: Option<Delivery>,
     pub escalation: Option<Escalation>,
+    pub requester: Option<String>,
+    pub approvals: Option<i64>,
+    pub first_approval: Option<FirstApproval>,
     pub round: i64,
     pub history: Vec<GivenBack>,
     pub evaluation: Option<String>,
@@ -100,6 +105,9 @@ impl Task {
             decision: None,
             delivery: None,
             escalation: None,
+            requester: None,
+            approvals: None,
+            first_approval: None,
             round: 0,
             history: Vec::new(),
             evaluation: None,
@@ -116,7 +124,14 @@ impl Task {
             status: self.status,
             outcome: self.decision.as_ref().map(|decision| decision.outcome),
             delivery: self.delivery,
+            has_first: self.first_approval.is_some(),
         }
+    }
+
+    /// Tells whether two people must approve it, as far as that is stored.
+    pub fn needs_second(&self) -> bool {
+        // Any number: nobody writes another, and in doubt two are asked for.
+        self.approvals.is_some()
     }
 
     /// The item as the table holds it.
@@ -132,6 +147,7 @@ impl Task {
             (attribute::ORDER, self.order.as_deref()),
             (attribute::RECEIVED_AT, Some(&self.received_at)),
             (attribute::DELIVERY, self.delivery.map(Delivery::as_str)),
+            (attribute::REQUESTER, self.requester.as_deref()),
             (attribute::EVALUATION, self.evaluation.as_deref()),
             (attribute::SHADOW, self.shadow.as_deref()),
             (attribute::LIST, self.list.as_deref()),
@@ -142,6 +158,7 @@ impl Task {
         for (name, number) in [
             (attribute::DEADLINE, self.deadline),
             (attribute::REVISION, Some(self.revision)),
+            (attribute::APPROVALS, self.approvals),
             (attribute::ATTEMPTS, (self.attempts > 0).then_some(self.attempts)),
             (attribute::ROUND, (self.round > 0).then_some(self.round)),
             (attribute::LIST_AT, self.list_at),
@@ -154,6 +171,9 @@ impl Task {
         }
         if let Some(escalation) = &self.escalation {
             map.insert(attribute::ESCALATION.to_owned(), Value::Map(escalation.to_item()));
+        }
+        if let Some(first) = &self.first_approval {
+            map.insert(attribute::FIRST_APPROVAL.to_owned(), Value::Map(first.to_item()));
         }
         if !self.history.is_empty() {
             map.insert(attribute::HISTORY.to_owned(), Value::Map(GivenBack::to_item(&self.history)));
@@ -190,6 +210,9 @@ impl Task {
             decision: attribute::decision(map)?,
             delivery: attribute::delivery(map)?,
             escalation: attribute::escalation(map)?,
+            requester: item::optional_text(map, attribute::REQUESTER)?,
+            approvals: item::optional_number(map, attribute::APPROVALS)?,
+            first_approval: approval::from_item(map)?,
             round: item::optional_number(map, attribute::ROUND)?.unwrap_or(0),
             history: history::from_item(map)?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
@@ -253,6 +276,7 @@ mod tests {
     #[test]
     fn an_item_reads_back_whole() {
         let mut again = decided();
+        (again.requester, again.approvals) = (Some("eve".to_owned()), Some(BOTH));
         let escalation = again.escalation.clone().expect("it was left to a person");
         let given = |round| GivenBack {
             round,
@@ -262,7 +286,17 @@ mod tests {
         };
         // Ten comes after nine.
         (again.round, again.history) = (11, vec![given(9), given(10)]);
-        for task in [task(), decided(), again] {
+        let mut half = task();
+        (half.status, half.list) = (Status::Escalated, Some(Worklist::Escalated.key_of(&half.id)));
+        half.approvals = Some(BOTH);
+        half.first_approval = Some(FirstApproval {
+            subject: "ada".to_owned(),
+            by: "Ada".to_owned(),
+            reason: "known".to_owned(),
+            code: "decided-by-token".to_owned(),
+            at: "2026-11-22T11:00:00.000Z".to_owned(),
+        });
+        for task in [task(), decided(), again, half] {
             assert_eq!(Task::from_item(&task.to_item()), Ok(task));
         }
     }

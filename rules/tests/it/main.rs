@@ -8,6 +8,7 @@ mod claims;
 mod depth;
 mod evaluate;
 mod explain;
+mod four_eyes;
 mod handbook;
 mod masked;
 mod oracle;

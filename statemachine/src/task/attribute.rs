@@ -31,6 +31,12 @@ pub const DECISION: &str = "decision";
 pub const DELIVERY: &str = "delivery";
 /// Why the task was left to a person: [`Escalation`].
 pub const ESCALATION: &str = "escalation";
+/// The person whom the task is for, in lower case: this person must not decide it. Absent if the order names none.
+pub const REQUESTER: &str = "requester";
+/// How many people must approve it: two, or absent.
+pub const APPROVALS: &str = "approvals";
+/// The first of two approvals: [`FirstApproval`](crate::task::FirstApproval).
+pub const FIRST_APPROVAL: &str = "firstApproval";
 /// How often the task was returned to the rules; absent while it was not. A rule's write is conditioned on the round that
 /// was read.
 pub const ROUND: &str = "round";

@@ -1,6 +1,7 @@
 //! Whether the attributes of a stored item go together. No step of the system writes what is refused here: somebody
 //! edited the item by hand.
 
+use crate::decision::{DecidedBy, Decision, Outcome};
 use crate::item::Malformed;
 use crate::task::{Task, attribute};
 use crate::worklist::Worklist;
@@ -23,11 +24,22 @@ impl Task {
         }
         if let Some(decision) = &self.decision {
             decision.check_task(&self.id, &self.order_id)?;
+            self.check_second(decision)?;
         }
         match Worklist::of(state) {
             Some(list) => self.check_open(list),
             None => self.check_settled(),
         }
+    }
+
+    /// Where two people must approve, no person approves alone.
+    fn check_second(&self, decision: &Decision) -> Result<(), Malformed> {
+        let is_by_person = matches!(decision.decided_by, DecidedBy::Person(_));
+        let is_alone = self.needs_second() && self.first_approval.is_none();
+        if is_by_person && decision.outcome == Outcome::Approved && is_alone {
+            return Err(Malformed::Missing(attribute::FIRST_APPROVAL));
+        }
+        Ok(())
     }
 
     /// An open task stands in its list, or nobody comes back to it; and no time to live ends it.
@@ -55,11 +67,11 @@ impl Task {
 
 #[cfg(test)]
 mod tests {
-    use crate::decision::{DecidedBy, Draft, Outcome};
+    use crate::decision::Draft;
     use crate::item::{Item, Value};
     use crate::message::Message;
     use crate::status::{Delivery, State, Status};
-    use crate::task::ReceivedAt;
+    use crate::task::{BOTH, FirstApproval, ReceivedAt};
     use crate::worklist::settled_key;
 
     use super::*;
@@ -84,11 +96,18 @@ mod tests {
             reason: "r".to_owned(),
             rule: None,
             ruleset: None,
-            decided_by: DecidedBy::Rule,
+            decided_by: DecidedBy::Person("ben".to_owned()),
             decided_at: "2026-11-22T10:00:01.000Z".to_owned(),
         };
         task.decision = state.outcome.map(|outcome| draft(outcome).seal(&task.order_id, &task.token));
         (task.status, task.delivery, task.list) = (state.status, state.delivery, list);
+        task.first_approval = state.has_first.then(|| FirstApproval {
+            subject: "ada".to_owned(),
+            by: "Ada".to_owned(),
+            reason: String::new(),
+            code: "c".to_owned(),
+            at: "2026-11-22T10:00:00.500Z".to_owned(),
+        });
         task
     }
 
@@ -103,8 +122,8 @@ mod tests {
         for status in Status::ALL {
             for outcome in [None, Some(Outcome::Approved), Some(Outcome::Rejected)] {
                 for delivery in [None].into_iter().chain(Delivery::ALL.map(Some)) {
-                    let state = State { status, outcome, delivery };
-                    for list in &lists {
+                    for (has_first, list) in lists.iter().flat_map(|list| [(false, list), (true, list)]) {
+                        let state = State { status, outcome, delivery, has_first };
                         let task = task(state, list.clone());
                         let is_open_key = list.as_deref().is_some_and(|list| !list.starts_with("2026"));
                         let is_its_list = match Worklist::of(state) {
@@ -119,7 +138,8 @@ mod tests {
             }
         }
         // PENDING and ESCALATED undecided, DUE and UNVERIFIED; seven settled states with a day or none.
-        assert_eq!(read, 2 + 8 + 7 * 2);
+        // The same with a first approval, except what is PENDING: undecided, and four with a decision.
+        assert_eq!(read, (2 + 8 + 7 * 2) + (1 + 4 + 7 * 2));
     }
 
     fn refused(change: impl Fn(&mut Item)) -> String {
@@ -127,6 +147,7 @@ mod tests {
             status: Status::Pending,
             outcome: Some(Outcome::Approved),
             delivery: Some(Delivery::Due),
+            has_first: false,
         };
         let task = task(state, Some(Worklist::Due.key_of(&new().id)));
         let mut item = task.to_item();
@@ -135,6 +156,21 @@ mod tests {
         let error = Task::from_item(&item).unwrap_err().to_string();
         assert!(!error.contains("secret"), "{error}");
         error
+    }
+
+    #[test]
+    fn nobody_approves_alone_what_needs_two() {
+        let read = |outcome, has_first| {
+            let delivery = Some(Delivery::Due);
+            let state = State { status: Status::Escalated, outcome: Some(outcome), delivery, has_first };
+            let mut task = task(state, Some(Worklist::Due.key_of(&new().id)));
+            task.approvals = Some(BOTH);
+            Task::from_item(&task.to_item()).map(drop)
+        };
+        let missing = Err(Malformed::Missing("firstApproval"));
+        assert_eq!(read(Outcome::Approved, false), missing);
+        assert_eq!(read(Outcome::Approved, true), Ok(()));
+        assert_eq!(read(Outcome::Rejected, false), Ok(()));
     }
 
     #[test]

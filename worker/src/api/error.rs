@@ -60,6 +60,10 @@ pub enum Failure {
     Foreign(&'static str),
     /// The task has another decision.
     Conflict(Box<Task>),
+    /// The caller is the task's requester.
+    OwnRequest(Box<Task>),
+    /// Two must approve, and the rules have not left the task to people yet.
+    TooEarly(Box<Task>),
     /// It stays with a person; the text says why.
     NotReconsidered(Box<Task>, String),
     /// The workflow no longer waits.
@@ -141,6 +145,12 @@ impl Failure {
             Failure::Conflict(_) => {
                 (StatusCode::CONFLICT, "decided-otherwise", "the task has another decision")
             }
+            Failure::OwnRequest(_) => {
+                (StatusCode::FORBIDDEN, "own-request", "nobody decides a task of their own")
+            }
+            Failure::TooEarly(_) => {
+                (StatusCode::CONFLICT, "too-early", "the rules have not left the task to people yet")
+            }
             Failure::NotReconsidered(..) => {
                 (StatusCode::CONFLICT, "not-reconsidered", "the task stays with a person")
             }
@@ -185,6 +195,16 @@ impl Failure {
             }
             Failure::NoHost(why) | Failure::Unauthenticated(why) | Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
+            Failure::OwnRequest(task) => {
+                format!(
+                    "the order of task {} names you as its requester; another person must decide it",
+                    task.id
+                )
+            }
+            Failure::TooEarly(task) => format!(
+                "two people must approve task {}, once the rules have left it to people; nothing was changed, try again",
+                task.id
+            ),
             Failure::NotReconsidered(task, why) => format!("task {}: {why}", task.id),
             Failure::Expired(task) => {
                 format!(
@@ -208,6 +228,8 @@ impl Failure {
     fn into_task(self) -> Option<Box<Task>> {
         match self {
             Failure::Conflict(task)
+            | Failure::OwnRequest(task)
+            | Failure::TooEarly(task)
             | Failure::NotReconsidered(task, _)
             | Failure::Expired(task)
             | Failure::Changed(task) => Some(task),

@@ -115,7 +115,7 @@ pub(super) async fn decide(
 }
 
 /// Decides a task for a person: the task, with 200 once the workflow received the decision, or 202 while it is stored and
-/// still due. With `if_revision` only while the task is at that revision.
+/// still due, and for the first of two approvals. With `if_revision` only while the task is at that revision.
 pub(crate) async fn decided(
     state: &ApiState,
     place: Place,
@@ -140,7 +140,9 @@ pub(crate) async fn decided(
         decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
     match response {
         PersonOutcome::Settled(task) => Ok((StatusCode::OK, task)),
-        PersonOutcome::Due(task) => Ok((StatusCode::ACCEPTED, task)),
+        PersonOutcome::Due(task) | PersonOutcome::FirstApproved(task) => Ok((StatusCode::ACCEPTED, task)),
+        PersonOutcome::OwnRequest(task) => Err(Failure::OwnRequest(task)),
+        PersonOutcome::TooEarly(task) => Err(Failure::TooEarly(task)),
         PersonOutcome::Conflict(task) => Err(Failure::Conflict(task)),
         PersonOutcome::Expired(task) => Err(Failure::Expired(task)),
         PersonOutcome::Changed(task) => Err(Failure::Changed(task)),

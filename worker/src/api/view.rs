@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, GivenBack, Task};
+use statemachine::task::{Escalation, FirstApproval, GivenBack, Task};
 use statemachine::token::{TaskId, TaskToken};
 
 use crate::tasks::list::ListedTask;
@@ -34,6 +34,12 @@ pub struct TaskView {
     pub revision: i64,
     /// Why the rules left it to a person.
     pub escalation: Option<Escalation>,
+    /// How many people must approve it, if more than one. Only for a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approvals: Option<i64>,
+    /// The first of two approvals. Only for a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first_approval: Option<FirstApprovalView>,
     /// What was decided.
     pub decision: Option<DecisionView>,
     /// The escalations that were returned to the rules, oldest first. Only for a single task.
@@ -48,6 +54,20 @@ pub struct TaskView {
     /// What the shadow ruleset would have said. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub shadow: Option<Box<RawValue>>,
+}
+
+/// The first of two approvals, as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FirstApprovalView {
+    /// A person's name.
+    pub by: String,
+    /// The words for the second person.
+    pub reason: String,
+    /// How the worker knows the name, as a decision's code.
+    pub code: String,
+    /// RFC 3339 in UTC.
+    pub at: String,
 }
 
 /// A stored decision, as the API shows it.
@@ -86,6 +106,8 @@ impl TaskView {
             deadline: task.deadline.and_then(time_text),
             revision: task.revision,
             escalation: task.escalation,
+            approvals: None,
+            first_approval: None,
             decision: task.decision.map(DecisionView::of),
             history: Vec::new(),
             order: None,
@@ -111,7 +133,13 @@ impl TaskView {
             strike(token, [&mut given.escalation.code, &mut given.escalation.reason]);
         }
         let history = std::mem::take(&mut task.history);
-        TaskView { order, evaluation, shadow, history, ..TaskView::of_listed(task.into()) }
+        let approvals = task.approvals;
+        let first_approval = task.first_approval.take().map(|first| {
+            let FirstApproval { subject: _, by, reason, code, at } = first;
+            FirstApprovalView { by, reason, code, at }
+        });
+        let listed = TaskView::of_listed(task.into());
+        TaskView { order, evaluation, shadow, history, approvals, first_approval, ..listed }
     }
 }
 

@@ -67,6 +67,12 @@ pub(super) fn task(task: &TaskView) -> String {
         field("escalated", &format!("{}: {}", escalation.code, escalation.reason));
         field("", &by(escalation.rule.as_deref(), escalation.ruleset.as_deref(), &escalation.at));
     }
+    if let Some(first) = &task.first_approval {
+        field("approved", &format!("by {}, the first of two: {}: {}", first.by, first.code, first.reason));
+        field("", &by(None, None, &first.at));
+    } else if task.approvals.is_some() && task.decision.is_none() {
+        field("approvals", "two people must approve it");
+    }
     if let Some(decision) = &task.decision {
         field("decision", &decided(decision));
         field("", &by(decision.rule.as_deref(), decision.ruleset.as_deref(), &decision.decided_at));

@@ -189,6 +189,9 @@ async fn decide(
     let Reply { status, body: task } = api.send::<TaskView>(request).await?;
     match format {
         Format::Json => Ok(json(&task)?),
+        Format::Table if task.decision.is_none() => Ok(format!(
+            "task {id}: approved; this is the first of two approvals, and another person must approve it too\n"
+        )),
         Format::Table if status == StatusCode::ACCEPTED => Ok(format!(
             "task {id}: {outcome}; the decision is stored and its delivery to the workflow goes on\n"
         )),

@@ -11,6 +11,7 @@ mod problem;
 mod session;
 mod sign_in;
 mod task;
+mod terms;
 mod times;
 
 use axum::Router;

@@ -93,6 +93,8 @@ fn page(state: &ApiState, asked: &Asked, status: StatusCode, problem: &Problem) 
 fn heading(problem: &Problem) -> String {
     let headings = [
         ("decided-otherwise", "Already decided: nothing was changed"),
+        ("own-request", "This task is your own request: nothing was decided"),
+        ("too-early", "Too early: nothing was decided"),
         ("expired", "Too late: the workflow no longer waits"),
         ("changed", "The task changed since you opened it: nothing was decided"),
         ("no-such-task", "There is no such task"),

@@ -7,19 +7,19 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use rules::{Ended, Evaluation};
 use statemachine::decision::MAX_REASON_CHARS;
-use statemachine::status::{Delivery, Status};
+use statemachine::status::Delivery;
 use statemachine::task::Task;
 
 use super::order::{self, Line, SHOWN_LINES, Value};
 use super::page::{Frame, html};
 use super::session::Session;
+use super::terms::Terms;
 use super::times::{between, moment};
 use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::api::tasks::task_id;
 use crate::api::view::{DecisionView, TaskView};
-use crate::control::tokens::Role;
 use crate::plain_text::plain;
 
 #[derive(Template)]
@@ -43,10 +43,7 @@ struct TaskPage {
     has_order: bool,
     decided: Option<Decided>,
     history: Vec<String>,
-    /// Whether this person may decide it now.
-    may_decide: bool,
-    /// Why not.
-    no_form: &'static str,
+    terms: Terms,
     error: String,
     reason: String,
     most_chars: usize,
@@ -112,9 +109,8 @@ pub(super) fn show(
     entered: Entered,
 ) -> Result<Response, Failure> {
     let now = state.clock.now();
-    let is_open = task.decision.is_none() && matches!(task.status, Status::Pending | Status::Escalated);
+    let terms = Terms::of(state, &task, caller, &frame.who);
     let task = TaskView::of_task(task);
-    let may = caller.may(Role::Reviewer);
     let masked = state.automation.rules.pin().masked_names();
     let mut shown = task.order.as_deref().map(|order| order::lines(order, &masked)).unwrap_or_default();
     let folded = shown.split_off(shown.len().min(SHOWN_LINES));
@@ -158,13 +154,7 @@ pub(super) fn show(
                 )
             })
             .collect(),
-        may_decide: is_open && may,
-        no_form: match (is_open, may) {
-            (true, false) => {
-                "Your token has not the role reviewer: you can read this task, and not decide it."
-            }
-            (false, _) | (true, true) => "",
-        },
+        terms,
         error: entered.error,
         reason: entered.reason,
         most_chars: MAX_REASON_CHARS,

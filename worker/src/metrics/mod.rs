@@ -84,6 +84,8 @@ declare! {
     decisions: Counter = "decisions_total" by outcome: Outcome, by: By;
     /// Tasks that this process left to a person, by cause.
     escalations: Counter = "escalations_total" by cause: EscalationCause;
+    /// First approvals, of two that a task needs, that this process stored.
+    first_approvals: Counter = "first_approvals_total";
     /// Tasks that people returned to the rules through this process.
     returns: Counter = "tasks_given_back_total";
     /// Automatic decisions and escalations that this process stored, by rule (`none` if no rule gave it), outcome and

@@ -78,6 +78,11 @@ impl Metrics {
         self.expirations(status, end).inc();
     }
 
+    /// Counts the first of two approvals.
+    pub fn first_approved(&self) {
+        self.first_approvals.inc();
+    }
+
     /// Counts a task that a person returned to the rules.
     pub fn given_back(&self) {
         self.returns.inc();

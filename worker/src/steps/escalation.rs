@@ -41,7 +41,8 @@ impl Pipeline {
         cause: EscalationCause,
         notes: Notes<'_>,
     ) -> Result<Handled, Lost> {
-        let write = || self.tasks.escalate(task, escalation, notes, self.clock.now());
+        let four_eyes = self.current_four_eyes(task);
+        let write = || self.tasks.escalate(task, escalation, &four_eyes, notes, self.clock.now());
         match self.repeat(task, guard, write).await? {
             Ok(Written::Otherwise(stored))
                 if stored.escalation.as_ref() != Some(escalation) || stored.decision.is_some() =>

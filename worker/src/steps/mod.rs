@@ -6,6 +6,7 @@ pub mod decision;
 mod delivery;
 mod escalation;
 pub mod expiry;
+pub mod four_eyes;
 pub mod person;
 pub mod pipeline;
 mod poison;

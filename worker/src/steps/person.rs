@@ -1,10 +1,12 @@
-//! A person's decision. It takes the same steps as a rule's, after a check of the execution: people are slow.
+//! A person's decision. It takes the same steps as a rule's, after a check of the execution: people are slow. Where two
+//! must approve, the first approval is only stored.
 
 use std::time::Duration;
 
+use rules::same_person;
 use statemachine::decision::{DecidedBy, Draft, Outcome};
 use statemachine::status::{Delivery, Status};
-use statemachine::task::Task;
+use statemachine::task::{FirstApproval, Task};
 use statemachine::token::TaskId;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
@@ -13,8 +15,9 @@ use tracing::{info, warn};
 use crate::lease::guard::{Guard, Validity};
 use crate::stepfunctions::executions::End;
 use crate::steps::expiry::Waits;
+use crate::steps::four_eyes::Means;
 use crate::steps::pipeline::Pipeline;
-use crate::tasks::table::{Notes, TableError, Written};
+use crate::tasks::table::{Approving, TableError, Written};
 
 /// How long a person's request waits for the delivery before the response is "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -70,6 +73,12 @@ pub enum PersonOutcome {
     Settled(Box<Task>),
     /// The decision is stored, and its delivery continues without the person.
     Due(Box<Task>),
+    /// This is the first of two approvals, stored: the task waits for another person's.
+    FirstApproved(Box<Task>),
+    /// The person is the task's requester, and decides nothing.
+    OwnRequest(Box<Task>),
+    /// Two must approve, and the rules have not left the task to people yet.
+    TooEarly(Box<Task>),
     /// The task has another decision, which it names.
     Conflict(Box<Task>),
     /// The workflow no longer waits.
@@ -107,6 +116,32 @@ impl Pipeline {
             Ok(Waits::No(end)) => return self.expire_for_person(&task, end, &request).await,
             Err(fault) => return Ok(PersonOutcome::Unavailable(fault.into())),
         }
+        self.act(Box::new(task), request).await
+    }
+
+    /// Stores what the request means for a task whose workflow waits.
+    async fn act(&self, mut task: Box<Task>, request: PersonDecision) -> Result<PersonOutcome, TableError> {
+        loop {
+            match self.meaning(&task, request.outcome, &request.by) {
+                Means::OwnRequest => return Ok(PersonOutcome::OwnRequest(task)),
+                Means::TooEarly => return Ok(PersonOutcome::TooEarly(task)),
+                Means::FirstAgain => return Ok(PersonOutcome::FirstApproved(task)),
+                Means::Decides(approving) => return self.store(&task, &request, approving).await,
+                Means::First => match self.approve_first(&task, &request).await? {
+                    // Another person's came first, so this one is the second. A first approval is never taken back.
+                    PersonOutcome::Changed(stored) if stored.state().has_first => task = stored,
+                    outcome => return Ok(outcome),
+                },
+            }
+        }
+    }
+
+    async fn store(
+        &self,
+        task: &Task,
+        request: &PersonDecision,
+        approving: Approving,
+    ) -> Result<PersonOutcome, TableError> {
         let draft = Draft {
             id: self.clock.ulid(),
             outcome: request.outcome,
@@ -118,21 +153,50 @@ impl Pipeline {
             decided_at: self.clock.now_text(),
         };
         let mine = draft.seal(&task.order_id, &task.token);
-        let stored = match self.tasks.decide(&task, &mine, Notes::default(), self.clock.now()).await {
+        let now = self.clock.now();
+        let stored = match self.tasks.decide_for_person(task, &mine, &request.by, approving, now).await {
             Ok(Written::Now(stored)) => stored,
             // The SDK retries a write whose response was lost: the stored decision may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,
-            Ok(Written::Otherwise(stored)) => return Ok(lost(stored, &request)),
+            Ok(Written::Otherwise(stored)) => return Ok(lost(stored, request)),
             Ok(Written::Gone) => return Ok(PersonOutcome::NotFound),
-            Err(TableError::Malformed(malformed)) => return Err(malformed.into()),
-            // The SDK retries a write without a response: a rejection of the last attempt says nothing of the first.
-            Err(error) => {
-                warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
-                return Ok(PersonOutcome::Unknown);
-            }
+            Err(error) => return may_be_stored(task, error),
         };
         self.metrics.decided(&mine);
-        Ok(self.deliver_for_person(stored, &request).await)
+        Ok(self.deliver_for_person(stored, request).await)
+    }
+
+    async fn approve_first(
+        &self,
+        task: &Task,
+        request: &PersonDecision,
+    ) -> Result<PersonOutcome, TableError> {
+        let mine = FirstApproval {
+            subject: same_person(&request.by),
+            by: request.by.clone(),
+            reason: task.token.strike(&request.reason).into_owned(),
+            code: request.identity.code().to_owned(),
+            at: self.clock.now_text(),
+        };
+        let stored = match self.tasks.approve_first(task, &mine).await {
+            Ok(Written::Now(stored)) => stored,
+            Ok(Written::Otherwise(stored)) => {
+                let is_mine = stored.first_approval.as_ref() == Some(&mine);
+                // As with a decision; and since then another person may have decided.
+                if !is_mine || stored.decision.is_some() || stored.status != Status::Escalated {
+                    return Ok(lost(stored, request));
+                }
+                stored
+            }
+            Ok(Written::Gone) => return Ok(PersonOutcome::NotFound),
+            Err(error) => return may_be_stored(task, error),
+        };
+        self.metrics.first_approved();
+        info!(
+            task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id, by = request.by,
+            "task {}: approved by {}, the first of two", task.id, request.by
+        );
+        Ok(PersonOutcome::FirstApproved(stored))
     }
 
     async fn deliver_for_person(&self, stored: Box<Task>, request: &PersonDecision) -> PersonOutcome {
@@ -165,6 +229,16 @@ impl Pipeline {
             Written::Gone => PersonOutcome::NotFound,
         })
     }
+}
+
+/// A person's write failed.
+fn may_be_stored(task: &Task, error: TableError) -> Result<PersonOutcome, TableError> {
+    if matches!(error, TableError::Malformed(_)) {
+        return Err(error);
+    }
+    // The SDK retries a write without a response: a rejection of the last attempt says nothing of the first.
+    warn!(task.id = %task.id, error = %error, "task {}: a person's decision may be stored: {error}", task.id);
+    Ok(PersonOutcome::Unknown)
 }
 
 /// Another write came first: what is stored now is the outcome.

@@ -72,8 +72,6 @@ impl Pipeline {
     }
 
     /// The escalation that may be undone; Err says why it may not.
-    ///
-    /// If tasks can ever be claimed or need two approvals, reject here a claimed task and one with a first approval.
     fn given_up<'a>(&self, task: &'a Task) -> Result<&'a Escalation, String> {
         let Some(escalation) = task.escalation.as_ref().filter(|_| task.status == Status::Escalated) else {
             return Err(format!(
@@ -83,6 +81,9 @@ impl Pipeline {
         };
         if task.decision.is_some() {
             return Err("it is already decided".to_owned());
+        }
+        if let Some(first) = &task.first_approval {
+            return Err(format!("{} has approved it, and it waits for a second approval", first.by));
         }
         let is_current = escalation.ruleset.is_some() && escalation.ruleset == self.current_ruleset();
         if is_current && escalation.code != CAP {

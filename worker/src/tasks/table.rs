@@ -4,6 +4,7 @@
 //! only who does the work and how often. Every failed condition returns the current item (`ALL_OLD`), so the loser sees
 //! who won without a second read, and a retry after a lost response finds its own write.
 
+mod people;
 mod reads;
 mod update;
 
@@ -13,10 +14,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
-use statemachine::decision::{DecidedBy, Decision};
+use rules::FourEyes;
+use statemachine::decision::Decision;
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, GivenBack, MAX_ROUNDS, Task};
+use statemachine::task::{Escalation, Task};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
@@ -25,6 +27,7 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::clock;
 use crate::tasks::item;
 
+pub use self::people::Approving;
 pub use self::reads::{Due, Entries, Entry, Key};
 
 /// How long the process that stored a decision has for the first callback, in seconds. Until then no other starts one.
@@ -129,8 +132,7 @@ impl TaskTable {
         self.answered.load(Ordering::Relaxed)
     }
 
-    /// **D**: stores a decision, once. A rule may decide a PENDING task in the round that it read, a person also an
-    /// ESCALATED one.
+    /// **D**: stores a rule's decision, once: of a PENDING task, in the round that it read.
     ///
     /// # Errors
     ///
@@ -142,29 +144,16 @@ impl TaskTable {
         notes: Notes<'_>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
-        let mut set =
-            "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none"
-                .to_owned();
-        let mut values = vec![
-            (":decision", item::to_map(&decision.to_item())),
-            (":due", text(Delivery::Due.as_str())),
-            (":list", text(&Worklist::Due.key_of(&task.id))),
-            (":at", number(now.as_second() + FIRST_ATTEMPT_SECONDS)),
-            (":none", number(0)),
-            (":pending", text(Status::Pending.as_str())),
-        ];
+        let mut set = DECIDE.to_owned();
+        let mut values = decided(task, decision, now);
+        values.push((":pending", text(Status::Pending.as_str())));
         notes.add_to(&mut set, &mut values);
-        let condition = match decision.decided_by {
-            DecidedBy::Rule => in_this_round(task, &mut values),
-            DecidedBy::Person(_) => {
-                values.push((":escalated", text(Status::Escalated.as_str())));
-                "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)"
-            }
-        };
+        let condition = in_this_round(task, &mut values);
         self.update(&task.id, &set, condition, values).await
     }
 
-    /// Leaves a PENDING task to a person. Not a decision: the person's goes through [`TaskTable::decide`].
+    /// Leaves a PENDING task to people, with what they must observe. Not a decision: theirs goes through
+    /// [`TaskTable::decide_for_person`].
     ///
     /// # Errors
     ///
@@ -173,6 +162,7 @@ impl TaskTable {
         &self,
         task: &Task,
         escalation: &Escalation,
+        four_eyes: &FourEyes,
         notes: Notes<'_>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
@@ -185,45 +175,10 @@ impl TaskTable {
             (":at", number(task.deadline.unwrap_or(now.as_second() + ask_after_seconds(task, now)))),
             (":pending", text(Status::Pending.as_str())),
         ];
+        people::observe(four_eyes, &mut set, &mut values);
         notes.add_to(&mut set, &mut values);
         let condition = in_this_round(task, &mut values);
         self.update(&task.id, &set, condition, values).await
-    }
-
-    /// Returns an ESCALATED task to the rules: PENDING, one round later, due for the sweeper at once. The escalation
-    /// moves to the task's history.
-    ///
-    /// # Errors
-    ///
-    /// [`TableError`]; repeating the call finds out whether it was applied.
-    pub async fn give_back(
-        &self,
-        task: &Task,
-        given: GivenBack,
-        now: Timestamp,
-    ) -> Result<Written, TableError> {
-        let mut history = task.history.clone();
-        history.push(given);
-        let surplus = history.len().saturating_sub(MAX_ROUNDS);
-        history.drain(..surplus);
-        let set = "REMOVE #escalation SET #status = :pending, #round = :next, #history = :history, \
-                   #attempts = :none, #list = :list, #listAt = :at";
-        let mut values = vec![
-            (":pending", text(Status::Pending.as_str())),
-            (":escalated", text(Status::Escalated.as_str())),
-            (":next", number(task.round.saturating_add(1))),
-            (":history", item::to_map(&GivenBack::to_item(&history))),
-            (":none", number(0)),
-            (":list", text(&Worklist::Pending.key_of(&task.id))),
-            (":at", number(now.as_second())),
-        ];
-        let condition = if task.round == 0 {
-            "attribute_not_exists(#decision) AND #status = :escalated AND attribute_not_exists(#round)"
-        } else {
-            values.push((":round", number(task.round)));
-            "attribute_not_exists(#decision) AND #status = :escalated AND #round = :round"
-        };
-        self.update(&task.id, set, condition, values).await
     }
 
     /// **M**: records how a stored decision ended. Only this decision, and only while it is not settled.
@@ -320,6 +275,21 @@ impl TaskTable {
             (":until", number(kept_until)),
         ]
     }
+}
+
+/// What each decision sets.
+const DECIDE: &str =
+    "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none";
+
+/// The values of [`DECIDE`].
+fn decided(task: &Task, decision: &Decision, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {
+    vec![
+        (":decision", item::to_map(&decision.to_item())),
+        (":due", text(Delivery::Due.as_str())),
+        (":list", text(&Worklist::Due.key_of(&task.id))),
+        (":at", number(now.as_second() + FIRST_ATTEMPT_SECONDS)),
+        (":none", number(0)),
+    ]
 }
 
 const SETTLE: &str = "SET #status = :status, #list = :list, #listAt = :at, #expiresAt = :until";

@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{Method, StatusCode, header};
 use jiff::SignedDuration;
 use statemachine::task::Task;
-use worker::config::AuthMode;
+use worker::config::{AuthMode, Config};
 use worker::control::tokens::{Role, Secret};
 
 use crate::office::{Answer, Office, request};
@@ -73,7 +73,12 @@ pub(crate) fn hidden(page: &Answer, name: &str) -> String {
 }
 
 pub(crate) fn with_tokens() -> Office {
-    Office::open_as(|clock| clock, |config| config.auth.mode = AuthMode::Tokens)
+    Office::open_as(|clock| clock, set_tokens)
+}
+
+/// The settings of a worker that asks for tokens.
+pub(crate) fn set_tokens(config: &mut Config) {
+    config.auth.mode = AuthMode::Tokens;
 }
 
 pub(crate) async fn token(office: &Office, name: &str, role: Role) -> Secret {

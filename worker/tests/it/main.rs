@@ -18,6 +18,7 @@ mod command_line_tasks;
 mod console;
 mod contributors;
 mod damaged;
+mod four_eyes;
 mod log_fields;
 mod long_lived;
 mod mutations;

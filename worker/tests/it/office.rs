@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use model::{
     IndexSchema, KeySchema, Kind, Options, Projection, Start, Started, TableSchema, World, credentials,
 };
-use rules::{Files, Ruleset};
+use rules::{Files, FourEyes, Ruleset};
 use serde_json::Value as Json;
 use statemachine::item::{Item, Value};
 use statemachine::message::Message;
@@ -32,6 +32,7 @@ use worker::console::pages;
 use worker::control::active_rules::ActiveRules;
 use worker::fleet::parts::Parts;
 use worker::metrics::{Metrics, registry};
+use worker::steps::decision;
 use worker::tasks::list::TaskList;
 use worker::tasks::table::Notes;
 
@@ -66,13 +67,22 @@ impl Office {
 
     /// The same with other settings.
     pub(crate) fn open_as(clock_of: impl FnOnce(Clock) -> Clock, set: impl FnOnce(&mut Config)) -> Office {
+        Office::open_under(&[("rules/none.rhai", "pass();")], clock_of, set)
+    }
+
+    /// The same with these rules.
+    pub(crate) fn open_under(
+        rules: &[(&str, &str)],
+        clock_of: impl FnOnce(Clock) -> Clock,
+        set: impl FnOnce(&mut Config),
+    ) -> Office {
         let world = world();
         let clock = clock_of(clock(&world));
         let clients = clients(&world);
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
-        let files = Files::from([("rules/none.rhai".to_owned(), b"pass();".to_vec())]);
-        let ruleset = Ruleset::from_files(files).expect("a ruleset");
+        let files = rules.iter().map(|(path, text)| ((*path).to_owned(), text.as_bytes().to_vec()));
+        let ruleset = Ruleset::from_files(Files::from_iter(files)).expect("a ruleset");
         let mut config = Config::load(None, &[]).expect("the defaults");
         (config.tables.tasks, config.tables.control) = (TABLE.to_owned(), CONTROL.to_owned());
         (config.budgets.send_task, config.budgets.describe_execution) = (1_000, 1_000);
@@ -128,9 +138,15 @@ impl Office {
         };
         self.state
             .tasks
-            .escalate(task, &escalation, Notes::default(), self.now())
+            .escalate(task, &escalation, &self.four_eyes(task), Notes::default(), self.now())
             .await
             .expect("the model answers");
+    }
+
+    /// What the rules ask of people, as it is stored when a task is left to them.
+    pub(crate) fn four_eyes(&self, task: &Task) -> FourEyes {
+        let order = decision::order(task);
+        self.state.automation.rules.pin().four_eyes(&decision::facts(task, order.as_deref()))
     }
 
     /// Serves the API and the console to those who connect to a listener, for as long as the test runs.

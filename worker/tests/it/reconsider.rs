@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use rules::FourEyes;
 use statemachine::decision::{DecidedBy, Decision, Draft, Outcome};
 use statemachine::status::Status;
 use statemachine::task::{Escalation, Task};
@@ -85,8 +86,11 @@ async fn each_round_is_kept_and_the_oldest_are_let_go() {
         let now = stored(&office, &task).await;
         assert_eq!(now.round, round + 1);
         let code = format!("round-{}", round + 1);
-        let escalated =
-            office.state.tasks.escalate(&now, &asked(&code, None), Notes::default(), office.now()).await;
+        let escalated = office
+            .state
+            .tasks
+            .escalate(&now, &asked(&code, None), &FourEyes::default(), Notes::default(), office.now())
+            .await;
         assert!(matches!(escalated, Ok(Written::Now(_))), "{escalated:?}");
     }
     let rounds: Vec<i64> = stored(&office, &task).await.history.iter().map(|given| given.round).collect();
@@ -103,11 +107,17 @@ async fn what_a_rule_wrote_before_lands_nowhere() {
     for round in 0..2 {
         let read = stored(&office, &read_before).await;
         assert_eq!(read.round, round);
-        tasks.escalate(&read, &asked("paused", None), Notes::default(), office.now()).await.unwrap();
+        tasks
+            .escalate(&read, &asked("paused", None), &FourEyes::default(), Notes::default(), office.now())
+            .await
+            .unwrap();
         assert_eq!(reconsider(&office, &read).await.status, 200);
         let late = tasks.decide(&read, &before, Notes::default(), office.now()).await.unwrap();
         assert!(matches!(&late, Written::Otherwise(now) if now.decision.is_none()), "{late:?}");
-        let late = tasks.escalate(&read, &asked("late", None), Notes::default(), office.now()).await.unwrap();
+        let late = tasks
+            .escalate(&read, &asked("late", None), &FourEyes::default(), Notes::default(), office.now())
+            .await
+            .unwrap();
         assert!(matches!(&late, Written::Otherwise(now) if now.status == Status::Pending), "{late:?}");
     }
     let read = stored(&office, &read_before).await;
@@ -132,7 +142,12 @@ async fn what_must_stay_with_a_person_stays() {
     ] {
         let (_, task) = office.receive(&format!("o-{code}-{goes}"), None).await;
         let escalation = asked(code, ruleset);
-        office.state.tasks.escalate(&task, &escalation, Notes::default(), office.now()).await.unwrap();
+        office
+            .state
+            .tasks
+            .escalate(&task, &escalation, &FourEyes::default(), Notes::default(), office.now())
+            .await
+            .unwrap();
         let answer = reconsider(&office, &task).await;
         assert_eq!(answer.status == 200, goes, "{code} {ruleset:?}: {}", answer.text);
         let now = stored(&office, &task).await;

@@ -10,6 +10,7 @@ use ingest::handler;
 use ingest::store::Store;
 use jiff::Timestamp;
 use model::{Fault, Item, Matcher, QueueSettings, Rule, Service, Start, World};
+use rules::FourEyes;
 use statemachine::message::Message;
 use statemachine::task::Escalation;
 use tokio::time::{Instant, sleep};
@@ -54,7 +55,10 @@ async fn a_message_that_comes_again_changes_nothing_wherever_its_task_is() {
         at: worker::clock::text(office.now()),
     };
     let tasks = &office.state.tasks;
-    tasks.escalate(&task, &escalation, Notes::default(), office.now()).await.expect("the model answers");
+    tasks
+        .escalate(&task, &escalation, &FourEyes::default(), Notes::default(), office.now())
+        .await
+        .expect("the model answers");
     let left_to_people = items(&office);
     assert!(deliver(&office, &started.body).await);
     assert_eq!(items(&office), left_to_people);

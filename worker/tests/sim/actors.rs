@@ -43,7 +43,13 @@ pub(crate) fn produce_at_once(world: &World, queues: &Queues, mut rng: SmallRng,
 fn order(queues: &Queues, rng: &mut SmallRng, name: &str) -> Start {
     let mut start = Start::new(name, &format!("order-{name}"));
     start.queue_url = Some(queues.tasks.clone());
-    start.order = rng.random_bool(0.9).then(|| format!(r#"{{"n":{}}}"#, rng.random_range(0..1_000)));
+    start.order = rng.random_bool(0.9).then(|| {
+        let number = rng.random_range(0..1_000);
+        match rng.random_range(0..6) {
+            requester @ 0..3 => format!(r#"{{"n":{number},"by":"Person-{requester}"}}"#),
+            _ => format!(r#"{{"n":{number}}}"#),
+        }
+    });
     start
 }
 

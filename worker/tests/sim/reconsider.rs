@@ -2,6 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 use model::{Call, Failure, Fault, Matcher, Options, Rule};
+use rules::FourEyes;
 use statemachine::status::Status;
 use statemachine::task::{Escalation, GivenBack, Task};
 use worker::tasks::table::{Notes, TaskTable, Written};
@@ -35,7 +36,7 @@ pub(crate) async fn escalate_and_give_back(sim: &Sim, task: &Task) -> Result<(),
         ruleset: None,
         at: worker::clock::text(now(sim)),
     };
-    let escalated = table.escalate(task, &escalation, Notes::default(), now(sim)).await;
+    let escalated = table.escalate(task, &escalation, &FourEyes::default(), Notes::default(), now(sim)).await;
     if !matches!(escalated, Ok(Written::Now(_))) {
         return Err(format!("not escalated: {escalated:?}"));
     }

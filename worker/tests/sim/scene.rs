@@ -87,11 +87,19 @@ pub(crate) fn ruleset(number: usize) -> Arc<Ruleset> {
             script(BOUNDS[2], escalates),
             script(BOUNDS[3], "let x = order.n % (order.n - order.n); approve(\"never\", \"never\")"),
         ]
-        .map(|script| {
-            let files = [("decide.rhai".to_owned(), script.into_bytes())].into();
-            Arc::new(Ruleset::from_files(files).unwrap_or_else(|refused| panic!("{refused:?}")))
+        .into_iter()
+        .zip(SECOND_FROM)
+        .map(|(script, second_from)| {
+            let people = format!("[people]\namount = \"order.n\"\nsecond_from = {second_from}\n");
+            let files = [
+                ("rules/decide.rhai", script.as_str()),
+                ("ruleset.toml", &people),
+                ("schema/order.toml", SCHEMA),
+            ];
+            let files = files.map(|(path, text)| (path.to_owned(), text.as_bytes().to_vec()));
+            Arc::new(Ruleset::from_files(files.into()).unwrap_or_else(|refused| panic!("{refused:?}")))
         })
-        .into()
+        .collect()
     });
     Arc::clone(&SETS[number % SETS.len()])
 }
@@ -100,6 +108,20 @@ pub(crate) const RULESETS: usize = 4;
 
 /// Of each ruleset: below which last digit of an order's number it approves, and below which it rejects.
 const BOUNDS: [(u64, u64); RULESETS] = [(5, 7), (2, 9), (8, 9), (3, 5)];
+
+const SCHEMA: &str = "optional = true\nrequester = \"by\"\n[fields]\nn = \"integer\"\n\
+                      by = { type = \"text\", optional = true }\n";
+
+/// Of each ruleset: the order's number from which on two people must approve.
+const SECOND_FROM: [u64; RULESETS] = [500, 300, 700, 500];
+
+/// Who must not decide an order, and whether every ruleset asks for two people to approve it.
+pub(crate) fn asks(order: Option<&str>) -> (Option<String>, bool) {
+    let Some(order) = order else { return (None, true) };
+    let order: serde_json::Value = serde_json::from_str(order).expect("the model's orders are JSON");
+    let needs_two = order["n"].as_u64().is_none_or(|number| SECOND_FROM.iter().all(|from| number >= *from));
+    (order["by"].as_str().map(str::to_owned), needs_two)
+}
 
 /// What the ruleset of this SHA-256 decides for an order; none when it leaves it to a person, or there is none.
 pub(crate) fn decides(sha256: &str, order: Option<&str>) -> Option<(Outcome, &'static str)> {

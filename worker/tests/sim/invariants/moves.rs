@@ -1,7 +1,7 @@
 //! A status moves as the lifecycle says, and for a reason that is true.
 
 use model::World;
-use statemachine::decision::{DecidedBy, Decision};
+use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::status::{Event, Status};
 use statemachine::task::Task;
 
@@ -19,6 +19,9 @@ impl Seen {
         if new.round != old.round + i64::from(is_given_back) {
             wrong.push(format!("task {id}: round {} after {}", new.round, old.round));
         }
+        if old.first_approval.is_some() && new.first_approval != old.first_approval {
+            wrong.push(format!("task {id}: its first approval changed"));
+        }
         if old.state() == new.state() {
             return;
         }
@@ -35,6 +38,9 @@ impl Seen {
                 if old.status == Status::Escalated && by_rule {
                     wrong.push(format!("task {id}: a rule decided what was left to a person"));
                 }
+                if let Some(Decision { outcome, decided_by: DecidedBy::Person(by), .. }) = stored {
+                    check_four_eyes(old, by, *outcome, wrong);
+                }
                 if by_rule && let Some(stored) = stored {
                     let Decision { outcome, code, ruleset, .. } = stored;
                     let ruleset = ruleset.as_deref().unwrap_or_default();
@@ -42,6 +48,10 @@ impl Seen {
                         wrong.push(format!("task {id}: {outcome} as {code}, which its ruleset does not say"));
                     }
                 }
+            }
+            Event::FirstApproved => {
+                let first = new.first_approval.as_ref().map(|first| first.by.as_str()).unwrap_or_default();
+                check_requester(old, first, wrong);
             }
             Event::Accepted if !took_ours => {
                 wrong.push(format!("task {id}: settled, but its workflow never took the answer"));
@@ -73,6 +83,26 @@ impl Seen {
             | Event::Refused
             | Event::ProvenGone => {}
         }
+    }
+}
+
+/// A person decided: not their own request, and not alone where two must approve.
+fn check_four_eyes(old: &Task, by: &str, outcome: Outcome, wrong: &mut Vec<String>) {
+    check_requester(old, by, wrong);
+    let (_, needs_two) = scene::asks(old.order.as_deref());
+    if outcome == Outcome::Approved && (needs_two || old.approvals.is_some()) {
+        let another = old.first_approval.as_ref().is_some_and(|first| first.by != by);
+        if !another {
+            let first = old.first_approval.as_ref().map(|first| &first.by);
+            wrong.push(format!("task {}: approved by {by} after {first:?}, and two must approve it", old.id));
+        }
+    }
+}
+
+fn check_requester(old: &Task, by: &str, wrong: &mut Vec<String>) {
+    let (requester, _) = scene::asks(old.order.as_deref());
+    if requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by)) {
+        wrong.push(format!("task {}: decided by {by}, who requested it", old.id));
     }
 }
 

@@ -9,6 +9,7 @@ use worker::steps::person::{PersonDecision, PersonOutcome};
 use worker::steps::reconsider::Reconsidered;
 
 use crate::invariants::tasks::Tasks;
+use crate::scene;
 
 /// How often each person asked for each task.
 #[derive(Debug, Default)]
@@ -43,6 +44,16 @@ impl People {
                 let payload = task.decision.as_ref().map(|stored| &stored.payload);
                 is_theirs && payload.is_some_and(|payload| seen.accepted.contains(payload))
             }
+            PersonOutcome::FirstApproved(told) => {
+                let is_by = told.first_approval.as_ref().is_some_and(|first| first.by == *by);
+                is_by && told.decision.is_none() && told.first_approval == task.first_approval
+            }
+            PersonOutcome::OwnRequest(_) => {
+                let (requester, _) = scene::asks(task.order.as_deref());
+                requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by))
+            }
+            // It was read a while ago, and may have been left to people since.
+            PersonOutcome::TooEarly(told) => told.status == Status::Pending && told.decision.is_none(),
             PersonOutcome::Due(told) => is_theirs && told.decision == task.decision,
             PersonOutcome::Conflict(told) => {
                 let is_other = !is_theirs || task.delivery == Some(Delivery::Undeliverable);
@@ -53,7 +64,9 @@ impl People {
             PersonOutcome::NotFound => false,
             // An earlier request of the same person may have stored it.
             PersonOutcome::Unavailable(_) => {
-                !task.decision.as_ref().is_some_and(is_by) || self.0.get(&key(request)) != Some(&1)
+                let first = task.first_approval.as_ref().is_some_and(|first| first.by == *by);
+                let is_stored = first || task.decision.as_ref().is_some_and(is_by);
+                !is_stored || self.0.get(&key(request)) != Some(&1)
             }
             PersonOutcome::Unknown => true,
         };
@@ -96,6 +109,9 @@ fn name(response: &PersonOutcome) -> &'static str {
     match response {
         PersonOutcome::Settled(_) => "that it is settled",
         PersonOutcome::Due(_) => "that it is stored",
+        PersonOutcome::FirstApproved(_) => "that it waits for a second approval",
+        PersonOutcome::OwnRequest(_) => "that it is their own request",
+        PersonOutcome::TooEarly(_) => "that it is too early",
         PersonOutcome::Conflict(_) => "that another decided",
         PersonOutcome::Expired(_) => "that it is too late",
         PersonOutcome::Changed(_) => "that it changed",
