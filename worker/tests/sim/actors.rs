@@ -45,7 +45,7 @@ fn order(queues: &Queues, rng: &mut SmallRng, name: &str) -> Start {
     start.queue_url = Some(queues.tasks.clone());
     start.order = rng.random_bool(0.9).then(|| {
         let number = rng.random_range(0..1_000);
-        match rng.random_range(0..6) {
+        match number % 7 {
             requester @ 0..3 => format!(r#"{{"n":{number},"by":"Person-{requester}"}}"#),
             _ => format!(r#"{{"n":{number}}}"#),
         }

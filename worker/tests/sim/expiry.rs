@@ -43,7 +43,7 @@ pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Ta
         id: task.id.clone(),
         outcome: Outcome::Rejected,
         reason: "seen".to_owned(),
-        by: "person-0".to_owned(),
+        by: "ada".to_owned(),
         identity: Identity::Claimed,
         if_revision: None,
     };

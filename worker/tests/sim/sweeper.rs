@@ -86,7 +86,8 @@ async fn deliveries(stage: &Stage) -> Result<(), String> {
 async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String> {
     let throttled = Fault::Refused(Service::StepFunctions.throttled());
     let rule = stage.sim.world.inject(Rule::new(answers(), throttled));
-    let task = tasks(&stage.sim, |task| task.status == Status::Escalated).remove(0);
+    let is_one_persons = |task: &Task| task.status == Status::Escalated && !task.needs_second();
+    let task = tasks(&stage.sim, is_one_persons).remove(0);
     let (by, reason) = ("ada".to_owned(), "seen".to_owned());
     let request = PersonDecision {
         id: task.id.clone(),

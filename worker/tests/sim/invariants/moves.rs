@@ -33,22 +33,7 @@ impl Seen {
         let stored = new.decision.as_ref();
         let took_ours = stored.is_some_and(|stored| self.accepted.contains(&stored.payload));
         match event {
-            Event::DecidedByRule(_) | Event::DecidedByPerson(_) => {
-                let by_rule = stored.is_some_and(|stored| stored.decided_by == DecidedBy::Rule);
-                if old.status == Status::Escalated && by_rule {
-                    wrong.push(format!("task {id}: a rule decided what was left to a person"));
-                }
-                if let Some(Decision { outcome, decided_by: DecidedBy::Person(by), .. }) = stored {
-                    check_four_eyes(old, by, *outcome, wrong);
-                }
-                if by_rule && let Some(stored) = stored {
-                    let Decision { outcome, code, ruleset, .. } = stored;
-                    let ruleset = ruleset.as_deref().unwrap_or_default();
-                    if scene::decides(ruleset, new.order.as_deref()) != Some((*outcome, code)) {
-                        wrong.push(format!("task {id}: {outcome} as {code}, which its ruleset does not say"));
-                    }
-                }
-            }
+            Event::DecidedByRule(_) | Event::DecidedByPerson(_) => check_decided(old, new, wrong),
             Event::FirstApproved => {
                 let first = new.first_approval.as_ref().map(|first| first.by.as_str()).unwrap_or_default();
                 check_requester(old, first, wrong);
@@ -83,6 +68,22 @@ impl Seen {
             | Event::Refused
             | Event::ProvenGone => {}
         }
+    }
+}
+
+/// A rule decided what its ruleset says, before the task was left to people, or a person under four eyes.
+fn check_decided(old: &Task, new: &Task, wrong: &mut Vec<String>) {
+    let (id, Some(stored)) = (&new.id, &new.decision) else { return };
+    let Decision { outcome, code, ruleset, decided_by, .. } = stored;
+    if let DecidedBy::Person(by) = decided_by {
+        return check_four_eyes(old, by, *outcome, wrong);
+    }
+    if old.status == Status::Escalated {
+        wrong.push(format!("task {id}: a rule decided what was left to a person"));
+    }
+    let ruleset = ruleset.as_deref().unwrap_or_default();
+    if scene::decides(ruleset, new.order.as_deref()) != Some((*outcome, code)) {
+        wrong.push(format!("task {id}: {outcome} as {code}, which its ruleset does not say"));
     }
 }
 
