@@ -5,6 +5,8 @@ pub mod attribute;
 mod check;
 mod escalation;
 mod history;
+mod people;
+mod reviewed;
 
 use crate::decision::Decision;
 use crate::item::{self, Item, Malformed, Value};
@@ -16,6 +18,8 @@ use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
 pub use self::approval::{BOTH, FirstApproval};
 pub use self::escalation::Escalation;
 pub use self::history::{GivenBack, MAX_ROUNDS};
+pub use self::people::{Claim, Comment, MAX_COMMENT_BYTES, MAX_COMMENTS};
+pub use self::reviewed::reviewed;
 
 /// The indexes' names.
 #[expect(missing_docs, reason = "the names say it")]
@@ -45,6 +49,8 @@ pub struct Task {
     pub requester: Option<String>,
     pub approvals: Option<i64>,
     pub first_approval: Option<FirstApproval>,
+    pub claim: Option<Claim>,
+    pub comments: Vec<Comment>,
     pub round: i64,
     pub history: Vec<GivenBack>,
     pub evaluation: Option<String>,
@@ -108,6 +114,8 @@ impl Task {
             requester: None,
             approvals: None,
             first_approval: None,
+            claim: None,
+            comments: Vec::new(),
             round: 0,
             history: Vec::new(),
             evaluation: None,
@@ -126,6 +134,11 @@ impl Task {
             delivery: self.delivery,
             has_first: self.first_approval.is_some(),
         }
+    }
+
+    /// The claim that lasts at this time, in epoch seconds.
+    pub fn claim_at(&self, now: i64) -> Option<&Claim> {
+        self.claim.as_ref().filter(|claim| claim.until > now)
     }
 
     /// Tells whether two people must approve it, as far as that is stored.
@@ -175,6 +188,12 @@ impl Task {
         if let Some(first) = &self.first_approval {
             map.insert(attribute::FIRST_APPROVAL.to_owned(), Value::Map(first.to_item()));
         }
+        if let Some(claim) = &self.claim {
+            map.insert(attribute::CLAIM.to_owned(), Value::Map(claim.to_item()));
+        }
+        if !self.comments.is_empty() {
+            map.insert(attribute::COMMENTS.to_owned(), Value::Map(Comment::to_item(&self.comments)));
+        }
         if !self.history.is_empty() {
             map.insert(attribute::HISTORY.to_owned(), Value::Map(GivenBack::to_item(&self.history)));
         }
@@ -213,6 +232,8 @@ impl Task {
             requester: item::optional_text(map, attribute::REQUESTER)?,
             approvals: item::optional_number(map, attribute::APPROVALS)?,
             first_approval: approval::from_item(map)?,
+            claim: Claim::read(map)?,
+            comments: Comment::read(map)?,
             round: item::optional_number(map, attribute::ROUND)?.unwrap_or(0),
             history: history::from_item(map)?,
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
@@ -289,6 +310,12 @@ mod tests {
         let mut half = task();
         (half.status, half.list) = (Status::Escalated, Some(Worklist::Escalated.key_of(&half.id)));
         half.approvals = Some(BOTH);
+        half.claim = Some(Claim { subject: "ada".to_owned(), by: "Ada".to_owned(), until: 1_795_341_700 });
+        // Ten comes after nine.
+        let at = "2026-11-22T11:00:00.000Z";
+        half.comments = (0..11)
+            .map(|number| Comment { by: "ben".to_owned(), at: at.to_owned(), text: format!("{number}?") })
+            .collect();
         half.first_approval = Some(FirstApproval {
             subject: "ada".to_owned(),
             by: "Ada".to_owned(),
@@ -317,6 +344,31 @@ mod tests {
         ] {
             let error = with(value).unwrap_err().to_string();
             assert!(error.starts_with(told), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_was_reviewed_changes_only_with_what_a_decision_depends_on() {
+        let mut asked = decided();
+        (asked.decision, asked.delivery, asked.status) = (None, None, Status::Escalated);
+        let reviewed = asked.reviewed();
+        let mut same = asked.clone();
+        same.revision += 3;
+        (same.attempts, same.list_at) = (2, Some(1));
+        same.claim = Some(Claim { subject: "ada".to_owned(), by: "Ada".to_owned(), until: 1 });
+        let (by, at, text) = ("ben".to_owned(), String::new(), "hm".to_owned());
+        same.comments = vec![Comment { by, at, text }];
+        assert_eq!(same.reviewed(), reviewed);
+        let changes: [fn(&mut Task); 4] = [
+            |task| task.status = Status::Pending,
+            |task| task.escalation.as_mut().unwrap().at.push('1'),
+            |task| task.delivery = Some(Delivery::Due),
+            |task| task.decision = decided().decision,
+        ];
+        for change in changes {
+            let mut other = asked.clone();
+            change(&mut other);
+            assert_ne!(other.reviewed(), reviewed);
         }
     }
 

@@ -37,6 +37,10 @@ pub const REQUESTER: &str = "requester";
 pub const APPROVALS: &str = "approvals";
 /// The first of two approvals: [`FirstApproval`](crate::task::FirstApproval).
 pub const FIRST_APPROVAL: &str = "firstApproval";
+/// Who looks after the task, and until when: [`Claim`](crate::task::Claim).
+pub const CLAIM: &str = "claim";
+/// What people wrote about the task: [`Comment`](crate::task::Comment).
+pub const COMMENTS: &str = "comments";
 /// How often the task was returned to the rules; absent while it was not. A rule's write is conditioned on the round that
 /// was read.
 pub const ROUND: &str = "round";

@@ -55,6 +55,13 @@ impl Line {
         self.from.map_or_else(|| "unknown".to_owned(), |Peer(address)| address.to_string())
     }
 
+    /// Logs that somebody signed in to the console.
+    pub(crate) fn write_sign_in(self, caller: Caller) {
+        let line = self.by(caller);
+        let ((by, identity), from, route) = (line.who(), line.from(), line.route());
+        info!(by, identity, from, route, "{route}: {by} signed in ({identity}), from {from}");
+    }
+
     /// Logs a refused request.
     pub(crate) fn write_refusal(&self, why: Refusal, response: u16) {
         let ((by, identity), from, route) = (self.who(), self.from(), self.route());

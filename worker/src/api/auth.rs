@@ -74,7 +74,7 @@ impl Auth {
     pub(crate) async fn sign_in(
         &self,
         state: &ApiState,
-        line: Line,
+        line: &Line,
         headers: &HeaderMap,
         from: Option<Peer>,
     ) -> Result<Caller, Response> {
@@ -181,11 +181,11 @@ pub(super) async fn admit(
     let line = Line::of(&request, from);
     let caller = match state.auth.identify(request.headers(), from).await {
         Ok(caller) => caller,
-        Err(refused) => return refused.answer(&state, line),
+        Err(refused) => return refused.answer(&state, &line),
     };
     if !caller.may(role) {
         let refused = Refused { why: Refusal::Role, failure: Failure::Forbidden(role), is_logged: true };
-        return refused.answer(&state, line.by(caller));
+        return refused.answer(&state, &line.by(caller));
     }
     request.extensions_mut().insert(caller.clone());
     if request.method().is_safe() {
@@ -199,7 +199,7 @@ pub(super) async fn admit(
 }
 
 impl Refused {
-    fn answer(self, state: &ApiState, line: Line) -> Response {
+    fn answer(self, state: &ApiState, line: &Line) -> Response {
         state.metrics.refused_request(self.why);
         let response = self.failure.into_response();
         if self.is_logged {

@@ -33,6 +33,11 @@ impl Caller {
         Caller { token: Some(token), claimed: Arc::default() }
     }
 
+    /// A person whose name is their own word.
+    pub(crate) fn claiming(name: &str) -> Caller {
+        Caller { token: None, claimed: Arc::new(OnceLock::from(name.to_owned())) }
+    }
+
     /// How we know who it is.
     pub(super) fn identity(&self) -> Identity {
         if self.token.is_some() { Identity::Token } else { Identity::Claimed }

@@ -64,6 +64,10 @@ pub enum Failure {
     OwnRequest(Box<Task>),
     /// Two must approve, and the rules have not left the task to people yet.
     TooEarly(Box<Task>),
+    /// The claim is another's, or there is none to end; the text says why.
+    NotClaimed(Box<Task>, String),
+    /// The comment was not stored; the text says why.
+    NotCommented(Box<Task>, String),
     /// It stays with a person; the text says why.
     NotReconsidered(Box<Task>, String),
     /// The workflow no longer waits.
@@ -151,6 +155,8 @@ impl Failure {
             Failure::TooEarly(_) => {
                 (StatusCode::CONFLICT, "too-early", "the rules have not left the task to people yet")
             }
+            Failure::NotClaimed(..) => (StatusCode::CONFLICT, "not-claimed", "the claim is not changed"),
+            Failure::NotCommented(..) => (StatusCode::CONFLICT, "not-commented", "the comment is not stored"),
             Failure::NotReconsidered(..) => {
                 (StatusCode::CONFLICT, "not-reconsidered", "the task stays with a person")
             }
@@ -205,7 +211,9 @@ impl Failure {
                 "two people must approve task {}, once the rules have left it to people; nothing was changed, try again",
                 task.id
             ),
-            Failure::NotReconsidered(task, why) => format!("task {}: {why}", task.id),
+            Failure::NotReconsidered(task, why)
+            | Failure::NotClaimed(task, why)
+            | Failure::NotCommented(task, why) => format!("task {}: {why}", task.id),
             Failure::Expired(task) => {
                 format!(
                     "the workflow of task {} no longer waits for an answer; nothing can be decided",
@@ -213,7 +221,7 @@ impl Failure {
                 )
             }
             Failure::Changed(task) => {
-                format!("task {} is at revision {} now; look at it again", task.id, task.revision)
+                format!("task {} is no longer what you have reviewed; look at it again", task.id)
             }
             Failure::Damaged(what) => what.clone(),
             Failure::Unavailable { why, may_pass: true } => format!("{why}; nothing was changed, try again"),
@@ -231,6 +239,8 @@ impl Failure {
             | Failure::OwnRequest(task)
             | Failure::TooEarly(task)
             | Failure::NotReconsidered(task, _)
+            | Failure::NotClaimed(task, _)
+            | Failure::NotCommented(task, _)
             | Failure::Expired(task)
             | Failure::Changed(task) => Some(task),
             Failure::NoSuchResource
@@ -283,7 +293,7 @@ impl IntoResponse for Failure {
         let is_unknown = matches!(self, Failure::Unauthenticated(_));
         let detail = self.detail();
         let task = self.into_task();
-        let revision = task.as_ref().map(|task| task.revision);
+        let reviewed = task.as_ref().map(|task| task.reviewed());
         let problem = Problem {
             r#type: format!("{TYPE_PREFIX}{name}"),
             title: title.to_owned(),
@@ -294,8 +304,8 @@ impl IntoResponse for Failure {
         let mut response = (status, Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
-        if let Some(revision) = revision {
-            headers.insert(header::ETAG, etag(revision));
+        if let Some(reviewed) = reviewed {
+            headers.insert(header::ETAG, etag(&reviewed));
         }
         if let Some(seconds) = retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(seconds));

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::auth::admit;
 use super::error::Failure;
 use super::limits::limit;
-use super::{ApiState, automation, health, me, reconsider, rulesets, status, tasks};
+use super::{ApiState, automation, claims, health, me, reconsider, rulesets, status, tasks};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
@@ -56,6 +56,9 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/tasks", viewer(Lists), tasks::list),
         Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
         Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide),
+        Route::post("/v1/tasks/{id}/claim", reviewer(Changes), claims::claim),
+        Route::post("/v1/tasks/{id}/release", reviewer(Changes), claims::release),
+        Route::post("/v1/tasks/{id}/comments", reviewer(Changes), claims::comment),
         Route::post("/v1/tasks/{id}/reconsider", reviewer(Changes), reconsider::reconsider),
         Route::get("/v1/rulesets", viewer(Lists), rulesets::list),
         Route::get("/v1/rulesets/{sha256}", viewer(Lists), rulesets::get),

@@ -18,7 +18,9 @@ use super::ApiState;
 use super::caller::{Caller, Person};
 use super::error::Failure;
 use super::limits::Place;
+use super::masked::without;
 use super::view::{TaskView, etag};
+use crate::control::tokens::Role;
 use crate::steps::person::{PersonDecision, PersonOutcome};
 use crate::tasks::list::{self, MAX_PAGE};
 
@@ -89,14 +91,21 @@ pub(super) async fn list(
     Ok(Json(TaskPage { tasks, cursor: page.cursor }))
 }
 
-/// `GET /v1/tasks/{id}`.
+/// `GET /v1/tasks/{id}`. Those who only read see the order without the values that its schema masks.
 pub(super) async fn get(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
     let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
-    Ok(shown(StatusCode::OK, task))
+    let etag = etag(&task.reviewed());
+    let mut view = TaskView::of_task(task);
+    if !caller.may(Role::Reviewer) {
+        let masked = state.automation.rules.pin().masked_names();
+        view.order = view.order.map(|order| without(&order, &masked));
+    }
+    Ok((StatusCode::OK, [(header::ETAG, etag)], Json(view)).into_response())
 }
 
 /// `POST /v1/tasks/{id}/decision`.
@@ -115,17 +124,17 @@ pub(super) async fn decide(
 }
 
 /// Decides a task for a person: the task, with 200 once the workflow received the decision, or 202 while it is stored and
-/// still due, and for the first of two approvals. With `if_revision` only while the task is at that revision.
+/// still due, and for the first of two approvals. With `if_reviewed` only while the task is what was reviewed.
 pub(crate) async fn decided(
     state: &ApiState,
     place: Place,
     caller: &Caller,
     id: TaskId,
-    if_revision: Option<i64>,
+    if_reviewed: Option<String>,
     body: DecisionBody,
 ) -> Result<(StatusCode, Box<Task>), Failure> {
     let person = caller.person(body.by.as_deref())?;
-    let request = request(id.clone(), if_revision, body, person)?;
+    let request = request(id.clone(), if_reviewed, body, person)?;
     let span = info_span!("decision", task.id = %id);
     let pipeline = state.pipeline.clone();
     // In its own tokio task: once the decision is stored, its delivery must not end with the caller's connection.
@@ -153,7 +162,7 @@ pub(crate) async fn decided(
 }
 
 pub(super) fn shown(status: StatusCode, task: Task) -> Response {
-    let etag = etag(task.revision);
+    let etag = etag(&task.reviewed());
     (status, [(header::ETAG, etag)], Json(TaskView::of_task(task))).into_response()
 }
 
@@ -174,8 +183,8 @@ pub(super) fn bad_body(rejection: JsonRejection) -> Failure {
     }
 }
 
-/// The revision of `If-Match`; none for `*` or no header, since each means any.
-fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
+/// The ETag of `If-Match`; none for `*` or no header, since each means any.
+fn if_match(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     let mut values = headers.get_all(header::IF_MATCH).iter();
     let Some(value) = values.next() else { return Ok(None) };
     let text = value.to_str().unwrap_or_default().trim();
@@ -183,18 +192,19 @@ fn if_match(headers: &HeaderMap) -> Result<Option<i64>, Failure> {
     if text == "*" && is_one {
         return Ok(None);
     }
-    let revision = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).map(str::parse);
-    match revision {
-        Some(Ok(revision)) if is_one => Ok(Some(revision)),
-        Some(_) | None => Err(Failure::Invalid(
-            "If-Match is not the ETag of a task, such as \"3\" with its quotes".to_owned(),
+    let etag = text.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match etag.filter(|etag| is_one && !etag.is_empty() && etag.bytes().all(|byte| byte.is_ascii_hexdigit()))
+    {
+        Some(etag) => Ok(Some(etag.to_owned())),
+        None => Err(Failure::Invalid(
+            "If-Match is not the ETag of a task, such as \"3b0c44298fc1c149\" with its quotes".to_owned(),
         )),
     }
 }
 
 fn request(
     id: TaskId,
-    if_revision: Option<i64>,
+    if_reviewed: Option<String>,
     body: DecisionBody,
     person: Person,
 ) -> Result<PersonDecision, Failure> {
@@ -207,7 +217,7 @@ fn request(
         return Err(Failure::Invalid(format!("reason is longer than {MAX_REASON_CHARS} characters")));
     }
     let Person { name: by, identity } = person;
-    Ok(PersonDecision { id, outcome, reason, by, identity, if_revision })
+    Ok(PersonDecision { id, outcome, reason, by, identity, if_reviewed })
 }
 
 /// The query that the parameters describe.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, FirstApproval, GivenBack, Task};
+use statemachine::task::{Comment, Escalation, FirstApproval, GivenBack, Task, reviewed};
 use statemachine::token::{TaskId, TaskToken};
 
 use crate::tasks::list::ListedTask;
@@ -30,8 +30,11 @@ pub struct TaskView {
     pub received_at: String,
     /// When the workflow stops waiting, RFC 3339 in UTC; none if it did not say.
     pub deadline: Option<String>,
-    /// Grows with each change; the `ETag`.
+    /// Grows with each change.
     pub revision: i64,
+    /// What a decision is about, for `If-Match`: the `ETag` without its quotes. Claims and comments do not change it.
+    #[serde(default)]
+    pub etag: String,
     /// Why the rules left it to a person.
     pub escalation: Option<Escalation>,
     /// How many people must approve it, if more than one. Only for a single task.
@@ -40,6 +43,12 @@ pub struct TaskView {
     /// The first of two approvals. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub first_approval: Option<FirstApprovalView>,
+    /// Who looks after it. Only for a single task.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<ClaimView>,
+    /// What people wrote about it, oldest first. Only for a single task.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub comments: Vec<Comment>,
     /// What was decided.
     pub decision: Option<DecisionView>,
     /// The escalations that were returned to the rules, oldest first. Only for a single task.
@@ -70,6 +79,15 @@ pub struct FirstApprovalView {
     pub at: String,
 }
 
+/// Who looks after a task, as the API shows it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ClaimView {
+    /// A person's name.
+    pub by: String,
+    /// When the claim ends by itself, or was ended: RFC 3339 in UTC.
+    pub until: String,
+}
+
 /// A stored decision, as the API shows it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,6 +113,7 @@ pub struct DecisionView {
 impl TaskView {
     /// A task as a list shows it.
     pub fn of_listed(task: ListedTask) -> TaskView {
+        let etag = reviewed(task.status, task.delivery, task.escalation.as_ref(), task.decision.as_ref());
         TaskView {
             task_id: task.id,
             order_id: task.order_id,
@@ -105,9 +124,12 @@ impl TaskView {
             received_at: task.received_at,
             deadline: task.deadline.and_then(time_text),
             revision: task.revision,
+            etag,
             escalation: task.escalation,
             approvals: None,
             first_approval: None,
+            claim: None,
+            comments: Vec::new(),
             decision: task.decision.map(DecisionView::of),
             history: Vec::new(),
             order: None,
@@ -138,8 +160,13 @@ impl TaskView {
             let FirstApproval { subject: _, by, reason, code, at } = first;
             FirstApprovalView { by, reason, code, at }
         });
+        let claim = task
+            .claim
+            .take()
+            .and_then(|claim| time_text(claim.until).map(|until| ClaimView { by: claim.by, until }));
+        let comments = std::mem::take(&mut task.comments);
         let listed = TaskView::of_listed(task.into());
-        TaskView { order, evaluation, shadow, history, approvals, first_approval, ..listed }
+        TaskView { order, evaluation, shadow, history, approvals, first_approval, claim, comments, ..listed }
     }
 }
 
@@ -173,9 +200,9 @@ fn time_text(epoch_seconds: i64) -> Option<String> {
     jiff::Timestamp::from_second(epoch_seconds).ok().map(|time| time.to_string())
 }
 
-/// The `ETag` of a revision.
-pub(super) fn etag(revision: i64) -> HeaderValue {
-    HeaderValue::try_from(format!("\"{revision}\"")).expect("digits in quotes are a header value")
+/// The `ETag` of what was reviewed.
+pub(super) fn etag(reviewed: &str) -> HeaderValue {
+    HeaderValue::try_from(format!("\"{reviewed}\"")).expect("digits in quotes are a header value")
 }
 
 #[cfg(test)]

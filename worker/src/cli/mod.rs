@@ -2,6 +2,7 @@
 
 mod ask;
 mod automation;
+mod claims;
 mod client;
 mod completions;
 mod config;

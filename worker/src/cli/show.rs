@@ -53,7 +53,7 @@ pub(super) fn task(task: &TaskView) -> String {
     };
     field("task", task.task_id.as_str());
     field("order", &task.order_id);
-    field("status", &format!("{}, revision {}", task.status, task.revision));
+    field("status", &format!("{}, ETag {}", task.status, task.etag));
     field("workflow", &task.transaction_id);
     field("started", &task.start_time);
     field("received", &task.received_at);
@@ -66,6 +66,13 @@ pub(super) fn task(task: &TaskView) -> String {
     if let Some(escalation) = &task.escalation {
         field("escalated", &format!("{}: {}", escalation.code, escalation.reason));
         field("", &by(escalation.rule.as_deref(), escalation.ruleset.as_deref(), &escalation.at));
+    }
+    if let Some(claim) = task.claim.as_ref().filter(|_| task.decision.is_none()) {
+        field("claimed", &format!("by {} until {}", claim.by, claim.until));
+    }
+    for comment in &task.comments {
+        field("comment", &format!("{}: {}", comment.by, comment.text));
+        field("", &by(None, None, &comment.at));
     }
     if let Some(first) = &task.first_approval {
         field("approved", &format!("by {}, the first of two: {}: {}", first.by, first.code, first.reason));

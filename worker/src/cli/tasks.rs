@@ -8,7 +8,7 @@ use statemachine::token::TaskId;
 use super::client::{Api, Reply, Server};
 use super::render::json;
 use super::signer::Signer;
-use super::{EXIT_CODES, Failed, Format, Printed, export, reconsider, show};
+use super::{EXIT_CODES, Failed, Format, Printed, claims, export, reconsider, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
 use crate::tasks::list::MAX_PAGE;
@@ -31,6 +31,9 @@ enum Command {
     Show(Show),
     Approve(Approve),
     Reject(Reject),
+    Claim(claims::Claim),
+    Release(claims::Release),
+    Comment(claims::Comment),
     Reconsider(reconsider::Reconsider),
     Export(export::Export),
 }
@@ -102,9 +105,9 @@ struct Reject {
 struct Person {
     #[command(flatten)]
     signer: Signer,
-    /// Only if the task is still at this revision, as `show` printed it
-    #[arg(long, value_name = "N")]
-    if_revision: Option<i64>,
+    /// Only if the task is still as reviewed: the ETag that `show` printed
+    #[arg(long, value_name = "ETAG")]
+    if_match: Option<String>,
 }
 
 pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
@@ -131,6 +134,9 @@ pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
         Command::Reject(Reject { id, reason, person }) => {
             decide(&api, args.format, &id, Outcome::Rejected, reason, person).await?
         }
+        Command::Claim(claim) => claims::claim(&api, args.format, claim).await?,
+        Command::Release(release) => claims::release(&api, args.format, release).await?,
+        Command::Comment(comment) => claims::comment(&api, args.format, comment).await?,
         Command::Reconsider(given) => {
             let tasks = match &given.id {
                 Some(id) => vec![api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body],
@@ -183,8 +189,8 @@ async fn decide(
 ) -> Result<String, Failed> {
     let body = DecisionBody { outcome, reason, by: person.signer.name(api)? };
     let mut request = api.post(&format!("v1/tasks/{id}/decision"))?.json(&body);
-    if let Some(revision) = person.if_revision {
-        request = request.header(header::IF_MATCH, format!("\"{revision}\""));
+    if let Some(etag) = person.if_match {
+        request = request.header(header::IF_MATCH, format!("\"{etag}\""));
     }
     let Reply { status, body: task } = api.send::<TaskView>(request).await?;
     match format {

@@ -1,4 +1,4 @@
-//! The form that decides a task. It decides what its page showed: at another revision nothing is decided.
+//! The form that decides a task. It decides what its page showed: if the task has changed, nothing is decided.
 
 use axum::extract::rejection::{FormRejection, PathRejection};
 use axum::extract::{Extension, Form, Path, State};
@@ -24,7 +24,7 @@ pub(super) struct DecisionForm {
     outcome: Outcome,
     #[serde(default)]
     reason: String,
-    revision: i64,
+    etag: String,
     form_token: String,
 }
 
@@ -43,7 +43,7 @@ pub(super) async fn decide(
     // Browsers send the lines of a text with CR LF.
     let reason = form.reason.replace("\r\n", "\n");
     let body = DecisionBody { outcome: form.outcome, reason: reason.clone(), by: session.name.clone() };
-    match decided(&state, place, &caller, id.clone(), Some(form.revision), body).await {
+    match decided(&state, place, &caller, id.clone(), Some(form.etag), body).await {
         // A page that was loaded by GET can be loaded again without deciding again.
         Ok(_) => Ok(Redirect::to(&format!("/console/tasks/{id}")).into_response()),
         Err(Failure::Invalid(error)) => {

@@ -3,6 +3,7 @@
 //! A page has no way of its own to the tables or to a decision: it calls what the JSON API calls. GET changes nothing.
 
 mod automation;
+mod claims;
 mod decision;
 mod inbox;
 mod order;
@@ -33,15 +34,18 @@ const ICON: &str = include_str!("../../templates/icon.svg");
 /// Pages of people who are signed in.
 fn inside() -> Vec<Route> {
     let viewer = |class| Door::Role(Role::Viewer, class);
+    let reviewer = Door::Role(Role::Reviewer, RequestClass::Changes);
     vec![
         Route::get(HOME, viewer(RequestClass::Lists), inbox::inbox),
         Route::get("/console/tasks/{id}", viewer(RequestClass::Tasks), task::task),
-        Route::post(
-            "/console/tasks/{id}/decision",
-            Door::Role(Role::Reviewer, RequestClass::Changes),
-            decision::decide,
-        ),
+        Route::post("/console/tasks/{id}/decision", reviewer, decision::decide),
         Route::get("/console/tasks/{id}/decision", viewer(RequestClass::Tasks), decision::address),
+        Route::post("/console/tasks/{id}/claim", reviewer, claims::claim),
+        Route::get("/console/tasks/{id}/claim", viewer(RequestClass::Tasks), claims::address),
+        Route::post("/console/tasks/{id}/release", reviewer, claims::release),
+        Route::get("/console/tasks/{id}/release", viewer(RequestClass::Tasks), claims::address),
+        Route::post("/console/tasks/{id}/comments", reviewer, claims::comment),
+        Route::get("/console/tasks/{id}/comments", viewer(RequestClass::Tasks), claims::address),
         Route::get("/console/automation", viewer(RequestClass::Status), automation::automation),
         Route::get("/console/{*rest}", viewer(RequestClass::Status), async || Failure::NoSuchResource),
     ]

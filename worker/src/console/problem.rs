@@ -95,6 +95,8 @@ fn heading(problem: &Problem) -> String {
         ("decided-otherwise", "Already decided: nothing was changed"),
         ("own-request", "This task is your own request: nothing was decided"),
         ("too-early", "Too early: nothing was decided"),
+        ("not-claimed", "Nothing was claimed or released"),
+        ("not-commented", "Your comment was not stored"),
         ("expired", "Too late: the workflow no longer waits"),
         ("changed", "The task changed since you opened it: nothing was decided"),
         ("no-such-task", "There is no such task"),

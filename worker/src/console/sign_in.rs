@@ -12,6 +12,7 @@ use super::page::{Frame, html};
 use super::session::{NO_SESSION, Session, bearer, no_cookie};
 use crate::api::ApiState;
 use crate::api::audit::Line;
+use crate::api::caller::Caller;
 use crate::api::error::{Failure, Problem};
 use crate::api::server::Peer;
 use crate::control::person_name;
@@ -76,7 +77,7 @@ pub(super) async fn sign_in(
         let page = SignInPage::new(&state, &next.next, why);
         html(StatusCode::UNPROCESSABLE_ENTITY, &page).unwrap_or_else(|failure| failure.into_response())
     };
-    let session = if state.auth.has_tokens() {
+    let (session, caller) = if state.auth.has_tokens() {
         let Some(secret) = Secret::parse(token.trim()) else {
             return Err(again("This is not a token: a token begins with csgn_ and has 48 characters."));
         };
@@ -84,18 +85,22 @@ pub(super) async fn sign_in(
         if let Some(credentials) = bearer(secret.reveal()) {
             headers.insert(header::AUTHORIZATION, credentials);
         }
-        state.auth.sign_in(&state, line, &headers, from).await?;
-        Session::of_token(&secret)
+        let caller = state.auth.sign_in(&state, &line, &headers, from).await?;
+        (Session::of_token(&secret), caller)
     } else {
         let name = person_name::check(&name).map_err(|why| again(&format!("This {why}.")))?;
+        let caller = Caller::claiming(&name);
         let session = Session::of_name(name);
-        session.map_err(|error| Failure::Internal(format!("no random numbers: {error}")).into_response())?
+        let session = session
+            .map_err(|error| Failure::Internal(format!("no random numbers: {error}")).into_response())?;
+        (session, caller)
     };
     let Some(cookie) = session.cookie(reach) else {
         return Err(again(
             "Nobody can sign in over a network in plain text: use the address in api.public_url, or a tunnel to this machine.",
         ));
     };
+    line.write_sign_in(caller);
     Ok(([(header::SET_COOKIE, cookie)], Redirect::to(safe(&next.next))).into_response())
 }
 

@@ -29,7 +29,7 @@ struct TaskPage {
     id: String,
     order_id: String,
     status: String,
-    revision: i64,
+    etag: String,
     received: String,
     left: String,
     until: String,
@@ -124,7 +124,7 @@ pub(super) fn show(
         id: task.task_id.to_string(),
         order_id: plain(&task.order_id),
         status: task.status.to_string().to_lowercase(),
-        revision: task.revision,
+        etag: task.etag,
         received: moment(&task.received_at),
         left: until
             .map_or_else(String::new, |until| between(now, until).unwrap_or_else(|| "passed".to_owned())),

@@ -1,8 +1,10 @@
 //! On which terms the person who looks at a task may decide it.
 
+use jiff::Timestamp;
+use rules::same_person;
 use statemachine::decision::Outcome;
 use statemachine::status::Status;
-use statemachine::task::Task;
+use statemachine::task::{MAX_COMMENTS, Task};
 
 use super::times::moment;
 use crate::api::ApiState;
@@ -24,6 +26,22 @@ pub(super) struct Terms {
     pub(super) second: &'static str,
     /// The first of two approvals.
     pub(super) first: Option<First>,
+    /// Who has claimed it, and until when.
+    pub(super) claim: Option<Claimed>,
+    /// Whether this person may claim it.
+    pub(super) may_claim: bool,
+    /// Whether this person may comment on it.
+    pub(super) may_comment: bool,
+    /// Who wrote what, and when.
+    pub(super) comments: Vec<(String, String, String)>,
+}
+
+/// A claim that lasts.
+#[derive(Debug)]
+pub(super) struct Claimed {
+    pub(super) by: String,
+    pub(super) until: String,
+    pub(super) is_mine: bool,
 }
 
 /// The first of two approvals.
@@ -54,7 +72,27 @@ impl Terms {
             Means::First | Means::OwnRequest => "Two people must approve it.",
             Means::TooEarly => "Two people must approve it, once the rules have left it to people.",
         };
+        let is_reviewer = caller.may(Role::Reviewer);
+        let claim = task.claim_at(state.clock.now().as_second()).filter(|_| is_open);
+        let claim = claim.map(|claim| Claimed {
+            by: plain(&claim.by),
+            until: Timestamp::from_second(claim.until)
+                .map(|until| moment(&until.to_string()))
+                .unwrap_or_default(),
+            is_mine: claim.subject == same_person(who),
+        });
         Terms {
+            may_claim: is_reviewer
+                && is_open
+                && task.status == Status::Escalated
+                && claim.as_ref().is_none_or(|claim| claim.is_mine),
+            claim,
+            may_comment: is_reviewer && task.comments.len() < MAX_COMMENTS,
+            comments: task
+                .comments
+                .iter()
+                .map(|comment| (plain(&comment.by), moment(&comment.at), plain(&comment.text)))
+                .collect(),
             may_decide: is_open && no_form.is_empty(),
             may_approve: means != Means::FirstAgain,
             no_form,

@@ -2,6 +2,7 @@
 
 mod approval;
 mod attempts;
+pub mod claim;
 pub mod decision;
 mod delivery;
 mod escalation;

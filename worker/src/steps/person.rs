@@ -17,7 +17,7 @@ use crate::stepfunctions::executions::End;
 use crate::steps::expiry::Waits;
 use crate::steps::four_eyes::Means;
 use crate::steps::pipeline::Pipeline;
-use crate::tasks::table::{Approving, TableError, Written};
+use crate::tasks::table::{Approving, ByPerson, TableError, Written};
 
 /// How long a person's request waits for the delivery before the response is "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -62,8 +62,15 @@ pub struct PersonDecision {
     pub by: String,
     /// Whose word that is.
     pub identity: Identity,
-    /// The revision the person saw, if the decision depends on it.
-    pub if_revision: Option<i64>,
+    /// What the person has reviewed ([`Task::reviewed`]), if the decision depends on it.
+    pub if_reviewed: Option<String>,
+}
+
+impl PersonDecision {
+    /// Whether the task is not what the person has reviewed.
+    fn is_stale(&self, task: &Task) -> bool {
+        self.if_reviewed.as_ref().is_some_and(|reviewed| *reviewed != task.reviewed())
+    }
 }
 
 /// The outcome of the request.
@@ -108,7 +115,7 @@ impl Pipeline {
         if let Some(standing) = standing(&task, &request) {
             return Ok(standing);
         }
-        if request.if_revision.is_some_and(|revision| revision != task.revision) {
+        if request.is_stale(&task) {
             return Ok(PersonOutcome::Changed(Box::new(task)));
         }
         match self.ask(&task).await {
@@ -129,7 +136,11 @@ impl Pipeline {
                 Means::Decides(approving) => return self.store(&task, &request, approving).await,
                 Means::First => match self.approve_first(&task, &request).await? {
                     // Another person's came first, so this one is the second. A first approval is never taken back.
-                    PersonOutcome::Changed(stored) if stored.state().has_first => task = stored,
+                    PersonOutcome::Changed(stored)
+                        if stored.state().has_first && !request.is_stale(&stored) =>
+                    {
+                        task = stored;
+                    }
                     outcome => return Ok(outcome),
                 },
             }
@@ -153,8 +164,8 @@ impl Pipeline {
             decided_at: self.clock.now_text(),
         };
         let mine = draft.seal(&task.order_id, &task.token);
-        let now = self.clock.now();
-        let stored = match self.tasks.decide_for_person(task, &mine, &request.by, approving, now).await {
+        let by = ByPerson { name: &request.by, approving, as_read: request.if_reviewed.is_some() };
+        let stored = match self.tasks.decide_for_person(task, &mine, by, self.clock.now()).await {
             Ok(Written::Now(stored)) => stored,
             // The SDK retries a write whose response was lost: the stored decision may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,

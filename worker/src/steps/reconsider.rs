@@ -85,6 +85,9 @@ impl Pipeline {
         if let Some(first) = &task.first_approval {
             return Err(format!("{} has approved it, and it waits for a second approval", first.by));
         }
+        if let Some(claim) = task.claim_at(self.clock.now().as_second()) {
+            return Err(format!("{} has claimed it", claim.by));
+        }
         let is_current = escalation.ruleset.is_some() && escalation.ruleset == self.current_ruleset();
         if is_current && escalation.code != CAP {
             return Err(format!(

@@ -27,7 +27,7 @@ use crate::aws::fault::{Class, Fault, Resource};
 use crate::clock;
 use crate::tasks::item;
 
-pub use self::people::Approving;
+pub use self::people::{Approving, ByPerson};
 pub use self::reads::{Due, Entries, Entry, Key};
 
 /// How long the process that stored a decision has for the first callback, in seconds. Until then no other starts one.

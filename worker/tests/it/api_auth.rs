@@ -16,6 +16,7 @@ use worker::api::routes::matrix;
 use worker::config::AuthMode;
 use worker::control::tokens::{Role, Secret};
 
+use crate::browser::browser_of;
 use crate::office::{Answer, CONTROL, Office, request};
 use crate::pipes::{pipes, rest};
 
@@ -70,7 +71,8 @@ impl Office {
 fn example(path: &str, task: &str) -> (String, String) {
     let body = match path.rsplit('/').next() {
         Some("decision") => r#"{"outcome":"approved"}"#,
-        Some("reconsider") => "{}",
+        Some("reconsider" | "claim" | "release") => "{}",
+        Some("comments") => r#"{"text":"asked"}"#,
         _ => r#"{"reason":"a test"}"#,
     };
     (path.replace("{id}", task).replace("{sha256}", "ffff"), body.to_owned())
@@ -279,6 +281,7 @@ async fn the_log_says_who_did_what_and_holds_no_token() {
     ] {
         office.call("POST", path, body, token).await;
     }
+    browser_of(&office, "vic", Role::Viewer).await;
     let lines: Vec<Json> = log.lines().into_iter().filter(|line| line["route"].is_string()).collect();
     let told = |line: &Json| {
         ["route", "by", "identity", "response", "refusal"].map(|field| line[field].to_string()).join(" ")
@@ -292,6 +295,7 @@ async fn the_log_says_who_did_what_and_holds_no_token() {
             r#""POST /v1/tasks/{id}/decision" "olga" "token" 403 "role""#,
             r#""POST /v1/tasks/{id}/decision" "ada" "token" 200 null"#,
             r#""POST /v1/automation/pause" "olga" "token" 200 null"#,
+            r#""POST /console/sign-in" "vic" "token" null null"#,
         ]
     );
     assert_eq!(lines[3]["task.id"], task.id.as_str());
@@ -299,6 +303,24 @@ async fn the_log_says_who_did_what_and_holds_no_token() {
     for token in [&ada, &olga, &stranger] {
         let random = token.reveal().trim_start_matches("csgn_");
         assert!(!all.contains(random), "a line holds a token");
+    }
+}
+
+/// Those who only read see what the schema masks nowhere; those who decide see the whole order.
+#[tokio::test(start_paused = true)]
+async fn a_viewer_does_not_see_masked_fields() {
+    let schema = "[fields]\namount = \"money\"\n\"customer.id\" = { type = \"text\", masked = true }\n";
+    let rules = [("rules/none.rhai", "pass();"), ("schema/order.toml", schema)];
+    let office = Office::open_under(&rules, |clock| clock, |config| config.auth.mode = AuthMode::Tokens);
+    let order = r#"{"amount":12.50,"customer":{"id":"c-secret"}}"#;
+    let (_, task) = office.receive_order("o-1", None, |_| order.to_owned()).await;
+    office.escalate_task(&task).await;
+    let path = format!("/v1/tasks/{}", task.id);
+    for role in ROLES {
+        let token = office.token(role.as_str(), &[role]).await;
+        let shown = office.call("GET", &path, "", Some(&token)).await;
+        assert!(shown.text.contains(r#""amount":12.50"#), "{}", shown.text);
+        assert_eq!(shown.text.contains("c-secret"), role == Role::Reviewer, "{role}: {}", shown.text);
     }
 }
 

@@ -19,7 +19,7 @@ async fn an_approval_resumes_the_workflow() {
     let json = answer.json();
     assert_eq!((json["status"].as_str(), json["delivery"].as_str()), (Some("APPROVED"), Some("DELIVERED")));
     assert_eq!(json["decision"]["decidedBy"], "Ada");
-    assert_eq!(answer.header(header::ETAG), format!("\"{}\"", json["revision"]));
+    assert_eq!(answer.header(header::ETAG), format!("\"{}\"", json["etag"].as_str().expect("an ETag")));
 
     let execution = office.world.execution(&started.execution_arn).expect("started");
     let output: serde_json::Value = serde_json::from_str(&execution.output.expect("it goes on")).unwrap();
@@ -76,7 +76,7 @@ async fn a_late_decision_is_told_that_nobody_waits() {
 async fn a_decision_on_what_was_seen_needs_what_was_seen() {
     let office = Office::open();
     let (_, task) = office.escalate("o-1", None).await;
-    let stale = office.send(decision(&task, APPROVE, &[(header::IF_MATCH, "\"1\"")])).await;
+    let stale = office.send(decision(&task, APPROVE, &[(header::IF_MATCH, "\"1a\"")])).await;
     assert_eq!((stale.status, stale.problem().as_str()), (StatusCode::PRECONDITION_FAILED, "changed"));
     let etag = stale.header(header::ETAG).to_owned();
     assert_eq!(etag, office.get(&format!("/v1/tasks/{}", task.id)).await.header(header::ETAG));

@@ -59,8 +59,8 @@ impl<'a> Browser<'a> {
 
     /// Sends the form of a task's page as the person fills it in.
     pub(crate) async fn decide(&mut self, page: &Answer, task: &Task, outcome: &str, reason: &str) -> Answer {
-        let (token, revision) = (hidden(page, "form_token"), hidden(page, "revision"));
-        let form = format!("form_token={token}&revision={revision}&outcome={outcome}&reason={reason}");
+        let (token, etag) = (hidden(page, "form_token"), hidden(page, "etag"));
+        let form = format!("form_token={token}&etag={etag}&outcome={outcome}&reason={reason}");
         self.post(&format!("/console/tasks/{}/decision", task.id), &form).await
     }
 }

@@ -73,7 +73,7 @@ async fn a_reviewer_lists_shows_and_decides() {
     let show = terminal.run(&["tasks", "show", id]).await;
     assert!(show.out.contains("\"amount\": 12.50"), "{show:?}");
 
-    let stale = terminal.run(&["tasks", "approve", id, "--if-revision", "1"]).await;
+    let stale = terminal.run(&["tasks", "approve", id, "--if-match", "1a"]).await;
     assert_eq!(stale.code, Some(3), "{stale:?}");
     let approved = terminal.run(&["tasks", "approve", id, "--reason", "known"]).await;
     assert_eq!(approved.code, Some(0), "{approved:?}");

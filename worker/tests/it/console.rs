@@ -136,7 +136,7 @@ async fn get_changes_nothing_and_each_page_needs_its_role() {
         let may = *role == Some(Role::Reviewer);
         assert_eq!(page.text.contains(">Approve<"), may, "{role:?}");
         if role.is_some() && !may {
-            let form = format!("form_token={}&revision=2&outcome=approved", hidden(&page, "form_token"));
+            let form = format!("form_token={}&etag=2&outcome=approved", hidden(&page, "form_token"));
             let refused = browser.post(&format!("{path}/decision"), &form).await;
             assert_eq!(refused.status, StatusCode::FORBIDDEN, "{role:?}");
             assert!(refused.text.contains("Your token does not allow this"), "{}", refused.text);
@@ -155,7 +155,7 @@ async fn a_form_counts_only_from_a_page_of_its_own_session() {
     let (of_ada, of_bob) = (ada.get(&path).await, bob.get(&path).await);
     for page in [None, Some(&of_bob)] {
         let token = page.map(|page| hidden(page, "form_token")).unwrap_or_default();
-        let form = format!("form_token={token}&revision=2&outcome=approved");
+        let form = format!("form_token={token}&etag=2&outcome=approved");
         let refused = ada.post(&format!("{path}/decision"), &form).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{}", refused.text);
         assert!(refused.text.contains("This form was not accepted"), "{}", refused.text);
@@ -164,12 +164,12 @@ async fn a_form_counts_only_from_a_page_of_its_own_session() {
         .header("sec-fetch-site", "cross-site")
         .header(header::COOKIE, &ada.cookie)
         .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-    let form = format!("form_token={}&revision=2&outcome=approved", hidden(&of_ada, "form_token"));
+    let form = format!("form_token={}&etag=2&outcome=approved", hidden(&of_ada, "form_token"));
     let foreign = office.send(foreign.body(Body::from(form)).expect("a request")).await;
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
-    for missing in ["revision=2&outcome=approved", "outcome=approved", "", "outcome=both&revision=x"] {
+    for missing in ["etag=2&outcome=approved", "outcome=approved", "", "outcome=both&etag=x"] {
         let form = format!("form_token={}&{missing}", hidden(&of_ada, "form_token"));
-        let form = if missing.starts_with("revision") { missing.to_owned() } else { form };
+        let form = if missing.starts_with("etag") { missing.to_owned() } else { form };
         let bad = ada.post(&format!("{path}/decision"), &form).await;
         assert_eq!(bad.status, StatusCode::UNPROCESSABLE_ENTITY, "{missing}: {}", bad.text);
     }

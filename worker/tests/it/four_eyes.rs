@@ -4,7 +4,7 @@ use axum::http::StatusCode;
 use statemachine::decision::{DecidedBy, Draft, Outcome};
 use statemachine::status::Status;
 use statemachine::task::{FirstApproval, GivenBack, Task};
-use worker::tasks::table::{Approving, Written};
+use worker::tasks::table::{Approving, ByPerson, Written};
 
 use crate::browser::{browser_of, set_tokens};
 use crate::office::{Answer, Office};
@@ -153,8 +153,8 @@ async fn the_write_itself_holds_four_eyes() {
             decided_at: worker::clock::text(office.now()),
         };
         let decision = draft.seal(&task.order_id, &task.token);
-        let now = office.now();
-        let written = office.state.tasks.decide_for_person(&task, &decision, by, approving, now).await;
+        let by = ByPerson { name: by, approving, as_read: false };
+        let written = office.state.tasks.decide_for_person(&task, &decision, by, office.now()).await;
         matches!(written.expect("the model answers"), Written::Now(_))
     };
     assert!(!write("ada", Outcome::Approved, Approving::Alone).await, "alone");

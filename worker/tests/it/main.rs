@@ -13,6 +13,7 @@ mod aws_settings;
 mod blocked_log;
 mod browser;
 mod caps;
+mod claims;
 mod command_line;
 mod command_line_tasks;
 mod console;

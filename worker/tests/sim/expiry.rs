@@ -45,7 +45,7 @@ pub(crate) async fn decide_while_it_expires(sim: &mut Sim, node: &str, task: &Ta
         reason: "seen".to_owned(),
         by: "ada".to_owned(),
         identity: Identity::Claimed,
-        if_revision: None,
+        if_reviewed: None,
     };
     sim.watch.state().rights.note_asked(node, request.id.as_str());
     let Some(process) = sim.fleet.get_mut(node) else { return false };

@@ -304,9 +304,9 @@ impl<'s> Operator<'s> {
             let Some(node) = self.worker() else { return asked };
             let outcome = if self.sim.rng.random_bool(0.5) { Outcome::Approved } else { Outcome::Rejected };
             let by = format!("person-{}", self.sim.rng.random_range(0..3));
-            let if_revision = self.sim.rng.random_bool(0.3).then_some(task.revision);
+            let if_reviewed = self.sim.rng.random_bool(0.3).then(|| task.reviewed());
             let (id, reason, identity) = (task.id.clone(), "seen".to_owned(), Identity::Claimed);
-            let request = PersonDecision { id, outcome, reason, by, identity, if_revision };
+            let request = PersonDecision { id, outcome, reason, by, identity, if_reviewed };
             self.sim.watch.state().rights.note_asked(&node, request.id.as_str());
             self.sim.fleet.get_mut(&node).expect("it runs").ask(request, &self.sim.watch);
             asked = true;

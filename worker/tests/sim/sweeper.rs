@@ -95,7 +95,7 @@ async fn a_persons_decision(stage: &mut Stage, node: &str) -> Result<(), String>
         reason,
         by: by.clone(),
         identity: Identity::Claimed,
-        if_revision: None,
+        if_reviewed: None,
     };
     let sim = &mut stage.sim;
     sim.watch.state().rights.note_asked(node, request.id.as_str());

@@ -80,14 +80,14 @@ fn a_decision_has_a_name_and_a_rejection_a_reason() {
 }
 
 #[test]
-fn if_match_is_a_revision() {
+fn if_match_is_an_etag_of_ours() {
     let with = |text: &str| {
         if_match(&HeaderMap::from_iter([(header::IF_MATCH, HeaderValue::from_str(text).unwrap())]))
     };
     assert_eq!(if_match(&HeaderMap::new()), Ok(None));
     assert_eq!(with("*"), Ok(None));
-    assert_eq!(with("\"3\""), Ok(Some(3)));
-    for text in ["3", "W/\"3\"", "\"x\"", "\"3\", \"4\"", ""] {
+    assert_eq!(with("\"3\""), Ok(Some("3".to_owned())));
+    for text in ["3", "W/\"3\"", "\"x\"", "\"3\", \"4\"", "", "\"\""] {
         assert!(with(text).is_err(), "{text}");
     }
     let two = ["\"3\"", "*"].map(|text| (header::IF_MATCH, HeaderValue::from_static(text)));

@@ -8,12 +8,24 @@ use jiff::Timestamp;
 use rules::{FourEyes, same_person};
 use statemachine::decision::{Decision, Outcome};
 use statemachine::status::Status;
-use statemachine::task::{BOTH, FirstApproval, GivenBack, MAX_ROUNDS, Task};
+use statemachine::task::{BOTH, Claim, Comment, FirstApproval, GivenBack, MAX_ROUNDS, Task};
+use statemachine::token::TaskId;
 use statemachine::worklist::Worklist;
 
 use crate::aws::attribute::{number, text};
 use crate::tasks::item;
 use crate::tasks::table::{DECIDE, TableError, TaskTable, Written, decided};
+
+/// Who decides, and on what terms.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ByPerson<'a> {
+    /// The person's name.
+    pub name: &'a str,
+    /// With whose approval, where the decision is to approve.
+    pub approving: Approving,
+    /// Only as long as the task is as it was read.
+    pub as_read: bool,
+}
 
 /// With whose approval a person approves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,6 +38,8 @@ pub enum Approving {
 
 const UNDECIDED: &str = "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)";
 const NOT_THE_REQUESTER: &str = "(attribute_not_exists(#requester) OR #requester <> :subject)";
+/// No claim lasts.
+const UNCLAIMED: &str = "(attribute_not_exists(#claim) OR #claim.#until <= :now)";
 /// A comparison by `<>` is true where there is nothing to compare.
 const AFTER_ANOTHER: &str = "attribute_exists(#firstApproval) AND #firstApproval.#subject <> :subject";
 
@@ -46,8 +60,7 @@ pub(super) fn observe(
 }
 
 impl TaskTable {
-    /// **D**: stores the decision of the person `by`, once: of a PENDING or an ESCALATED task. `approving` counts for an
-    /// approval; one person is enough to reject.
+    /// **D**: stores a person's decision, once: of a PENDING or an ESCALATED task. One person is enough to reject.
     ///
     /// # Errors
     ///
@@ -56,15 +69,14 @@ impl TaskTable {
         &self,
         task: &Task,
         decision: &Decision,
-        by: &str,
-        approving: Approving,
+        by: ByPerson<'_>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
         let mut values = decided(task, decision, now);
         values.push((":pending", text(Status::Pending.as_str())));
         values.push((":escalated", text(Status::Escalated.as_str())));
-        values.push((":subject", text(&same_person(by))));
-        let condition = match (decision.outcome, approving) {
+        values.push((":subject", text(&same_person(by.name))));
+        let mut condition = match (decision.outcome, by.approving) {
             (Outcome::Rejected, _) => format!("{UNDECIDED} AND {NOT_THE_REQUESTER}"),
             (Outcome::Approved, Approving::Alone) => {
                 format!("{UNDECIDED} AND {NOT_THE_REQUESTER} AND attribute_not_exists(#approvals)")
@@ -73,6 +85,15 @@ impl TaskTable {
                 format!("{UNDECIDED} AND {NOT_THE_REQUESTER} AND {AFTER_ANOTHER}")
             }
         };
+        if by.as_read {
+            match &task.escalation {
+                None => condition.push_str(" AND attribute_not_exists(#escalation)"),
+                Some(escalation) => {
+                    condition.push_str(" AND #escalation.#at = :seen");
+                    values.push((":seen", text(&escalation.at)));
+                }
+            }
+        }
         self.update(&task.id, DECIDE, &condition, values).await
     }
 
@@ -96,8 +117,51 @@ impl TaskTable {
         self.update(&task.id, "SET #firstApproval = :first, #approvals = :both", &condition, values).await
     }
 
+    /// Claims an undecided ESCALATED task, unless another person's claim lasts.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; repeating the call finds out whether it was applied.
+    pub async fn claim(&self, id: &TaskId, claim: &Claim, now: Timestamp) -> Result<Written, TableError> {
+        let values = vec![
+            (":claim", item::to_map(&claim.to_item())),
+            (":escalated", text(Status::Escalated.as_str())),
+            (":now", number(now.as_second())),
+            (":subject", text(&claim.subject)),
+        ];
+        let condition = format!(
+            "attribute_not_exists(#decision) AND #status = :escalated AND ({UNCLAIMED} OR #claim.#subject = :subject)"
+        );
+        self.update(id, "SET #claim = :claim", &condition, values).await
+    }
+
+    /// Ends the claim of a person.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; repeating the call finds out whether it was applied.
+    pub async fn release(&self, id: &TaskId, subject: &str, now: Timestamp) -> Result<Written, TableError> {
+        let values = vec![(":now", number(now.as_second())), (":subject", text(subject))];
+        self.update(id, "SET #claim.#until = :now", "#claim.#subject = :subject", values).await
+    }
+
+    /// Adds a comment to those that were read.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`]; repeating the call finds out whether it was applied.
+    pub async fn comment(&self, task: &Task, comment: Comment) -> Result<Written, TableError> {
+        let mut comments = task.comments.clone();
+        comments.push(comment);
+        let values = vec![
+            (":comments", item::to_map(&Comment::to_item(&comments))),
+            (":revision", number(task.revision)),
+        ];
+        self.update(&task.id, "SET #comments = :comments", "#revision = :revision", values).await
+    }
+
     /// Returns an ESCALATED task to the rules: PENDING, one round later, due for the sweeper at once. The escalation
-    /// moves to the task's history. Not after the first of two approvals.
+    /// moves to the task's history. Not after the first of two approvals, and not while it is claimed.
     ///
     /// # Errors
     ///
@@ -112,7 +176,7 @@ impl TaskTable {
         history.push(given);
         let surplus = history.len().saturating_sub(MAX_ROUNDS);
         history.drain(..surplus);
-        let set = "REMOVE #escalation, #requester, #approvals SET #status = :pending, #round = :next, #history = :history, \
+        let set = "REMOVE #escalation, #requester, #approvals, #claim SET #status = :pending, #round = :next, #history = :history, \
                    #attempts = :none, #list = :list, #listAt = :at";
         let mut values = vec![
             (":pending", text(Status::Pending.as_str())),
@@ -122,15 +186,18 @@ impl TaskTable {
             (":none", number(0)),
             (":list", text(&Worklist::Pending.key_of(&task.id))),
             (":at", number(now.as_second())),
+            (":now", number(now.as_second())),
         ];
-        let condition = if task.round == 0 {
-            "attribute_not_exists(#decision) AND #status = :escalated AND attribute_not_exists(#firstApproval) \
-             AND attribute_not_exists(#round)"
+        let is_this_round = if task.round == 0 {
+            "attribute_not_exists(#round)"
         } else {
             values.push((":round", number(task.round)));
-            "attribute_not_exists(#decision) AND #status = :escalated AND attribute_not_exists(#firstApproval) \
-             AND #round = :round"
+            "#round = :round"
         };
-        self.update(&task.id, set, condition, values).await
+        let condition = format!(
+            "attribute_not_exists(#decision) AND #status = :escalated AND {UNCLAIMED} AND {is_this_round} \
+             AND attribute_not_exists(#firstApproval)"
+        );
+        self.update(&task.id, set, &condition, values).await
     }
 }

@@ -60,7 +60,9 @@ impl People {
                 is_other && told.decision.is_some() && told.decision == task.decision
             }
             PersonOutcome::Expired(_) => task.status == Status::Expired,
-            PersonOutcome::Changed(_) => request.if_revision.is_none_or(|revision| revision != task.revision),
+            PersonOutcome::Changed(_) => {
+                request.if_reviewed.as_ref().is_none_or(|reviewed| *reviewed != task.reviewed())
+            }
             PersonOutcome::NotFound => false,
             // An earlier request of the same person may have stored it.
             PersonOutcome::Unavailable(_) => {
