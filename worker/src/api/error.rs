@@ -175,6 +175,15 @@ impl Failure {
         }
     }
 
+    /// The problem's type and what happened, for a result among others.
+    pub(super) fn told(&self) -> (String, String) {
+        if let Failure::Internal(reason) = self {
+            error!(reason, "a request failed: {reason}");
+        }
+        let (_, name, _) = self.kind();
+        (format!("{TYPE_PREFIX}{name}"), self.detail())
+    }
+
     fn detail(&self) -> String {
         match self {
             Failure::NoSuchResource => "no resource has this path; start at /v1/tasks".to_owned(),

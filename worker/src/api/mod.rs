@@ -4,12 +4,14 @@
 pub(crate) mod audit;
 pub(crate) mod auth;
 pub mod automation;
+pub mod batch;
 pub(crate) mod caller;
 pub mod claims;
 mod connections;
 mod counted;
 pub mod error;
 mod failures;
+pub(crate) mod filter;
 pub mod health;
 mod known;
 pub(crate) mod limits;

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 use super::auth::admit;
 use super::error::Failure;
 use super::limits::limit;
-use super::{ApiState, automation, claims, health, me, reconsider, rulesets, status, tasks};
+use super::{ApiState, automation, batch, claims, health, me, reconsider, rulesets, status, tasks};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
@@ -54,6 +54,7 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/me", viewer(Status), me::me),
         Route::get("/v1/status", viewer(Status), status::status),
         Route::get("/v1/tasks", viewer(Lists), tasks::list),
+        Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch),
         Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
         Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide),
         Route::post("/v1/tasks/{id}/claim", reviewer(Changes), claims::claim),

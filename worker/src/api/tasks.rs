@@ -17,6 +17,7 @@ use tracing::{Instrument as _, info_span};
 use super::ApiState;
 use super::caller::{Caller, Person};
 use super::error::Failure;
+use super::filter::{self, Wanted};
 use super::limits::Place;
 use super::masked::without;
 use super::view::{TaskView, etag};
@@ -43,6 +44,18 @@ pub struct ListParams {
     /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_before: Option<String>,
+    /// Only tasks whose escalation or decision has this code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Only tasks that this rule escalated or decided.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// Only tasks of this state machine, by its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub workflow: Option<String>,
+    /// Only tasks that were received before this time, RFC 3339.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub received_before: Option<String>,
     /// 1 to 200; 50 unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
@@ -56,7 +69,7 @@ pub struct ListParams {
 pub struct TaskPage {
     /// Open tasks earliest due first, others newest first.
     pub tasks: Vec<TaskView>,
-    /// The `cursor` of the next page; absent on the last one.
+    /// The `cursor` of the next page; absent on the last one. A page of filtered tasks may be short, although more follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cursor: Option<String>,
 }
@@ -86,9 +99,9 @@ pub(super) async fn list(
     if !(1..=MAX_PAGE).contains(&limit) {
         return Err(Failure::Invalid(format!("limit is {limit}; it must be from 1 to {MAX_PAGE}")));
     }
-    let page = state.task_list.page(&query, limit, params.cursor.as_deref()).await?;
-    let tasks = page.tasks.into_iter().map(TaskView::of_listed).collect();
-    Ok(Json(TaskPage { tasks, cursor: page.cursor }))
+    let (tasks, cursor) =
+        filter::read(&state, &query, &Wanted::of(&params)?, limit, params.cursor.clone()).await?;
+    Ok(Json(TaskPage { tasks: tasks.into_iter().map(TaskView::of_listed).collect(), cursor }))
 }
 
 /// `GET /v1/tasks/{id}`. Those who only read see the order without the values that its schema masks.
@@ -147,7 +160,12 @@ pub(crate) async fn decided(
     let decided = state.tracker.spawn(decision.instrument(span));
     let response =
         decided.await.map_err(|_| Failure::Internal("a step of a person's decision panicked".to_owned()))?;
-    match response {
+    ended(response, &id)
+}
+
+/// The status and the task of a request that succeeded, or why it did not.
+pub(super) fn ended(outcome: PersonOutcome, id: &TaskId) -> Result<(StatusCode, Box<Task>), Failure> {
+    match outcome {
         PersonOutcome::Settled(task) => Ok((StatusCode::OK, task)),
         PersonOutcome::Due(task) | PersonOutcome::FirstApproved(task) => Ok((StatusCode::ACCEPTED, task)),
         PersonOutcome::OwnRequest(task) => Err(Failure::OwnRequest(task)),
@@ -155,7 +173,7 @@ pub(crate) async fn decided(
         PersonOutcome::Conflict(task) => Err(Failure::Conflict(task)),
         PersonOutcome::Expired(task) => Err(Failure::Expired(task)),
         PersonOutcome::Changed(task) => Err(Failure::Changed(task)),
-        PersonOutcome::NotFound => Err(Failure::NoSuchTask(id)),
+        PersonOutcome::NotFound => Err(Failure::NoSuchTask(id.clone())),
         PersonOutcome::Unavailable(error) => Err(error.into()),
         PersonOutcome::Unknown => Err(Failure::TooSlow),
     }
@@ -202,7 +220,7 @@ fn if_match(headers: &HeaderMap) -> Result<Option<String>, Failure> {
     }
 }
 
-fn request(
+pub(super) fn request(
     id: TaskId,
     if_reviewed: Option<String>,
     body: DecisionBody,
@@ -222,7 +240,7 @@ fn request(
 
 /// The query that the parameters describe.
 fn query(params: &ListParams) -> Result<list::Query, Failure> {
-    let ListParams { status, order_id, day, due_before, limit: _, cursor: _ } = params;
+    let ListParams { status, order_id, day, due_before, .. } = params;
     match (status.as_deref(), order_id, day, due_before) {
         (None, Some(order_id), None, None) if (1..=MAX_KEY_BYTES).contains(&order_id.len()) => {
             Ok(list::Query::Order(order_id.clone()))

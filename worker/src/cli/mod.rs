@@ -2,6 +2,7 @@
 
 mod ask;
 mod automation;
+mod batch;
 mod claims;
 mod client;
 mod completions;

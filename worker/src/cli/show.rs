@@ -20,7 +20,7 @@ pub(super) fn list(page: &TaskPage) -> String {
     let rows: Vec<[String; 5]> = page.tasks.iter().map(row).collect();
     let mut text = table(["TASK", "ORDER", "STATUS", "UNTIL", "WHY"], &rows);
     if page.cursor.is_some() {
-        text.push_str("there are more; raise --limit\n");
+        text.push_str("there are more; raise --limit, or list --all\n");
     }
     text
 }

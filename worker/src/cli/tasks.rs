@@ -8,7 +8,7 @@ use statemachine::token::TaskId;
 use super::client::{Api, Reply, Server};
 use super::render::json;
 use super::signer::Signer;
-use super::{EXIT_CODES, Failed, Format, Printed, claims, export, reconsider, show};
+use super::{EXIT_CODES, Failed, Format, Printed, batch, claims, export, reconsider, show};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
 use crate::tasks::list::MAX_PAGE;
@@ -31,6 +31,7 @@ enum Command {
     Show(Show),
     Approve(Approve),
     Reject(Reject),
+    Batch(batch::Batch),
     Claim(claims::Claim),
     Release(claims::Release),
     Comment(claims::Comment),
@@ -39,10 +40,11 @@ enum Command {
 }
 
 /// List tasks: by default those that wait for a person.
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Default, clap::Args)]
 #[command(after_help = "\
 Examples:
   countersign tasks list
+  countersign tasks list --code over-tier-limit --all
   countersign tasks list --due-before 2026-11-22T18:00:00Z
   countersign tasks list --status DUE,VERIFY
   countersign tasks list --day 2026-11-22 --status FAILED --format json
@@ -60,6 +62,21 @@ struct List {
     /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339
     #[arg(long, value_name = "TIME", conflicts_with = "status")]
     due_before: Option<String>,
+    /// Only tasks whose escalation or decision has this code
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+    /// Only tasks that this rule escalated or decided
+    #[arg(long, value_name = "RULE")]
+    rule: Option<String>,
+    /// Only tasks of this state machine
+    #[arg(long, value_name = "NAME")]
+    workflow: Option<String>,
+    /// Only tasks that were received before this time, RFC 3339
+    #[arg(long, value_name = "TIME")]
+    received_before: Option<String>,
+    /// List every task
+    #[arg(long, conflicts_with = "limit")]
+    all: bool,
     /// The maximum number of tasks to list
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
@@ -114,6 +131,16 @@ pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
     let api = args.server.connect()?;
     let text = match args.command {
         Command::Export(args) => return export::export(args).await,
+        Command::Batch(given) => {
+            let mut tasks = Vec::new();
+            for id in &given.ids {
+                tasks.push(api.send(api.get(&format!("v1/tasks/{id}"))?).await?.body);
+            }
+            if given.ids.is_empty() {
+                tasks = waiting(&api).await?;
+            }
+            return batch::batch(&api, args.format, given, tasks).await;
+        }
         Command::List(list) => {
             let page = read(&api, list).await?;
             match args.format {
@@ -150,19 +177,22 @@ pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
 
 /// Every task that waits for a person.
 async fn waiting(api: &Api) -> Result<Vec<TaskView>, Failed> {
-    let list = List { status: None, order: None, day: None, due_before: None, limit: u32::MAX };
-    Ok(read(api, list).await?.tasks)
+    Ok(read(api, List { all: true, ..List::default() }).await?.tasks)
 }
 
 /// Reads pages until there are `limit` tasks or no more.
 async fn read(api: &Api, list: List) -> Result<TaskPage, Failed> {
-    let limit = usize::try_from(list.limit).unwrap_or(MAX_PAGE);
+    let limit = if list.all { usize::MAX } else { usize::try_from(list.limit).unwrap_or(MAX_PAGE) };
     let waits_for_a_person = list.order.is_none() && list.day.is_none() && list.due_before.is_none();
     let mut params = ListParams {
         status: list.status.or_else(|| waits_for_a_person.then(|| "ESCALATED".to_owned())),
         order_id: list.order,
         day: list.day,
         due_before: list.due_before,
+        code: list.code,
+        rule: list.rule,
+        workflow: list.workflow,
+        received_before: list.received_before,
         limit: None,
         cursor: None,
     };

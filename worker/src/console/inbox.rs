@@ -21,14 +21,14 @@ use super::{HOME, order};
 use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
+use crate::api::filter::{self, Wanted};
 use crate::api::view::TaskView;
+use crate::control::tokens::Role;
 use crate::plain_text::plain;
 use crate::tasks::list;
 
-/// How many tasks a page has, unless many of them are filtered out.
+/// How many tasks a page has at most.
 const PAGE: usize = 50;
-/// The most pages of the list that are read for one page of tasks with a code.
-const MOST_READS: usize = 10;
 /// How many tasks are read at once.
 const AT_ONCE: usize = 16;
 /// A deadline within this time is urgent.
@@ -55,11 +55,15 @@ struct InboxPage {
     amount: String,
     next: Option<String>,
     is_filtered: bool,
+    /// Whether the person may decide tasks.
+    may_decide: bool,
 }
 
 /// One task.
 #[derive(Debug)]
 struct Row {
+    /// Of a task that waits for people.
+    id: Option<String>,
     href: String,
     order: String,
     code: String,
@@ -99,6 +103,7 @@ pub(super) async fn inbox(
         frame: Frame::new("inbox", &caller, &session),
         is_filtered: !(filter.order.is_empty() && filter.code.is_empty() && filter.due.is_empty()),
         filter,
+        may_decide: caller.may(Role::Reviewer) && rows.iter().any(|row: &Row| row.id.is_some()),
         rows,
         amount: amount.rsplit('.').next().unwrap_or_default().to_owned(),
         next,
@@ -112,22 +117,11 @@ async fn read(
     filter: &Filter,
     now: Timestamp,
 ) -> Result<(Vec<TaskView>, Option<String>), Failure> {
-    let query = query(filter, now)?;
-    let code = filter.code.trim();
-    let is_wanted = |task: &TaskView| {
-        code.is_empty() || task.escalation.as_ref().is_some_and(|escalation| escalation.code == code)
-    };
-    let mut tasks = Vec::new();
-    let mut cursor = Some(filter.cursor.clone()).filter(|cursor| !cursor.is_empty());
-    for _ in 0..MOST_READS {
-        let page = state.task_list.page(&query, PAGE, cursor.as_deref()).await?;
-        tasks.extend(page.tasks.into_iter().map(TaskView::of_listed).filter(|task| is_wanted(task)));
-        cursor = page.cursor;
-        if cursor.is_none() || tasks.len() >= PAGE {
-            break;
-        }
-    }
-    Ok((tasks, cursor))
+    let code = Some(filter.code.trim().to_owned()).filter(|code| !code.is_empty());
+    let wanted = Wanted { code, ..Wanted::default() };
+    let cursor = Some(filter.cursor.clone()).filter(|cursor| !cursor.is_empty());
+    let (tasks, cursor) = filter::read(state, &query(filter, now)?, &wanted, PAGE, cursor).await?;
+    Ok((tasks.into_iter().map(TaskView::of_listed).collect(), cursor))
 }
 
 fn query(filter: &Filter, now: Timestamp) -> Result<list::Query, Failure> {
@@ -199,6 +193,7 @@ impl Row {
             outcome.unwrap_or_else(|| task.status.to_string().to_lowercase())
         };
         Row {
+            id: is_open.then(|| task.task_id.to_string()),
             href: format!("/console/tasks/{}", task.task_id),
             order: plain(&task.order_id),
             code: plain(&code),

@@ -3,6 +3,7 @@
 //! A page has no way of its own to the tables or to a decision: it calls what the JSON API calls. GET changes nothing.
 
 mod automation;
+mod bulk;
 mod claims;
 mod decision;
 mod inbox;
@@ -28,6 +29,8 @@ use crate::metrics::RequestClass;
 
 /// Where the inbox is.
 const HOME: &str = "/console";
+/// Where many tasks are decided.
+const BULK: &str = "/console/bulk";
 const STYLE: &str = include_str!("../../templates/style.css");
 const ICON: &str = include_str!("../../templates/icon.svg");
 
@@ -37,6 +40,8 @@ fn inside() -> Vec<Route> {
     let reviewer = Door::Role(Role::Reviewer, RequestClass::Changes);
     vec![
         Route::get(HOME, viewer(RequestClass::Lists), inbox::inbox),
+        Route::get(BULK, Door::Role(Role::Reviewer, RequestClass::Lists), bulk::preview),
+        Route::post(BULK, reviewer, bulk::decide),
         Route::get("/console/tasks/{id}", viewer(RequestClass::Tasks), task::task),
         Route::post("/console/tasks/{id}/decision", reviewer, decision::decide),
         Route::get("/console/tasks/{id}/decision", viewer(RequestClass::Tasks), decision::address),

@@ -66,6 +66,17 @@ pub struct PersonDecision {
     pub if_reviewed: Option<String>,
 }
 
+/// What would come of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Foreseen {
+    /// It would decide the task.
+    Decides,
+    /// It would be the first of two approvals.
+    First,
+    /// The task decides nothing more, or refuses it.
+    Ended(Box<PersonOutcome>),
+}
+
 impl PersonDecision {
     /// Whether the task is not what the person has reviewed.
     fn is_stale(&self, task: &Task) -> bool {
@@ -107,6 +118,34 @@ impl Pipeline {
         match self.try_decide(request).await {
             Ok(response) => response,
             Err(error) => PersonOutcome::Unavailable(error),
+        }
+    }
+
+    /// What would come of a request now. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`TableError`] when a call fails, or the stored task cannot be read.
+    pub async fn foresee(&self, request: &PersonDecision) -> Result<Foreseen, TableError> {
+        let ended = |outcome| Ok(Foreseen::Ended(Box::new(outcome)));
+        let Some(task) = self.tasks.get(&request.id).await? else { return ended(PersonOutcome::NotFound) };
+        if let Some(standing) = standing(&task, request) {
+            return ended(standing);
+        }
+        if request.is_stale(&task) {
+            return ended(PersonOutcome::Changed(Box::new(task)));
+        }
+        if let Waits::No(_) = self.ask(&task).await? {
+            return ended(PersonOutcome::Expired(Box::new(task)));
+        }
+        let meaning = self.meaning(&task, request.outcome, &request.by);
+        let task = Box::new(task);
+        match meaning {
+            Means::Decides(_) => Ok(Foreseen::Decides),
+            Means::First => Ok(Foreseen::First),
+            Means::FirstAgain => ended(PersonOutcome::FirstApproved(task)),
+            Means::OwnRequest => ended(PersonOutcome::OwnRequest(task)),
+            Means::TooEarly => ended(PersonOutcome::TooEarly(task)),
         }
     }
 

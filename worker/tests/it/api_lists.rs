@@ -140,3 +140,46 @@ async fn a_cursor_is_only_for_its_own_query() {
         assert!(answer.json()["detail"].as_str().unwrap().contains("cursor"), "{query}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_filtered_by_what_its_tasks_say() {
+    let office = Office::open();
+    let start = worker::clock::text(office.now());
+    let mut ids = Vec::new();
+    for number in 0..30 {
+        let (_, task) = office.escalate(&format!("o-{number}"), None).await;
+        ids.push(task.id.to_string());
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let middle = worker::clock::text(office.now());
+    let (started, late) = office.escalate("late", None).await;
+    office.decide(&late, r#"{"outcome":"approved","by":"ada"}"#).await;
+    let found = async |query: &str| {
+        let (mut found, mut cursor) = (Vec::new(), String::new());
+        loop {
+            let page = office.get(&format!("/v1/tasks?{query}{cursor}")).await;
+            assert_eq!(page.status, 200, "{query}: {}", page.text);
+            let page = page.json();
+            let tasks = page["tasks"].as_array().expect("tasks");
+            found.extend(tasks.iter().map(|task| task["taskId"].as_str().expect("an id").to_owned()));
+            let Some(next) = page["cursor"].as_str() else { break };
+            cursor = format!("&cursor={next}");
+        }
+        found.sort();
+        found
+    };
+    ids.sort();
+    assert_eq!(found("status=ESCALATED&code=high-amount&limit=7").await, ids);
+    assert!(found(&format!("status=ESCALATED&received_before={start}&limit=9")).await.is_empty());
+    assert_eq!(found(&format!("status=ESCALATED&received_before={middle}")).await, ids);
+    assert!(found("status=ESCALATED&code=other").await.is_empty());
+    assert!(found("status=ESCALATED&rule=none").await.is_empty());
+    assert!(found("status=ESCALATED&workflow=none").await.is_empty());
+    let workflow = started.execution_arn.split(':').nth(6).expect("an execution's ARN");
+    assert_eq!(found(&format!("status=ESCALATED&workflow={workflow}")).await, ids);
+    let day = &worker::clock::text(office.now())[..10];
+    assert_eq!(found(&format!("day={day}&code=decided-by-person")).await, [late.id.to_string()]);
+    for bad in ["code=", "rule=", "workflow=", "received_before=today"] {
+        assert_eq!(office.get(&format!("/v1/tasks?{bad}")).await.problem(), "invalid-request", "{bad}");
+    }
+}

@@ -10,6 +10,7 @@ mod api_requests;
 mod architecture;
 mod archive;
 mod aws_settings;
+mod batch;
 mod blocked_log;
 mod browser;
 mod caps;

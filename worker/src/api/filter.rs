@@ -1,0 +1,88 @@
+//! Which tasks of a list a caller wants, where no index says it: each page is read and searched.
+
+use jiff::Timestamp;
+
+use super::ApiState;
+use super::error::Failure;
+use super::tasks::ListParams;
+use crate::tasks::list::{ListedTask, Query};
+
+/// The most pages of the list that are read for one page of wanted tasks.
+const MOST_READS: usize = 10;
+
+/// What a wanted task must be; everything where nothing is given.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wanted {
+    /// The code of the escalation or of the decision.
+    pub(crate) code: Option<String>,
+    /// The rule of the escalation or of the decision.
+    pub(crate) rule: Option<String>,
+    /// The name of the state machine.
+    pub(crate) workflow: Option<String>,
+    /// Received before this time.
+    pub(crate) received_before: Option<Timestamp>,
+}
+
+impl Wanted {
+    pub(super) fn of(params: &ListParams) -> Result<Wanted, Failure> {
+        let received_before = params.received_before.as_ref().map(|text| {
+            text.parse().map_err(|_| {
+                Failure::Invalid(format!(
+                    "received_before is {text:?}; use RFC 3339, such as 2026-11-22T10:00:00Z"
+                ))
+            })
+        });
+        for (name, value) in [("code", &params.code), ("rule", &params.rule), ("workflow", &params.workflow)]
+        {
+            if value.as_ref().is_some_and(String::is_empty) {
+                return Err(Failure::Invalid(format!("{name} is empty; omit it")));
+            }
+        }
+        Ok(Wanted {
+            code: params.code.clone(),
+            rule: params.rule.clone(),
+            workflow: params.workflow.clone(),
+            received_before: received_before.transpose()?,
+        })
+    }
+
+    fn is(&self, task: &ListedTask) -> bool {
+        let (decision, escalation) = (task.decision.as_ref(), task.escalation.as_ref());
+        let has_code = |wanted: &String| {
+            decision.is_some_and(|decision| decision.code == *wanted)
+                || escalation.is_some_and(|escalation| escalation.code == *wanted)
+        };
+        let has_rule = |wanted: &String| {
+            decision.is_some_and(|decision| decision.rule.as_ref() == Some(wanted))
+                || escalation.is_some_and(|escalation| escalation.rule.as_ref() == Some(wanted))
+        };
+        // arn:aws:states:region:account:execution:workflow:name
+        let workflow = task.transaction_id.split(':').nth(6);
+        let is_early = |before: Timestamp| task.received_at.parse::<Timestamp>().is_ok_and(|at| at < before);
+        self.code.as_ref().is_none_or(has_code)
+            && self.rule.as_ref().is_none_or(has_rule)
+            && self.workflow.as_ref().is_none_or(|wanted| workflow == Some(wanted))
+            && self.received_before.is_none_or(is_early)
+    }
+}
+
+/// Reads a page of at most `limit` wanted tasks. It may be short, or empty, although more follow: while there is a cursor,
+/// they may.
+pub(crate) async fn read(
+    state: &ApiState,
+    query: &Query,
+    wanted: &Wanted,
+    limit: usize,
+    cursor: Option<String>,
+) -> Result<(Vec<ListedTask>, Option<String>), Failure> {
+    let (mut tasks, mut cursor) = (Vec::new(), cursor);
+    for _ in 0..MOST_READS {
+        let page = state.task_list.page(query, limit - tasks.len(), cursor.as_deref()).await?;
+        tasks.extend(page.tasks.into_iter().filter(|task| wanted.is(task)));
+        cursor = page.cursor;
+        if cursor.is_none() || tasks.len() >= limit {
+            break;
+        }
+    }
+    Ok((tasks, cursor))
+}
