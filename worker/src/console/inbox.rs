@@ -97,13 +97,13 @@ pub(super) async fn inbox(
             if amount.is_empty() { None } else { read_amount(&state, &task, &amount, &masked).await };
         Row::of(task, amount, now)
     });
-    let rows = rows.buffered(AT_ONCE).collect().await;
+    let rows: Vec<Row> = rows.buffered(AT_ONCE).collect().await;
     let next = cursor.map(|cursor| address(&Filter { cursor, ..filter.clone() })).transpose()?;
     let page = InboxPage {
         frame: Frame::new("inbox", &caller, &session),
         is_filtered: !(filter.order.is_empty() && filter.code.is_empty() && filter.due.is_empty()),
         filter,
-        may_decide: caller.may(Role::Reviewer) && rows.iter().any(|row: &Row| row.id.is_some()),
+        may_decide: caller.may(Role::Reviewer) && rows.iter().any(|row| row.id.is_some()),
         rows,
         amount: amount.rsplit('.').next().unwrap_or_default().to_owned(),
         next,
