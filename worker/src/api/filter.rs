@@ -4,7 +4,6 @@ use jiff::Timestamp;
 
 use super::ApiState;
 use super::error::Failure;
-use super::tasks::ListParams;
 use crate::tasks::list::{ListedTask, Query};
 
 /// The most pages of the list that are read for one page of wanted tasks.
@@ -24,28 +23,6 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    pub(super) fn of(params: &ListParams) -> Result<Wanted, Failure> {
-        let received_before = params.received_before.as_ref().map(|text| {
-            text.parse().map_err(|_| {
-                Failure::Invalid(format!(
-                    "received_before is {text:?}; use RFC 3339, such as 2026-11-22T10:00:00Z"
-                ))
-            })
-        });
-        for (name, value) in [("code", &params.code), ("rule", &params.rule), ("workflow", &params.workflow)]
-        {
-            if value.as_ref().is_some_and(String::is_empty) {
-                return Err(Failure::Invalid(format!("{name} is empty; omit it")));
-            }
-        }
-        Ok(Wanted {
-            code: params.code.clone(),
-            rule: params.rule.clone(),
-            workflow: params.workflow.clone(),
-            received_before: received_before.transpose()?,
-        })
-    }
-
     fn is(&self, task: &ListedTask) -> bool {
         let (decision, escalation) = (task.decision.as_ref(), task.escalation.as_ref());
         let has_code = |wanted: &String| {

@@ -100,7 +100,7 @@ pub(super) async fn list(
         return Err(Failure::Invalid(format!("limit is {limit}; it must be from 1 to {MAX_PAGE}")));
     }
     let (tasks, cursor) =
-        filter::read(&state, &query, &Wanted::of(&params)?, limit, params.cursor.clone()).await?;
+        filter::read(&state, &query, &wanted(&params)?, limit, params.cursor.clone()).await?;
     Ok(Json(TaskPage { tasks: tasks.into_iter().map(TaskView::of_listed).collect(), cursor }))
 }
 
@@ -269,6 +269,28 @@ fn query(params: &ListParams) -> Result<list::Query, Failure> {
             "due_before applies only to status=ESCALATED, which is listed by deadline".to_owned(),
         )),
     }
+}
+
+/// Which of the tasks the parameters keep.
+fn wanted(params: &ListParams) -> Result<Wanted, Failure> {
+    let received_before = params.received_before.as_ref().map(|text| {
+        text.parse().map_err(|_| {
+            Failure::Invalid(format!(
+                "received_before is {text:?}; use RFC 3339, such as 2026-11-22T10:00:00Z"
+            ))
+        })
+    });
+    for (name, value) in [("code", &params.code), ("rule", &params.rule), ("workflow", &params.workflow)] {
+        if value.as_ref().is_some_and(String::is_empty) {
+            return Err(Failure::Invalid(format!("{name} is empty; omit it")));
+        }
+    }
+    Ok(Wanted {
+        code: params.code.clone(),
+        rule: params.rule.clone(),
+        workflow: params.workflow.clone(),
+        received_before: received_before.transpose()?,
+    })
 }
 
 fn settled(day: &str, status: Option<&str>) -> Result<list::Query, Failure> {

@@ -176,7 +176,7 @@ mod tests {
     const TASK: &str = r#"{
         "taskId": "7a7816bf8f01cfea414140de5dae2223", "orderId": "o-1\u001b[2J", "startTime": "2026-11-22T10:00:00Z",
         "transactionId": "arn:aws:states:eu-west-1:1:execution:orders:e-1", "status": "ESCALATED", "delivery": null,
-        "receivedAt": "2026-11-22T10:00:00.123Z", "deadline": "2026-11-22T10:02:00Z", "revision": 2,
+        "receivedAt": "2026-11-22T10:00:00.123Z", "deadline": "2026-11-22T10:02:00Z", "revision": 2, "etag": "94017b9ba36f29fd",
         "escalation": {"code": "high-amount", "reason": "1,200.00 is\nabove the limit of a silver customer: look at the last orders",
             "rule": "tier-limit", "ruleset": "7f3a91c2aa", "at": "2026-11-22T10:00:00.200Z"},
         "decision": null,

@@ -26,6 +26,11 @@ pub enum Noted {
     NotFound,
 }
 
+/// Whether a task waits for people.
+fn waits(task: &Task) -> bool {
+    task.status == Status::Escalated && task.decision.is_none()
+}
+
 impl Pipeline {
     /// Claims a task that waits for people, unless somebody else has claimed it.
     ///
@@ -43,12 +48,12 @@ impl Pipeline {
                 Noted::Now(stored)
             }
             // The SDK retries a write whose response was lost: the stored claim may be this one.
-            Written::Otherwise(stored) if stored.claim.as_ref() == Some(&mine) => Noted::Now(stored),
+            Written::Otherwise(stored) if waits(&stored) && stored.claim.as_ref() == Some(&mine) => {
+                Noted::Now(stored)
+            }
             Written::Otherwise(stored) => {
                 let why = match &stored.claim {
-                    Some(claim) if stored.status == Status::Escalated && stored.decision.is_none() => {
-                        format!("{} has claimed it", claim.by)
-                    }
+                    Some(claim) if waits(&stored) => format!("{} has claimed it", claim.by),
                     _ => "only an undecided task that waits for people can be claimed".to_owned(),
                 };
                 Noted::Refused(stored, why)

@@ -146,7 +146,7 @@ async fn the_console_claims_releases_and_comments() {
     let path = format!("/console/tasks/{}", task.id);
     let mut ada = browser_of(&office, "ada", Role::Reviewer).await;
     let page = ada.get(&path).await;
-    assert!(page.text.contains(">Claim<"), "{}", page.text);
+    assert!(page.text.contains("<button>Claim"), "{}", page.text);
     let form = format!("form_token={}", hidden(&page, "form_token"));
     for address in ["claim", "release", "comments"] {
         let unsigned = ada.post(&format!("{path}/{address}"), "form_token=x&text=x").await;
@@ -157,16 +157,20 @@ async fn the_console_claims_releases_and_comments() {
     let written = ada.post(&format!("{path}/comments"), &format!("{form}&text=asked+%3Cher%3E")).await;
     assert_eq!(written.status, StatusCode::SEE_OTHER, "{}", written.text);
     let page = ada.get(&path).await;
-    for text in ["You have claimed it until", ">Release<", "asked &#60;her&#62;"] {
+    for text in ["You have claimed it until", "<button>Release", "asked &#60;her&#62;"] {
         assert!(page.text.contains(text), "{text}: {}", page.text);
     }
     let mut ben = browser_of(&office, "ben", Role::Reviewer).await;
     let of_ben = ben.get(&path).await;
     assert!(of_ben.text.contains("<bdi>ada</bdi> has claimed it"), "{}", of_ben.text);
-    assert!(!of_ben.text.contains(">Claim<") && of_ben.text.contains(">Approve<"), "{}", of_ben.text);
+    assert!(!of_ben.text.contains("<button>Claim") && of_ben.text.contains(">Approve<"), "{}", of_ben.text);
     assert_eq!(ada.post(&format!("{path}/release"), &form).await.status, StatusCode::SEE_OTHER);
-    assert!(ben.get(&path).await.text.contains(">Claim<"));
+    assert!(ben.get(&path).await.text.contains("<button>Claim"));
     let mut vic = browser_of(&office, "vic", Role::Viewer).await;
     let of_vic = vic.get(&path).await;
-    assert!(!of_vic.text.contains(">Claim<") && !of_vic.text.contains("Add comment"), "{}", of_vic.text);
+    assert!(
+        !of_vic.text.contains("<button>Claim") && !of_vic.text.contains("Add comment"),
+        "{}",
+        of_vic.text
+    );
 }

@@ -118,11 +118,13 @@ async fn a_list_is_read_over_all_its_pages() {
     for number in 0..205 {
         office.escalate(&format!("o-{number}"), None).await;
     }
-    let all = terminal.run(&["tasks", "list", "--limit", "1000"]).await;
-    assert_eq!(all.out.lines().count(), 1 + 205, "{all:?}");
+    for more in [&["--limit", "1000"][..], &["--all"]] {
+        let all = terminal.run(&[&["tasks", "list"], more].concat()).await;
+        assert_eq!(all.out.lines().count(), 1 + 205, "{all:?}");
+    }
     let some = terminal.run(&["tasks", "list", "--limit", "202"]).await;
     assert_eq!(some.out.lines().count(), 1 + 202 + 1);
-    assert!(some.out.ends_with("there are more; raise --limit\n"), "{some:?}");
+    assert!(some.out.ends_with("there are more; raise --limit, or list --all\n"), "{some:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
