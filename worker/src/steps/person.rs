@@ -168,20 +168,22 @@ impl Pipeline {
     /// Stores what the request means for a task whose workflow waits.
     async fn act(&self, mut task: Box<Task>, request: PersonDecision) -> Result<PersonOutcome, TableError> {
         loop {
-            match self.meaning(&task, request.outcome, &request.by) {
+            let outcome = match self.meaning(&task, request.outcome, &request.by) {
                 Means::OwnRequest => return Ok(PersonOutcome::OwnRequest(task)),
                 Means::TooEarly => return Ok(PersonOutcome::TooEarly(task)),
                 Means::FirstAgain => return Ok(PersonOutcome::FirstApproved(task)),
-                Means::Decides(approving) => return self.store(&task, &request, approving).await,
-                Means::First => match self.approve_first(&task, &request).await? {
-                    // Another person's came first, so this one is the second. A first approval is never taken back.
-                    PersonOutcome::Changed(stored)
-                        if stored.state().has_first && !request.is_stale(&stored) =>
-                    {
-                        task = stored;
-                    }
-                    outcome => return Ok(outcome),
-                },
+                Means::Decides(approving) => self.store(&task, &request, approving).await?,
+                Means::First => self.approve_first(&task, &request).await?,
+            };
+            match outcome {
+                // Another person approved first meanwhile, so this one may be the second. A first approval is never
+                // taken back, so this happens once.
+                PersonOutcome::Changed(stored)
+                    if !task.state().has_first && stored.state().has_first && !request.is_stale(&stored) =>
+                {
+                    task = stored;
+                }
+                outcome => return Ok(outcome),
             }
         }
     }
