@@ -110,6 +110,9 @@ async fn ingest(
         message.id = message_id,
         task.id = task_id,
         order.id = order_id,
+        traceparent = task.traceparent,
+        step = "received",
+        at = task.received_at,
         outcome,
         "task {task_id} {told}"
     );

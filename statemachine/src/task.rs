@@ -7,6 +7,7 @@ mod escalation;
 mod history;
 mod people;
 mod reviewed;
+mod step;
 
 use crate::decision::Decision;
 use crate::item::{self, Item, Malformed, Value};
@@ -20,6 +21,7 @@ pub use self::escalation::Escalation;
 pub use self::history::{GivenBack, MAX_ROUNDS};
 pub use self::people::{Claim, Comment, MAX_COMMENT_BYTES, MAX_COMMENTS};
 pub use self::reviewed::reviewed;
+pub use self::step::{Step, Steps};
 
 /// The indexes' names.
 #[expect(missing_docs, reason = "the names say it")]
@@ -31,7 +33,10 @@ pub mod index {
 
 /// One approval a workflow waits for, with all that is stored of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each field is the attribute of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each field is the attribute of the same name, and steps those that end with Step"
+)]
 pub struct Task {
     pub id: TaskId,
     pub order_id: String,
@@ -56,6 +61,7 @@ pub struct Task {
     pub evaluation: Option<String>,
     pub shadow: Option<String>,
     pub attempts: i64,
+    pub steps: Steps,
     pub list: Option<String>,
     pub list_at: Option<i64>,
     pub traceparent: Option<String>,
@@ -121,6 +127,7 @@ impl Task {
             evaluation: None,
             shadow: None,
             attempts: 0,
+            steps: Steps::default(),
             traceparent,
             expires_at: None,
         }
@@ -197,6 +204,7 @@ impl Task {
         if !self.history.is_empty() {
             map.insert(attribute::HISTORY.to_owned(), Value::Map(GivenBack::to_item(&self.history)));
         }
+        self.steps.put(&mut map);
         map
     }
 
@@ -239,6 +247,7 @@ impl Task {
             evaluation: item::optional_text(map, attribute::EVALUATION)?,
             shadow: item::optional_text(map, attribute::SHADOW)?,
             attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),
+            steps: Steps::from_item(map),
             list: item::optional_text(map, attribute::LIST)?,
             list_at: item::optional_number(map, attribute::LIST_AT)?,
             traceparent: item::optional_text(map, attribute::TRACEPARENT)?,
@@ -303,6 +312,7 @@ mod tests {
             round,
             escalation: escalation.clone(),
             by: "ada".to_owned(),
+            worker: Some("w-1".to_owned()),
             at: "2026-11-22T11:00:00.000Z".to_owned(),
         };
         // Ten comes after nine.

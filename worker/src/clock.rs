@@ -52,6 +52,11 @@ pub fn text(time: Timestamp) -> String {
     format!("{time:.3}")
 }
 
+/// Milliseconds since the epoch as RFC 3339 in UTC; none beyond the calendar's end.
+pub(crate) fn ms_text(ms: i64) -> Option<String> {
+    Timestamp::from_millisecond(ms).ok().map(text)
+}
+
 /// The day of a time in UTC, `2026-11-22`.
 pub fn day(time: Timestamp) -> String {
     let mut text = text(time);

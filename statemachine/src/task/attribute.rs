@@ -56,6 +56,14 @@ pub const ATTEMPTS: &str = "attempts";
 pub const LIST: &str = "list";
 /// When that list wants it looked at, in epoch seconds.
 pub const LIST_AT: &str = "listAt";
+/// Which worker stored the decision, and when: [`Step`](crate::task::Step).
+pub const DECIDE_STEP: &str = "decideStep";
+/// Which worker left the task to a person, in its last round.
+pub const ESCALATE_STEP: &str = "escalateStep";
+/// Which worker found the token closed.
+pub const VERIFY_STEP: &str = "verifyStep";
+/// Which worker settled or expired the task, and how that is known.
+pub const SETTLE_STEP: &str = "settleStep";
 /// The trace that ingest began.
 pub const TRACEPARENT: &str = "traceparent";
 /// When a settled task is deleted, in epoch seconds.

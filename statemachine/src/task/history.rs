@@ -18,6 +18,9 @@ pub struct GivenBack {
     pub escalation: Escalation,
     /// Who gave it back.
     pub by: String,
+    /// The worker that had left it to a person, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worker: Option<String>,
     /// When, RFC 3339 in UTC.
     pub at: String,
 }
@@ -28,6 +31,7 @@ impl GivenBack {
         let rounds = history.iter().map(|given| {
             let mut map = given.escalation.to_item();
             item::put_text(&mut map, "givenBackBy", Some(&given.by));
+            item::put_text(&mut map, "worker", given.worker.as_deref());
             item::put_text(&mut map, "givenBackAt", Some(&given.at));
             (given.round.to_string(), Value::Map(map))
         });
@@ -45,6 +49,7 @@ pub(super) fn from_item(map: &Item) -> Result<Vec<GivenBack>, Malformed> {
             round,
             escalation: Escalation::from_item(map)?,
             by: item::text(map, "givenBackBy")?,
+            worker: item::optional_text(map, "worker")?,
             at: item::text(map, "givenBackAt")?,
         });
     }

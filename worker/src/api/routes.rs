@@ -56,6 +56,7 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/tasks", viewer(Lists), tasks::list),
         Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch),
         Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
+        Route::get("/v1/tasks/{id}/story", viewer(Tasks), tasks::story),
         Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide),
         Route::post("/v1/tasks/{id}/claim", reviewer(Changes), claims::claim),
         Route::post("/v1/tasks/{id}/release", reviewer(Changes), claims::release),

@@ -23,6 +23,7 @@ use super::masked::without;
 use super::view::{TaskView, etag};
 use crate::control::tokens::Role;
 use crate::steps::person::{PersonDecision, PersonOutcome};
+use crate::steps::story::Story;
 use crate::tasks::list::{self, MAX_PAGE};
 
 /// How many tasks a page has unless the caller says.
@@ -119,6 +120,16 @@ pub(super) async fn get(
         view.order = view.order.map(|order| without(&order, &masked));
     }
     Ok((StatusCode::OK, [(header::ETAG, etag)], Json(view)).into_response())
+}
+
+/// `GET /v1/tasks/{id}/story`.
+pub(super) async fn story(
+    State(state): State<ApiState>,
+    id: Result<Path<String>, PathRejection>,
+) -> Result<Json<Story>, Failure> {
+    let id = task_id(id)?;
+    let story = state.pipeline.story(&id).await?;
+    story.map(Json).ok_or(Failure::NoSuchTask(id))
 }
 
 /// `POST /v1/tasks/{id}/decision`.

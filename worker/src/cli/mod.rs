@@ -20,6 +20,7 @@ mod show;
 mod signer;
 mod status;
 mod store;
+mod story;
 mod tasks;
 mod token;
 mod token_file;

@@ -8,9 +8,10 @@ use statemachine::token::TaskId;
 use super::client::{Api, Reply, Server};
 use super::render::json;
 use super::signer::Signer;
-use super::{EXIT_CODES, Failed, Format, Printed, batch, claims, export, reconsider, show};
+use super::{EXIT_CODES, Failed, Format, Printed, batch, claims, export, reconsider, show, story};
 use crate::api::tasks::{DecisionBody, ListParams, TaskPage};
 use crate::api::view::TaskView;
+use crate::steps::story::Story;
 use crate::tasks::list::MAX_PAGE;
 
 /// See and decide tasks.
@@ -29,6 +30,7 @@ pub(super) struct Args {
 enum Command {
     List(List),
     Show(Show),
+    Story(Told),
     Approve(Approve),
     Reject(Reject),
     Batch(batch::Batch),
@@ -85,6 +87,20 @@ struct List {
 /// Show one task: why the rules left it to a person, its facts, what was decided.
 #[derive(Debug, clap::Args)]
 struct Show {
+    /// The task
+    #[arg(value_parser = TaskId::parse)]
+    id: TaskId,
+}
+
+/// Tell one task's story: what happened to it, when, and by which worker.
+///
+/// The log has the same: search the logs of the Lambda and of all workers for the task's id.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  countersign tasks story 7a7816bf8f01cfea414140de5dae2223
+  countersign tasks story 7a7816bf8f01cfea414140de5dae2223 --format json")]
+struct Told {
     /// The task
     #[arg(value_parser = TaskId::parse)]
     id: TaskId,
@@ -153,6 +169,13 @@ pub(super) async fn tasks(args: Args) -> Result<Printed, Failed> {
             match args.format {
                 Format::Json => json(&task)?,
                 Format::Table => show::task(&task),
+            }
+        }
+        Command::Story(Told { id }) => {
+            let story: Story = api.send(api.get(&format!("v1/tasks/{id}/story"))?).await?.body;
+            match args.format {
+                Format::Json => json(&story)?,
+                Format::Table => story::story(&story),
             }
         }
         Command::Approve(Approve { id, reason, person }) => {

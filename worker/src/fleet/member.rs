@@ -36,7 +36,6 @@ pub struct Member {
     parts: Parts,
     /// Cancelled after the fleet was first read completely.
     pub ready: CancellationToken,
-    me: String,
     lease: Duration,
     sweep_every: Duration,
     closed_queue: Option<String>,
@@ -46,7 +45,7 @@ pub struct Member {
 }
 
 impl Member {
-    /// A worker of these parts. Its name gets a random suffix: no two processes, past or present, share a name.
+    /// A worker of these parts.
     pub fn new(config: &Config, parts: Parts) -> Member {
         let clients = &parts.clients;
         let discovery = Discovery::new(
@@ -55,11 +54,8 @@ impl Member {
             &config.tables.tasks,
             config.budgets.describe_stream,
         );
-        let name = config.worker.id.clone().unwrap_or_else(host_name);
-        let end: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
         Member {
             ready: CancellationToken::new(),
-            me: format!("{name}-{}", end.to_lowercase()),
             lease: config.worker.lease(),
             sweep_every: Duration::from_millis(config.worker.sweep_ms),
             closed_queue: config.queues.closed_executions.clone(),
@@ -82,7 +78,7 @@ impl Member {
 
     /// This worker's name in leases and heartbeats.
     pub fn name(&self) -> &str {
-        &self.me
+        &self.parts.me
     }
 
     /// Works until `leave` is cancelled or one of its tasks ends early, then leaves in order.
@@ -91,19 +87,19 @@ impl Member {
     ///
     /// The first task that ended early, or a clock that is too wrong to start with.
     pub async fn run(&self, leave: CancellationToken) -> anyhow::Result<()> {
-        info!(worker = self.me, "worker {}: joining the fleet", self.me);
+        info!(worker = self.parts.me, "worker {}: joining the fleet", self.parts.me);
         // Also cancelled by a task that ends early, and then only for this worker.
         let leave = leave.child_token();
         let outcome = self.take_part(&leave).await;
-        if let Err(fault) = self.parts.control_table.remove_heartbeat(&self.me).await {
+        if let Err(fault) = self.parts.control_table.remove_heartbeat(&self.parts.me).await {
             warn!(error = %fault, "cannot remove the heartbeat: {fault}; peers wait until it expires");
         }
-        info!(worker = self.me, "worker {}: left the fleet", self.me);
+        info!(worker = self.parts.me, "worker {}: left the fleet", self.parts.me);
         outcome
     }
 
     async fn take_part(&self, leave: &CancellationToken) -> anyhow::Result<()> {
-        let mut heart = Heart::new(&self.parts, &self.me, self.lease);
+        let mut heart = Heart::new(&self.parts, &self.parts.me, self.lease);
         while !heart.beat(false).await? {
             if timeout(BEAT_AGAIN, leave.cancelled()).await.is_ok() {
                 return Ok(());
@@ -179,7 +175,7 @@ impl Member {
             clock,
             streams: clients.streams,
             discovery: self.discovery.clone(),
-            leases: LeaseTable::new(control_table.clone(), &self.me),
+            leases: LeaseTable::new(control_table.clone(), &self.parts.me),
             control_table,
             limits: self.limits.clone(),
             in_hand,
@@ -188,7 +184,7 @@ impl Member {
             parts,
             sweeper,
             rates,
-            me: self.me.clone(),
+            me: self.parts.me.clone(),
             lease: self.lease,
             validity: heart.validity.clone(),
             last_round: Arc::clone(&heart.last_round),
@@ -242,10 +238,4 @@ async fn until_all_end(
     }
     beside.stop().await;
     failed.map_or(Ok(()), |ended: Ended| Err(ended.into()))
-}
-
-fn host_name() -> String {
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let name = name.trim();
-    if name.is_empty() { "worker".to_owned() } else { name.to_owned() }
 }

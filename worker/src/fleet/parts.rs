@@ -19,6 +19,8 @@ use crate::tasks::table::TaskTable;
 /// One worker's parts. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Parts {
+    /// This worker's name. Its end is random: no two processes, past or present, share a name.
+    pub me: String,
     /// The AWS clients.
     pub clients: Clients,
     /// The tasks table.
@@ -49,7 +51,10 @@ impl Parts {
         metrics: Metrics,
     ) -> Parts {
         let retention = SignedDuration::from_hours(i64::from(config.tables.retention_days) * 24);
-        let tasks = TaskTable::new(clients.dynamodb.clone(), &config.tables.tasks, retention);
+        let end: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
+        let name = config.worker.id.clone().unwrap_or_else(host_name);
+        let me = format!("{name}-{}", end.to_lowercase());
+        let tasks = TaskTable::new(clients.dynamodb.clone(), &config.tables.tasks, retention).of_worker(&me);
         let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
         metrics.ruleset(&rules.pin());
         let automation = Automation::new(rules, config.rules.source == RulesSource::Published);
@@ -58,6 +63,7 @@ impl Parts {
             Arc::new(RateLimits::new(&config.budgets, region))
         };
         let pipeline = Pipeline::new(
+            &me,
             tasks.clone(),
             control_table.clone(),
             clients.sfn.clone(),
@@ -67,6 +73,7 @@ impl Parts {
             clock.clone(),
         );
         Parts {
+            me,
             clients,
             tasks,
             control_table,
@@ -78,4 +85,10 @@ impl Parts {
             fleet: FleetView::default(),
         }
     }
+}
+
+fn host_name() -> String {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    let name = name.trim();
+    if name.is_empty() { "worker".to_owned() } else { name.to_owned() }
 }

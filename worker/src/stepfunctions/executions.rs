@@ -80,7 +80,7 @@ pub enum Proof {
 /// Reads executions.
 #[derive(Debug, Clone)]
 pub struct Executions {
-    client: Client,
+    pub(super) client: Client,
 }
 
 impl Executions {

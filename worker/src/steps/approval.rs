@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rules::settings::Budget;
 use rules::{Measured, Ruleset, Verdict};
 use statemachine::decision::Decision;
@@ -20,6 +21,7 @@ use crate::metrics::Shadowed;
 use crate::metrics::{EscalationCause, Service};
 use crate::steps::attempts::Attempts;
 use crate::steps::decision::{self, RuleAnswer};
+use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, TableError, Written};
@@ -32,12 +34,14 @@ const HELD: Duration = Duration::from_millis(100);
 struct Kept {
     evaluation: Option<String>,
     shadow: Option<(Shadowed, String)>,
+    /// Since when the task was in hand.
+    since: Option<Timestamp>,
 }
 
 impl Kept {
     fn notes(&self) -> Notes<'_> {
         let shadow = self.shadow.as_ref().map(|(_, note)| note.as_str());
-        Notes { evaluation: self.evaluation.as_deref(), shadow }
+        Notes { evaluation: self.evaluation.as_deref(), shadow, since: self.since }
     }
 }
 
@@ -47,6 +51,8 @@ struct Mine {
     id: String,
     /// What has been reserved of the caps.
     receipt: Receipt,
+    /// When the task was taken in hand.
+    since: Timestamp,
 }
 
 /// The outcome of one attempt, before it is stored.
@@ -69,7 +75,7 @@ impl Pipeline {
     /// [`Lost`] when the lease ends first.
     pub async fn decide(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
         let mut attempts = Attempts::begin(self.tasks.answered());
-        let mut mine = Mine { id: self.clock.ulid(), receipt: Receipt::default() };
+        let mut mine = Mine { id: self.clock.ulid(), receipt: Receipt::default(), since: self.clock.now() };
         loop {
             // Before anything is looked at: a verdict must not grow old while it waits, and a stored decision is sent at
             // once, before anyone else could think that its first attempt failed.
@@ -159,7 +165,11 @@ impl Pipeline {
             Permit::Automatic if !self.automation.is_wanted(ruleset.sha256()) => return None,
             Permit::Automatic => return Some(self.attempt(task, ruleset, mine).await),
         };
-        Some(Attempt::Escalate(self.escalation(code, &reason), cause, Kept::default()))
+        Some(Attempt::Escalate(
+            self.escalation(code, &reason),
+            cause,
+            Kept { since: Some(mine.since), ..Kept::default() },
+        ))
     }
 
     async fn attempt(&self, task: &Task, ruleset: &Ruleset, mine: &mut Mine) -> Attempt {
@@ -173,7 +183,7 @@ impl Pipeline {
         self.metrics.evaluated(started.elapsed());
         let shadow =
             self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, &facts, &evaluation));
-        let kept = Kept { evaluation: Some(evaluation.to_json()), shadow };
+        let kept = Kept { evaluation: Some(evaluation.to_json()), shadow, since: Some(mine.since) };
         if matches!(evaluation.verdict, Verdict::Approve { .. }) {
             match self.pay(task, budget, amount, &mut mine.receipt).await {
                 Ok(Spent::Within) => {}
@@ -233,6 +243,7 @@ impl Pipeline {
         // If this attempt did not write it, an earlier attempt whose response was lost may have.
         if let Some(decision) = stored.decision.as_ref().filter(|_| is_mine(&stored, id)) {
             self.metrics.decided(decision);
+            journal::decided(&stored, decision);
         }
         if stored.delivery == Some(Delivery::Due) && is_mine(&stored, id) {
             return self.deliver_in(turn, &stored, guard).await;

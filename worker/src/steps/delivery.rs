@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
 use statemachine::worklist::Worklist;
 use tokio::time::{Instant, sleep};
-use tracing::{error, info, warn};
+use tracing::{error, warn};
 
 use crate::aws::rate_limit::Turn;
 use crate::aws::retry;
@@ -16,10 +16,11 @@ use crate::lease::guard::Guard;
 use crate::metrics::Service;
 use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::Proof;
+use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
-use crate::tasks::table::{Settlement, Written};
+use crate::tasks::table::{Settlement, Taken, Written};
 
 impl Pipeline {
     /// Sends a stored decision until Step Functions gives a response to record. A decision that outlives the retries
@@ -52,21 +53,25 @@ impl Pipeline {
             if !guard.is_live() {
                 return Err(Lost);
             }
-            let started = Instant::now();
+            let (sent, started) = (self.clock.now(), Instant::now());
             let answer = self.callback.send(task, decision).await;
             self.metrics.called_back(&answer, started.elapsed());
             match answer {
                 CallbackAnswer::Accepted => {
-                    return self.settle(task, decision, Settlement::Delivered, guard).await;
+                    return self
+                        .settle(task, decision, Settlement::Delivered, (sent, "accepted"), guard)
+                        .await;
                 }
-                CallbackAnswer::Closed => return self.found_closed(task, decision, guard).await,
+                CallbackAnswer::Closed => return self.found_closed(task, decision, sent, guard).await,
                 CallbackAnswer::Refused(fault) => {
                     error!(
                         task.id = %task.id, order.id = task.order_id, decision.id = decision.id, error = %fault,
                         "task {}: the decision can never be delivered: {fault}; manual action required: end the \
                          workflow by hand", task.id
                     );
-                    return self.settle(task, decision, Settlement::Undeliverable, guard).await;
+                    return self
+                        .settle(task, decision, Settlement::Undeliverable, (sent, "refused"), guard)
+                        .await;
                 }
                 CallbackAnswer::Again(fault) => match delays.next() {
                     Some(delay) => {
@@ -88,15 +93,19 @@ impl Pipeline {
         }
     }
 
-    /// **M**, for a response that settles the decision.
+    /// **M**, for a response that settles the decision: since when it was awaited, and how it is known.
     async fn settle(
         &self,
         task: &Task,
         decision: &Decision,
         settlement: Settlement,
+        (since, how): (Timestamp, &str),
         guard: &Guard,
     ) -> Result<Handled, Lost> {
-        let write = || self.tasks.settle(&task.id, decision, settlement, self.clock.now());
+        let write = || {
+            let taken = Taken { since, at: self.clock.now(), how: Some(how) };
+            self.tasks.settle(&task.id, decision, settlement, taken)
+        };
         match self.repeat(task, guard, write).await? {
             Ok(Written::Now(settled)) => {
                 self.log_settled(&settled, decision);
@@ -114,9 +123,18 @@ impl Pipeline {
 
     /// The token is closed, and the response never says by whom: record that, then check the execution's history if the
     /// rate limit allows it now. When many tokens are closed at once, new decisions must not wait behind these checks.
-    async fn found_closed(&self, task: &Task, decision: &Decision, guard: &Guard) -> Result<Handled, Lost> {
+    async fn found_closed(
+        &self,
+        task: &Task,
+        decision: &Decision,
+        since: Timestamp,
+        guard: &Guard,
+    ) -> Result<Handled, Lost> {
         let next = self.clock.now() + SignedDuration::from_secs(retry::put_off_seconds(0));
-        let write = || self.tasks.mark_unverified(&task.id, decision, next);
+        let write = || {
+            let taken = Taken { since, at: self.clock.now(), how: None };
+            self.tasks.mark_unverified(&task.id, decision, next, taken)
+        };
         // The response to an earlier attempt of this very write may have been lost.
         let is_this_write = |stored: &Task| {
             stored.delivery == Some(Delivery::Unverified)
@@ -124,11 +142,11 @@ impl Pipeline {
         };
         match self.repeat(task, guard, write).await? {
             Ok(Written::Now(unverified)) => {
-                log_unverified(&unverified, decision);
+                journal::unverified(&unverified, decision);
                 self.verify_now(&unverified, guard).await
             }
             Ok(Written::Otherwise(stored)) if is_this_write(&stored) => {
-                log_unverified(&stored, decision);
+                journal::unverified(&stored, decision);
                 self.verify_now(&stored, guard).await
             }
             Ok(Written::Otherwise(_)) => Ok(Handled::AlreadySettled),
@@ -166,9 +184,14 @@ impl Pipeline {
         if !guard.is_live() {
             return Err(Lost);
         }
+        let asked = self.clock.now();
         match self.executions.prove(task, decision, &self.rates.execution_history).await {
-            Ok(Proof::Ours) => self.settle(task, decision, Settlement::Delivered, guard).await,
-            Ok(Proof::Other) => self.settle(task, decision, Settlement::ClosedElsewhere, guard).await,
+            Ok(Proof::Ours) => {
+                self.settle(task, decision, Settlement::Delivered, (asked, "history"), guard).await
+            }
+            Ok(Proof::Other) => {
+                self.settle(task, decision, Settlement::ClosedElsewhere, (asked, "history"), guard).await
+            }
             Ok(Proof::None) => self.verify_later(task, guard).await,
             Err(fault) => {
                 self.metrics.failed(Service::StepFunctions, fault.class);
@@ -203,7 +226,10 @@ impl Pipeline {
         let write = || self.tasks.put_off(task, list, next);
         match self.repeat(task, guard, write).await? {
             // Also if another process wrote it: the task stands in a worklist, at this attempt or an earlier one.
-            Ok(_) => Ok(Handled::PutOff),
+            Ok(_) => {
+                journal::deferred(task, list, seconds, &self.me);
+                Ok(Handled::PutOff)
+            }
             Err(refused) => self.keep_refused(task, "cannot be deferred", &refused, guard).await,
         }
     }
@@ -211,34 +237,17 @@ impl Pipeline {
     fn log_settled(&self, task: &Task, decision: &Decision) {
         let waited = task
             .received_at
-            .parse::<jiff::Timestamp>()
+            .parse::<Timestamp>()
             .map_or(SignedDuration::ZERO, |received| self.clock.now().duration_since(received));
         if matches!(task.status, Status::Approved | Status::Rejected) {
             // A task that was returned to the rules begins anew for them.
-            let returned = task.history.last().and_then(|given| given.at.parse::<jiff::Timestamp>().ok());
+            let returned = task.history.last().and_then(|given| given.at.parse::<Timestamp>().ok());
             let waited = match returned {
                 Some(at) if decision.decided_by == DecidedBy::Rule => self.clock.now().duration_since(at),
                 _ => waited,
             };
             self.metrics.answered_after(decision, Duration::try_from(waited).unwrap_or_default());
         }
-        let by: String = decision.decided_by.clone().into();
-        info!(
-            task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-            outcome = %decision.outcome, status = %task.status, delivery = task.delivery.map(|d| d.as_str()),
-            code = decision.code, reason = decision.reason, rule = decision.rule, ruleset = decision.ruleset,
-            decided_by = by, decision.id = decision.id,
-            latency_ms = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX),
-            "task {}: {} by {by}, {}", task.id, decision.outcome, task.status
-        );
+        journal::settled(task, decision, i64::try_from(waited.as_millis()).unwrap_or(i64::MAX));
     }
-}
-
-fn log_unverified(task: &Task, decision: &Decision) {
-    warn!(
-        task.id = %task.id, order.id = task.order_id, decision.id = decision.id,
-        "task {}: its token was closed when decision {} was sent; checking the execution's history until it shows \
-         whose answer closed it: now, then after growing delays, and daily once the decision is a day old",
-        task.id, decision.id
-    );
 }

@@ -2,10 +2,10 @@
 
 use statemachine::decision::MAX_REASON_CHARS;
 use statemachine::task::{Escalation, Task};
-use tracing::info;
 
 use crate::lease::guard::Guard;
 use crate::metrics::EscalationCause;
+use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, Written};
@@ -50,14 +50,9 @@ impl Pipeline {
                 self.finish_stored(&stored, guard).await
             }
             // Written now, or by an earlier attempt whose response was lost.
-            Ok(Written::Now(_) | Written::Otherwise(_)) => {
+            Ok(Written::Now(stored) | Written::Otherwise(stored)) => {
                 self.metrics.escalated(cause, escalation);
-                info!(
-                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-                    outcome = "escalated", code = escalation.code, rule = escalation.rule,
-                    ruleset = escalation.ruleset, reason = escalation.reason,
-                    "task {}: escalated, {}", task.id, escalation.code
-                );
+                journal::escalated(&stored);
                 Ok(Handled::Escalated)
             }
             Ok(Written::Gone) => Ok(gone(task)),

@@ -1,16 +1,17 @@
 //! Expires undecided tasks, only with proof that the workflow no longer waits. A clock is never proof.
 
 use statemachine::task::Task;
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::aws::fault::Fault;
 use crate::lease::guard::Guard;
 use crate::metrics::Service;
 use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::{End, Execution};
+use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
 use crate::tasks::handled::Handled;
-use crate::tasks::table::Written;
+use crate::tasks::table::{Taken, Written};
 
 /// Whether a workflow can still receive an answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -89,15 +90,15 @@ impl Pipeline {
     ///
     /// [`Lost`] when the lease ends first.
     pub async fn expire(&self, task: &Task, end: End, guard: &Guard) -> Result<Handled, Lost> {
-        let write = || self.tasks.expire(&task.id, self.clock.now());
+        let since = self.clock.now();
+        let write = || {
+            let taken = Taken { since, at: self.clock.now(), how: Some(end.label()) };
+            self.tasks.expire(&task.id, taken)
+        };
         match self.repeat(task, guard, write).await? {
-            Ok(Written::Now(_)) => {
+            Ok(Written::Now(expired)) => {
                 self.metrics.expired(task.status, end);
-                let proof = end.proof();
-                info!(
-                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-                    outcome = "expired", proof, "task {}: expired undecided, {proof}", task.id
-                );
+                journal::expired(&expired, end.proof());
                 Ok(Handled::Expired)
             }
             Ok(Written::Otherwise(stored)) => self.finish_stored(&stored, guard).await,

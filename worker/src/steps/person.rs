@@ -16,8 +16,9 @@ use crate::lease::guard::{Guard, Validity};
 use crate::stepfunctions::executions::End;
 use crate::steps::expiry::Waits;
 use crate::steps::four_eyes::Means;
+use crate::steps::journal;
 use crate::steps::pipeline::Pipeline;
-use crate::tasks::table::{Approving, ByPerson, TableError, Written};
+use crate::tasks::table::{Approving, ByPerson, TableError, Taken, Written};
 
 /// How long a person's request waits for the delivery before the response is "stored, and still due".
 const PATIENCE: Duration = Duration::from_secs(8);
@@ -215,6 +216,7 @@ impl Pipeline {
             Err(error) => return may_be_stored(task, error),
         };
         self.metrics.decided(&mine);
+        journal::decided(&stored, &mine);
         Ok(self.deliver_for_person(stored, request).await)
     }
 
@@ -267,14 +269,12 @@ impl Pipeline {
         end: End,
         request: &PersonDecision,
     ) -> Result<PersonOutcome, TableError> {
-        Ok(match self.tasks.expire(&task.id, self.clock.now()).await? {
+        let at = self.clock.now();
+        let taken = Taken { since: at, at, how: Some(end.label()) };
+        Ok(match self.tasks.expire(&task.id, taken).await? {
             Written::Now(expired) => {
                 self.metrics.expired(task.status, end);
-                let proof = end.proof();
-                info!(
-                    task.id = %task.id, order.id = task.order_id, workflow = task.transaction_id,
-                    outcome = "expired", proof, "task {}: expired undecided, {proof}", task.id
-                );
+                journal::expired(&expired, end.proof());
                 PersonOutcome::Expired(expired)
             }
             Written::Otherwise(stored) => lost(stored, request),

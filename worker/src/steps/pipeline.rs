@@ -30,6 +30,7 @@ use crate::metrics::{Metrics, Service};
 use crate::stepfunctions::callback::Callback;
 use crate::stepfunctions::executions::Executions;
 use crate::steps::attempts::{Attempts, Next};
+use crate::steps::journal;
 use crate::steps::task::{Work, work};
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
@@ -44,6 +45,8 @@ const SYSTEMIC_PAUSE: Duration = Duration::from_secs(5);
 /// The steps of a task, and what they need.
 #[derive(Debug)]
 pub struct Pipeline {
+    /// This worker's name.
+    pub(super) me: String,
     pub(super) tasks: TaskTable,
     /// For records and tasks that can neither be handled nor left to a person.
     pub(super) control_table: ControlTable,
@@ -62,8 +65,10 @@ pub struct Pipeline {
 pub struct Lost;
 
 impl Pipeline {
-    /// The steps over these tables, through `sfn`: a client that does not retry.
+    /// The steps of the worker `me` over these tables, through `sfn`: a client that does not retry.
+    #[expect(clippy::too_many_arguments, reason = "each part of a worker that the steps need, once")]
     pub fn new(
+        me: &str,
         tasks: TaskTable,
         control_table: ControlTable,
         sfn: Client,
@@ -73,6 +78,7 @@ impl Pipeline {
         clock: Clock,
     ) -> Pipeline {
         Pipeline {
+            me: me.to_owned(),
             tasks,
             control_table,
             callback: Callback::new(sfn.clone()),
@@ -110,6 +116,9 @@ impl Pipeline {
         steps: BoxFuture<'_, Result<Handled, Lost>>,
     ) -> Result<Handled, Lost> {
         if let Ok(handled) = AssertUnwindSafe(steps).catch_unwind().await {
+            if handled == Err(Lost) {
+                journal::handed_over(task, &self.me);
+            }
             return handled;
         }
         error!(task.id = %task.id, "task {}: a step panicked; leaving the task to a person", task.id);

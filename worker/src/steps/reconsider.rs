@@ -6,9 +6,9 @@
 use statemachine::status::Status;
 use statemachine::task::{Escalation, GivenBack, Task};
 use statemachine::token::TaskId;
-use tracing::info;
 
 use crate::control::gate::Permit;
+use crate::steps::journal;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::{TableError, Written};
 
@@ -49,7 +49,9 @@ impl Pipeline {
             Err(why) => return Ok(Reconsidered::Refused(Box::new(task), why)),
         };
         let at = self.clock.now_text();
-        let given = GivenBack { round: task.round, escalation: escalation.clone(), by: by.to_owned(), at };
+        let worker = task.steps.escalated.as_ref().map(|step| step.worker.clone());
+        let given =
+            GivenBack { round: task.round, escalation: escalation.clone(), by: by.to_owned(), worker, at };
         let (stored, is_mine) = match self.tasks.give_back(&task, given.clone(), self.clock.now()).await? {
             Written::Now(stored) => (stored, true),
             // The SDK retries a write whose response was lost: the stored change may be this one.
@@ -64,10 +66,7 @@ impl Pipeline {
             return Ok(Reconsidered::Refused(stored, why));
         }
         self.metrics.given_back();
-        info!(
-            task.id = %task.id, order.id = task.order_id, code = given.escalation.code, by,
-            "task {}: returned to the rules by {by}, round {}", task.id, stored.round
-        );
+        journal::returned(&stored);
         Ok(Reconsidered::GivenBack(stored))
     }
 

@@ -18,7 +18,7 @@ use rules::FourEyes;
 use statemachine::decision::Decision;
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task};
+use statemachine::task::{Escalation, Step, Task};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
@@ -40,6 +40,8 @@ pub struct TaskTable {
     name: String,
     /// How long a settled task is kept.
     retention: SignedDuration,
+    /// Which worker writes, for the tasks' stories; none outside of a worker.
+    worker: Option<Arc<str>>,
     /// How many conditional writes got a response; clones share it.
     answered: Arc<AtomicU64>,
 }
@@ -92,6 +94,17 @@ pub enum Settlement {
     ClosedElsewhere,
 }
 
+/// When a step was taken, for the task's story.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken<'a> {
+    /// When the worker began: it had read the task, or it called the workflow back.
+    pub since: Timestamp,
+    /// When it writes the step.
+    pub at: Timestamp,
+    /// How the step is known to have ended this way.
+    pub how: Option<&'a str>,
+}
+
 /// What is stored with an answer of the rules, for people and for running it again.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Notes<'a> {
@@ -99,6 +112,8 @@ pub struct Notes<'a> {
     pub evaluation: Option<&'a str>,
     /// What the shadow ruleset would have said, as JSON text.
     pub shadow: Option<&'a str>,
+    /// Since when the worker has had the task in hand.
+    pub since: Option<Timestamp>,
 }
 
 impl Notes<'_> {
@@ -118,7 +133,32 @@ impl Notes<'_> {
 impl TaskTable {
     /// The table `name`; settled tasks are kept for `retention`.
     pub fn new(client: Client, name: &str, retention: SignedDuration) -> TaskTable {
-        TaskTable { client, name: name.to_owned(), retention, answered: Arc::default() }
+        TaskTable { client, name: name.to_owned(), retention, worker: None, answered: Arc::default() }
+    }
+
+    /// The same table, written by this worker: each task keeps who did what.
+    pub fn of_worker(self, worker: &str) -> TaskTable {
+        TaskTable { worker: Some(worker.into()), ..self }
+    }
+
+    /// Adds to a write which worker makes it.
+    fn add_step(
+        &self,
+        assignment: &str,
+        set: &mut String,
+        values: &mut Vec<(&'static str, AttributeValue)>,
+        since: Timestamp,
+        end: Option<Taken<'_>>,
+    ) {
+        let Some(worker) = &self.worker else { return };
+        let step = Step {
+            worker: worker.to_string(),
+            since_ms: since.as_millisecond(),
+            at_ms: end.map(|taken| taken.at.as_millisecond()),
+            how: end.and_then(|taken| taken.how).map(str::to_owned),
+        };
+        set.push_str(assignment);
+        values.push((":step", item::to_map(&step.to_item())));
     }
 
     /// The table, as the error of a failed call names it.
@@ -148,6 +188,7 @@ impl TaskTable {
         let mut values = decided(task, decision, now);
         values.push((":pending", text(Status::Pending.as_str())));
         notes.add_to(&mut set, &mut values);
+        self.add_step(", #decideStep = :step", &mut set, &mut values, notes.since.unwrap_or(now), None);
         let condition = in_this_round(task, &mut values);
         self.update(&task.id, &set, condition, values).await
     }
@@ -177,11 +218,12 @@ impl TaskTable {
         ];
         people::observe(four_eyes, &mut set, &mut values);
         notes.add_to(&mut set, &mut values);
+        self.add_step(", #escalateStep = :step", &mut set, &mut values, notes.since.unwrap_or(now), None);
         let condition = in_this_round(task, &mut values);
         self.update(&task.id, &set, condition, values).await
     }
 
-    /// **M**: records how a stored decision ended. Only this decision, and only while it is not settled.
+    /// **M**: records how a stored decision ended. Only this decision, and only while it is not settled. `taken.at` is now.
     ///
     /// # Errors
     ///
@@ -191,7 +233,7 @@ impl TaskTable {
         id: &TaskId,
         decision: &Decision,
         settlement: Settlement,
-        now: Timestamp,
+        taken: Taken<'_>,
     ) -> Result<Written, TableError> {
         let (status, delivery, from) = match settlement {
             Settlement::Delivered => {
@@ -200,7 +242,7 @@ impl TaskTable {
             Settlement::Undeliverable => (Status::Failed, Delivery::Undeliverable, "= :due"),
             Settlement::ClosedElsewhere => (Status::Expired, Delivery::ClosedElsewhere, "= :unverified"),
         };
-        let mut values = self.settled(id, status, now);
+        let mut values = self.settled(id, status, taken.at);
         values.push((":delivery", text(delivery.as_str())));
         values.push((":id", text(&decision.id)));
         if from.contains(":due") {
@@ -209,7 +251,8 @@ impl TaskTable {
         if from.contains(":unverified") {
             values.push((":unverified", text(Delivery::Unverified.as_str())));
         }
-        let set = format!("{SETTLE}, #delivery = :delivery");
+        let mut set = format!("{SETTLE}, #delivery = :delivery");
+        self.add_step(", #settleStep = :step", &mut set, &mut values, taken.since, Some(taken));
         self.update(id, &set, &format!("#decision.#id = :id AND #delivery {from}"), values).await
     }
 
@@ -223,9 +266,11 @@ impl TaskTable {
         id: &TaskId,
         decision: &Decision,
         next: Timestamp,
+        taken: Taken<'_>,
     ) -> Result<Written, TableError> {
-        let set = "SET #delivery = :unverified, #list = :list, #listAt = :at, #attempts = :none";
-        let values = vec![
+        let mut set =
+            "SET #delivery = :unverified, #list = :list, #listAt = :at, #attempts = :none".to_owned();
+        let mut values = vec![
             (":unverified", text(Delivery::Unverified.as_str())),
             (":list", text(&Worklist::Verify.key_of(id))),
             (":at", number(next.as_second())),
@@ -233,7 +278,8 @@ impl TaskTable {
             (":id", text(&decision.id)),
             (":due", text(Delivery::Due.as_str())),
         ];
-        self.update(id, set, "#decision.#id = :id AND #delivery = :due", values).await
+        self.add_step(", #verifyStep = :step", &mut set, &mut values, taken.since, Some(taken));
+        self.update(id, &set, "#decision.#id = :id AND #delivery = :due", values).await
     }
 
     /// Defers a task's next attempt within its worklist.
@@ -258,12 +304,13 @@ impl TaskTable {
     /// # Errors
     ///
     /// [`TableError`]; repeating the call finds out whether it was applied.
-    pub async fn expire(&self, id: &TaskId, now: Timestamp) -> Result<Written, TableError> {
-        let mut values = self.settled(id, Status::Expired, now);
+    pub async fn expire(&self, id: &TaskId, taken: Taken<'_>) -> Result<Written, TableError> {
+        let (mut set, mut values) = (SETTLE.to_owned(), self.settled(id, Status::Expired, taken.at));
         values.push((":pending", text(Status::Pending.as_str())));
         values.push((":escalated", text(Status::Escalated.as_str())));
         let condition = "attribute_not_exists(#decision) AND #status IN (:pending, :escalated)";
-        self.update(id, SETTLE, condition, values).await
+        self.add_step(", #settleStep = :step", &mut set, &mut values, taken.since, Some(taken));
+        self.update(id, &set, condition, values).await
     }
 
     fn settled(&self, id: &TaskId, status: Status, now: Timestamp) -> Vec<(&'static str, AttributeValue)> {

@@ -1,7 +1,5 @@
 //! Who may do what over HTTP: tokens, roles, and whose word a name is.
 
-use std::io::Write;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
@@ -11,12 +9,12 @@ use jiff::SignedDuration;
 use model::{Failure, Fault, Matcher, Rule};
 use serde_json::Value as Json;
 use tokio::time::Instant;
-use tracing_subscriber::layer::SubscriberExt as _;
 use worker::api::routes::matrix;
 use worker::config::AuthMode;
 use worker::control::tokens::{Role, Secret};
 
 use crate::browser::browser_of;
+use crate::heard::listen;
 use crate::office::{Answer, CONTROL, Office, request};
 use crate::pipes::{pipes, rest};
 
@@ -235,38 +233,10 @@ async fn hostile_credentials_let_nobody_in() {
     }
 }
 
-/// Everything that was logged, as text.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Log {
-    fn lines(&self) -> Vec<Json> {
-        let text = String::from_utf8(self.0.lock().expect("no holder panics").clone()).expect("text");
-        text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
-    }
-}
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().expect("no holder panics").write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Each change and each refusal is one line: who, how that is known, to do what, and never with which token.
 #[tokio::test(start_paused = true)]
 async fn the_log_says_who_did_what_and_holds_no_token() {
-    let log = Log::default();
-    let writer = log.clone();
-    let lines =
-        tracing_subscriber::fmt::layer().json().flatten_event(true).with_writer(move || writer.clone());
-    // With one subscriber alone, tracing asks only the thread that is first to reach a line whether anybody wants it, and
-    // remembers the answer: another test, which has no subscriber, would silence the line here too.
-    let _second = tracing::Dispatch::new(tracing_subscriber::registry());
-    let _log = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
+    let (log, _listening) = listen();
     let office = office();
     let (_, task) = office.escalate("o-1", None).await;
     let (ada, olga) =

@@ -62,6 +62,7 @@ async fn a_claimed_task_does_not_go_back_to_the_rules() {
         round: 0,
         escalation: read.escalation.clone().expect("it was left to people"),
         by: "ben".to_owned(),
+        worker: None,
         at: "t".to_owned(),
     };
     let refused = office.state.tasks.give_back(&read, given(), office.now()).await;
@@ -119,8 +120,13 @@ async fn an_etag_lasts_through_claims_and_comments_and_the_write_holds_it() {
     act(&office, &task, "release", "Ada").await;
     let read = stored(&office, &task).await;
     let escalation = read.escalation.clone().expect("it was left to people");
-    let given =
-        GivenBack { round: 0, escalation: escalation.clone(), by: "x".to_owned(), at: "t".to_owned() };
+    let given = GivenBack {
+        round: 0,
+        escalation: escalation.clone(),
+        by: "x".to_owned(),
+        worker: None,
+        at: "t".to_owned(),
+    };
     office.state.tasks.give_back(&read, given, office.now()).await.expect("the model answers");
     let back = stored(&office, &task).await;
     sleep(Duration::from_millis(5)).await;

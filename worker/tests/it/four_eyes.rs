@@ -131,7 +131,7 @@ async fn after_a_first_approval_a_task_stays_with_people() {
     assert_ne!(answer.status, StatusCode::OK, "{}", answer.text);
     // Nor by a request that read the task before.
     let escalation = read.escalation.clone().expect("it was left to people");
-    let given = GivenBack { round: 0, escalation, by: "ben".to_owned(), at: "t".to_owned() };
+    let given = GivenBack { round: 0, escalation, by: "ben".to_owned(), worker: None, at: "t".to_owned() };
     let late = office.state.tasks.give_back(&read, given, office.now()).await;
     assert!(matches!(late, Ok(Written::Otherwise(_))), "{late:?}");
 }

@@ -14,7 +14,7 @@ use rules::FourEyes;
 use statemachine::message::Message;
 use statemachine::task::Escalation;
 use tokio::time::{Instant, sleep};
-use worker::tasks::table::Notes;
+use worker::tasks::table::{Notes, Taken};
 
 use crate::office::{self, Office, TABLE};
 
@@ -63,7 +63,10 @@ async fn a_message_that_comes_again_changes_nothing_wherever_its_task_is() {
     assert!(deliver(&office, &started.body).await);
     assert_eq!(items(&office), left_to_people);
 
-    tasks.expire(&id, office.now()).await.expect("the model answers");
+    tasks
+        .expire(&id, Taken { since: office.now(), at: office.now(), how: None })
+        .await
+        .expect("the model answers");
     let expired = items(&office);
     assert_ne!(expired, left_to_people);
     assert!(deliver(&office, &started.body).await);

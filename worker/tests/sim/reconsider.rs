@@ -41,7 +41,7 @@ pub(crate) async fn escalate_and_give_back(sim: &Sim, task: &Task) -> Result<(),
         return Err(format!("not escalated: {escalated:?}"));
     }
     let (round, by, at) = (task.round, "ada".to_owned(), worker::clock::text(now(sim)));
-    let given = table.give_back(task, GivenBack { round, escalation, by, at }, now(sim)).await;
+    let given = table.give_back(task, GivenBack { round, escalation, by, worker: None, at }, now(sim)).await;
     match given {
         Ok(Written::Now(_)) => Ok(()),
         other => Err(format!("not given back: {other:?}")),

@@ -72,7 +72,8 @@ impl TaskTable {
         by: ByPerson<'_>,
         now: Timestamp,
     ) -> Result<Written, TableError> {
-        let mut values = decided(task, decision, now);
+        let (mut set, mut values) = (DECIDE.to_owned(), decided(task, decision, now));
+        self.add_step(", #decideStep = :step", &mut set, &mut values, now, None);
         values.push((":pending", text(Status::Pending.as_str())));
         values.push((":escalated", text(Status::Escalated.as_str())));
         values.push((":subject", text(&same_person(by.name))));
@@ -94,7 +95,7 @@ impl TaskTable {
                 }
             }
         }
-        self.update(&task.id, DECIDE, &condition, values).await
+        self.update(&task.id, &set, &condition, values).await
     }
 
     /// Stores the first of two approvals of an ESCALATED task. Not a decision: the task stays where it is, and from now on
