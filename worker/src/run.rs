@@ -34,6 +34,7 @@ use crate::fleet::parts::Parts;
 use crate::metrics::{Metrics, registry};
 use crate::service_manager;
 use crate::tasks::list::TaskList;
+use crate::telemetry::LogLevel;
 
 /// How long the API's requests and people's decisions may take to end once the work has ended.
 const STOP: Duration = Duration::from_secs(2);
@@ -117,6 +118,7 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let state = ApiState::new(&config, &parts, task_list, readiness.clone(), decisions.clone());
         let member = Member::new(&config, parts);
         tasks.spawn("listener for metrics", scrape::serve(scrapes, watched, stop.clone()).map(Ok));
+        fall_back(state.log_level.clone(), &mut tasks, &stop);
         let pages = pages(&state);
         tasks.spawn("API server", serve(listener, state, pages, stop.clone()).map(Ok));
         tell_alive(&mut tasks);
@@ -168,6 +170,13 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         }
         info!("stopped");
         first.and(drained.unwrap_or(Ok(())))
+    }
+}
+
+/// Ends another level of the log than the configured one when its time is over.
+fn fall_back(level: Option<LogLevel>, tasks: &mut LongLived, stop: &CancellationToken) {
+    if let Some(level) = level {
+        tasks.spawn("fall back of the log's level", level.fall_back(stop.clone()).map(Ok));
     }
 }
 

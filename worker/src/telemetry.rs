@@ -1,16 +1,18 @@
 //! The log: one JSON object per line on standard output, through a buffer, so that a slow reader delays no decision.
 
+mod level;
+
 use std::io::{IsTerminal as _, Write};
 use std::sync::OnceLock;
 
-use tracing::{Metadata, Subscriber};
+use tracing::Metadata;
 use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::filter::{FilterExt as _, LevelFilter, filter_fn};
 use tracing_subscriber::layer::{Filter, SubscriberExt as _};
-use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt as _;
-use tracing_subscriber::{EnvFilter, Layer, fmt};
+use tracing_subscriber::{EnvFilter, Layer, Registry, fmt, reload};
 
+pub use self::level::{Change, LogLevel, MAX_MINUTES};
 use crate::config::{Log, LogFormat};
 
 /// A filter that tracing-subscriber cannot read.
@@ -31,6 +33,8 @@ const BUFFERED_LINES: usize = 16_384;
 
 /// The number of dropped log lines. It is global to the process, like the log.
 static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
+/// The log's level, also global to the process.
+static LEVEL: OnceLock<LogLevel> = OnceLock::new();
 
 /// Sets up the process's log, once. When the guard is dropped, it writes the buffered lines for up to a second.
 ///
@@ -38,9 +42,10 @@ static DROPPED: OnceLock<ErrorCounter> = OnceLock::new();
 ///
 /// [`InvalidLevel`] when `log.level` is not a filter.
 pub fn start(config: &Log) -> Result<WorkerGuard, InvalidLevel> {
-    let filter = filter(&config.level)?;
+    let (filter, level) = filter(&config.level)?;
     let (out, guard) = buffered(std::io::stdout());
     DROPPED.get_or_init(|| out.error_counter());
+    LEVEL.get_or_init(|| level);
     let lines = fmt::layer().with_writer(out);
     match config.format {
         LogFormat::Json => {
@@ -53,6 +58,11 @@ pub fn start(config: &Log) -> Result<WorkerGuard, InvalidLevel> {
         }
     }
     Ok(guard)
+}
+
+/// The level of this process's log; none before [`start`].
+pub fn level() -> Option<LogLevel> {
+    LEVEL.get().cloned()
 }
 
 /// How many lines were dropped because the log's reader was too slow, or had stopped.
@@ -69,13 +79,19 @@ fn buffered(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
         .finish(out)
 }
 
-/// What `level` lets through, but nothing below `info` from other crates.
-fn filter<S: Subscriber + for<'a> LookupSpan<'a>>(
-    level: &str,
-) -> Result<impl Filter<S> + use<S>, InvalidLevel> {
-    let wanted = EnvFilter::try_new(level)
-        .map_err(|error| InvalidLevel { level: level.to_owned(), reason: error.to_string() })?;
-    Ok(wanted.and(filter_fn(may_be_logged)))
+/// What `level` lets through, but nothing below `info` from other crates; and how to change the level.
+///
+/// # Errors
+///
+/// [`InvalidLevel`] when `level` is not a filter.
+pub fn filter(level: &str) -> Result<(impl Filter<Registry> + use<>, LogLevel), InvalidLevel> {
+    let (wanted, handle) = reload::Layer::new(parse(level)?);
+    Ok((wanted.and(filter_fn(may_be_logged)), LogLevel::new(level, handle)))
+}
+
+fn parse(level: &str) -> Result<EnvFilter, InvalidLevel> {
+    EnvFilter::try_new(level)
+        .map_err(|error| InvalidLevel { level: level.to_owned(), reason: error.to_string() })
 }
 
 fn may_be_logged(line: &Metadata<'_>) -> bool {
@@ -109,7 +125,7 @@ mod tests {
         let written = Written::default();
         let writer = written.clone();
         let lines = fmt::layer().with_ansi(false).with_writer(move || writer.clone());
-        let log = tracing_subscriber::registry().with(lines.with_filter(filter(level).unwrap()));
+        let log = tracing_subscriber::registry().with(lines.with_filter(filter(level).unwrap().0));
         tracing::subscriber::with_default(log, || {
             macro_rules! lines {
                 ($($target:literal),*) => {$(
@@ -181,6 +197,6 @@ mod tests {
 
     #[test]
     fn a_level_that_is_no_filter_is_refused() {
-        assert!(filter::<tracing_subscriber::Registry>("worker=loud").is_err());
+        assert!(filter("worker=loud").is_err());
     }
 }

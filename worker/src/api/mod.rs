@@ -15,6 +15,7 @@ pub(crate) mod filter;
 pub mod health;
 mod known;
 pub(crate) mod limits;
+pub mod log_level;
 pub(crate) mod masked;
 pub mod me;
 pub(crate) mod origin;
@@ -51,6 +52,7 @@ use crate::metrics::Metrics;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
 use crate::tasks::table::TaskTable;
+use crate::telemetry::{self, LogLevel};
 
 use self::auth::Auth;
 use self::connections::MAX_CONNECTIONS;
@@ -65,6 +67,10 @@ const MAX_BODY_BYTES: usize = 64 * 1024;
 /// What the handlers may see.
 #[derive(Debug, Clone)]
 pub struct ApiState {
+    /// This worker's name.
+    pub me: String,
+    /// The level of the process's log; none without one.
+    pub log_level: Option<LogLevel>,
     /// Decides for people.
     pub pipeline: Arc<Pipeline>,
     /// Reads single tasks.
@@ -102,10 +108,13 @@ impl ApiState {
         readiness: Readiness,
         tracker: TaskTracker,
     ) -> ApiState {
-        let Parts { tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } = parts.clone();
+        let Parts { me, tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } =
+            parts.clone();
         let auth = Auth::new(&config.auth, &control_table, &clock);
         let limits = Limits::new(metrics.clone());
         ApiState {
+            me,
+            log_level: telemetry::level(),
             pipeline,
             tasks,
             task_list,

@@ -13,7 +13,9 @@ use tokio::time::timeout;
 use super::auth::admit;
 use super::error::Failure;
 use super::limits::limit;
-use super::{ApiState, automation, batch, claims, health, me, reconsider, rulesets, status, tasks};
+use super::{
+    ApiState, automation, batch, claims, health, log_level, me, reconsider, rulesets, status, tasks,
+};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
@@ -67,6 +69,8 @@ fn routes() -> Vec<Route> {
         Route::get("/v1/automation", viewer(Status), automation::get),
         Route::post("/v1/automation/pause", operator(Changes), automation::pause),
         Route::post("/v1/automation/resume", operator(Changes), automation::resume),
+        Route::get("/v1/log-level", viewer(Status), log_level::get),
+        Route::post("/v1/log-level", operator(Changes), log_level::set),
     ]
 }
 

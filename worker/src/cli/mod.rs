@@ -11,6 +11,7 @@ mod dead_letters;
 mod doctor;
 mod ended;
 mod export;
+mod log_level;
 mod login;
 mod reconsider;
 mod render;
@@ -77,6 +78,7 @@ enum Command {
     DeadLetters(dead_letters::Args),
     Doctor(doctor::Args),
     Status(status::Args),
+    LogLevel(log_level::Args),
     Token(token::Args),
     Login(login::Login),
     Logout(login::Logout),
@@ -185,6 +187,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Doctor(args) => Box::pin(doctor::doctor(args)).await,
         Command::DeadLetters(args) => Box::pin(dead_letters::dead_letters(args)).await,
         Command::Status(args) => status::status(args).await.map(Printed::from),
+        Command::LogLevel(args) => log_level::log_level(args).await.map(Printed::from),
         Command::Token(args) => token::token(args).await.map(Printed::from),
         Command::Login(args) => login::login(args).await.map(Printed::from),
         Command::Logout(args) => login::logout(&args).map(Printed::from),

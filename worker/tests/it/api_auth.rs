@@ -69,7 +69,7 @@ impl Office {
 fn example(path: &str, task: &str) -> (String, String) {
     let body = match path.rsplit('/').next() {
         Some("decision") => r#"{"outcome":"approved"}"#,
-        Some("reconsider" | "claim" | "release") => "{}",
+        Some("reconsider" | "claim" | "release" | "log-level") => "{}",
         Some("tasks:batch") => r#"{"decisions":[]}"#,
         Some("comments") => r#"{"text":"asked"}"#,
         _ => r#"{"reason":"a test"}"#,

@@ -6,6 +6,8 @@ use std::sync::{Arc, Mutex};
 use serde_json::Value as Json;
 use tracing::Dispatch;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// Everything that was logged, as text.
@@ -18,7 +20,7 @@ pub(crate) struct Listening {
     _second: Dispatch,
 }
 
-/// Listens to the log of this thread.
+/// Listens to the log of this thread, at its usual level.
 pub(crate) fn listen() -> (Log, Listening) {
     let log = Log::default();
     let writer = log.clone();
@@ -27,6 +29,7 @@ pub(crate) fn listen() -> (Log, Listening) {
     // With one subscriber alone, tracing asks only the thread that is first to reach a line whether anybody wants it, and
     // remembers the answer: another test, which has no subscriber, would silence the line here too.
     let second = Dispatch::new(tracing_subscriber::registry());
+    let lines = lines.with_filter(LevelFilter::INFO);
     let log_guard = tracing::subscriber::set_default(tracing_subscriber::registry().with(lines));
     (log, Listening { _log: log_guard, _second: second })
 }

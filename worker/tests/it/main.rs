@@ -23,6 +23,7 @@ mod damaged;
 mod four_eyes;
 mod heard;
 mod log_fields;
+mod log_level;
 mod long_lived;
 mod mutations;
 mod office;

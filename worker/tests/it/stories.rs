@@ -127,7 +127,8 @@ async fn the_story_and_the_log_of_a_task_say_the_same() {
     world.end(closed);
     let throttled = refuse("ThrottlingException");
     let (_, retried) = send(world, "retried", 50, None).await;
-    sleep(SOON).await;
+    // Its retries take up to half a minute.
+    sleep(8 * SOON).await;
     world.end(throttled);
     sleep(BY_SWEEPER).await;
 
@@ -160,8 +161,8 @@ async fn the_story_and_the_log_of_a_task_say_the_same() {
     let expired = story(&running, &expired).await;
     assert_eq!(expired["events"].as_array().expect("a list").last().expect("one")["how"], "token_closed");
     let lines = log.lines();
-    let deferred = lines.iter().filter(|line| line["task.id"] == retried.as_str());
-    assert!(deferred.clone().any(|line| line["step"] == "deferred"), "a retry is told: {lines:?}");
+    let mut of_retried = lines.iter().filter(|line| line["task.id"] == retried.as_str());
+    assert!(of_retried.any(|line| line["step"] == "deferred"), "the log tells that it was deferred");
     let unverified = story(&running, &unverified).await;
     assert!(unverified["nextAt"].is_string() && unverified["deferred"].as_i64() > Some(0), "{unverified:#}");
 }
@@ -193,6 +194,9 @@ async fn a_task_that_changes_hands_names_both_workers() {
             Some(format!("{step} by {name}"))
         })
         .collect();
-    assert_eq!(workers, ["decided by first", "settled by second"], "{told:#}");
+    // Two deliveries may meet, and one of them finds the token closed by the other.
+    assert_eq!(workers.first().map(String::as_str), Some("decided by first"), "{told:#}");
+    assert_eq!(workers.last().map(String::as_str), Some("settled by second"), "{told:#}");
+    assert!(workers[1..].iter().all(|step| step.ends_with("by second")), "{told:#}");
     assert_eq!(told_by_story(&told), told_by_log(&log, &id), "{told:#}");
 }
