@@ -151,7 +151,7 @@ mod tests {
 
     #[test]
     fn only_the_events_of_the_tasks_own_state_are_told() {
-        let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"a-token-of-ours","startTime":"t","orderId":"o-1"}"#;
+        let body = r#"{"transactionId":"arn:aws:states:us-east-1:1:execution:shop:e","taskToken":"the-token-of-ours","startTime":"t","orderId":"o-1"}"#;
         let received = ReceivedAt { text: "2026-11-22T10:00:00.000Z".to_owned(), epoch_seconds: 0 };
         let task = Task::new(Message::parse(body).unwrap(), received, None);
         let event = |id: i64, follows: i64, kind: HistoryEventType, sends: Option<&str>| Event {
@@ -165,7 +165,7 @@ mod tests {
         let events = [
             event(1, 0, ExecutionStarted, None),
             event(2, 1, TaskScheduled, Some("a-token-of-theirs")),
-            event(3, 1, TaskScheduled, Some("a-token-of-ours")),
+            event(3, 1, TaskScheduled, Some("the-token-of-ours")),
             event(4, 3, TaskStarted, None),
             event(5, 4, TaskSubmitted, None),
             event(6, 2, TaskSucceeded, None),
