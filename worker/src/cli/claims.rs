@@ -9,7 +9,7 @@ use super::{Failed, Format};
 use crate::api::claims::{ClaimBody, CommentBody};
 use crate::api::view::TaskView;
 
-/// Claim a task for half an hour: others see that you look after it, and it does not go back to the rules.
+/// Claim a task for half an hour: others see that you are working on it, and it does not go back to the rules.
 ///
 /// A claim keeps nobody from deciding the task. Claiming it again begins the half hour anew.
 #[derive(Debug, clap::Args)]
