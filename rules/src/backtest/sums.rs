@@ -9,7 +9,7 @@ pub(super) const TOTAL_SCALE: u32 = 8;
 /// The sum of a fact by outcome.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Sums {
-    /// By the old ruleset's outcome, in the order of [`Outcome::ALL`].
+    /// By the old ruleset's outcome, in the order of [`Outcome::ALL`](crate::Outcome::ALL).
     pub old: [Total; 3],
     /// By the new ruleset's outcome.
     pub new: [Total; 3],
