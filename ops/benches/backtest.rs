@@ -1,13 +1,12 @@
-//! A backtest at size, by the release program as an author runs it: `cargo bench -p ops --bench backtest -- 100000 1000000`.
+//! A backtest of a table, by the release program as an author runs it: `cargo bench -p ops --bench backtest -- 100000`.
 //!
-//! The first number is how many settled tasks of the sample shop stand in the emulator's table, the second how many lines
-//! an export file has; 0 leaves one out. Prints what the program says of its times, its processor time and peak memory.
+//! The number is how many settled tasks of the sample shop are in the emulator's table. Prints what the program says of its
+//! times, its processor time and peak memory. `cargo ops bench --case backtest` measures one of an export file.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
 use std::collections::HashMap;
 use std::fs;
-use std::io::{BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -18,7 +17,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use ops::orders::{End, SampleOrder, sample};
 use ops::world::{Options, World, sample_rules};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 use statemachine::decision::{DecidedBy, Draft, Outcome};
 use statemachine::item::{Item, Value};
 use statemachine::message::Message;
@@ -38,28 +37,18 @@ const HEAD: usize = 12;
 
 #[tokio::main]
 async fn main() -> Result<()> {
-    let mut counts = std::env::args().skip(1).filter_map(|argument| argument.parse::<usize>().ok());
-    let (stored, exported) = (counts.next().unwrap_or(100_000), counts.next().unwrap_or(1_000_000));
+    let stored = std::env::args().skip(1).find_map(|argument| argument.parse().ok()).unwrap_or(100_000);
     let world = World::start(Options::default()).await?;
     let edited = edited_rules(world.dir())?;
     let against = sample_rules().display().to_string();
     let rules =
         ["rules", "backtest", &edited.display().to_string(), "--against", &against].map(str::to_owned);
-    if stored > 0 {
-        let started = Instant::now();
-        fill(&world, stored).await?;
-        println!("{stored} tasks stored in {:.1} s\n", started.elapsed().as_secs_f64());
-        let config = world.command_line_config()?.display().to_string();
-        let table = ["--since", "2d", "--config", &config].map(str::to_owned);
-        run(&world, &[rules.as_slice(), &table].concat()).await?;
-    }
-    if exported > 0 {
-        let path = world.dir().join("export.jsonl");
-        export(&path, exported)?;
-        let file = ["--from".to_owned(), path.display().to_string()];
-        run(&world, &[rules.as_slice(), &file].concat()).await?;
-    }
-    Ok(())
+    let started = Instant::now();
+    fill(&world, stored).await?;
+    println!("{stored} tasks stored in {:.1} s\n", started.elapsed().as_secs_f64());
+    let config = world.command_line_config()?.display().to_string();
+    let table = ["--since", "2d", "--config", &config].map(str::to_owned);
+    run(&world, &[rules.as_slice(), &table].concat()).await
 }
 
 /// The sample rules with one edit: small is half of what it was.
@@ -157,20 +146,6 @@ fn attributes(item: Item) -> Result<HashMap<String, AttributeValue>> {
         })
     };
     item.into_iter().map(|(name, value)| Ok((name, attribute(value)?))).collect()
-}
-
-/// Writes lines as `countersign tasks export` does.
-fn export(path: &Path, count: usize) -> Result<()> {
-    let mut file = BufWriter::new(fs::File::create(path)?);
-    for order in sample(count, 2) {
-        let line: Json = json!({
-            "taskId": "", "orderId": order.id, "startTime": "2026-11-22T10:00:00.000Z",
-            "transactionId": "arn:aws:states:us-east-1:000000000000:execution:orders:run",
-            "receivedAt": "2026-11-22T10:00:00.123Z", "order": order.input,
-        });
-        writeln!(file, "{line}")?;
-    }
-    Ok(file.flush()?)
 }
 
 /// Runs the program and prints the head of its answer, its own words on its times, and what it took.

@@ -14,7 +14,6 @@ use futures::FutureExt as _;
 use serde::Deserialize;
 use statemachine::decision::Outcome;
 use statemachine::status::Delivery;
-use tokio::sync::watch;
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
@@ -59,22 +58,11 @@ pub struct ClosedExecutions {
     pub sqs: Client,
     /// The queue.
     pub queue_url: String,
-    /// Whether this worker takes part in the fleet. If a newcomer crashes, the messages it received are delayed.
-    pub may_start: watch::Receiver<bool>,
 }
 
 impl ClosedExecutions {
     /// Works until `stop`; the messages in flight are finished.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let is_alone = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            started = self.may_start.wait_for(|may_start| *may_start) => started.is_err(),
-        };
-        if is_alone {
-            // The coordinator has ended, and its end is the one to report.
-            return stop.cancelled().await;
-        }
+    pub async fn run(self, stop: CancellationToken) {
         let mut trouble = Trouble::default();
         loop {
             let received = tokio::select! {

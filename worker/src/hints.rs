@@ -18,7 +18,6 @@ use futures::{FutureExt as _, StreamExt as _};
 use serde::Deserialize;
 use statemachine::status::State;
 use statemachine::token::TaskId;
-use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, warn};
@@ -37,7 +36,7 @@ const WAIT_SECONDS: i32 = 20;
 /// How many hints are followed at once. Those that come while so many are followed are dropped: behind a backlog a hint
 /// gains nothing, and each costs a read.
 const AT_ONCE: usize = 64;
-/// The longest time that one task may take on this way: the attempts to send a decision take up to twelve seconds.
+/// The longest time that one task may take on this way: by then the first attempts to send a decision have failed.
 const TASK_TIME: Duration = Duration::from_secs(20);
 /// After a failed receive.
 const PAUSE: Duration = Duration::from_secs(5);
@@ -66,22 +65,11 @@ pub struct Hints {
     pub validity: Validity,
     /// The tasks that the readers of this process have in hand.
     pub in_hand: InHand,
-    /// Whether this worker takes part in the fleet.
-    pub may_start: watch::Receiver<bool>,
 }
 
 impl Hints {
     /// Works until `stop`; the tasks in hand are finished.
-    pub async fn run(mut self, stop: CancellationToken) {
-        let is_alone = tokio::select! {
-            biased;
-            () = stop.cancelled() => return,
-            started = self.may_start.wait_for(|may_start| *may_start) => started.is_err(),
-        };
-        if is_alone {
-            // The coordinator has ended, and its end is the one to report.
-            return stop.cancelled().await;
-        }
+    pub async fn run(self, stop: CancellationToken) {
         let places = Arc::new(tokio::sync::Semaphore::new(AT_ONCE));
         let hints = self.hints().take_until(stop.cancelled());
         hints

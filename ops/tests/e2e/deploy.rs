@@ -1,16 +1,14 @@
 //! `cargo ops deploy` on the emulator: from packages in a folder to a stack that stores tasks, and to its next version.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use ops::clients::{REGION, ROOT_KEY};
-use ops::processes::{captured, command};
 use ops::release::VERSION;
 use ops::stack;
 use ops::world::{World, eventually};
 use serde_json::json;
 
-use crate::journey::{SOON, patient};
+use crate::journey::{SOON, ops, patient};
 
 /// The template but for one alarm: the emulator knows no alarm on a query of metrics.
 fn template() -> String {
@@ -31,18 +29,10 @@ fn packages(world: &World, worker: &str) -> tempfile::TempDir {
 
 /// Runs the command as a script would; returns whether it succeeded, and what it printed.
 async fn deploy(world: &World, packages: &Path, more: &[&str]) -> (bool, String) {
-    let mut command = command(PathBuf::from(env!("CARGO_BIN_EXE_ops")));
-    command
-        .args(["deploy", "--stack", "shop", "--packages"])
-        .arg(packages)
-        .args(more)
-        .env("AWS_ENDPOINT_URL", &world.emulator.endpoint_url)
-        .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
-    let (output, printed) =
-        tokio::task::spawn_blocking(move || captured(&mut command)).await.unwrap().unwrap();
-    (output.status.success(), printed)
+    let packages = packages.to_str().unwrap();
+    let arguments = [&["deploy", "--stack", "shop", "--packages", packages], more].concat();
+    let (code, printed) = ops(world, &arguments).await;
+    (code == Some(0), printed)
 }
 
 async fn parameters(world: &World) -> BTreeMap<String, String> {

@@ -11,7 +11,9 @@ use aws_sdk_dynamodbstreams::types::ShardIteratorType;
 use aws_sdk_sfn::types::ExecutionStatus;
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
+use ops::clients::{REGION, ROOT_KEY};
 use ops::orders::{SampleOrder, Story, sample};
+use ops::processes::{captured, command};
 use ops::world::{Options, WorkerOptions, World, eventually};
 use serde_json::Value;
 use statemachine::decision::Outcome;
@@ -191,4 +193,19 @@ fn lines_with(log: &Path, part: &str) -> Vec<(Timestamp, Value)> {
         Some((line["timestamp"].as_str()?.parse().ok()?, line))
     });
     lines.collect()
+}
+
+/// Runs `cargo ops` with these arguments on the world's emulator, as a script would; gives its exit code and what it
+/// printed.
+pub(crate) async fn ops(world: &World, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut command = command(env!("CARGO_BIN_EXE_ops"));
+    command
+        .args(arguments)
+        .env("AWS_ENDPOINT_URL", &world.emulator.endpoint_url)
+        .env("AWS_REGION", REGION)
+        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
+        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
+    let (output, printed) =
+        tokio::task::spawn_blocking(move || captured(&mut command)).await.unwrap().unwrap();
+    (output.status.code(), printed)
 }

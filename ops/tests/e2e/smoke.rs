@@ -2,11 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use ops::clients::{REGION, ROOT_KEY};
-use ops::processes::{captured, command};
 use ops::world::World;
 
-use crate::journey::{patient, quick};
+use crate::journey::{ops, patient, quick};
 
 /// The names of `assumptions.md` that the command asks about.
 fn documented() -> BTreeSet<String> {
@@ -16,24 +14,11 @@ fn documented() -> BTreeSet<String> {
     rows.map(|(name, _)| name.to_owned()).collect()
 }
 
-async fn smoke(world: &World, stack: &str) -> (Option<i32>, String) {
-    let mut command = command(env!("CARGO_BIN_EXE_ops"));
-    command
-        .args(["smoke", "--stack", stack])
-        .env("AWS_ENDPOINT_URL", &world.emulator.endpoint_url)
-        .env("AWS_REGION", REGION)
-        .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
-        .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
-    let (output, printed) =
-        tokio::task::spawn_blocking(move || captured(&mut command)).await.unwrap().unwrap();
-    (output.status.code(), printed)
-}
-
 #[tokio::test]
 async fn smoke_asks_all_that_is_assumed_and_tells_what_differs() {
     let world = World::start(patient()).await.unwrap();
     let _worker = world.start_worker("worker", quick()).await.unwrap();
-    let (code, printed) = smoke(&world, "countersign").await;
+    let (code, printed) = ops(&world, &["smoke", "--stack", "countersign"]).await;
     let answers = |word: &str| -> BTreeSet<String> {
         let lines = printed.lines().filter_map(|line| line.strip_prefix(word));
         lines.map(|line| line.trim_start().split("  ").next().unwrap().to_owned()).collect()
@@ -45,6 +30,6 @@ async fn smoke_asks_all_that_is_assumed_and_tells_what_differs() {
     assert_eq!(good.union(&different).cloned().collect::<BTreeSet<_>>(), documented(), "{printed}");
     assert!(printed.contains("its task expired after"), "{printed}");
 
-    let (code, printed) = smoke(&world, "elsewhere").await;
+    let (code, printed) = ops(&world, &["smoke", "--stack", "elsewhere"]).await;
     assert!(code == Some(1) && printed.contains("there is no stack elsewhere in us-east-1"), "{printed}");
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use backon::{BackoffBuilder as _, ExponentialBackoff, ExponentialBuilder};
 
-/// One callback inside the pipeline: 100 ms to 2 s, ten times, about twelve seconds in all. The state's own timeout
+/// One callback inside the pipeline: 100 ms to 2 s, ten times, with jitter 13 to 26 seconds in all. The state's own timeout
 /// is minutes, and a stored decision that is still due afterwards waits in its worklist.
 pub(crate) fn callback() -> ExponentialBackoff {
     policy(Duration::from_millis(100), Duration::from_secs(2), 10)
@@ -63,6 +63,14 @@ mod tests {
         for delays in [callback(), table()] {
             let total: Duration = delays.sum();
             assert!(total > Duration::from_secs(5) && total < Duration::from_secs(120), "{total:?}");
+        }
+    }
+
+    #[test]
+    fn a_callback_is_repeated_for_13_to_26_seconds() {
+        for _ in 0..100 {
+            let total: Duration = callback().sum();
+            assert!((13.0..26.5).contains(&total.as_secs_f64()), "{total:?}");
         }
     }
 

@@ -10,7 +10,7 @@ use futures::{StreamExt as _, stream};
 use statemachine::decision::{MAX_REASON_CHARS, Outcome};
 use statemachine::token::TaskId;
 
-use super::order;
+use super::amount::Amount;
 use super::page::{Frame, html};
 use super::problem::sentence;
 use super::session::Session;
@@ -107,9 +107,10 @@ pub(super) async fn decide(
     });
     let body = BatchBody { decisions: decisions.collect(), dry_run: false, by: session.name.clone() };
     let results = decide_all(&state, &place, &caller, body).await?.results;
+    let amount = Amount::of(&state.automation.rules.pin());
     let rows: Vec<Row> = stream::iter(results)
         .map(async |result| {
-            let row = Row::read(&state, &result.task_id).await;
+            let row = Row::read(&state, &result.task_id, &amount).await;
             Row { means: sentence(&plain(&result.detail)), is_good: result.result != Came::Refused, ..row }
         })
         .buffered(AT_ONCE)
@@ -117,7 +118,7 @@ pub(super) async fn decide(
         .await;
     let done = rows.iter().filter(|row| row.is_good).count();
     let frame = Frame::new("inbox", &caller, &session);
-    html(StatusCode::OK, &BulkPage { done, is_done: true, ..BulkPage::of(&state, frame, rows) })
+    html(StatusCode::OK, &BulkPage { done, is_done: true, ..BulkPage::of(frame, rows, &amount) })
 }
 
 /// The preview of these tasks.
@@ -133,8 +134,9 @@ async fn page(
     if ids.len() > MAX_BATCH {
         return Err(Failure::Invalid(format!("at most {MAX_BATCH} tasks are decided at once")));
     }
+    let amount = Amount::of(&state.automation.rules.pin());
     let rows: Vec<Row> = stream::iter(ids)
-        .map(|id| async move { Row::read(state, &id).await })
+        .map(async |id| Row::read(state, &id, &amount).await)
         .buffered(AT_ONCE)
         .collect()
         .await;
@@ -157,18 +159,17 @@ async fn page(
     let rows = rows.collect();
     let status = if error.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let frame = Frame::new("inbox", caller, session);
-    let page = BulkPage { error: error.to_owned(), reason: sent.reason, ..BulkPage::of(state, frame, rows) };
+    let page =
+        BulkPage { error: error.to_owned(), reason: sent.reason, ..BulkPage::of(frame, rows, &amount) };
     html(status, &page)
 }
 
 impl BulkPage {
-    fn of(state: &ApiState, frame: Frame, rows: Vec<Row>) -> BulkPage {
-        let amounts = state.automation.rules.pin().settings().amounts.clone();
-        let amount = amounts.first().and_then(|path| path.rsplit('.').next()).unwrap_or_default().to_owned();
+    fn of(frame: Frame, rows: Vec<Row>, amount: &Amount) -> BulkPage {
         BulkPage {
             frame,
             rows,
-            amount,
+            amount: amount.heading(),
             error: String::new(),
             reason: String::new(),
             most_chars: MAX_REASON_CHARS,
@@ -180,7 +181,7 @@ impl BulkPage {
 
 impl Row {
     /// A task as it is now. One that cannot be read has only its id: its result says why.
-    async fn read(state: &ApiState, id: &TaskId) -> Row {
+    async fn read(state: &ApiState, id: &TaskId, amount: &Amount) -> Row {
         let mut row = Row {
             id: id.to_string(),
             etag: String::new(),
@@ -196,11 +197,7 @@ impl Row {
         row.why =
             task.escalation.map(|why| plain(&format!("{}: {}", why.code, why.reason))).unwrap_or_default();
         row.etag = task.etag;
-        let ruleset = state.automation.rules.pin();
-        let path = ruleset.settings().amounts.first().and_then(|path| path.strip_prefix("order."));
-        if let (Some(path), Some(order)) = (path, &task.order) {
-            row.amount = order::at(order, path, &ruleset.masked_names()).unwrap_or_default();
-        }
+        row.amount = task.order.and_then(|order| amount.in_order(&order)).unwrap_or_default();
         row
     }
 }

@@ -1,7 +1,5 @@
 //! The inbox: what waits for a person, why, how long, and until when.
 
-use std::collections::BTreeSet;
-
 use askama::Template;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
@@ -14,10 +12,11 @@ use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::Status;
 use statemachine::worklist::Worklist;
 
+use super::HOME;
+use super::amount::Amount;
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::{between, minute};
-use super::{HOME, order};
 use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
@@ -89,12 +88,9 @@ pub(super) async fn inbox(
     let Query(filter) = filter.map_err(|rejection| Failure::Invalid(rejection.body_text()))?;
     let now = state.clock.now();
     let (tasks, cursor) = read(&state, &filter, now).await?;
-    let ruleset = state.automation.rules.pin();
-    let amount = ruleset.settings().amounts.first().cloned().unwrap_or_default();
-    let masked = ruleset.masked_names();
+    let amount = Amount::of(&state.automation.rules.pin());
     let rows = stream::iter(tasks).map(async |task| {
-        let amount =
-            if amount.is_empty() { None } else { read_amount(&state, &task, &amount, &masked).await };
+        let amount = read_amount(&state, &task, &amount).await;
         Row::of(task, amount, now)
     });
     let rows: Vec<Row> = rows.buffered(AT_ONCE).collect().await;
@@ -105,7 +101,7 @@ pub(super) async fn inbox(
         filter,
         may_decide: caller.may(Role::Reviewer) && rows.iter().any(|row| row.id.is_some()),
         rows,
-        amount: amount.rsplit('.').next().unwrap_or_default().to_owned(),
+        amount: amount.heading(),
         next,
     };
     html(StatusCode::OK, &page)
@@ -160,15 +156,12 @@ fn address(filter: &Filter) -> Result<String, Failure> {
 }
 
 /// The amount in a task's order. Lists do not have it, so the task is read; without an answer it stays empty.
-async fn read_amount(
-    state: &ApiState,
-    task: &TaskView,
-    fact: &str,
-    masked: &BTreeSet<String>,
-) -> Option<String> {
-    let path = fact.strip_prefix("order.")?;
+async fn read_amount(state: &ApiState, task: &TaskView, amount: &Amount) -> Option<String> {
+    if !amount.is_in_orders() {
+        return None;
+    }
     let task = state.tasks.get(&task.task_id).await.ok()??;
-    order::at(TaskView::of_task(task).order.as_deref()?, path, masked)
+    amount.in_order(TaskView::of_task(task).order.as_deref()?)
 }
 
 impl Row {

@@ -128,9 +128,9 @@ impl Member {
                 metrics: metrics.clone(),
                 sqs: clients.sqs.clone(),
                 queue_url: queue_url.clone(),
-                may_start: coordinator.is_member.subscribe(),
             };
-            work.spawn("consumer of closed executions", closed.run(leave.clone()).map(Ok));
+            let consume = once_member(coordinator, leave, closed.run(leave.clone()));
+            work.spawn("consumer of closed executions", consume.map(Ok));
         }
         if let Some(queue_url) = &self.hints_queue {
             let hints = Hints {
@@ -141,9 +141,9 @@ impl Member {
                 queue_url: queue_url.clone(),
                 validity: coordinator.validity.clone(),
                 in_hand: coordinator.parts.in_hand.clone(),
-                may_start: coordinator.is_member.subscribe(),
             };
-            work.spawn("consumer of hints", hints.run(leave.clone()).map(Ok));
+            let consume = once_member(coordinator, leave, hints.run(leave.clone()));
+            work.spawn("consumer of hints", consume.map(Ok));
         }
     }
 
@@ -209,6 +209,28 @@ impl Member {
             wake: Arc::clone(&coordinator.discover),
             made: Arc::clone(&coordinator.made),
         }
+    }
+}
+
+/// The consumer of a queue, once this worker takes part in the fleet: if a newcomer crashes, the messages it received are
+/// delayed. Nothing is consumed if `leave` comes first.
+fn once_member<F: Future<Output = ()>>(
+    coordinator: &Coordinator,
+    leave: &CancellationToken,
+    consumer: F,
+) -> impl Future<Output = ()> + use<F> {
+    let (mut is_member, leave) = (coordinator.is_member.subscribe(), leave.clone());
+    async move {
+        let is_alone = tokio::select! {
+            biased;
+            () = leave.cancelled() => return,
+            joined = is_member.wait_for(|is_member| *is_member) => joined.is_err(),
+        };
+        if is_alone {
+            // The coordinator has ended, and its end is the one to report.
+            return leave.cancelled().await;
+        }
+        consumer.await;
     }
 }
 

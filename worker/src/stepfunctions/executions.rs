@@ -4,6 +4,7 @@
 //! before the task was sent does not concern it: the execution was redriven since, which the read may not show yet.
 
 use aws_sdk_sfn::Client;
+use aws_sdk_sfn::operation::get_execution_history::GetExecutionHistoryOutput;
 use aws_sdk_sfn::types::{ExecutionStatus, HistoryEvent, HistoryEventType};
 use aws_smithy_types::DateTime;
 use jiff::{SignedDuration, Timestamp};
@@ -132,27 +133,12 @@ impl Executions {
             if page > 0 {
                 rate.take().await;
             }
-            let request = self
-                .client
-                .get_execution_history()
-                .execution_arn(&task.transaction_id)
-                .include_execution_data(true)
-                .reverse_order(true)
-                .max_results(PAGE_EVENTS)
-                .set_next_token(next_token);
-            let answer = match request.send().await {
+            let answer = match self.history(task, next_token).await {
                 Ok(answer) => answer,
-                Err(error) => {
-                    let fault = Fault::of(
-                        "GetExecutionHistory",
-                        Resource::Execution(task.transaction_id.clone()),
-                        &error,
-                    );
-                    return match fault.code.as_str() {
-                        "ExecutionDoesNotExist" | "InvalidArn" => Ok(Proof::None),
-                        _ => Err(fault),
-                    };
+                Err(fault) if matches!(fault.code.as_str(), "ExecutionDoesNotExist" | "InvalidArn") => {
+                    return Ok(Proof::None);
                 }
+                Err(fault) => return Err(fault),
             };
             for event in answer.events() {
                 seen.note(event, task, decision);
@@ -166,6 +152,25 @@ impl Executions {
             }
         }
         Ok(Proof::None)
+    }
+
+    /// One page of the history of the task's execution, the newest events first. The caller has taken the call's turn.
+    pub(super) async fn history(
+        &self,
+        task: &Task,
+        next_token: Option<String>,
+    ) -> Result<GetExecutionHistoryOutput, Fault> {
+        let request = self
+            .client
+            .get_execution_history()
+            .execution_arn(&task.transaction_id)
+            .include_execution_data(true)
+            .reverse_order(true)
+            .max_results(PAGE_EVENTS)
+            .set_next_token(next_token);
+        request.send().await.map_err(|error| {
+            Fault::of("GetExecutionHistory", Resource::Execution(task.transaction_id.clone()), &error)
+        })
     }
 }
 

@@ -4,14 +4,12 @@ use aws_sdk_sfn::types::{HistoryEvent, HistoryEventType};
 use jiff::Timestamp;
 use statemachine::task::Task;
 
-use crate::aws::fault::{Fault, Resource};
+use crate::aws::fault::Fault;
 use crate::aws::rate_limit::RateLimit;
 use crate::stepfunctions::executions::Executions;
 
 /// How many pages of a thousand events a story reads at most, the newest first: it must not use up what deliveries need.
 const MAX_PAGES: usize = 3;
-/// The API's maximum.
-const PAGE_EVENTS: i32 = 1_000;
 
 named! {
     /// What happened to the state that waits for the task, or to its execution.
@@ -55,18 +53,7 @@ impl Executions {
                 missing = Some("the rate limit has no call left for the execution's history; try again");
                 break;
             }
-            let request = self
-                .client
-                .get_execution_history()
-                .execution_arn(&task.transaction_id)
-                .include_execution_data(true)
-                .reverse_order(true)
-                .max_results(PAGE_EVENTS)
-                .set_next_token(next_token);
-            let answer = request.send().await.map_err(|error| {
-                let execution = Resource::Execution(task.transaction_id.clone());
-                Fault::of("GetExecutionHistory", execution, &error)
-            })?;
+            let answer = self.history(task, next_token).await?;
             next_token = answer.next_token().map(str::to_owned);
             events.extend(answer.events.into_iter().map(Event::from));
             if next_token.is_none() || events.iter().any(|event| event.sent(task)) {

@@ -129,19 +129,14 @@ impl Pipeline {
     /// [`TableError`] when a call fails, or the stored task cannot be read.
     pub async fn foresee(&self, request: &PersonDecision) -> Result<Foreseen, TableError> {
         let ended = |outcome| Ok(Foreseen::Ended(Box::new(outcome)));
-        let Some(task) = self.tasks.get(&request.id).await? else { return ended(PersonOutcome::NotFound) };
-        if let Some(standing) = standing(&task, request) {
-            return ended(standing);
-        }
-        if request.is_stale(&task) {
-            return ended(PersonOutcome::Changed(Box::new(task)));
-        }
+        let task = match self.reviewed(request).await? {
+            Ok(task) => task,
+            Err(outcome) => return ended(outcome),
+        };
         if let Waits::No(_) = self.ask(&task).await? {
-            return ended(PersonOutcome::Expired(Box::new(task)));
+            return ended(PersonOutcome::Expired(task));
         }
-        let meaning = self.meaning(&task, request.outcome, &request.by);
-        let task = Box::new(task);
-        match meaning {
+        match self.meaning(&task, request.outcome, &request.by) {
             Means::Decides(_) => Ok(Foreseen::Decides),
             Means::First => Ok(Foreseen::First),
             Means::FirstAgain => ended(PersonOutcome::FirstApproved(task)),
@@ -151,19 +146,29 @@ impl Pipeline {
     }
 
     async fn try_decide(&self, request: PersonDecision) -> Result<PersonOutcome, TableError> {
-        let Some(task) = self.tasks.get(&request.id).await? else { return Ok(PersonOutcome::NotFound) };
-        if let Some(standing) = standing(&task, &request) {
-            return Ok(standing);
-        }
-        if request.is_stale(&task) {
-            return Ok(PersonOutcome::Changed(Box::new(task)));
-        }
+        let task = match self.reviewed(&request).await? {
+            Ok(task) => task,
+            Err(outcome) => return Ok(outcome),
+        };
         match self.ask(&task).await {
             Ok(Waits::Yes) => {}
             Ok(Waits::No(end)) => return self.expire_for_person(&task, end, &request).await,
             Err(fault) => return Ok(PersonOutcome::Unavailable(fault.into())),
         }
-        self.act(Box::new(task), request).await
+        self.act(task, request).await
+    }
+
+    /// The task of a request, open and as the person reviewed it; otherwise the outcome.
+    async fn reviewed(
+        &self,
+        request: &PersonDecision,
+    ) -> Result<Result<Box<Task>, PersonOutcome>, TableError> {
+        let Some(task) = self.tasks.get(&request.id).await? else { return Ok(Err(PersonOutcome::NotFound)) };
+        if let Some(standing) = standing(&task, request) {
+            return Ok(Err(standing));
+        }
+        let task = Box::new(task);
+        Ok(if request.is_stale(&task) { Err(PersonOutcome::Changed(task)) } else { Ok(task) })
     }
 
     /// Stores what the request means for a task whose workflow waits.
