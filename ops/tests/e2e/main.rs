@@ -9,6 +9,7 @@
 
 mod journey;
 
+mod author;
 mod console;
 mod crashes;
 mod dead_letters;
