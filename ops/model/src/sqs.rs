@@ -1,14 +1,15 @@
 //! SQS: standard queues with visibility, receive counts and dead-letter queues.
 
+mod shapes;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 
 use rand::Rng as _;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json, json};
 
+use self::shapes::{AttributesRequest, CreateRequest, ReceiptRequest, ReceiveRequest, Received, SendRequest};
 use super::turn::Turn;
 use super::wire::{Answer, Call, Service, ServiceError, success};
 
@@ -67,61 +68,6 @@ struct Message {
     receives: u32,
     /// The receipt handle of the latest receive.
     receipt: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ReceiveRequest {
-    queue_url: String,
-    max_number_of_messages: Option<usize>,
-    visibility_timeout: Option<u64>,
-    wait_time_seconds: Option<u64>,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-    #[serde(default)]
-    message_system_attribute_names: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct SendRequest {
-    queue_url: String,
-    message_body: String,
-    delay_seconds: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct ReceiptRequest {
-    queue_url: String,
-    receipt_handle: String,
-    visibility_timeout: Option<u64>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct AttributesRequest {
-    queue_url: String,
-    #[serde(default)]
-    attribute_names: Vec<String>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase", deny_unknown_fields)]
-struct CreateRequest {
-    queue_name: String,
-    #[serde(default)]
-    attributes: BTreeMap<String, String>,
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct Received {
-    message_id: String,
-    receipt_handle: String,
-    body: String,
-    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
-    attributes: BTreeMap<&'static str, String>,
 }
 
 impl Sqs {
