@@ -1,25 +1,16 @@
-//! Every way a request can fail, as RFC 9457 problem details: the only mapping to status codes.
+//! Every way a request can fail, and what its caller is told.
 
 use axum::Json;
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
 use statemachine::task::Task;
 use statemachine::token::TaskId;
 use tracing::error;
 
+use super::problem::{CONTENT_TYPE, Problem, ProblemType};
 use super::view::{TaskView, etag};
-use crate::aws::fault::Fault;
-use crate::control::item::ControlError;
-use crate::control::rule_store::StoreError;
 use crate::control::tokens::Role;
-use crate::tasks::list::ListError;
-use crate::tasks::table::TableError;
 
-/// The media type of a problem.
-pub const CONTENT_TYPE: &str = "application/problem+json";
-/// The prefix of each problem's `type`.
-const TYPE_PREFIX: &str = "urn:countersign:problem:";
 /// How long a caller should wait before it repeats a request that changed nothing, in seconds.
 const RETRY_AFTER_SECONDS: &str = "2";
 /// The time over which failed attempts are counted, in seconds.
@@ -89,29 +80,6 @@ pub enum Failure {
     Internal(String),
 }
 
-/// The JSON of a failed request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Problem {
-    /// A stable name, as a URI.
-    pub r#type: String,
-    /// The title in words; the same for each problem of a type.
-    pub title: String,
-    /// The HTTP status.
-    pub status: u16,
-    /// What happened to this request, and what to do.
-    pub detail: String,
-    /// The current task, if the request found one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub task: Option<Box<TaskView>>,
-}
-
-impl Problem {
-    /// Whether it is of the named type.
-    pub fn is(&self, name: &str) -> bool {
-        self.r#type.strip_prefix(TYPE_PREFIX) == Some(name)
-    }
-}
-
 impl Failure {
     /// A stored item is not a task; `what` says why.
     pub(super) fn damaged(what: &str) -> Failure {
@@ -120,58 +88,35 @@ impl Failure {
         ))
     }
 
-    /// Status, stable name, title.
-    fn kind(&self) -> (StatusCode, &'static str, &'static str) {
+    fn kind(&self) -> ProblemType {
         match self {
-            Failure::NoSuchResource => (StatusCode::NOT_FOUND, "no-such-resource", "no such resource"),
-            Failure::MethodNotAllowed => {
-                (StatusCode::METHOD_NOT_ALLOWED, "method-not-allowed", "method not allowed")
-            }
-            Failure::NoSuchTask(_) => (StatusCode::NOT_FOUND, "no-such-task", "no such task"),
-            Failure::NoSuchRuleset(_) => (StatusCode::NOT_FOUND, "no-such-ruleset", "no such ruleset"),
-            Failure::Raced => (StatusCode::CONFLICT, "raced", "someone else made a change at the same time"),
-            Failure::Invalid(_) => (StatusCode::UNPROCESSABLE_ENTITY, "invalid-request", "invalid request"),
-            Failure::NotJson => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not JSON"),
-            Failure::TooLarge => (StatusCode::PAYLOAD_TOO_LARGE, "too-large", "the body is too large"),
-            Failure::SlowBody => {
-                (StatusCode::REQUEST_TIMEOUT, "slow-body", "the body did not arrive in time")
-            }
-            Failure::Busy => (StatusCode::SERVICE_UNAVAILABLE, "busy", "too many requests at once"),
-            Failure::NoHost(_) => (StatusCode::BAD_REQUEST, "no-host", "the request does not name one host"),
-            Failure::Unauthenticated(_) => {
-                (StatusCode::UNAUTHORIZED, "unauthenticated", "the caller is not known")
-            }
-            Failure::Forbidden(_) => (StatusCode::FORBIDDEN, "forbidden", "the token lacks a role"),
-            Failure::TooManyFailures => {
-                (StatusCode::TOO_MANY_REQUESTS, "too-many-failures", "too many failed attempts")
-            }
-            Failure::Foreign(_) => (StatusCode::FORBIDDEN, "foreign-request", "request from another site"),
-            Failure::Conflict(_) => {
-                (StatusCode::CONFLICT, "decided-otherwise", "the task has another decision")
-            }
-            Failure::OwnRequest(_) => {
-                (StatusCode::FORBIDDEN, "own-request", "nobody decides a task of their own")
-            }
-            Failure::TooEarly(_) => {
-                (StatusCode::CONFLICT, "too-early", "the rules have not left the task to people yet")
-            }
-            Failure::NotClaimed(..) => (StatusCode::CONFLICT, "not-claimed", "the claim is not changed"),
-            Failure::NotCommented(..) => (StatusCode::CONFLICT, "not-commented", "the comment is not stored"),
-            Failure::NotReconsidered(..) => {
-                (StatusCode::CONFLICT, "not-reconsidered", "the task stays with a person")
-            }
-            Failure::Expired(_) => (StatusCode::GONE, "expired", "the workflow no longer waits"),
-            Failure::Changed(_) => (StatusCode::PRECONDITION_FAILED, "changed", "the task changed"),
-            Failure::Damaged(_) => {
-                (StatusCode::INTERNAL_SERVER_ERROR, "damaged-item", "a stored item is damaged")
-            }
-            Failure::Unavailable { .. } => {
-                (StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a call to AWS failed")
-            }
-            Failure::TooSlow => {
-                (StatusCode::SERVICE_UNAVAILABLE, "too-slow", "the request was not answered in time")
-            }
-            Failure::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal", "a bug in the worker"),
+            Failure::NoSuchResource => ProblemType::NoSuchResource,
+            Failure::MethodNotAllowed => ProblemType::MethodNotAllowed,
+            Failure::NoSuchTask(_) => ProblemType::NoSuchTask,
+            Failure::NoSuchRuleset(_) => ProblemType::NoSuchRuleset,
+            Failure::Raced => ProblemType::Raced,
+            Failure::Invalid(_) => ProblemType::Invalid,
+            Failure::NotJson => ProblemType::NotJson,
+            Failure::TooLarge => ProblemType::TooLarge,
+            Failure::SlowBody => ProblemType::SlowBody,
+            Failure::Busy => ProblemType::Busy,
+            Failure::NoHost(_) => ProblemType::NoHost,
+            Failure::Unauthenticated(_) => ProblemType::Unauthenticated,
+            Failure::Forbidden(_) => ProblemType::Forbidden,
+            Failure::TooManyFailures => ProblemType::TooManyFailures,
+            Failure::Foreign(_) => ProblemType::Foreign,
+            Failure::Conflict(_) => ProblemType::Conflict,
+            Failure::OwnRequest(_) => ProblemType::OwnRequest,
+            Failure::TooEarly(_) => ProblemType::TooEarly,
+            Failure::NotClaimed(..) => ProblemType::NotClaimed,
+            Failure::NotCommented(..) => ProblemType::NotCommented,
+            Failure::NotReconsidered(..) => ProblemType::NotReconsidered,
+            Failure::Expired(_) => ProblemType::Expired,
+            Failure::Changed(_) => ProblemType::Changed,
+            Failure::Damaged(_) => ProblemType::Damaged,
+            Failure::Unavailable { .. } => ProblemType::Unavailable,
+            Failure::TooSlow => ProblemType::TooSlow,
+            Failure::Internal(_) => ProblemType::Internal,
         }
     }
 
@@ -180,8 +125,7 @@ impl Failure {
         if let Failure::Internal(reason) = self {
             error!(reason, "a request failed: {reason}");
         }
-        let (_, name, _) = self.kind();
-        (format!("{TYPE_PREFIX}{name}"), self.detail())
+        (self.kind().uri(), self.detail())
     }
 
     fn detail(&self) -> String {
@@ -290,7 +234,7 @@ fn conflict(task: &Task) -> String {
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        let (status, name, title) = self.kind();
+        let kind = self.kind();
         if let Failure::Internal(reason) = &self {
             error!(reason, "a request failed: {reason}");
         }
@@ -304,13 +248,13 @@ impl IntoResponse for Failure {
         let task = self.into_task();
         let reviewed = task.as_ref().map(|task| task.reviewed());
         let problem = Problem {
-            r#type: format!("{TYPE_PREFIX}{name}"),
-            title: title.to_owned(),
-            status: status.as_u16(),
+            r#type: kind.uri(),
+            title: kind.title().to_owned(),
+            status: kind.status().as_u16(),
             detail,
             task: task.map(|task| Box::new(TaskView::of_task(*task))),
         };
-        let mut response = (status, Json(problem)).into_response();
+        let mut response = (kind.status(), Json(problem)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
         if let Some(reviewed) = reviewed {
@@ -323,51 +267,5 @@ impl IntoResponse for Failure {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
-    }
-}
-
-impl From<ListError> for Failure {
-    fn from(error: ListError) -> Failure {
-        match error {
-            ListError::Cursor(invalid) => Failure::Invalid(invalid.to_string()),
-            ListError::Fault(fault) => fault.into(),
-        }
-    }
-}
-
-impl From<TableError> for Failure {
-    fn from(error: TableError) -> Failure {
-        match error {
-            TableError::Fault(fault) => fault.into(),
-            TableError::Malformed(_) => Failure::damaged(&error.to_string()),
-        }
-    }
-}
-
-impl From<Fault> for Failure {
-    fn from(fault: Fault) -> Failure {
-        Failure::Unavailable { why: fault.to_string(), may_pass: fault.class.may_pass() }
-    }
-}
-
-impl From<ControlError> for Failure {
-    fn from(error: ControlError) -> Failure {
-        StoreError::from(error).into()
-    }
-}
-
-impl From<StoreError> for Failure {
-    fn from(error: StoreError) -> Failure {
-        match error {
-            StoreError::Fault(fault) => fault.into(),
-            StoreError::MayStand(_) => Failure::TooSlow,
-            StoreError::Unreadable(_) => Failure::Damaged(error.to_string()),
-            StoreError::Raced => Failure::Raced,
-            StoreError::Unknown(_) | StoreError::Ambiguous(_) | StoreError::NoEarlier => {
-                Failure::NoSuchRuleset(error.to_string())
-            }
-            StoreError::TooLarge { .. } => Failure::Invalid(error.to_string()),
-            StoreError::Damaged { .. } | StoreError::Refused(_) => Failure::Internal(error.to_string()),
-        }
     }
 }

@@ -14,7 +14,7 @@ use super::auth::admit;
 use super::error::Failure;
 use super::limits::limit;
 use super::{
-    ApiState, automation, batch, claims, health, log_level, me, reconsider, rulesets, status, tasks,
+    ApiState, automation, batch, claims, health, lists, log_level, me, reconsider, rulesets, status, tasks,
 };
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
@@ -55,7 +55,7 @@ fn routes() -> Vec<Route> {
         Route::get("/readyz", Door::Open, health::readyz),
         Route::get("/v1/me", viewer(Status), me::me),
         Route::get("/v1/status", viewer(Status), status::status),
-        Route::get("/v1/tasks", viewer(Lists), tasks::list),
+        Route::get("/v1/tasks", viewer(Lists), lists::list),
         Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch),
         Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
         Route::get("/v1/tasks/{id}/story", viewer(Tasks), tasks::story),

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 
 use super::Failed;
 use super::token_file::token_of;
-use crate::api::error::Problem;
+use crate::api::problem::Problem;
 use crate::config::token_of_environment;
 use crate::control::tokens::Secret;
 

@@ -100,7 +100,7 @@ enum Format {
 enum Failed {
     /// The API returned a problem.
     #[error("{}", .0.detail)]
-    Problem(Box<crate::api::error::Problem>),
+    Problem(Box<crate::api::problem::Problem>),
     /// A ruleset cannot be used.
     #[error(transparent)]
     Refused(::rules::Refused),

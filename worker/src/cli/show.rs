@@ -4,7 +4,7 @@ use rules::{Ended, Evaluation};
 use serde_json::value::RawValue;
 
 use super::render::{line, plain, spread, table};
-use crate::api::tasks::TaskPage;
+use crate::api::lists::TaskPage;
 use crate::api::view::{DecisionView, TaskView};
 
 /// The longest reason in a list, in characters.

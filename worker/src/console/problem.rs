@@ -12,8 +12,8 @@ use super::session::{Session, no_cookie};
 use super::sign_in;
 use super::times::moment;
 use crate::api::ApiState;
-use crate::api::error::{CONTENT_TYPE, Problem};
 use crate::api::origin::Reach;
+use crate::api::problem::{CONTENT_TYPE, Problem};
 use crate::plain_text::plain;
 
 /// A problem's page.
