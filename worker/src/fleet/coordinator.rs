@@ -3,6 +3,7 @@
 //! It alone owns this process's leases, and compares them with the table in every round, so that the two cannot differ
 //! for long.
 
+mod gauges;
 mod work;
 
 use std::collections::BTreeMap;
@@ -23,10 +24,9 @@ use crate::lease::fleet_view::{FleetView, Look};
 use crate::lease::guard::Validity;
 use crate::lease::lineage::{childless, ready};
 use crate::lease::plan::{Action, Lease, Subject, View, plan};
+use crate::metrics::Service;
 use crate::metrics::behind::Behind;
-use crate::metrics::counts::Counts;
 use crate::metrics::trouble::Trouble;
-use crate::metrics::{Limit, Service};
 use crate::stream::reader::{Ended, ReaderParts};
 use crate::sweeper::Sweeper;
 
@@ -132,40 +132,6 @@ impl Coordinator {
     async fn round(&self, hands: &mut Hands, leaving: bool) {
         self.look(hands, leaving).await;
         self.show(hands);
-    }
-
-    /// Updates the gauges of the work here, whether or not this worker may act.
-    fn show(&self, hands: &Hands) {
-        let metrics = &self.parts.metrics;
-        metrics.leases.set(i64::try_from(hands.work.len()).unwrap_or(i64::MAX));
-        metrics.in_flight.set(i64::try_from(self.parts.limits.records_in_hand()).unwrap_or(i64::MAX));
-        metrics
-            .in_flight_bytes
-            .set(i64::try_from(self.parts.limits.kib_in_hand() * 1_024).unwrap_or(i64::MAX));
-        let now = self.parts.clock.now().as_second();
-        let of_work = hands.work.values().map(|local| &*local.behind);
-        metrics.behind(now, of_work.chain(hands.dropped.values().map(|behind| &**behind)));
-        let mut counts = Counts::default();
-        hands.work.values().for_each(|local| local.behind.add_counts(&mut counts));
-        metrics.counted(now, &counts);
-        let mut report = metrics.report(counts);
-        let lags = hands.work.iter().filter_map(|(subject, local)| match subject {
-            Subject::Shard { shard, .. } => Some((local.behind.reading.age(now), shard.as_str())),
-            Subject::Sweep(_) => None,
-        });
-        report.lags(lags.collect());
-        let RateLimits { send_task, describe_execution, execution_history, sweep } = &*self.rates;
-        for (limit, rate) in [
-            (Limit::SendTask, send_task),
-            (Limit::DescribeExecution, describe_execution),
-            (Limit::ExecutionHistory, execution_history),
-            (Limit::DescribeStream, &*self.parts.discovery.of_readers),
-            (Limit::Sweep, sweep),
-        ] {
-            metrics.rate_limit(limit, rate.capacity(), rate.level(), rate.waiting());
-        }
-        report.waiting = metrics.waiting();
-        self.view.tell(report);
     }
 
     async fn look(&self, hands: &mut Hands, leaving: bool) {

@@ -4,32 +4,30 @@
 //! (`ALL_OLD`) shows whether this write, or another one of this holder, was applied although its response was lost: a
 //! lease that is still held is never given up because of a lost response.
 
+pub mod held;
 mod item;
 mod listing;
 #[cfg(test)]
 mod tests;
+mod write;
 
 use std::collections::HashMap;
 
-use aws_sdk_dynamodb::error::SdkError;
-use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
-use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
-use aws_sdk_dynamodb::types::{
-    AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure, TransactWriteItem, Update,
-};
+use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem};
 use statemachine::format::Newer;
 
-use crate::aws::attribute::{check_format, names, number, text, text_of};
+use crate::aws::attribute::{check_format, number, text, text_of};
 use crate::aws::fault::Fault;
 use crate::control::table::{ControlTable, SK};
 use crate::lease::checkpoint::SequenceNumber;
 use crate::lease::lineage::Listed;
 use crate::lease::plan::{Lease, Position, Subject};
-use crate::lease::table::item::{END, key, read_lease};
+use crate::lease::table::held::{FENCE, Held, fence_values};
+use crate::lease::table::item::{END, read_lease};
 use crate::lease::table::listing::{creation, subject_of};
+use crate::lease::table::write::{Applied, canceled_by_condition};
 
 const PARTITION: &str = "lease";
-const FENCE: &str = "#owner = :me AND #epoch = :epoch AND #counter = :counter";
 
 /// A fenced write found another holder: stop the work, because the lease belongs to another worker.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -40,30 +38,6 @@ pub enum LeaseError {
     /// The call failed; repeating it finds out.
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-/// A lease that this process holds, with the fence of its next write.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Held {
-    /// What it is for.
-    pub subject: Subject,
-    /// How far it was when it was taken, then as last written.
-    pub position: Position,
-    me: String,
-    epoch: i64,
-    counter: i64,
-}
-
-impl Held {
-    /// How often the lease has changed hands, this holder included.
-    pub fn epoch(&self) -> i64 {
-        self.epoch
-    }
-
-    /// The lease is still held, but an earlier write of this holder, whose response was lost, has moved the fence.
-    fn is_behind(&self, seen: &Lease) -> bool {
-        seen.owner.as_ref() == Some(&self.me) && seen.epoch == self.epoch && seen.counter > self.counter
-    }
 }
 
 /// An item in a lease's place that cannot be read, as it was seen.
@@ -274,91 +248,5 @@ impl LeaseTable {
             held.counter = next;
             return Ok(());
         }
-    }
-
-    fn transact_update(
-        &self,
-        subject: &Subject,
-        set: &str,
-        condition: Option<&str>,
-        values: Vec<(&'static str, AttributeValue)>,
-    ) -> TransactWriteItem {
-        let update = Update::builder()
-            .table_name(&self.control_table.name)
-            .set_key(Some(key(subject)))
-            .update_expression(set)
-            .set_condition_expression(condition.map(str::to_owned))
-            .set_expression_attribute_names(Some(names(&[set, condition.unwrap_or_default()])))
-            .set_expression_attribute_values(Some(to_map(values)))
-            .return_values_on_condition_check_failure(OnFailure::AllOld)
-            .build()
-            .expect("table, key and expression are set");
-        TransactWriteItem::builder().update(update).build()
-    }
-
-    async fn update(
-        &self,
-        subject: &Subject,
-        set: &str,
-        condition: &str,
-        values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
-    ) -> Result<Applied, Fault> {
-        let values = to_map(values);
-        let request = self
-            .control_table
-            .client
-            .update_item()
-            .table_name(&self.control_table.name)
-            .set_key(Some(key(subject)))
-            .update_expression(set)
-            .condition_expression(condition)
-            .set_expression_attribute_names(Some(names(&[set, condition])))
-            .set_expression_attribute_values((!values.is_empty()).then_some(values))
-            .return_values_on_condition_check_failure(OnFailure::AllOld);
-        match request.send().await {
-            Ok(_) => Ok(Applied::Now),
-            Err(error) => match error.as_service_error() {
-                Some(UpdateItemError::ConditionalCheckFailedException(failed)) => {
-                    Ok(Applied::Otherwise(failed.item().and_then(read_lease).map(Box::new)))
-                }
-                _ => Err(Fault::of("UpdateItem", self.control_table.resource(), &error)),
-            },
-        }
-    }
-}
-
-enum Applied {
-    Now,
-    /// The condition failed; the current item.
-    Otherwise(Option<Box<Lease>>),
-}
-
-fn fence_values<const N: usize>(
-    held: &Held,
-    extra: [(&'static str, AttributeValue); N],
-) -> Vec<(&'static str, AttributeValue)> {
-    let fence = [
-        (":me", text(&held.me)),
-        (":epoch", number(held.epoch)),
-        (":counter", number(held.counter)),
-        (":next", number(held.counter + 1)),
-    ];
-    fence.into_iter().chain(extra).collect()
-}
-
-fn to_map(
-    values: impl IntoIterator<Item = (&'static str, AttributeValue)>,
-) -> HashMap<String, AttributeValue> {
-    values.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// The first item's state when the transaction failed on its condition; none when it failed otherwise.
-fn canceled_by_condition(error: &SdkError<TransactWriteItemsError>) -> Option<Option<Lease>> {
-    match error.as_service_error()? {
-        TransactWriteItemsError::TransactionCanceledException(canceled) => {
-            let first = canceled.cancellation_reasons().first()?;
-            (first.code() == Some("ConditionalCheckFailed")).then(|| first.item().and_then(read_lease))
-        }
-        _ => None,
     }
 }

@@ -4,6 +4,7 @@
 //! decision resolves every race. Only the checkpoint has an order: it moves over settled records without a gap.
 
 mod gap;
+mod intake;
 mod lag;
 mod pace;
 mod shard_end;
@@ -16,35 +17,32 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::Client;
-use aws_sdk_dynamodbstreams::types::Record;
 use futures::StreamExt as _;
 use futures::future::BoxFuture;
 use futures::stream::{BoxStream, FuturesUnordered};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
-use tracing::{error, info, warn};
+use tracing::info;
 
-use crate::aws::fault::Fault;
 use crate::clock::Clock;
 use crate::control::table::ControlTable;
-use crate::lease::checkpoint::{Checkpoint, SequenceNumber, Ticket};
+use crate::lease::checkpoint::{Checkpoint, Ticket};
 use crate::lease::guard::Guard;
 use crate::lease::plan::Subject;
-use crate::lease::table::{Held, LeaseTable};
+use crate::lease::table::LeaseTable;
+use crate::lease::table::held::Held;
 use crate::metrics::Metrics;
 use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::steps::pipeline::Pipeline;
 use crate::stream::discovery::Discovery;
-use crate::stream::limits::{Limits, Share};
-use crate::stream::reader::source::{Brought, Source, made_at};
-use crate::stream::reader::superseded::superseded;
+use crate::stream::limits::Limits;
+use crate::stream::reader::intake::Waiting;
+use crate::stream::reader::source::{Brought, Source};
 use crate::stream::reader::writing::Writing;
-use crate::stream::service::service_of;
 use crate::tasks::handled::Handled;
-use crate::tasks::in_hand::{Holding, InHand};
-use crate::tasks::item::task_id;
+use crate::tasks::in_hand::InHand;
 
 /// How often the checkpoint is written if it moved, unless [`CHECKPOINT_RECORDS`] records settle first. After a crash,
 /// this much is replayed.
@@ -106,16 +104,6 @@ pub struct Reader {
     /// The next turn, while records wait for it.
     turn: Option<BoxFuture<'static, OwnedSemaphorePermit>>,
     in_work: FuturesUnordered<BoxFuture<'static, (Ticket, Handled)>>,
-}
-
-/// A record that was read and is not handled yet.
-struct Waiting {
-    ticket: Ticket,
-    record: Record,
-    /// Its place among the records in flight.
-    place: Share,
-    /// The task, if it is one's: the sweeper of this process leaves it alone.
-    holding: Option<Holding>,
 }
 
 impl std::fmt::Debug for Reader {
@@ -255,53 +243,6 @@ impl Reader {
                 drop((place, turn, holding));
                 (ticket, handled)
             }));
-        }
-    }
-
-    /// Takes in the records of a page.
-    fn take_in(&mut self, brought: Brought) {
-        let (records, mut share) = match brought {
-            Brought::Page { records, share, .. } => (records, share),
-            Brought::Gap(gap) => return self.tell(&gap),
-            Brought::Unknown => {
-                warn!(shard = self.shard, "shard {}: not found; retrying", self.shard);
-                return;
-            }
-            Brought::Failed(fault) => return self.failed(&fault),
-        };
-        self.trouble.answered();
-        let now = self.parts.clock.now().as_second();
-        let superseded = superseded(&records);
-        for (record, is_done) in records.into_iter().zip(superseded) {
-            let Some(sequence_number) = record.dynamodb().and_then(|change| change.sequence_number()) else {
-                error!(shard = self.shard, "shard {}: a record has no sequence number", self.shard);
-                self.parts.metrics.record(Handled::Poison);
-                continue;
-            };
-            let sequence_number = SequenceNumber(sequence_number.to_owned());
-            let ticket = self.checkpoint.deliver(sequence_number, made_at(&record).unwrap_or(now));
-            if is_done {
-                self.checkpoint.settle(ticket);
-                self.parts.metrics.record(Handled::AlreadySettled);
-                continue;
-            }
-            let bytes = record.dynamodb().and_then(|change| change.size_bytes()).unwrap_or(0);
-            let place = share.split_record(usize::try_from(bytes).unwrap_or(0));
-            let holding = task_id(&record).map(|id| self.parts.in_hand.take(id));
-            self.waiting.push_back(Waiting { ticket, record, place, holding });
-        }
-        if self.turn.is_none() {
-            self.begin(None);
-        }
-        self.behind.settling.set(self.checkpoint.oldest());
-    }
-
-    fn failed(&mut self, fault: &Fault) {
-        let shard = &self.shard;
-        if self.trouble.failed(fault.class, &self.parts.metrics, service_of(fault)) {
-            error!(shard, error = %fault, "shard {shard}: {fault}; reading pauses");
-        } else {
-            warn!(shard, error = %fault, "shard {shard}: {fault}; retrying");
         }
     }
 }

@@ -304,6 +304,9 @@ impl<'s> Operator<'s> {
             let Some(node) = self.worker() else { return asked };
             let outcome = if self.sim.rng.random_bool(0.5) { Outcome::Approved } else { Outcome::Rejected };
             let by = format!("person-{}", self.sim.rng.random_range(0..3));
+            // Half of the tasks with a first approval are approved again by the same person.
+            let first = task.first_approval.as_ref().filter(|_| self.sim.rng.random_bool(0.5));
+            let (outcome, by) = first.map_or((outcome, by), |first| (Outcome::Approved, first.by.clone()));
             let if_reviewed = self.sim.rng.random_bool(0.3).then(|| task.reviewed());
             let (id, reason, identity) = (task.id.clone(), "seen".to_owned(), Identity::Claimed);
             let request = PersonDecision { id, outcome, reason, by, identity, if_reviewed };

@@ -2,6 +2,7 @@
 
 use model::{Failure, Matcher, Rule, World};
 
+use super::item::key;
 use super::*;
 use crate::aws::date::ServerDate;
 use crate::control::table::{Beat, Heartbeat};

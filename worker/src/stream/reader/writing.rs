@@ -3,7 +3,8 @@
 use futures::future::BoxFuture;
 use tracing::warn;
 
-use crate::lease::table::{Held, LeaseError};
+use crate::lease::table::LeaseError;
+use crate::lease::table::held::Held;
 use crate::metrics::Service;
 use crate::stream::reader::{Ended, Reader};
 
