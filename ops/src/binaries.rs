@@ -113,7 +113,8 @@ impl Binaries {
             return Ok(binaries.clone());
         }
         let profile = if cfg!(debug_assertions) { "dev" } else { "release" };
-        let both = ["build", "--package", "ingest", "--package", "worker", "--profile", profile];
+        // Of the whole workspace: with the features, and so the dependencies, that the tests have built.
+        let both = ["build", "--workspace", "--bin", "ingest", "--bin", "countersign", "--profile", profile];
         let [ingest, countersign] = self::built(&both, ["ingest", "countersign"])?;
         Ok(built.insert(Binaries { ingest, countersign }).clone())
     }

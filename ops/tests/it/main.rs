@@ -8,6 +8,7 @@ mod conformance;
 mod dashboard;
 mod deployment;
 mod emulator;
+mod features;
 mod glibc;
 mod orders;
 mod package;
