@@ -79,7 +79,7 @@ async fn the_states_to_paste_wait_for_their_answers() {
     let mut kept = state("The state to paste");
     kept["WaitForApproval"]["ResultPath"] = "$.approval".into();
     let mut merged = state("In JSONata");
-    merged["WaitForApproval"]["Output"] = state("When the input must live on")["Output"].clone();
+    merged["WaitForApproval"]["Output"] = state("Keeping the input")["Output"].clone();
     for (name, states, query_language) in [("kept", kept, "JSONPath"), ("merged", merged, "JSONata")] {
         let definition = machine(states, query_language);
         let output = approved(&world, name, &definition, &order(name), &[order(name)]).await;

@@ -18,7 +18,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 /// Check a token and keep it for this --url: later commands send it.
 ///
 /// Reads the token from standard input. It is kept in ~/.config/countersign/tokens.json, which only you can read.
-/// COUNTERSIGN_TOKEN wins over it.
+/// COUNTERSIGN_TOKEN overrides it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

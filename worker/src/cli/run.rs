@@ -27,7 +27,7 @@ Examples:
   countersign run --config /etc/countersign.toml
   COUNTERSIGN_TABLES__TASKS=approvals countersign run --rules ./rules --log-format text
 
-Each setting comes from, the last one winning: the built-in defaults (countersign config --defaults), the file,
+Settings are read in this order, each overriding the one before: the defaults (countersign config --defaults), the file,
 the variables COUNTERSIGN_<TABLE>__<KEY>, the flags.")]
 pub(super) struct Args {
     /// A file with settings, in TOML

@@ -14,7 +14,7 @@ use crate::api::status::{CapView, Status};
 use crate::control::gate::Paused;
 use crate::metrics::waiting::RateLimitView;
 
-/// Show the fleet's state, as one worker knows it: rules, limits, what waits, who works and who is behind.
+/// Show the fleet's state, as one worker knows it: rules, limits, what waits, which workers are alive and which are behind.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

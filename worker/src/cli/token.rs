@@ -10,7 +10,7 @@ use super::{Failed, clock};
 use crate::control::person_name;
 use crate::control::tokens::{RevokeError, Role, Secret, StoredToken};
 
-/// Make, list and revoke the tokens that callers of the API send.
+/// Create, list and revoke the tokens that callers of the API send.
 ///
 /// Needs AWS credentials that may write to the control table, as publishing rules does. Workers ask for tokens once
 /// `auth.mode = "tokens"` is set.
@@ -33,10 +33,10 @@ enum Command {
     Revoke(Revoke),
 }
 
-/// Make a token and print it, this one time.
+/// Create a token and print it. It is never shown again.
 #[derive(Debug, clap::Args)]
 struct Create {
-    /// Whose it is: the name of the person in decisions and in the log
+    /// The person's name, as decisions and the log show it
     #[arg(long, value_name = "NAME", value_parser = named)]
     name: String,
     /// What its holder may do: viewer, reviewer, author or operator; may be repeated
@@ -45,7 +45,7 @@ struct Create {
     /// For how many days it is valid
     #[arg(long, value_name = "N", default_value_t = 90, value_parser = clap::value_parser!(u16).range(1..=400))]
     days: u16,
-    /// The name of the person who makes it
+    /// The name of the person who creates it
     #[arg(long, value_name = "NAME", env = "USER", hide_env_values = true, default_value = "operator")]
     by: String,
     #[command(flatten)]
@@ -107,7 +107,7 @@ async fn make(create: Create) -> Result<String, Failed> {
     table.store_token(&secret.hash(), &name, &roles, &by, (now, expires)).await?;
     let until = crate::clock::day(expires);
     Ok(format!(
-        "{}\ntoken {} of {}: {}, until {until}\nIt is shown this one time. Its holder runs `countersign login`, or sets \
+        "{}\ntoken {} of {}: {}, until {until}\nIt is never shown again. Its holder runs `countersign login`, or sets \
          COUNTERSIGN_TOKEN.\n",
         secret.reveal(),
         secret.hash().id(),
