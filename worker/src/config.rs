@@ -6,6 +6,7 @@ mod setting;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,6 +19,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::range::{is_region, is_url, public_url};
 pub use self::setting::Setting;
 pub(crate) use self::setting::token_of_environment;
+use crate::role::Role;
 
 /// The commented defaults, as `countersign config --defaults` prints them.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -173,6 +175,7 @@ pub struct Api {
 #[expect(missing_docs, reason = "config.default.toml documents each")]
 pub struct Auth {
     pub mode: AuthMode,
+    pub oidc: Oidc,
 }
 
 /// Whether callers show who they are.
@@ -183,6 +186,20 @@ pub enum AuthMode {
     None,
     /// By a bearer token.
     Tokens,
+    /// By the access token of an identity provider, or by a bearer token.
+    Oidc,
+}
+
+/// The identity provider.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Oidc {
+    pub issuer: String,
+    pub audience: String,
+    pub person_claim: String,
+    pub roles_claim: String,
+    pub roles: BTreeMap<String, Role>,
 }
 
 /// The listener for metrics and health.

@@ -9,10 +9,13 @@ mod named;
 pub mod clock;
 pub mod config;
 mod plain_text;
+pub mod role;
 pub mod service_manager;
 pub mod telemetry;
 
 pub mod aws;
+
+pub mod oidc;
 
 pub mod tasks;
 

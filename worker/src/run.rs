@@ -115,10 +115,10 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         let readiness = Readiness::starting("the first look at the tables");
         let task_list = TaskList::new(&clients.dynamodb, &config.tables.tasks);
         let watched = ScrapeState::new(&parts, Arc::new(registry), readiness.clone());
-        let state = ApiState::new(&config, &parts, task_list, readiness.clone(), decisions.clone());
+        let state = ApiState::new(&config, &parts, task_list, readiness.clone(), decisions.clone())?;
         let member = Member::new(&config, parts);
         tasks.spawn("listener for metrics", scrape::serve(scrapes, watched, stop.clone()).map(Ok));
-        fall_back(state.log_level.clone(), &mut tasks, &stop);
+        start_helpers(&state, &mut tasks, &stop);
         let pages = pages(&state);
         tasks.spawn("API server", serve(listener, state, pages, stop.clone()).map(Ok));
         tell_alive(&mut tasks);
@@ -170,6 +170,15 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
         }
         info!("stopped");
         first.and(drained.unwrap_or(Ok(())))
+    }
+}
+
+/// Ends another level of the log when its time is over, and keeps the keys of the identity provider, if there is one, up to
+/// date.
+fn start_helpers(state: &ApiState, tasks: &mut LongLived, stop: &CancellationToken) {
+    fall_back(state.log_level.clone(), tasks, stop);
+    if let Some(provider) = state.auth.provider() {
+        tasks.spawn("follower of the identity provider", provider.clone().follow(stop.clone()).map(Ok));
     }
 }
 

@@ -62,8 +62,8 @@ impl Line {
         info!(by, identity, from, route, "{route}: {by} signed in ({identity}), from {from}");
     }
 
-    /// Logs a refused request.
-    pub(crate) fn write_refusal(&self, why: Refusal, response: u16) {
+    /// Logs a refused request; `detail` says more of the reason.
+    pub(crate) fn write_refusal(&self, why: Refusal, detail: Option<&str>, response: u16) {
         let ((by, identity), from, route) = (self.who(), self.from(), self.route());
         warn!(
             by,
@@ -72,8 +72,10 @@ impl Line {
             route,
             response,
             refusal = why.label(),
-            "{route}: refused ({}): {by}, from {from}",
-            why.label()
+            detail,
+            "{route}: refused ({}): {by}, from {from}{}",
+            why.label(),
+            detail.map(|detail| format!(": {detail}")).unwrap_or_default()
         );
     }
 }

@@ -1,5 +1,7 @@
-//! Who calls the API, and whether they may: bearer tokens, roles, and a line in the log for each change and refusal.
+//! Who calls the API, and whether they may: bearer tokens, access tokens of the identity provider, roles, and a line in the
+//! log for each change and refusal.
 
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +14,7 @@ use tokio::time::timeout;
 
 use super::ApiState;
 use super::audit::{Line, Written};
-use super::caller::Caller;
+use super::caller::{Caller, Holder};
 use super::error::Failure;
 use super::failures::Failures;
 use super::known::Known;
@@ -20,8 +22,10 @@ use super::server::Peer;
 use crate::clock::{Clock, day};
 use crate::config::{self, AuthMode};
 use crate::control::table::ControlTable;
-use crate::control::tokens::{Role, Secret, StoredToken, TokenHash};
+use crate::control::tokens::{Secret, StoredToken, TokenHash};
 use crate::metrics::Refusal;
+use crate::oidc::{Denied, Provider};
+use crate::role::Role;
 use crate::steps::person::Identity;
 
 /// The most tokens that are looked up at once: strangers must not take the table's connections from the tail.
@@ -40,6 +44,17 @@ struct Tokens {
     known: Known,
     failures: Failures,
     lookups: Semaphore,
+    /// None without one.
+    provider: Option<Provider>,
+}
+
+/// What a request shows of its caller.
+#[derive(Debug, PartialEq, Eq)]
+enum Credentials<'a> {
+    /// A token of ours.
+    Secret(Secret),
+    /// Whatever else was sent as a token.
+    Foreign(&'a str),
 }
 
 /// Why a request is refused before its handler sees it.
@@ -48,26 +63,44 @@ struct Refused {
     failure: Failure,
     /// Beyond the limit of failures of an address, they are only counted.
     is_logged: bool,
+    /// What the log says beyond the reason.
+    detail: Option<&'static str>,
 }
 
 impl Auth {
     /// As configured.
-    pub fn new(config: &config::Auth, table: &ControlTable, clock: &Clock) -> Auth {
-        match config.mode {
-            AuthMode::None => Auth(None),
-            AuthMode::Tokens => Auth(Some(Arc::new(Tokens {
-                table: table.clone(),
-                clock: clock.clone(),
-                known: Known::default(),
-                failures: Failures::default(),
-                lookups: Semaphore::new(LOOKUPS),
-            }))),
-        }
+    ///
+    /// # Errors
+    ///
+    /// When the identity provider cannot be asked: the system has no certificates.
+    pub fn new(config: &config::Auth, table: &ControlTable, clock: &Clock) -> io::Result<Auth> {
+        let provider = match config.mode {
+            AuthMode::None => return Ok(Auth(None)),
+            AuthMode::Tokens => None,
+            AuthMode::Oidc => Some(Provider::new(&config.oidc)?),
+        };
+        Ok(Auth(Some(Arc::new(Tokens {
+            table: table.clone(),
+            clock: clock.clone(),
+            known: Known::default(),
+            failures: Failures::default(),
+            lookups: Semaphore::new(LOOKUPS),
+            provider,
+        }))))
+    }
+
+    /// The identity provider; none without one.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.0.as_ref()?.provider.as_ref()
     }
 
     /// Whose word the name of a person is.
     pub(super) fn identity(&self) -> Identity {
-        if self.0.is_some() { Identity::Token } else { Identity::Claimed }
+        match &self.0 {
+            None => Identity::Claimed,
+            Some(tokens) if tokens.provider.is_some() => Identity::Oidc,
+            Some(_) => Identity::Token,
+        }
     }
 
     /// Finds out whose a token is, for the console's form. A refusal is counted, logged and answered as that of any request.
@@ -95,21 +128,55 @@ impl Auth {
 }
 
 impl Tokens {
-    async fn identify(&self, headers: &HeaderMap, from: Option<Peer>) -> Result<Arc<StoredToken>, Refused> {
-        let secret = bearer(headers);
-        let hash = match &secret {
-            Ok(Some(secret)) => secret.hash(),
-            Ok(None) => return Err(self.failed(from, Refusal::NoToken)),
-            Err(()) => return Err(self.failed(from, Refusal::UnknownToken)),
+    async fn identify(&self, headers: &HeaderMap, from: Option<Peer>) -> Result<Holder, Refused> {
+        let hash = match (bearer(headers), &self.provider) {
+            (Ok(Some(Credentials::Secret(secret))), _) => secret.hash(),
+            (Ok(Some(Credentials::Foreign(token))), Some(provider)) => {
+                return self.ask(provider, token, from).await;
+            }
+            (Ok(None), _) => return Err(self.failed(from, Refusal::NoToken)),
+            (Ok(Some(Credentials::Foreign(_))) | Err(()), _) => {
+                return Err(self.failed(from, Refusal::UnknownToken));
+            }
         };
         let token = match self.known.fresh(&hash) {
             Some(token) => token,
             None => self.look_up(&hash, from).await?,
         };
         if token.is_valid(self.clock.now()) {
-            Ok(token)
+            Ok(Holder::of_token(&token))
         } else {
             Err(self.failed(from, Refusal::UnknownToken))
+        }
+    }
+
+    /// Whom a token of the identity provider names. The keys of a moment ago are asked first, whatever else came from the
+    /// address: nobody can guess a signature, and forged tokens must not keep out those who share a load balancer.
+    async fn ask(&self, provider: &Provider, token: &str, from: Option<Peer>) -> Result<Holder, Refused> {
+        let now = self.clock.now();
+        let mut identified = provider.identify(token, now);
+        if identified.is_err() && self.failures.are_too_many(from) {
+            return Err(self.failed(from, Refusal::TooMany));
+        }
+        if matches!(identified, Err(Denied::UnknownKey | Denied::NoKeys)) {
+            let Ok(_lookup) = self.lookups.try_acquire() else { return Err(Refused::busy()) };
+            identified = provider.identify_newly(token, now).await;
+        }
+        let refused = |detail| {
+            let failure = Failure::Unauthenticated(detail);
+            Refused { failure, detail: Some(detail), ..self.failed(from, Refusal::UnknownToken) }
+        };
+        match identified {
+            Ok(person) => Holder::of_provider(person)
+                .map_err(|_| refused("the person's name in the token is not one that decisions can have")),
+            Err(Denied::Refused(why)) => Err(refused(why)),
+            Err(Denied::UnknownKey) => {
+                Err(refused("the token is signed with a key that the identity provider does not have"))
+            }
+            Err(Denied::NoKeys) => Err(Refused::no_answer(Failure::Unavailable {
+                why: "the identity provider has not answered since this worker started".to_owned(),
+                may_pass: true,
+            })),
         }
     }
 
@@ -120,17 +187,16 @@ impl Tokens {
             return Err(self.failed(from, Refusal::TooMany));
         }
         let Ok(_lookup) = self.lookups.try_acquire() else {
-            return Err(Refused { why: Refusal::NoAnswer, failure: Failure::Busy, is_logged: false });
+            return Err(Refused::busy());
         };
-        let no_answer = |failure| Refused { why: Refusal::NoAnswer, failure, is_logged: true };
         let found = timeout(PATIENCE, self.table.find_token(hash)).await;
         let found = found.map_err(|_| {
-            no_answer(Failure::Unavailable {
+            Refused::no_answer(Failure::Unavailable {
                 why: "the control table did not say whether the token is valid".to_owned(),
                 may_pass: true,
             })
         })?;
-        let found = found.map_err(|fault| no_answer(fault.into()))?;
+        let found = found.map_err(|fault| Refused::no_answer(fault.into()))?;
         let now = self.clock.now();
         let token = found.filter(|token| token.is_valid(now)).map(Arc::new);
         self.known.learn(hash, token.clone());
@@ -155,12 +221,12 @@ impl Tokens {
                 )
             }
         };
-        Refused { why, failure, is_logged }
+        Refused { why, failure, is_logged, detail: None }
     }
 }
 
 /// The token of a request; none if it has no credentials.
-fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ()> {
+fn bearer(headers: &HeaderMap) -> Result<Option<Credentials<'_>>, ()> {
     let mut lines = headers.get_all(header::AUTHORIZATION).iter();
     let (line, more) = (lines.next(), lines.next());
     let Some(line) = line else { return Ok(None) };
@@ -168,7 +234,8 @@ fn bearer(headers: &HeaderMap) -> Result<Option<Secret>, ()> {
     if more.is_some() || !scheme.eq_ignore_ascii_case("bearer") {
         return Err(());
     }
-    Secret::parse(token.trim()).map(Some).ok_or(())
+    let token = token.trim();
+    Ok(Some(Secret::parse(token).map_or(Credentials::Foreign(token), Credentials::Secret)))
 }
 
 /// Passes a request on if its caller has the role, and logs it if it changes something or is refused.
@@ -184,7 +251,8 @@ pub(super) async fn admit(
         Err(refused) => return refused.answer(&state, &line),
     };
     if !caller.may(role) {
-        let refused = Refused { why: Refusal::Role, failure: Failure::Forbidden(role), is_logged: true };
+        let failure = Failure::Forbidden(role);
+        let refused = Refused { why: Refusal::Role, failure, is_logged: true, detail: None };
         return refused.answer(&state, &line.by(caller));
     }
     request.extensions_mut().insert(caller.clone());
@@ -199,11 +267,19 @@ pub(super) async fn admit(
 }
 
 impl Refused {
+    fn busy() -> Refused {
+        Refused { why: Refusal::NoAnswer, failure: Failure::Busy, is_logged: false, detail: None }
+    }
+
+    fn no_answer(failure: Failure) -> Refused {
+        Refused { why: Refusal::NoAnswer, failure, is_logged: true, detail: None }
+    }
+
     fn answer(self, state: &ApiState, line: &Line) -> Response {
         state.metrics.refused_request(self.why);
         let response = self.failure.into_response();
         if self.is_logged {
-            line.write_refusal(self.why, response.status().as_u16());
+            line.write_refusal(self.why, self.detail, response.status().as_u16());
         }
         response
     }

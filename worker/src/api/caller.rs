@@ -1,10 +1,12 @@
-//! Who sent a request: the holder of a token, or a name taken on trust.
+//! Who sent a request: somebody who has shown who they are, or a name taken on trust.
 
 use std::sync::{Arc, OnceLock};
 
 use super::error::Failure;
 use crate::control::person_name;
-use crate::control::tokens::{Role, StoredToken};
+use crate::control::tokens::StoredToken;
+use crate::oidc;
+use crate::role::Role;
 use crate::steps::person::Identity;
 
 /// The name of the person, if a caller without a token does not give one.
@@ -14,9 +16,22 @@ const UNNAMED: &str = "operator";
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Caller {
     /// None without authentication.
-    token: Option<Arc<StoredToken>>,
+    holder: Option<Arc<Holder>>,
     /// The name that a caller without a token gave.
     claimed: Arc<OnceLock<String>>,
+}
+
+/// The holder of a token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The name in decisions, which the holder cannot change.
+    pub(crate) name: String,
+    /// What the identity provider shows beside it.
+    pub(crate) label: Option<String>,
+    pub(crate) roles: Vec<Role>,
+    /// When the token expires, in epoch seconds.
+    pub(crate) expires: i64,
+    pub(crate) identity: Identity,
 }
 
 /// A person who acts.
@@ -27,26 +42,45 @@ pub(crate) struct Person {
     pub(crate) identity: Identity,
 }
 
+impl Holder {
+    /// The holder of one of our own tokens.
+    pub(super) fn of_token(token: &StoredToken) -> Holder {
+        Holder {
+            name: token.name.clone(),
+            label: None,
+            roles: token.roles.clone(),
+            expires: token.expires,
+            identity: Identity::Token,
+        }
+    }
+
+    /// Somebody whom the identity provider knows; the error says why the name cannot stand in a decision.
+    pub(super) fn of_provider(person: oidc::Person) -> Result<Holder, String> {
+        let oidc::Person { name, label, roles, expires } = person;
+        Ok(Holder { name: person_name::check(&name)?, label, roles, expires, identity: Identity::Oidc })
+    }
+}
+
 impl Caller {
     /// The holder of a token.
-    pub(super) fn with(token: Arc<StoredToken>) -> Caller {
-        Caller { token: Some(token), claimed: Arc::default() }
+    pub(super) fn with(holder: Holder) -> Caller {
+        Caller { holder: Some(Arc::new(holder)), claimed: Arc::default() }
     }
 
     /// A person whose name is their own word.
     pub(crate) fn claiming(name: &str) -> Caller {
-        Caller { token: None, claimed: Arc::new(OnceLock::from(name.to_owned())) }
+        Caller { holder: None, claimed: Arc::new(OnceLock::from(name.to_owned())) }
     }
 
     /// How we know who it is.
     pub(super) fn identity(&self) -> Identity {
-        if self.token.is_some() { Identity::Token } else { Identity::Claimed }
+        self.holder.as_ref().map_or(Identity::Claimed, |holder| holder.identity)
     }
 
     /// The person who acts. With a token it is the token's; a name in the body is then refused, so that nobody believes
     /// that it counts.
     pub(crate) fn person(&self, by: Option<&str>) -> Result<Person, Failure> {
-        let Some(token) = &self.token else {
+        let Some(holder) = &self.holder else {
             let name = claimed(by)?;
             // Of several names of one request the first is logged; there is only one.
             let _ = self.claimed.set(name.clone());
@@ -55,27 +89,27 @@ impl Caller {
         if by.is_some() {
             return Err(Failure::Invalid(format!(
                 "by is not accepted: the token says that you are {}",
-                token.name
+                holder.name
             )));
         }
-        Ok(Person { name: token.name.clone(), identity: self.identity() })
+        Ok(Person { name: holder.name.clone(), identity: self.identity() })
     }
 
-    /// The token of the caller; none without authentication.
-    pub(crate) fn token(&self) -> Option<&StoredToken> {
-        self.token.as_deref()
+    /// Who it is; none without authentication.
+    pub(crate) fn holder(&self) -> Option<&Holder> {
+        self.holder.as_deref()
     }
 
     /// Whether it has a role; without authentication everybody has each.
     pub(crate) fn may(&self, role: Role) -> bool {
-        let Some(token) = &self.token else { return true };
-        token.roles.contains(&role) || role == Role::Viewer && !token.roles.is_empty()
+        let Some(holder) = &self.holder else { return true };
+        holder.roles.contains(&role) || role == Role::Viewer && !holder.roles.is_empty()
     }
 
     /// Its name, as far as it is known.
     pub(crate) fn name(&self) -> Option<&str> {
-        match &self.token {
-            Some(token) => Some(&token.name),
+        match &self.holder {
+            Some(holder) => Some(&holder.name),
             None => self.claimed.get().map(String::as_str),
         }
     }

@@ -9,7 +9,7 @@ use super::caller::Caller;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Me {
-    /// The name of the token; none without authentication.
+    /// The name in decisions; none without authentication.
     pub name: Option<String>,
     /// Its roles.
     pub roles: Vec<String>,
@@ -19,12 +19,12 @@ pub struct Me {
 
 /// `GET /v1/me`.
 pub(super) async fn me(Extension(caller): Extension<Caller>) -> Json<Me> {
-    Json(match caller.token() {
+    Json(match caller.holder() {
         None => Me { name: None, roles: Vec::new(), expires: String::new() },
-        Some(token) => Me {
-            name: Some(token.name.clone()),
-            roles: token.roles.iter().map(ToString::to_string).collect(),
-            expires: jiff::Timestamp::from_second(token.expires)
+        Some(holder) => Me {
+            name: Some(holder.name.clone()),
+            roles: holder.roles.iter().map(ToString::to_string).collect(),
+            expires: jiff::Timestamp::from_second(holder.expires)
                 .map(|time| time.to_string())
                 .unwrap_or_default(),
         },

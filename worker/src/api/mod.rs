@@ -33,6 +33,7 @@ pub mod view;
 pub mod workers;
 
 use std::any::Any;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -104,18 +105,22 @@ pub struct ApiState {
 
 impl ApiState {
     /// What the handlers may see of a worker's parts.
+    ///
+    /// # Errors
+    ///
+    /// When the identity provider cannot be asked: the system has no certificates.
     pub fn new(
         config: &Config,
         parts: &Parts,
         task_list: TaskList,
         readiness: Readiness,
         tracker: TaskTracker,
-    ) -> ApiState {
+    ) -> io::Result<ApiState> {
         let Parts { me, tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } =
             parts.clone();
-        let auth = Auth::new(&config.auth, &control_table, &clock);
+        let auth = Auth::new(&config.auth, &control_table, &clock)?;
         let limits = Limits::new(metrics.clone());
-        ApiState {
+        Ok(ApiState {
             me,
             log_level: telemetry::level(),
             pipeline,
@@ -131,7 +136,7 @@ impl ApiState {
             site: Site::new(config),
             limits,
             tracker,
-        }
+        })
     }
 }
 

@@ -39,7 +39,7 @@ impl Site {
             let Parts { scheme, authority, .. } = origin.into_parts();
             Some((scheme?, authority?))
         });
-        Site { public, has_tokens: config.auth.mode == AuthMode::Tokens }
+        Site { public, has_tokens: config.auth.mode != AuthMode::None }
     }
 
     /// The scheme by which a host is reached; none if the host is not this server. An address needs no check of the name
@@ -86,7 +86,7 @@ pub(super) async fn guard(State(state): State<ApiState>, request: Request, next:
             state.metrics.refused_request(Refusal::Foreign);
             let from = request.extensions().get::<Peer>().copied();
             let response = failure.into_response();
-            Line::of(&request, from).write_refusal(Refusal::Foreign, response.status().as_u16());
+            Line::of(&request, from).write_refusal(Refusal::Foreign, None, response.status().as_u16());
             response
         }
     };

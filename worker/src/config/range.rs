@@ -1,10 +1,11 @@
 //! The range of each setting whose type allows more values than the worker can use.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use reqwest::Url;
 
-use super::{AuthMode, Config, ConfigError};
+use super::{AuthMode, Config, ConfigError, Oidc};
 
 /// The longest `worker.id`: it is part of keys in the control table.
 const MAX_ID_CHARS: usize = 100;
@@ -50,7 +51,7 @@ impl Config {
     }
 
     /// Every text setting with restrictions: whether its value is valid, and what to use instead.
-    fn texts(&self) -> [(&'static str, String, bool, &'static str); 12] {
+    fn texts(&self) -> Vec<Text> {
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let absent_or = |text: &Option<String>, is: fn(&str) -> bool| text.as_deref().is_none_or(is);
         let table = "use the name or the ARN of a table";
@@ -59,7 +60,7 @@ impl Config {
                 https://sqs.eu-central-1.amazonaws.com/123456789012/closed, or leave it empty";
             (key, text(url), absent_or(url, is_url), remedy)
         };
-        [
+        let texts = [
             (
                 "aws.endpoint_url",
                 text(&self.aws.endpoint_url),
@@ -93,19 +94,77 @@ impl Config {
             (
                 "api.listen",
                 self.api.listen.to_string(),
-                self.api.listen.ip().is_loopback() || self.auth.mode == AuthMode::Tokens,
-                "without authentication use a loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\"",
+                self.api.listen.ip().is_loopback() || self.auth.mode != AuthMode::None,
+                "without authentication use a loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\" or \"oidc\"",
             ),
             (
                 "api.public_url",
                 text(&self.api.public_url),
                 absent_or(&self.api.public_url, |url| public_url(url).is_some())
-                    && (self.api.public_url.is_none() || self.auth.mode == AuthMode::Tokens),
-                "use scheme and host alone, such as https://approvals.example.com, with auth.mode = \"tokens\"; or \
-                 leave it empty",
+                    && (self.api.public_url.is_none() || self.auth.mode != AuthMode::None),
+                "use scheme and host alone, such as https://approvals.example.com, with auth.mode = \"tokens\" or \
+                 \"oidc\"; or leave it empty",
+            ),
+        ];
+        texts.into_iter().chain(self.auth.oidc.texts(self.auth.mode)).collect()
+    }
+}
+
+impl Oidc {
+    fn texts(&self, mode: AuthMode) -> [Text; 5] {
+        let is_off = mode != AuthMode::Oidc;
+        let one =
+            |key, text: &String, is_right: bool, remedy| (key, text.clone(), is_off || is_right, remedy);
+        let is_claim = |text: &String| !text.is_empty() && !text.chars().any(char::is_whitespace);
+        [
+            one(
+                "auth.oidc.issuer",
+                &self.issuer,
+                is_issuer(&self.issuer),
+                "with auth.mode = \"oidc\", use the identity provider's issuer, such as \
+                 https://login.example.com, exactly as its tokens have it in `iss`",
+            ),
+            one(
+                "auth.oidc.audience",
+                &self.audience,
+                !self.audience.is_empty(),
+                "with auth.mode = \"oidc\", use the name that access tokens for this API have in `aud`",
+            ),
+            one(
+                "auth.oidc.person_claim",
+                &self.person_claim,
+                is_claim(&self.person_claim),
+                "use the name of the claim that names a person for good, such as sub",
+            ),
+            one(
+                "auth.oidc.roles_claim",
+                &self.roles_claim,
+                is_claim(&self.roles_claim),
+                "use the name of the claim that lists a caller's groups, such as groups",
+            ),
+            one(
+                "auth.oidc.roles",
+                &String::new(),
+                !self.roles.is_empty(),
+                "with auth.mode = \"oidc\", give at least one group a role, as in \
+                 [auth.oidc.roles] \"approvers\" = \"reviewer\"",
             ),
         ]
     }
+}
+
+/// A key, its value as text, whether that is right, and what to use instead.
+type Text = (&'static str, String, bool, &'static str);
+
+/// Whether the text is the issuer of an identity provider (OpenID Connect Discovery 1.0, section 4.3): over TLS, except on
+/// this machine.
+fn is_issuer(text: &str) -> bool {
+    let Ok(url) = Url::parse(text) else { return false };
+    let host = url.host_str().unwrap_or_default();
+    let bare = host.trim_start_matches('[').trim_end_matches(']');
+    let is_loopback = host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback;
+    is_safe && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
 }
 
 /// Whether the text is a URL that a client can call. The SDK does not check the values of its own variables.

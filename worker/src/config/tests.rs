@@ -35,7 +35,7 @@ fn a_bad_setting_is_named_with_its_place_and_a_remedy() {
         ("[worker]\nlease_ms = \"soon\"", &["worker.lease_ms (FILE)", "soon", "a whole number"]),
         ("[worker]\nlease_ms = 5", &["worker.lease_ms = 5 (FILE)", "1000 to 600000"]),
         ("[api]\nlisten = \"0.0.0.0:8420\"", &["api.listen", "0.0.0.0:8420", "loopback", "auth.mode"]),
-        ("[auth]\nmode = \"token\"", &["auth.mode", "none", "tokens"]),
+        ("[auth]\nmode = \"token\"", &["auth.mode", "none", "tokens", "oidc"]),
         ("[api]\npublic_url = \"https://a.example\"", &["api.public_url", "auth.mode = \"tokens\""]),
         (
             "[auth]\nmode = \"tokens\"\n[api]\npublic_url = \"https://a.example/x\"",
@@ -73,7 +73,7 @@ fn a_mistake_is_told_once_with_the_variable_as_it_is_spelt() {
             "api.listen",
             "0.0.0.0:1",
             "configuration: api.listen = \"0.0.0.0:1\" (COUNTERSIGN_API__LISTEN): without authentication use a \
-             loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\"",
+             loopback address, such as 127.0.0.1:8420, or set auth.mode = \"tokens\" or \"oidc\"",
         ),
         (
             "api_listen",

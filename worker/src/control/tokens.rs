@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::operation::update_item::UpdateItemError;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_smithy_types::base64;
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::aws::attribute::{number, number_of, text, text_of};
@@ -19,6 +19,7 @@ use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::person_name;
 use crate::control::table::{ControlTable, SK, item_key};
+pub use crate::role::Role;
 
 /// The partition of the tokens; the sort key is the hash.
 const TOKENS: &str = "api-token";
@@ -30,20 +31,6 @@ const BYTES: usize = 32;
 const TEXT_LENGTH: usize = 43;
 /// How many digits of the hash name a token on the command line.
 const ID_DIGITS: usize = 12;
-
-/// What a caller may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Role {
-    /// Reads everything that the API shows. Every other role includes it.
-    Viewer,
-    /// Decides tasks, and returns them to the rules.
-    Reviewer,
-    /// Writes rules. The API has no request for it yet: rules are published with AWS credentials.
-    Author,
-    /// Pauses and resumes automatic decisions.
-    Operator,
-}
 
 /// A bearer token. Its `Debug` hides it, and only [`Secret::reveal`] gives the text.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,31 +71,6 @@ pub enum RevokeError {
     /// A call failed.
     #[error(transparent)]
     Fault(#[from] Fault),
-}
-
-impl Role {
-    /// The role's name.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Role::Viewer => "viewer",
-            Role::Reviewer => "reviewer",
-            Role::Author => "author",
-            Role::Operator => "operator",
-        }
-    }
-
-    /// Reads a role's name.
-    pub fn parse(text: &str) -> Option<Role> {
-        [Role::Viewer, Role::Reviewer, Role::Author, Role::Operator]
-            .into_iter()
-            .find(|role| role.as_str() == text)
-    }
-}
-
-impl fmt::Display for Role {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
 }
 
 impl fmt::Debug for Secret {

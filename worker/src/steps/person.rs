@@ -30,6 +30,8 @@ pub enum Identity {
     Claimed,
     /// Countersign's: the caller had the token of this person.
     Token,
+    /// The identity provider's: the caller had an access token of this person.
+    Oidc,
 }
 
 impl Identity {
@@ -38,6 +40,7 @@ impl Identity {
         match self {
             Identity::Claimed => "claimed",
             Identity::Token => "token",
+            Identity::Oidc => "oidc",
         }
     }
 
@@ -46,6 +49,7 @@ impl Identity {
         match self {
             Identity::Claimed => "decided-by-person",
             Identity::Token => "decided-by-token",
+            Identity::Oidc => "decided-by-oidc",
         }
     }
 }

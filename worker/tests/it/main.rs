@@ -6,6 +6,7 @@ mod api_decisions;
 mod api_limits;
 mod api_lists;
 mod api_load;
+mod api_oidc;
 mod api_requests;
 mod architecture;
 mod archive;

@@ -92,7 +92,8 @@ impl Office {
         let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
         let readiness = Readiness::starting("the test");
         let watched = ScrapeState::new(&parts, Arc::new(registry), readiness.clone());
-        let state = ApiState::new(&config, &parts, task_list, readiness, TaskTracker::new());
+        let state =
+            ApiState::new(&config, &parts, task_list, readiness, TaskTracker::new()).expect("a client");
         Office { world, state, watched }
     }
 

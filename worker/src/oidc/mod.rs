@@ -1,0 +1,14 @@
+//! The identity provider: its keys, the checks of the tokens that it signed, and whom such a token names.
+//!
+//! Nothing here decides in doubt: without keys nobody is let in, and keys that were fetched once stay in use while the
+//! provider is silent.
+
+mod fetch;
+mod keys;
+mod person;
+pub mod provider;
+mod signature;
+mod token;
+
+pub use person::Person;
+pub use provider::{Denied, Provider};
