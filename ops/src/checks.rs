@@ -4,7 +4,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use anyhow::{Context as _, Result};
 use ops::binaries::{cargo, root};
+use ops::valgrind::Valgrind;
 use ops::{browser, processes, prometheus, python};
+
+use crate::instructions;
 
 /// Runs all checks; stops at the first failure.
 pub(crate) fn run() -> Result<ExitCode> {
@@ -17,6 +20,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     prometheus::programs::Programs::find(&root().join("target/local/prometheus"))?;
     println!("== Chromium");
     browser::programs::Programs::find(&root().join("target/local/browser"))?;
+    println!("== valgrind");
+    let valgrind = Valgrind::find(&root().join("target/local/valgrind"))?;
 
     let mut documentation = cargo();
     documentation.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");
@@ -29,7 +34,18 @@ pub(crate) fn run() -> Result<ExitCode> {
     let mut tests = cargo();
     tests.args(["test", "--workspace"]).env("SEEDS", "10");
     let mut simulation = cargo();
-    simulation.args(["test", "--release", "-p", "worker", "--test", "sim", "--", "--nocapture"]);
+    simulation.args([
+        "test",
+        "--release",
+        "-p",
+        "worker",
+        "-p",
+        "rules",
+        "--test",
+        "sim",
+        "--",
+        "--nocapture",
+    ]);
     simulation.env("SEEDS", "1000");
     let steps = [
         ("format", format),
@@ -45,6 +61,8 @@ pub(crate) fn run() -> Result<ExitCode> {
             return Ok(ExitCode::FAILURE);
         }
     }
+    println!("== instructions");
+    instructions::check(&valgrind)?;
     println!("== all checks passed");
     Ok(ExitCode::SUCCESS)
 }

@@ -21,6 +21,7 @@ mod debian;
 
 pub mod browser;
 pub mod prometheus;
+pub mod valgrind;
 
 pub mod canary;
 pub mod journeys;

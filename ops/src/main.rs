@@ -4,6 +4,7 @@
 mod bench;
 mod checks;
 mod deploy;
+mod instructions;
 mod package;
 mod report;
 mod smoke;

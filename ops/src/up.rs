@@ -267,7 +267,7 @@ fn print_addresses(world: &World, workers: &[Worker]) {
 }
 
 /// Until Ctrl-C, which drops us. A worker that ends is started again at the same addresses, while emulator and tables stay
-/// as they are: whoever has built another program stops the old one. A worker that cannot be started ends the world.
+/// as they are: to run a program that you have just built, stop the old one. A worker that cannot be started ends the world.
 async fn stay(arguments: &Arguments, world: &World, mut workers: Vec<Worker>) -> Result<ExitCode> {
     loop {
         for (index, worker) in workers.iter_mut().enumerate() {

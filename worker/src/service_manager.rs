@@ -1,7 +1,7 @@
 //! What systemd is told, if it started the worker (`Type=notify`): that it is ready, that it stops, and that it is alive.
 //!
-//! Without systemd each of these does nothing. What is told goes through a socket, whose reader may be slow: a thread of
-//! its own waits for it, never one that the worker's tasks need.
+//! Without systemd each of these does nothing. The messages go through a socket, whose reader may be slow: a separate
+//! thread waits for it, never one that the worker's tasks need.
 
 use std::convert::Infallible;
 use std::time::Duration;

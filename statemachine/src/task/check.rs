@@ -42,7 +42,7 @@ impl Task {
         Ok(())
     }
 
-    /// An open task stands in its list, or nobody comes back to it; and no time to live ends it.
+    /// An open task is in its list, since the sweeper would not find it otherwise, and has no time to live.
     fn check_open(&self, list: Worklist) -> Result<(), Malformed> {
         if self.list.as_ref() != Some(&list.key_of(&self.id)) {
             return Err(Malformed::Not(attribute::LIST, "the worklist of its status and delivery"));

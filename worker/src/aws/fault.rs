@@ -18,7 +18,7 @@ pub enum Class {
     Throttled,
     /// Nobody knows whether it was applied: the same call again.
     Transient,
-    /// Wrong for every call alike (permissions, keys, a missing table, an answer that no API documents): stop and call
+    /// Would fail for every call (permissions, keys, a missing table, an answer that no API documents): stop and call
     /// for help.
     Systemic,
     /// Wrong for this very call: no repeat helps.

@@ -11,7 +11,7 @@ use crate::api::view::TaskView;
 
 /// Claim a task for half an hour: others see that you are working on it, and it does not go back to the rules.
 ///
-/// A claim keeps nobody from deciding the task. Claiming it again begins the half hour anew.
+/// A claim does not stop others from deciding the task. Claiming it again starts another half hour.
 #[derive(Debug, clap::Args)]
 pub(super) struct Claim {
     /// The task

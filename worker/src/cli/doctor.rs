@@ -71,7 +71,7 @@ impl Finding {
     }
 }
 
-/// A failed look that no worker needs: whoever lacks the permission asks somebody who has it.
+/// A check failed that no worker needs: run it with credentials that have the permission.
 fn unseen(on: &'static str, fault: &Fault) -> Finding {
     match fault.is_denied() {
         true => Finding::warning(

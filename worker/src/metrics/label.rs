@@ -139,7 +139,7 @@ named! {
         Refused = "refused",
         /// Unknown, or too fast.
         Again = "again",
-        /// Wrong for every callback alike.
+        /// Would fail for every callback.
         Systemic = "systemic",
     }
 }

@@ -1,5 +1,5 @@
-//! A person claims a task for a while, releases it, or comments on it. None of these decides anything, and a claim keeps
-//! nobody from deciding: it tells the others that somebody is at work, and keeps the task from going back to the rules.
+//! A person claims a task for a while, releases it, or comments on it. None of these decides anything, and a claim does
+//! not stop others from deciding: it shows them that somebody is at work, and keeps the task from returning to the rules.
 
 use rules::same_person;
 use statemachine::status::Status;
@@ -10,7 +10,7 @@ use tracing::info;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::{TableError, Written};
 
-/// How long a claim lasts, in seconds. Claiming again begins anew.
+/// How long a claim lasts, in seconds. Claiming again starts it over.
 pub const CLAIM_SECONDS: i64 = 30 * 60;
 /// How often a comment is tried again when the task changes at the same time.
 const MOST_TRIES: usize = 5;

@@ -240,7 +240,7 @@ impl Pipeline {
             .parse::<Timestamp>()
             .map_or(SignedDuration::ZERO, |received| self.clock.now().duration_since(received));
         if matches!(task.status, Status::Approved | Status::Rejected) {
-            // A task that was returned to the rules begins anew for them.
+            // For a task that was returned to the rules, time counts from its return.
             let returned = task.history.last().and_then(|given| given.at.parse::<Timestamp>().ok());
             let waited = match returned {
                 Some(at) if decision.decided_by == DecidedBy::Rule => self.clock.now().duration_since(at),

@@ -49,7 +49,7 @@ impl Local {
         self.drain.cancel();
     }
 
-    /// It was told to end so long ago that nobody waits for it any longer.
+    /// It was asked to end so long ago that it is not waited for any longer.
     pub(super) fn is_overdue(&self) -> bool {
         self.draining_since.is_some_and(|since| since.elapsed() >= DRAIN)
     }
