@@ -5,7 +5,7 @@ use std::process::{Command, ExitCode, Stdio};
 use anyhow::{Context as _, Result};
 use ops::binaries::{cargo, root};
 use ops::valgrind::Valgrind;
-use ops::{browser, processes, prometheus, python};
+use ops::{browser, identity, processes, prometheus, python};
 
 use crate::instructions;
 
@@ -22,6 +22,8 @@ pub(crate) fn run() -> Result<ExitCode> {
     browser::programs::Programs::find(&root().join("target/local/browser"))?;
     println!("== valgrind");
     let valgrind = Valgrind::find(&root().join("target/local/valgrind"))?;
+    println!("== the identity provider");
+    identity::install(&identity::folder())?;
 
     let mut documentation = cargo();
     documentation.args(["doc", "--workspace", "--no-deps", "--quiet"]).env("RUSTDOCFLAGS", "-D warnings");

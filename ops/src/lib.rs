@@ -20,6 +20,7 @@ pub mod stack;
 mod debian;
 
 pub mod browser;
+pub mod identity;
 pub mod prometheus;
 pub mod valgrind;
 

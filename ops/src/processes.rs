@@ -19,8 +19,8 @@ use rustix::process::{
 
 /// What a child inherits from the environment: none of the developer's AWS settings, no `COUNTERSIGN_` variables.
 const INHERITED: [&str; 7] = ["PATH", "HOME", "USER", "LANG", "LC_ALL", "TZ", "SSL_CERT_FILE"];
-/// The variables with which pip and apt reach their packages from here: proxy, mirror and trusted certificates.
-const NETWORK: [&str; 16] = [
+/// The variables with which pip, npm and apt reach their packages from here: proxy, mirror and trusted certificates.
+const NETWORK: [&str; 18] = [
     "HTTPS_PROXY",
     "HTTP_PROXY",
     "ALL_PROXY",
@@ -37,6 +37,8 @@ const NETWORK: [&str; 16] = [
     "PIP_CERT",
     "PIP_CONFIG_FILE",
     "REQUESTS_CA_BUNDLE",
+    "NODE_EXTRA_CA_CERTS",
+    "NPM_CONFIG_REGISTRY",
 ];
 /// How often to check whether a process that was asked to end has ended.
 const POLL: Duration = Duration::from_millis(20);

@@ -13,6 +13,7 @@ use crate::binaries::{Binaries, root};
 use crate::browser::{self, Browser};
 use crate::clients::{Clients, REGION};
 use crate::emulator::{Emulator, RoleCredentials};
+use crate::identity::IdentityProvider;
 use crate::processes::Watchdog;
 use crate::prometheus::Prometheus;
 use crate::prometheus::programs::Programs;
@@ -207,6 +208,15 @@ impl World {
         let dir = root().join("target/local/browser");
         let programs = tokio::task::spawn_blocking(move || browser::programs::Programs::find(&dir)).await??;
         Browser::start(&programs, &self.dir().join("browser"), &self.watchdog).await
+    }
+
+    /// Starts an identity provider on a port, with a new signing key, for the console at `origin`.
+    ///
+    /// # Errors
+    ///
+    /// Says what to install if it is missing, or why it did not start.
+    pub async fn start_identity_provider(&self, port: u16, origin: &str) -> Result<IdentityProvider> {
+        IdentityProvider::start(port, origin, self.dir(), &self.watchdog).await
     }
 
     /// Writes a configuration file with which the command line finds this world's tables; returns its path.

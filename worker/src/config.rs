@@ -199,6 +199,10 @@ pub struct Oidc {
     pub audience: String,
     pub person_claim: String,
     pub roles_claim: String,
+    pub client_id: String,
+    #[serde(with = "empty_is_none")]
+    pub client_secret_file: Option<String>,
+    pub scopes: String,
     pub roles: BTreeMap<String, Role>,
 }
 

@@ -21,6 +21,7 @@ mod hints;
 mod ingest;
 mod leftovers;
 mod money;
+mod oidc;
 mod outages;
 mod people;
 mod prometheus;

@@ -246,8 +246,10 @@ fn a_door_for_people_has_tls_and_demands_tokens() {
     assert_eq!((&variables[0], &variables[2]), (&json!("HasConsole"), &json!("")));
     let lines = &variables[1]["Fn::Join"];
     assert_eq!(lines[0], "\n");
-    let lines: Vec<&str> = lines[1].as_array().unwrap().iter().filter_map(Value::as_str).collect();
-    assert_eq!(lines, ["COUNTERSIGN_API__LISTEN=0.0.0.0:8420", "COUNTERSIGN_AUTH__MODE=tokens"]);
+    let lines = lines[1].as_array().unwrap();
+    assert!(lines.contains(&json!("COUNTERSIGN_API__LISTEN=0.0.0.0:8420")));
+    assert!(lines.contains(&json!({"Fn::Sub": "COUNTERSIGN_AUTH__MODE=${ConsoleAuth}"})));
+    assert_eq!(template["Parameters"]["ConsoleAuth"]["AllowedValues"], json!(["tokens", "oidc"]));
 
     let asserted = template["Rules"]["Console"]["Assertions"].to_string();
     for parameter in [

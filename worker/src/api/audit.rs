@@ -37,6 +37,11 @@ impl Line {
         Line { caller: Some(caller), ..self }
     }
 
+    /// Where the request came from.
+    pub(super) fn peer(&self) -> Option<Peer> {
+        self.from
+    }
+
     fn route(&self) -> String {
         format!("{} {}", self.method, self.route.as_ref().map_or("other", MatchedPath::as_str))
     }

@@ -1,6 +1,8 @@
 //! Who calls the API, and whether they may: bearer tokens, access tokens of the identity provider, roles, and a line in the
 //! log for each change and refusal.
 
+mod sign_on;
+
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,15 +26,18 @@ use crate::config::{self, AuthMode};
 use crate::control::table::ControlTable;
 use crate::control::tokens::{Secret, StoredToken, TokenHash};
 use crate::metrics::Refusal;
-use crate::oidc::{Denied, Provider};
+use crate::oidc::Provider;
 use crate::role::Role;
 use crate::steps::person::Identity;
 
+pub(crate) use self::sign_on::SignIn;
+
 /// The most tokens that are looked up at once: strangers must not take the table's connections from the tail.
 const LOOKUPS: usize = 32;
+/// The most requests that wait for the identity provider at once.
+const QUESTIONS: usize = 16;
 /// How long a lookup may take.
 const PATIENCE: Duration = Duration::from_secs(3);
-
 /// How callers are known. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Auth(Option<Arc<Tokens>>);
@@ -44,6 +49,7 @@ struct Tokens {
     known: Known,
     failures: Failures,
     lookups: Semaphore,
+    questions: Semaphore,
     /// None without one.
     provider: Option<Provider>,
 }
@@ -85,6 +91,7 @@ impl Auth {
             known: Known::default(),
             failures: Failures::default(),
             lookups: Semaphore::new(LOOKUPS),
+            questions: Semaphore::new(QUESTIONS),
             provider,
         }))))
     }
@@ -147,36 +154,6 @@ impl Tokens {
             Ok(Holder::of_token(&token))
         } else {
             Err(self.failed(from, Refusal::UnknownToken))
-        }
-    }
-
-    /// Whom a token of the identity provider names. The keys of a moment ago are asked first, whatever else came from the
-    /// address: nobody can guess a signature, and forged tokens must not keep out those who share a load balancer.
-    async fn ask(&self, provider: &Provider, token: &str, from: Option<Peer>) -> Result<Holder, Refused> {
-        let now = self.clock.now();
-        let mut identified = provider.identify(token, now);
-        if identified.is_err() && self.failures.are_too_many(from) {
-            return Err(self.failed(from, Refusal::TooMany));
-        }
-        if matches!(identified, Err(Denied::UnknownKey | Denied::NoKeys)) {
-            let Ok(_lookup) = self.lookups.try_acquire() else { return Err(Refused::busy()) };
-            identified = provider.identify_newly(token, now).await;
-        }
-        let refused = |detail| {
-            let failure = Failure::Unauthenticated(detail);
-            Refused { failure, detail: Some(detail), ..self.failed(from, Refusal::UnknownToken) }
-        };
-        match identified {
-            Ok(person) => Holder::of_provider(person)
-                .map_err(|_| refused("the person's name in the token is not one that decisions can have")),
-            Err(Denied::Refused(why)) => Err(refused(why)),
-            Err(Denied::UnknownKey) => {
-                Err(refused("the token is signed with a key that the identity provider does not have"))
-            }
-            Err(Denied::NoKeys) => Err(Refused::no_answer(Failure::Unavailable {
-                why: "the identity provider has not answered since this worker started".to_owned(),
-                may_pass: true,
-            })),
         }
     }
 

@@ -47,16 +47,17 @@ impl Holder {
     pub(super) fn of_token(token: &StoredToken) -> Holder {
         Holder {
             name: token.name.clone(),
-            label: None,
+            label: token.label.clone(),
             roles: token.roles.clone(),
             expires: token.expires,
-            identity: Identity::Token,
+            identity: if token.is_session { Identity::Oidc } else { Identity::Token },
         }
     }
 
     /// Somebody whom the identity provider knows; the error says why the name cannot stand in a decision.
     pub(super) fn of_provider(person: oidc::Person) -> Result<Holder, String> {
         let oidc::Person { name, label, roles, expires } = person;
+        let label = label.and_then(|label| person_name::check(&label).ok());
         Ok(Holder { name: person_name::check(&name)?, label, roles, expires, identity: Identity::Oidc })
     }
 }

@@ -68,6 +68,13 @@ pub(crate) enum Reach {
 }
 
 impl Site {
+    /// The origin by which the sender of a request reaches this server; none in plain text over a network.
+    pub(crate) fn origin(&self, uri: &Uri, headers: &HeaderMap) -> Option<String> {
+        let (host, reach) = (host(uri, headers).ok()?, self.reach(uri, headers));
+        (reach != Reach::Plain).then_some(())?;
+        Some(format!("{}://{host}", self.scheme(&host)?))
+    }
+
     /// How the sender of a request reaches this server.
     pub(crate) fn reach(&self, uri: &Uri, headers: &HeaderMap) -> Reach {
         match host(uri, headers) {

@@ -121,7 +121,8 @@ fn revoked(token: &StoredToken, left: &[StoredToken], now: Timestamp) -> String 
     let name = plain(&token.name);
     let text =
         format!("token {} of {name} is revoked; every worker refuses it within ten seconds\n", token.id);
-    let is_operator = |token: &StoredToken| token.roles.contains(&Role::Operator);
+    // A session of the identity provider ends within hours.
+    let is_operator = |token: &StoredToken| token.roles.contains(&Role::Operator) && !token.is_session;
     if is_operator(token) && !left.iter().any(|token| is_operator(token) && token.is_valid(now)) {
         return text
             + "No other operator's token is valid: nobody can pause automatic decisions over the API until you make one \
@@ -174,6 +175,8 @@ mod tests {
             created_at: "2026-11-01T10:00:00.000Z".to_owned(),
             expires: now.as_second() + expires_in,
             last_used: None,
+            is_session: false,
+            label: None,
             revoked_at: is_revoked.then(|| now.to_string()),
         };
         let (reviewer, operator) = (&[Role::Reviewer][..], &[Role::Reviewer, Role::Operator][..]);

@@ -11,6 +11,7 @@ mod inbox;
 mod order;
 mod page;
 mod problem;
+mod provider;
 mod session;
 mod sign_in;
 mod task;
@@ -65,6 +66,8 @@ fn outside() -> Vec<Route> {
         Route::get("/console/icon.svg", Door::Open, async || of_type("image/svg+xml", ICON)),
         Route::get("/console/sign-in", Door::Open, sign_in::form),
         Route::post("/console/sign-in", Door::Anyone(RequestClass::Status), sign_in::sign_in),
+        Route::get("/console/sign-in/provider", Door::Anyone(RequestClass::Status), provider::begin),
+        Route::get(provider::CALLBACK, Door::Anyone(RequestClass::Status), provider::finish),
         Route::get("/console/sign-out", Door::Open, async || Redirect::to(HOME)),
         Route::post("/console/sign-out", Door::Anyone(RequestClass::Status), sign_in::sign_out),
     ]

@@ -9,6 +9,7 @@ use axum::response::{Html, IntoResponse as _, Response};
 use super::session::Session;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
+use crate::plain_text::plain;
 
 /// No script at all; styles, images and forms of this server alone; no frame around a page.
 const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
@@ -31,7 +32,7 @@ impl Frame {
     pub(super) fn new(here: &'static str, caller: &Caller, session: &Session) -> Frame {
         Frame {
             here,
-            who: session.name.as_deref().or(caller.name()).unwrap_or_default().to_owned(),
+            who: who(caller, session),
             is_claimed: session.name.is_some(),
             form_token: session.form_token(),
         }
@@ -45,6 +46,15 @@ impl Frame {
             is_claimed: session.name.is_some(),
             form_token: session.form_token(),
         }
+    }
+}
+
+/// The name in decisions, behind the one that the identity provider shows, if there is one.
+fn who(caller: &Caller, session: &Session) -> String {
+    let name = session.name.as_deref().or(caller.name()).unwrap_or_default();
+    match caller.holder().and_then(|holder| holder.label.as_deref()) {
+        Some(label) => format!("{} ({name})", plain(label)),
+        None => name.to_owned(),
     }
 }
 

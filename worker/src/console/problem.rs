@@ -46,7 +46,9 @@ pub(super) async fn shown(State(state): State<ApiState>, request: Request, next:
         reach: state.site.reach(uri, headers),
         session: Session::of_request(&state, uri, headers),
         is_link: *request.method() == Method::GET
-            && headers.get("sec-fetch-site").is_some_and(|from| from == "cross-site"),
+            && headers.get("sec-fetch-site").is_some_and(|from| from == "cross-site")
+            // Back from the identity provider: there is nothing to ask for again.
+            && !uri.path().starts_with("/console/sign-in/"),
     };
     let response = next.run(request).await;
     if response.headers().get(header::CONTENT_TYPE) != Some(&HeaderValue::from_static(CONTENT_TYPE)) {

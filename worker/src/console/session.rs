@@ -15,11 +15,17 @@ use crate::api::error::Failure;
 use crate::api::origin::Reach;
 use crate::control::person_name;
 use crate::control::tokens::Secret;
+use crate::oidc::Attempt;
 
 /// Only over TLS, only for this host, and for no other path: the prefix makes the browser check all three.
 const SECURE_NAME: &str = "__Host-countersign";
 /// On loopback, where there is no TLS.
 const LOOPBACK_NAME: &str = "countersign";
+/// What the browser keeps while it signs in at the identity provider: [`Attempt`] and where to go afterwards.
+const SECURE_ATTEMPT: &str = "__Host-countersign-sign-in";
+const LOOPBACK_ATTEMPT: &str = "countersign-sign-in";
+/// How long it may take to sign in there, in seconds.
+const ATTEMPT_SECONDS: u32 = 600;
 /// What a request without a session is told.
 pub(super) const NO_SESSION: &str = "sign in to see this page";
 /// How long a session lasts, in seconds: a working day.
@@ -88,21 +94,52 @@ impl Session {
         ))
     }
 
+    /// The secret of a session whose requests have one.
+    pub(super) fn secret(&self) -> Option<Secret> {
+        Secret::parse(&self.value)
+    }
+
     /// The cookie to set; none where it would cross a network in plain text.
     pub(super) fn cookie(&self, reach: Reach) -> Option<HeaderValue> {
-        set_cookie(reach, &self.value, SECONDS)
+        set_cookie(reach, cookie_name(reach)?, &self.value, "Strict", SECONDS)
     }
 }
 
 /// The cookie that ends a session.
 pub(super) fn no_cookie(reach: Reach) -> Option<HeaderValue> {
-    set_cookie(reach, "", 0)
+    set_cookie(reach, cookie_name(reach)?, "", "Strict", 0)
 }
 
-fn set_cookie(reach: Reach, value: &str, seconds: u32) -> Option<HeaderValue> {
-    let name = cookie_name(reach)?;
+/// The cookie of a sign-in at the identity provider. It comes back with a link of another site, and so is `Lax`.
+pub(super) fn attempt_cookie(reach: Reach, attempt: &Attempt, next: &str) -> Option<HeaderValue> {
+    let value = format!("{}.{}", attempt.reveal(), base64::encode(next));
+    set_cookie(reach, attempt_name(reach)?, &value, "Lax", ATTEMPT_SECONDS)
+}
+
+/// The cookie that ends it.
+pub(super) fn no_attempt_cookie(reach: Reach) -> Option<HeaderValue> {
+    set_cookie(reach, attempt_name(reach)?, "", "Lax", 0)
+}
+
+/// The sign-in that this browser began, and where it wanted to go.
+pub(super) fn attempt(reach: Reach, headers: &HeaderMap) -> Option<(Attempt, String)> {
+    let name = attempt_name(reach)?;
+    let value = headers.get_all(header::COOKIE).iter().find_map(|line| cookie(line, name))?;
+    let (secret, next) = value.split_once('.')?;
+    Some((Attempt::parse(secret)?, String::from_utf8(base64::decode(next).ok()?).ok()?))
+}
+
+fn attempt_name(reach: Reach) -> Option<&'static str> {
+    match reach {
+        Reach::Https => Some(SECURE_ATTEMPT),
+        Reach::Loopback => Some(LOOPBACK_ATTEMPT),
+        Reach::Plain => None,
+    }
+}
+
+fn set_cookie(reach: Reach, name: &str, value: &str, same_site: &str, seconds: u32) -> Option<HeaderValue> {
     let secure = if reach == Reach::Https { "; Secure" } else { "" };
-    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Strict; Max-Age={seconds}{secure}");
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite={same_site}; Max-Age={seconds}{secure}");
     let mut header = HeaderValue::try_from(text).ok()?;
     header.set_sensitive(true);
     Some(header)

@@ -18,13 +18,18 @@ use crate::api::problem::Problem;
 use crate::api::server::Peer;
 use crate::control::person_name;
 use crate::control::tokens::Secret;
+use crate::oidc::Provider;
 
 #[derive(Template)]
 #[template(path = "sign_in.html")]
-struct SignInPage {
+pub(super) struct SignInPage {
     frame: Frame,
     /// Whether a token is asked for, or a name.
     has_tokens: bool,
+    /// Whether people can sign in at the identity provider.
+    has_provider: bool,
+    /// Where people sign out of the identity provider too.
+    exit: Option<String>,
     /// Where to go afterwards.
     next: String,
     /// Why the person is here, unless they came by themselves.
@@ -37,7 +42,7 @@ struct SignInPage {
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct Next {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
 }
 
 #[derive(Deserialize)]
@@ -109,12 +114,20 @@ pub(super) async fn sign_in(
 pub(super) async fn sign_out(State(state): State<ApiState>, request: Request) -> Result<Response, Failure> {
     let reach = state.site.reach(request.uri(), request.headers());
     let session = Session::of_request(&state, request.uri(), request.headers());
+    let origin = state.site.origin(request.uri(), request.headers());
     let Form(SignOut { form_token }) =
         Form::from_request(request, &()).await.map_err(|bad| bad_form(&bad))?;
     if let Some(session) = session {
         session.check_form(&form_token)?;
+        if let Some(secret) = session.secret() {
+            state.auth.close_session(&secret).await?;
+        }
     }
-    let page = SignInPage::new(&state, "", "You are signed out.");
+    let mut page = SignInPage::new(&state, "", "You are signed out.");
+    page.exit = origin.and_then(|origin| {
+        let provider = state.auth.provider().filter(|provider| provider.has_client())?;
+        provider.exit(&format!("{origin}/console/sign-in"))
+    });
     let mut page = html(StatusCode::OK, &page)?;
     if let Some(cookie) = no_cookie(reach) {
         page.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -162,15 +175,17 @@ pub(super) fn bad_form(rejection: &FormRejection) -> Failure {
 }
 
 impl SignInPage {
-    fn new(state: &ApiState, next: &str, why: &str) -> SignInPage {
+    pub(super) fn new(state: &ApiState, next: &str, why: &str) -> SignInPage {
         let has_tokens = state.auth.has_tokens();
         let (next, why) = (safe(next).to_owned(), why.to_owned());
-        SignInPage { frame: Frame::default(), has_tokens, next, why, reload: String::new() }
+        let has_provider = state.auth.provider().is_some_and(Provider::has_client);
+        let (frame, reload) = (Frame::default(), String::new());
+        SignInPage { frame, has_tokens, has_provider, exit: None, next, why, reload }
     }
 }
 
 /// A page of the console, whatever was asked for: a link must not lead people from the sign-in page to another site.
-fn safe(next: &str) -> &str {
+pub(super) fn safe(next: &str) -> &str {
     let is_ours = next == HOME || ["/console/", "/console?"].iter().any(|start| next.starts_with(start));
     let is_page =
         !next.starts_with("/console/sign-") && next.bytes().all(|byte| (b'!'..=b'~').contains(&byte));
@@ -195,6 +210,7 @@ mod tests {
             "/console.evil.example",
             "/console/../v1",
             "/console/sign-in",
+            "/console/sign-in/callback?code=x",
             "/console/\r\nLocation: x",
             "/console/\\evil.example",
         ] {

@@ -60,6 +60,10 @@ pub struct StoredToken {
     pub last_used: Option<String>,
     /// When it was revoked, RFC 3339.
     pub revoked_at: Option<String>,
+    /// Whether it is a browser's session of somebody whom the identity provider named.
+    pub is_session: bool,
+    /// The name beside `name` that such a session shows.
+    pub label: Option<String>,
 }
 
 /// A token that cannot be revoked.
@@ -142,6 +146,8 @@ impl StoredToken {
             last_used: text_of(item, "lastUsed"),
             // Of any type: an edit by hand counts as a revocation too.
             revoked_at: item.get("revokedAt").map(|at| at.as_s().cloned().unwrap_or_default()),
+            is_session: item.contains_key("session"),
+            label: text_of(item, "label").filter(|label| !label.is_empty()),
         })
     }
 }
@@ -170,6 +176,41 @@ impl ControlTable {
         ];
         // No other token has this hash: one that is there is this one, by a write whose response was lost.
         self.put_once(TOKENS, &hash.0, fields).await
+    }
+
+    /// Stores a new session of a browser: a token that ends with the session, and is removed after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to be stored.
+    pub async fn store_session(
+        &self,
+        hash: &TokenHash,
+        (name, label): (&str, Option<&str>),
+        roles: &[Role],
+        (now, expires): (Timestamp, Timestamp),
+    ) -> Result<(), Fault> {
+        let roles: Vec<&str> = roles.iter().map(|role| role.as_str()).collect();
+        let fields = [
+            ("name", text(name)),
+            ("label", text(label.unwrap_or_default())),
+            ("roles", text(&roles.join(","))),
+            ("createdBy", text("the identity provider")),
+            ("createdAt", text(&clock::text(now))),
+            ("expires", number(expires.as_second())),
+            ("session", text("oidc")),
+            ("expiresAt", number(expires.as_second())),
+        ];
+        self.put_once(TOKENS, &hash.0, fields).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when it is not known to have ended.
+    pub async fn end_session(&self, hash: &TokenHash, now: Timestamp) -> Result<(), Fault> {
+        self.set_of_token(&hash.0, "revokedAt", &clock::text(now)).await
     }
 
     /// Finds a token, valid or not.

@@ -4,11 +4,15 @@
 //! provider is silent.
 
 mod fetch;
+mod flow;
 mod keys;
 mod person;
 pub mod provider;
 mod signature;
 mod token;
 
+pub use fetch::NoAnswer;
+pub use flow::Attempt;
 pub use person::Person;
 pub use provider::{Denied, Provider};
+pub use token::Purpose;

@@ -19,7 +19,7 @@ use super::fetch::{Fetch, NoAnswer};
 use super::keys::Keys;
 use super::person::Person;
 use super::signature;
-use super::token::{Expected, Flaw, check};
+use super::token::{Expected, Flaw, Purpose, check};
 use crate::config;
 
 /// How often the keys are fetched: a key that the provider has dropped is good for this long.
@@ -39,6 +39,7 @@ struct Shared {
     config: config::Oidc,
     expected: Expected,
     fetch: Fetch,
+    client_secret: Option<String>,
     known: watch::Sender<Known>,
     /// Somebody came with a key that is not known.
     asked: Notify,
@@ -51,6 +52,7 @@ struct Known {
     attempts: u64,
     /// Of the last one that succeeded.
     keys: Option<Arc<Keys>>,
+    document: Option<Arc<Document>>,
 }
 
 /// Why a token lets nobody in.
@@ -60,15 +62,20 @@ pub enum Denied {
     Refused(&'static str),
     /// It is signed with a key that the provider did not have when it was asked last.
     UnknownKey,
+    /// The provider did not answer now.
+    Silent,
     /// The provider's keys were never fetched, so nobody can tell.
     NoKeys,
 }
 
 /// The provider's document (OpenID Connect Discovery 1.0, section 3).
 #[derive(Debug, Deserialize)]
-struct Document {
+pub(super) struct Document {
     issuer: String,
     jwks_uri: String,
+    pub(super) authorization_endpoint: Option<String>,
+    pub(super) token_endpoint: Option<String>,
+    pub(super) end_session_endpoint: Option<String>,
 }
 
 impl fmt::Debug for Provider {
@@ -82,22 +89,31 @@ impl Provider {
     ///
     /// # Errors
     ///
-    /// When the system has no certificates to believe.
+    /// When the system has no certificates to believe, or the file with the client's secret cannot be read.
     pub fn new(config: &config::Oidc) -> io::Result<Provider> {
         signature::install();
         let expected = Expected { issuer: config.issuer.clone(), audience: config.audience.clone() };
+        let client_secret = match &config.client_secret_file {
+            None => None,
+            Some(file) => {
+                let text = std::fs::read_to_string(file);
+                let named =
+                    |error| io::Error::other(format!("auth.oidc.client_secret_file = {file}: {error}"));
+                Some(text.map_err(named)?.trim_end().to_owned())
+            }
+        };
         let (fetch, known) = (Fetch::new()?, watch::Sender::default());
         let (config, asked) = (config.clone(), Notify::new());
-        Ok(Provider(Arc::new(Shared { config, expected, fetch, known, asked })))
+        Ok(Provider(Arc::new(Shared { config, expected, fetch, client_secret, known, asked })))
     }
 
-    /// Whom an access token names, by the keys that were fetched last.
+    /// Whom a token names, by the keys that were fetched last.
     ///
     /// # Errors
     ///
     /// [`Denied`] when it is not good, or nobody can tell.
-    pub fn identify(&self, token: &str, now: Timestamp) -> Result<Person, Denied> {
-        self.by(&self.0.known.borrow(), token, now)
+    pub fn identify(&self, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Result<Person, Denied> {
+        self.by(&self.0.known.borrow(), token, purpose, now)
     }
 
     /// The same, by newer keys if there are any soon.
@@ -105,14 +121,39 @@ impl Provider {
     /// # Errors
     ///
     /// [`Denied`] when it is not good, or nobody can tell.
-    pub async fn identify_newly(&self, token: &str, now: Timestamp) -> Result<Person, Denied> {
+    pub async fn identify_newly(
+        &self,
+        token: &str,
+        purpose: Purpose<'_>,
+        now: Timestamp,
+    ) -> Result<Person, Denied> {
         let known = self.0.known.borrow().clone();
-        self.by(&self.newer(&known).await, token, now)
+        self.by(&self.newer(&known).await, token, purpose, now)
     }
 
-    fn by(&self, known: &Known, token: &str, now: Timestamp) -> Result<Person, Denied> {
+    /// The settings.
+    pub(super) fn config(&self) -> &config::Oidc {
+        &self.0.config
+    }
+
+    /// The HTTP client.
+    pub(super) fn fetch(&self) -> &Fetch {
+        &self.0.fetch
+    }
+
+    /// The secret of the console's client; none of a public one.
+    pub(super) fn client_secret(&self) -> Option<&str> {
+        self.0.client_secret.as_deref()
+    }
+
+    /// The provider's addresses, as it gave them last.
+    pub(super) fn document(&self) -> Result<Arc<Document>, Denied> {
+        self.0.known.borrow().document.clone().ok_or(Denied::NoKeys)
+    }
+
+    fn by(&self, known: &Known, token: &str, purpose: Purpose<'_>, now: Timestamp) -> Result<Person, Denied> {
         let keys = known.keys.as_ref().ok_or(Denied::NoKeys)?;
-        let claims = check(token, keys, &self.0.expected, now).map_err(|flaw| match flaw {
+        let claims = check(token, keys, &self.0.expected, purpose, now).map_err(|flaw| match flaw {
             Flaw::UnknownKey => Denied::UnknownKey,
             Flaw::Other(why) => Denied::Refused(why),
         })?;
@@ -161,18 +202,18 @@ impl Provider {
     ///
     /// [`NoAnswer`] when the provider gave none that can be used.
     pub async fn refresh(&self) -> Result<usize, NoAnswer> {
-        let keys = self.keys().await;
-        let count = keys.as_ref().map(|keys| keys.len()).map_err(NoAnswer::clone);
+        let fetched = self.fetch_all().await;
+        let count = fetched.as_ref().map(|(_, keys)| keys.len()).map_err(NoAnswer::clone);
         self.0.known.send_modify(|known| {
             known.attempts += 1;
-            if let Ok(keys) = keys {
-                known.keys = Some(Arc::new(keys));
+            if let Ok((document, keys)) = fetched {
+                (known.document, known.keys) = (Some(Arc::new(document)), Some(Arc::new(keys)));
             }
         });
         count
     }
 
-    async fn keys(&self) -> Result<Keys, NoAnswer> {
+    async fn fetch_all(&self) -> Result<(Document, Keys), NoAnswer> {
         let issuer = &self.0.config.issuer;
         let url = format!("{}/.well-known/openid-configuration", issuer.trim_end_matches('/'));
         let document = self.0.fetch.document(&url).await?;
@@ -185,11 +226,17 @@ impl Provider {
                 format!("its issuer is {:?}, and not auth.oidc.issuer", document.issuer),
             ));
         }
-        if document.jwks_uri.starts_with("http:") && !issuer.starts_with("http:") {
-            return Err(NoAnswer::new(&url, "its jwks_uri would be read in plain text"));
+        let addresses =
+            [&Some(document.jwks_uri.clone()), &document.authorization_endpoint, &document.token_endpoint];
+        let is_plain = |address: &&String| !address.starts_with("https:");
+        if let Some(plain) = addresses.into_iter().flatten().find(is_plain)
+            && !issuer.starts_with("http:")
+        {
+            return Err(NoAnswer::new(&url, format!("its address {plain} is not over TLS")));
         }
         let keys = self.0.fetch.document(&document.jwks_uri).await?;
-        Keys::parse(&keys).map_err(|error| NoAnswer::new(&document.jwks_uri, error))
+        let keys = Keys::parse(&keys).map_err(|error| NoAnswer::new(&document.jwks_uri, error))?;
+        Ok((document, keys))
     }
 }
 
@@ -229,6 +276,9 @@ mod tests {
             audience: AUDIENCE.to_owned(),
             person_claim: "sub".to_owned(),
             roles_claim: "groups".to_owned(),
+            client_id: "console".to_owned(),
+            client_secret_file: None,
+            scopes: "openid".to_owned(),
             roles: [("approvers".to_owned(), Role::Reviewer)].into(),
         };
         (Provider::new(&config).unwrap(), answers)
@@ -246,7 +296,7 @@ mod tests {
         }
 
         fn check_now(&self, token: &str) -> Result<Person, Denied> {
-            self.identify(token, Timestamp::from_second(NOW).unwrap())
+            self.identify(token, Purpose::Access, Timestamp::from_second(NOW).unwrap())
         }
     }
 
@@ -300,7 +350,7 @@ mod tests {
         // Before the first attempt: the request waits for it.
         let token = provider.token(&signer, "one");
         let now = Timestamp::from_second(NOW).unwrap();
-        let identified = provider.identify_newly(&token, now);
+        let identified = provider.identify_newly(&token, Purpose::Access, now);
         tasks.spawn(provider.clone().follow(stop.clone()));
         assert_eq!(identified.await.unwrap().name, "00u1");
         stop.cancel();

@@ -20,6 +20,20 @@ const TYPES: [&str; 3] = ["jwt", "at+jwt", "application/at+jwt"];
 /// What a token says.
 pub(super) type Claims = Map<String, Json>;
 
+/// What a token must be for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose<'a> {
+    /// To call this API: an access token.
+    Access,
+    /// To tell the console who signed in: an ID token.
+    SignIn {
+        /// The console's client.
+        client: &'a str,
+        /// What the browser's attempt expects.
+        nonce: &'a str,
+    },
+}
+
 /// From whom and for whom a token must be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Expected {
@@ -36,8 +50,13 @@ pub(super) enum Flaw {
     Other(&'static str),
 }
 
-/// Checks an access token.
-pub(super) fn check(token: &str, keys: &Keys, expected: &Expected, now: Timestamp) -> Result<Claims, Flaw> {
+pub(super) fn check(
+    token: &str,
+    keys: &Keys,
+    expected: &Expected,
+    purpose: Purpose<'_>,
+    now: Timestamp,
+) -> Result<Claims, Flaw> {
     let refuse = |why| Err(Flaw::Other(why));
     if token.len() > MAX_BYTES {
         return refuse("the token is too long");
@@ -66,7 +85,10 @@ pub(super) fn check(token: &str, keys: &Keys, expected: &Expected, now: Timestam
         return refuse(WRONG_ISSUER);
     }
     check_times(&claims, now)?;
-    check_purpose(&claims, &expected.audience)?;
+    match purpose {
+        Purpose::Access => check_access(&claims, &expected.audience)?,
+        Purpose::SignIn { client, nonce } => check_sign_in(&header, &claims, client, nonce)?,
+    }
     Ok(claims)
 }
 
@@ -113,7 +135,7 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Flaw> {
 }
 
 /// An access token for this API, that whoever has it may use.
-fn check_purpose(claims: &Claims, audience: &str) -> Result<(), Flaw> {
+fn check_access(claims: &Claims, audience: &str) -> Result<(), Flaw> {
     let is_ours = match claims.get("aud") {
         Some(Json::String(one)) => one == audience,
         Some(Json::Array(all)) => all.iter().any(|one| one.as_str() == Some(audience)),
@@ -132,6 +154,32 @@ fn check_purpose(claims: &Claims, audience: &str) -> Result<(), Flaw> {
     }
     if claims.contains_key("cnf") {
         return Err(Flaw::Other("the token is bound to a key of its holder, which is not supported"));
+    }
+    Ok(())
+}
+
+/// An ID token for this client and this attempt (OpenID Connect Core 1.0, section 3.1.3.7).
+fn check_sign_in(header: &Header, claims: &Claims, client: &str, nonce: &str) -> Result<(), Flaw> {
+    let is_ours = match claims.get("aud") {
+        Some(Json::String(one)) => one == client,
+        // With several, it must also say that it was made for us.
+        Some(Json::Array(all)) => {
+            all.iter().any(|one| one.as_str() == Some(client))
+                && (all.len() == 1 || text(claims, "azp") == Some(client))
+        }
+        _ => false,
+    };
+    if !is_ours || claims.get("azp").is_some_and(|azp| azp != client) {
+        return Err(Flaw::Other("the ID token is for another client than auth.oidc.client_id"));
+    }
+    let is_access = header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"))
+        || claims.get("token_use").is_some_and(|of| of != "id");
+    if is_access {
+        return Err(Flaw::Other("the identity provider sent another token than an ID token"));
+    }
+    // It is for one attempt: it is worth nothing to whoever saw it.
+    if text(claims, "nonce") != Some(nonce) {
+        return Err(Flaw::Other("the ID token is of another sign-in"));
     }
     Ok(())
 }

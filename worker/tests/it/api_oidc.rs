@@ -12,6 +12,7 @@ use tokio_util::task::TaskTracker;
 use worker::config::AuthMode;
 use worker::control::tokens::{Role, Secret};
 
+use crate::browser::{Browser, hidden};
 use crate::heard::listen;
 use crate::office::{Answer, Office, request};
 use crate::pipes::{pipes, rest};
@@ -56,6 +57,7 @@ impl IdentityProvider {
                 config.auth.mode = AuthMode::Oidc;
                 config.auth.oidc.issuer.clone_from(&self.issuer);
                 "countersign".clone_into(&mut config.auth.oidc.audience);
+                "console".clone_into(&mut config.auth.oidc.client_id);
                 for role in [Role::Viewer, Role::Reviewer, Role::Operator] {
                     config.auth.oidc.roles.insert(format!("{role}s"), role);
                 }
@@ -139,6 +141,34 @@ async fn the_person_of_a_decision_is_the_providers_and_the_log_says_so() {
     for part in [&ada, &none, &late].into_iter().flat_map(|token| token.split('.').skip(1)) {
         assert!(!all.contains(part), "a line holds a part of a token");
     }
+}
+
+/// Signing in begins and ends in the same browser, and a session ends where its person signs out.
+#[tokio::test]
+async fn a_session_of_the_provider_belongs_to_one_browser() {
+    let provider = IdentityProvider::start().await;
+    let office = provider.office().await;
+    let mut browser = Browser::new(&office);
+    let page = browser.get("/console/sign-in?next=%2Fconsole%2Fautomation").await;
+    assert!(page.text.contains("/console/sign-in/provider?next=%2Fconsole%2Fautomation"), "{}", page.text);
+    let begun = browser.get("/console/sign-in/provider").await;
+    assert!(begun.text.contains("Not now: nothing was changed"), "{}", begun.text);
+    for query in ["", "?code=x", "?code=x&state=y", "?state=y&error=access_denied"] {
+        let refused = browser.get(&format!("/console/sign-in/callback{query}")).await;
+        assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{query}: {}", refused.text);
+        assert!(refused.text.contains("was not begun in this browser"), "{query}: {}", refused.text);
+    }
+    let (secret, table) = (Secret::generate().expect("random numbers"), &office.state.control_table);
+    let times = (office.now(), office.now() + jiff::SignedDuration::from_hours(1));
+    let who = ("00u1", Some("Ada <Lovelace>"));
+    table.store_session(&secret.hash(), who, &[Role::Reviewer], times).await.expect("stored");
+    browser.cookie = format!("countersign={}", secret.reveal());
+    let inbox = browser.get("/console").await;
+    assert!(inbox.text.contains("Ada &#60;Lovelace&#62; (00u1)"), "{}", inbox.text);
+    let form = format!("form_token={}", hidden(&inbox, "form_token"));
+    browser.post("/console/sign-out", &form).await;
+    browser.cookie = format!("countersign={}", secret.reveal());
+    assert_eq!(browser.get("/console").await.status, StatusCode::UNAUTHORIZED, "the cookie of before");
 }
 
 /// Machines without an identity provider keep their tokens.

@@ -38,10 +38,15 @@ impl<'a> Browser<'a> {
         }
         let body = Body::from(form.unwrap_or_default().to_owned());
         let answer = self.office.send(request.body(body).expect("a request")).await;
-        if let Some(set) = answer.headers.get(header::SET_COOKIE) {
+        for set in answer.headers.get_all(header::SET_COOKIE) {
             let set = set.to_str().expect("text");
-            assert!(set.contains("; HttpOnly; SameSite=Strict; "), "{set}");
-            self.cookie = set.split(';').next().expect("a pair").to_owned();
+            // Only the cookie of a sign-in comes back with a link of another site.
+            let is_session = !set.starts_with("countersign-sign-in=");
+            let same_site = if is_session { "Strict" } else { "Lax" };
+            assert!(set.contains(&format!("; HttpOnly; SameSite={same_site}; ")), "{set}");
+            if is_session {
+                self.cookie = set.split(';').next().expect("a pair").to_owned();
+            }
         }
         let policy = answer.header(header::CONTENT_SECURITY_POLICY);
         assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");

@@ -110,7 +110,9 @@ async fn get_changes_nothing_and_each_page_needs_its_role() {
         visitors.push((Some(role), browser));
     }
     let before = (office.world.items("tasks"), office.world.items("control"));
-    let open = ["/", "/console/style.css", "/console/icon.svg", "/console/sign-in", "/console/sign-out"];
+    let provider = ["/console/sign-in/provider", "/console/sign-in/callback"];
+    let files = ["/", "/console/style.css", "/console/icon.svg"];
+    let open = [&files[..], &provider, &["/console/sign-in", "/console/sign-out"]].concat();
     for (method, path, needed) in matrix() {
         assert_eq!(needed.is_none(), open.contains(&path), "{path}: who may see it?");
         let target = path.replace("{id}", task.id.as_str()).replace("{*rest}", "x");

@@ -87,7 +87,43 @@ fn keys(of: &[Json]) -> Keys {
 
 fn checked(token: &str, keys: &Keys) -> Result<Claims, Flaw> {
     let expected = Expected { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
-    check(token, keys, &expected, Timestamp::from_second(NOW).unwrap())
+    check(token, keys, &expected, Purpose::Access, Timestamp::from_second(NOW).unwrap())
+}
+
+/// Whether an ID token with these claims signs somebody in.
+fn signs_in(signer: &Signer, keys: &Keys, head: Json, claim: Json) -> bool {
+    let claims = with(claims(), json!({"aud": "console", "nonce": "n", "at_hash": "h"}));
+    let token = signer.sign(&with(with(header(), json!({"typ": null})), head), &with(claims, claim));
+    let expected = Expected { issuer: ISSUER.to_owned(), audience: AUDIENCE.to_owned() };
+    let purpose = Purpose::SignIn { client: "console", nonce: "n" };
+    check(&token, keys, &expected, purpose, Timestamp::from_second(NOW).unwrap()).is_ok()
+}
+
+#[test]
+fn an_id_token_is_for_one_client_and_one_attempt() {
+    let one = Signer::new();
+    let keys = keys(&[one.jwk("one")]);
+    for (claim, is_good) in [
+        (json!({}), true),
+        (json!({"aud": ["console"]}), true),
+        (json!({"aud": ["console", "other"], "azp": "console"}), true),
+        (json!({"azp": "console", "token_use": "id"}), true),
+        (json!({"aud": ["console", "other"]}), false),
+        (json!({"aud": AUDIENCE}), false),
+        (json!({"aud": null}), false),
+        (json!({"aud": null, "client_id": "console"}), false),
+        (json!({"azp": "other"}), false),
+        (json!({"nonce": null}), false),
+        (json!({"nonce": "m"}), false),
+        (json!({"nonce": ["n"]}), false),
+        (json!({"token_use": "access"}), false),
+        (json!({"exp": NOW - 60}), false),
+        (json!({"iss": "https://evil.example"}), false),
+    ] {
+        assert_eq!(signs_in(&one, &keys, json!({}), claim.clone()), is_good, "{claim}");
+    }
+    assert!(!signs_in(&one, &keys, json!({"typ": "at+jwt"}), json!({})), "an access token");
+    assert!(signs_in(&one, &keys, json!({"typ": "JWT"}), json!({})));
 }
 
 #[test]
