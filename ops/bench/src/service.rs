@@ -18,7 +18,7 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::StatusCode;
 use jiff::Timestamp;
-use model::{Node, Options, Rate, Start, World};
+use model::{Node, Options, QueueSettings, Rate, Start, World};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -30,6 +30,8 @@ use crate::{orders, schema};
 /// The largest request that is read.
 const LARGEST: usize = 512 * 1024 * 1024;
 
+/// The queue of hints.
+const HINTS: &str = "hints";
 /// As long as the tokens of AWS are.
 const TOKEN_CHARS: usize = 640;
 
@@ -76,6 +78,9 @@ pub(crate) struct Arrival {
     pub(crate) order_bytes: usize,
     /// How many a second; all at once if zero.
     pub(crate) per_second: u64,
+    /// Whether a hint follows each, as with the template's `WakeUp`.
+    #[serde(default)]
+    pub(crate) hints: bool,
 }
 
 #[derive(Clone)]
@@ -83,6 +88,7 @@ struct Served {
     world: World,
     node: Node,
     ingest: Node,
+    hints: String,
     ledger: Ledger,
     started: Arc<AtomicU64>,
 }
@@ -109,9 +115,11 @@ pub(crate) async fn serve(arguments: Arguments) -> Result<()> {
         move |event| ledger.add(event)
     });
     let (node, ingest) = (world.client_for("worker"), world.client_for("ingest"));
-    let served = Served { world, node, ingest, ledger, started: Arc::default() };
+    let hints = world.create_queue(HINTS, QueueSettings::default());
+    let served = Served { world, node, ingest, hints, ledger, started: Arc::default() };
     let router = Router::new()
         .route("/bench/arrive", post(arrive))
+        .route("/bench/hints", get(async |State(served): State<Served>| served.hints))
         .route("/bench/reset", post(reset))
         .route("/bench/page", get(page))
         .fallback(answer)
@@ -143,9 +151,11 @@ async fn arrive(State(served): State<Served>, Json(arrival): Json<Arrival>) -> R
         let mut start = Start::new(&format!("e{number}"), &format!("o-{number}"));
         start.order = Some(order);
         let started = served.world.start(start);
+        let item = orders::item(&started.body)?;
+        let hint = json!({ "tasks": [item["taskId"]["S"]] });
         let put = json!({
             "TableName": schema::TASKS,
-            "Item": orders::item(&started.body)?,
+            "Item": item,
             "ConditionExpression": "attribute_not_exists(taskId)",
         });
         let request = http::Request::post("http://aws/")
@@ -156,6 +166,9 @@ async fn arrive(State(served): State<Served>, Json(arrival): Json<Arrival>) -> R
         let answer = served.ingest.call(request).await.map_err(|error| anyhow!("PutItem: {error}"))?;
         if !answer.status().is_success() {
             return Err(anyhow!("PutItem: {:?}", answer.body().bytes()).into());
+        }
+        if arrival.hints {
+            served.world.send(&served.hints, &hint.to_string());
         }
     }
     Ok(())

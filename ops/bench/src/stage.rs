@@ -69,6 +69,18 @@ impl Stage {
         Ok(())
     }
 
+    /// The URL of the queue of hints.
+    pub(crate) async fn hints(&self) -> Result<String> {
+        Ok(self
+            .http
+            .get(format!("{}/bench/hints", self.url))
+            .send()
+            .await?
+            .error_for_status()?
+            .text()
+            .await?)
+    }
+
     /// What the model has counted.
     pub(crate) async fn page(&self) -> Result<Page> {
         Ok(self.http.get(format!("{}/bench/page", self.url)).send().await?.error_for_status()?.json().await?)
@@ -108,6 +120,7 @@ impl Stage {
             ("metrics", listen(&file("metrics"))),
             ("worker", String::new()),
             ("budgets", String::new()),
+            ("queues", String::new()),
         ];
         let table = |(table, lines): (&str, String)| {
             let more = settings.iter().filter(|(of, _)| *of == table).map(|(_, line)| format!("{line}\n"));

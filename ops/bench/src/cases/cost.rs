@@ -72,7 +72,7 @@ impl Counted {
 async fn count(setup: &Setup, tasks: u64, order_bytes: usize) -> Result<Counted> {
     let model = service::Arguments::fast(1);
     let stage = Stage::new(setup, &model)?;
-    stage.arrive(Arrival { count: tasks, order_bytes, per_second: 0 }).await?;
+    stage.arrive(Arrival { count: tasks, order_bytes, per_second: 0, hints: false }).await?;
     let mut worker = stage.worker(&[("budgets", "send_task = 100000")])?;
     let page = stage.settled(tasks, &mut worker).await?;
     let each = |count: usize| float(count as u64) / float(tasks);

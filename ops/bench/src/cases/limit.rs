@@ -54,7 +54,7 @@ async fn drain(
 ) -> Result<(Page, Taken)> {
     let model = service::Arguments { shards: 4, latency_ms: 2, callbacks, stream_lag_ms: 0 };
     let stage = Stage::new(setup, &model)?;
-    stage.arrive(Arrival { count: tasks, order_bytes: 512, per_second: 0 }).await?;
+    stage.arrive(Arrival { count: tasks, order_bytes: 512, per_second: 0, hints: false }).await?;
     stage.reset().await?;
     let mut worker = stage.worker(settings)?;
     let page = stage.settled(tasks, &mut worker).await?;

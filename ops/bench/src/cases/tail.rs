@@ -67,7 +67,7 @@ async fn worker(
     tasks: u64,
 ) -> Result<(Taken, f64, serde_json::Value)> {
     let stage = Stage::new(setup, model)?;
-    stage.arrive(Arrival { count: tasks, order_bytes: ORDER_BYTES, per_second: 0 }).await?;
+    stage.arrive(Arrival { count: tasks, order_bytes: ORDER_BYTES, per_second: 0, hints: false }).await?;
     let mut worker = stage.worker(&[("budgets", "send_task = 100000")])?;
     let page = stage.settled(tasks, &mut worker).await?;
     let taken = worker.taken()?;
@@ -83,7 +83,7 @@ async fn floor(
     sample: &serde_json::Value,
 ) -> Result<(Taken, f64)> {
     let stage = Stage::new(setup, model)?;
-    stage.arrive(Arrival { count: tasks, order_bytes: ORDER_BYTES, per_second: 0 }).await?;
+    stage.arrive(Arrival { count: tasks, order_bytes: ORDER_BYTES, per_second: 0, hints: false }).await?;
     let taken = stage.floor(at_once, tasks, sample)?;
     Ok((taken, float(stage.page().await?.wall_us) / 1e6))
 }
