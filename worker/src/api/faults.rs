@@ -42,7 +42,7 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Fault(fault) => fault.into(),
             StoreError::MayStand(_) => Failure::TooSlow,
-            StoreError::Unreadable(_) => Failure::Damaged(error.to_string()),
+            StoreError::Unreadable(_) | StoreError::Newer { .. } => Failure::Damaged(error.to_string()),
             StoreError::Raced => Failure::Raced,
             StoreError::Unknown(_) | StoreError::Ambiguous(_) | StoreError::NoEarlier => {
                 Failure::NoSuchRuleset(error.to_string())

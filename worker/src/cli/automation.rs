@@ -65,7 +65,7 @@ pub(super) async fn automation(args: Args) -> Result<String, Failed> {
                 Err(ControlError::Fault(fault)) => Err(fault.into()),
                 Err(
                     damage @ (ControlError::Unreadable { .. }
-                    | ControlError::Newer(_)
+                    | ControlError::Newer { .. }
                     | ControlError::Vanished),
                 ) => Ok(format!("held, no rule decides: {damage}\n")),
             };

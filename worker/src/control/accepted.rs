@@ -9,6 +9,8 @@ use std::time::Duration;
 use rules::lock::Lock;
 use rules::{Files, Ruleset};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use statemachine::format;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
 use tracing::error;
@@ -31,6 +33,12 @@ struct Kept {
     lock: String,
     /// Path to content.
     files: BTreeMap<String, String>,
+}
+
+/// The format of what it holds, as in the tables: absent in what this version writes.
+#[derive(Debug, Deserialize)]
+struct Format {
+    format: Option<Value>,
 }
 
 impl Accepted {
@@ -71,7 +79,7 @@ impl Accepted {
         let name = path.display().to_string();
         let load = spawn_blocking(move || {
             let text = read(&path).map_err(|error| error.to_string())?;
-            let kept: Kept = serde_json::from_str(&text).map_err(|error| error.to_string())?;
+            let kept = parse(&text)?;
             let lock = Lock::parse(&name, &kept.lock).map_err(|refused| refused.to_string())?;
             let files: Files =
                 kept.files.into_iter().map(|(path, content)| (path, content.into_bytes())).collect();
@@ -97,6 +105,14 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     fs::rename(&new, path)
 }
 
+/// Parses the file. Its format comes first: what a newer version wrote may have other fields.
+fn parse(text: &str) -> Result<Kept, String> {
+    let Format { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
+    let digits = format.map(|format| format.to_string());
+    format::check(digits.as_deref()).map_err(|newer| newer.to_string())?;
+    serde_json::from_str(text).map_err(|error| error.to_string())
+}
+
 fn read(path: &Path) -> io::Result<String> {
     if !fs::metadata(path)?.is_file() {
         return Err(io::Error::other("it is not a regular file"));
@@ -104,4 +120,20 @@ fn read(path: &Path) -> io::Result<String> {
     let mut text = String::new();
     File::open(path)?.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_newer_version_kept_is_refused_by_name() {
+        let kept = r#""lock": "", "files": {"rules/a.rhai": "pass();"}"#;
+        assert_eq!(parse(&format!("{{{kept}}}")).unwrap().files.len(), 1);
+        assert!(parse(&format!(r#"{{"format": 1, {kept}}}"#)).is_ok());
+        for newer in [format!(r#"{{"format": 2, {kept}}}"#), r#"{"format": 2, "sets": []}"#.to_owned()] {
+            let told = parse(&newer).unwrap_err();
+            assert!(told.contains("it has format 2") && told.contains("update this one"), "{told}");
+        }
+    }
 }

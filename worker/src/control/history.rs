@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::aws::attribute::text_of;
+use crate::aws::attribute::{check_format, text_of};
 use crate::aws::fault::Fault;
 use crate::control::item::{Attributes, ControlError, ControlItem, ITEM, Paused};
 use crate::control::table::{ControlTable, SK};
@@ -105,9 +105,15 @@ impl ControlTable {
     ///
     /// # Errors
     ///
-    /// [`Fault`] when the call fails.
-    pub async fn history(&self) -> Result<Vec<Line>, Fault> {
-        Ok(self.query_consistently(HISTORY).await?.iter().filter_map(Line::read).collect())
+    /// [`ControlError`] when the call fails, or a newer version wrote a line: without it, a deleted item would be
+    /// recreated as it was at another time.
+    pub async fn history(&self) -> Result<Vec<Line>, ControlError> {
+        let items = self.query_consistently(HISTORY).await?;
+        for item in &items {
+            let what = || format!("line {} of the history", text_of(item, SK).unwrap_or_default());
+            check_format(item).map_err(|newer| ControlError::Newer { what: what(), newer })?;
+        }
+        Ok(items.iter().filter_map(Line::read).collect())
     }
 
     /// The line of a revision, if there is one.

@@ -62,8 +62,13 @@ pub enum ControlError {
         remedy: &'static str,
     },
     /// A newer version wrote it.
-    #[error("the control item: {0}")]
-    Newer(#[from] Newer),
+    #[error("{what}: {newer}")]
+    Newer {
+        /// Which item.
+        what: String,
+        /// Its format.
+        newer: Newer,
+    },
     /// The item was deleted.
     #[error(
         "the control item was deleted; \
@@ -79,7 +84,7 @@ impl ControlItem {
     ///
     /// [`ControlError::Unreadable`] names the first attribute that cannot be obeyed.
     pub(crate) fn read(item: &Attributes) -> Result<ControlItem, ControlError> {
-        check_format(item)?;
+        check_control_format(item)?;
         let (active, shadow) = read_rulesets(item)?;
         let unreadable = |attribute, expected| ControlError::Unreadable {
             attribute,
@@ -97,6 +102,11 @@ impl ControlItem {
             .ok_or_else(|| unreadable("revision", "a whole number from 1 to 9999999999"))?;
         Ok(ControlItem { revision, active, shadow, paused })
     }
+}
+
+/// Checks that this version knows the control item's format.
+pub(crate) fn check_control_format(item: &Attributes) -> Result<(), ControlError> {
+    check_format(item).map_err(|newer| ControlError::Newer { what: "the control item".to_owned(), newer })
 }
 
 /// The active ruleset and the shadow.

@@ -9,9 +9,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use rules::{Files, Refused, Ruleset};
+use statemachine::format::Newer;
 
-use crate::aws::attribute::{number, text};
-use crate::aws::attribute::{number_of, text_of};
+use crate::aws::attribute::{check_format, number, number_of, text, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::item::ControlError;
@@ -78,6 +78,14 @@ pub enum StoreError {
         /// What is wrong.
         reason: String,
     },
+    /// A newer version stored the ruleset.
+    #[error("the stored ruleset {sha256}: {newer}")]
+    Newer {
+        /// Its SHA-256.
+        sha256: String,
+        /// Its format.
+        newer: Newer,
+    },
     /// The stored ruleset does not compile on this engine.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -87,7 +95,7 @@ impl From<ControlError> for StoreError {
     fn from(error: ControlError) -> StoreError {
         match error {
             ControlError::Fault(fault) => StoreError::Fault(fault),
-            ControlError::Unreadable { .. } | ControlError::Newer(_) | ControlError::Vanished => {
+            ControlError::Unreadable { .. } | ControlError::Newer { .. } | ControlError::Vanished => {
                 StoreError::Unreadable(error)
             }
         }
@@ -136,11 +144,12 @@ impl ControlTable {
     ///
     /// # Errors
     ///
-    /// [`StoreError`] when it is not there, damaged, or does not compile on this engine.
+    /// [`StoreError`] when it is not there, damaged, stored by a newer version, or does not compile on this engine.
     pub async fn load_ruleset(&self, sha256: &str) -> Result<Ruleset, StoreError> {
         let damaged =
             |reason: &str| StoreError::Damaged { sha256: sha256.to_owned(), reason: reason.to_owned() };
         let head = self.get(SETS, sha256).await?.ok_or_else(|| StoreError::Unknown(sha256.to_owned()))?;
+        check_format(&head).map_err(|newer| StoreError::Newer { sha256: sha256.to_owned(), newer })?;
         let parts = number_of(&head, "parts").ok_or_else(|| damaged("no count of parts"))?;
         let mut json = String::new();
         for n in 0..parts {

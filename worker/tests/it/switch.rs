@@ -41,9 +41,13 @@ fn text(text: &str) -> AttributeValue {
 }
 
 async fn edit(office: &Office, attribute: &str, value: AttributeValue) {
+    edit_item(office, "control", "control", attribute, value).await;
+}
+
+async fn edit_item(office: &Office, pk: &str, sk: &str, attribute: &str, value: AttributeValue) {
     let client = office.world.client_for("operator").dynamodb();
-    let request = client.update_item().table_name("control").key("pk", text("control"));
-    let request = request.key("sk", text("control")).update_expression("SET #name = :value");
+    let request = client.update_item().table_name("control").key("pk", text(pk));
+    let request = request.key("sk", text(sk)).update_expression("SET #name = :value");
     let request = request.expression_attribute_names("#name", attribute);
     request.expression_attribute_values(":value", value).send().await.expect("the model answers");
 }
@@ -163,6 +167,20 @@ async fn a_switch_that_is_deleted_holds_and_comes_back_from_its_history() {
     let item = table.read_control_item().await.expect("it is whole");
     assert_eq!((item.revision, item.active.as_deref(), item.paused), (3, Some("aa"), None));
     assert_eq!(table.history().await.expect("the model answers").len(), 3);
+}
+
+/// A line that this version cannot read is a change that it would undo.
+#[tokio::test(start_paused = true)]
+async fn a_switch_is_not_recreated_from_a_history_that_a_newer_version_wrote() {
+    let office = office();
+    assert_running(&office).await;
+    let newer = AttributeValue::N("2".to_owned());
+    edit_item(&office, "history", "0000000001", "format", newer).await;
+    delete(&office);
+    let resumed = office.post("/v1/automation/resume", r#"{"reason":"r"}"#).await;
+    assert_eq!(resumed.problem(), "damaged-item", "{}", resumed.text);
+    assert!(resumed.text.contains("line 0000000001 of the history: it has format 2"), "{}", resumed.text);
+    assert_held(&office, "was deleted").await;
 }
 
 #[tokio::test(start_paused = true)]

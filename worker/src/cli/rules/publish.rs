@@ -13,7 +13,7 @@ use crate::cli::ask::agreed;
 use crate::cli::render::plain;
 use crate::cli::store::{Opened, Signed, Store};
 use crate::cli::{clock, now};
-use crate::control::rule_store::{Author, Event};
+use crate::control::rule_store::{Author, Event, StoreError};
 use crate::control::table::ControlTable;
 use crate::control::tested;
 
@@ -125,7 +125,15 @@ impl Changes {
             let told = format!("{} is the first published ruleset\n", ruleset.label());
             return Ok(Changes { ruleset, told, breaks_never: false });
         };
-        let active = table.load_ruleset(&active).await?;
+        let active = match table.load_ruleset(&active).await {
+            Ok(active) => active,
+            Err(StoreError::Fault(fault)) => return Err(fault.into()),
+            // A published ruleset that does not load must not prevent the publication of one that does.
+            Err(error) => {
+                let told = format!("cannot compare with the active ruleset: {}\n", plain(&error.to_string()));
+                return Ok(Changes { ruleset, told, breaks_never: false });
+            }
+        };
         let mut told = match diff::differences(active.files(), ruleset.files()) {
             same if same.is_empty() => format!("no file differs from {}\n", active.label()),
             differences => plain(&differences),

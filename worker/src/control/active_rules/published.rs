@@ -191,6 +191,8 @@ mod tests {
     use tokio::time::sleep;
 
     use super::*;
+    use crate::aws::attribute::{number, text};
+    use crate::control::rule_store::Author;
     use crate::metrics::{self, registry};
     use crate::stream::tests::{CONTROL, world};
 
@@ -234,5 +236,51 @@ mod tests {
         world.calm();
         sleep(Duration::from_secs(5)).await;
         assert_eq!(refused(), 4, "it is counted as soon as the table responds");
+    }
+
+    /// During an update: the set that decides goes on, and the one that this version would misread is named.
+    #[tokio::test(start_paused = true)]
+    async fn a_published_set_of_a_newer_version_is_named_and_the_active_one_goes_on() {
+        let world = world();
+        let dynamodb = world.client_for("a").dynamodb();
+        let table = ControlTable::new(dynamodb.clone(), CONTROL);
+        let set = |code: &str| {
+            let rule = format!("if order.amount < 5 {{ approve(\"{code}\"); }}\n");
+            Ruleset::from_files([("rules/a.rhai".to_owned(), rule.into_bytes())].into()).unwrap()
+        };
+        let (first, second) = (set("first"), set("second"));
+        let author = Author { by: "ada".to_owned(), message: "m".to_owned() };
+        for ruleset in [&first, &second] {
+            table.store_ruleset(ruleset, &author, jiff::Timestamp::UNIX_EPOCH).await.unwrap();
+        }
+        let format = async |value: i64| {
+            let update = dynamodb.update_item().table_name(CONTROL);
+            let update = update.key("pk", text("ruleset")).key("sk", text(second.sha256()));
+            let update = update.update_expression("SET #format = :format");
+            let update = update.expression_attribute_names("#format", "format");
+            update.expression_attribute_values(":format", number(value)).send().await.unwrap();
+        };
+        format(2).await;
+
+        let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
+        let (wanted, control) = watch::channel(ControlItem::default());
+        let metrics = Metrics::register(&mut registry());
+        let mut followed = JoinSet::new();
+        followed.spawn(follow_published(table, rules.clone(), metrics, control, true));
+        let wants = async |ruleset: &Ruleset| {
+            wanted.send_modify(|control| control.active = Some(ruleset.sha256().to_owned()));
+            sleep(Duration::from_secs(1)).await;
+        };
+        wants(&first).await;
+        assert_eq!((rules.pin().label(), rules.refused()), (first.label(), None));
+        wants(&second).await;
+        assert_eq!(rules.pin().label(), first.label(), "it goes on");
+        let told = rules.refused().expect("the wanted one is refused").to_string();
+        let newer = format!("the stored ruleset {}: it has format 2", second.sha256());
+        assert!(told.contains(&newer) && told.contains("update this one"), "{told}");
+        // The program that knows it, or here: the item that this version wrote.
+        format(1).await;
+        sleep(REFUSED_PAUSE).await;
+        assert_eq!((rules.pin().label(), rules.refused()), (second.label(), None));
     }
 }

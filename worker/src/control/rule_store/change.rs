@@ -10,11 +10,13 @@ use aws_sdk_dynamodb::operation::transact_write_items::TransactWriteItemsError;
 use aws_sdk_dynamodb::types::{AttributeValue, Put, TransactWriteItem, Update};
 use jiff::Timestamp;
 
-use crate::aws::attribute::{check_format, names, number, text, text_of};
+use crate::aws::attribute::{names, number, text, text_of};
 use crate::aws::fault::Fault;
 use crate::clock;
 use crate::control::history::{Event, HISTORY, Line, line_key};
-use crate::control::item::{Attributes, ControlError, ControlItem, ITEM, read_revision, read_rulesets};
+use crate::control::item::{
+    Attributes, ControlError, ControlItem, ITEM, check_control_format, read_revision, read_rulesets,
+};
 use crate::control::rule_store::{Author, StoreError};
 use crate::control::table::{ControlTable, item_key};
 
@@ -66,7 +68,7 @@ impl ControlTable {
             let before = self.before().await?;
             if let Some(item) = &before.item {
                 // Also for a pause: this version does not know what its write would mean there.
-                check_format(item).map_err(ControlError::from)?;
+                check_control_format(item)?;
             }
             if let (Event::Resume, Some(item)) = (event, &before.item) {
                 read_rulesets(item)?;
@@ -87,7 +89,7 @@ impl ControlTable {
         Err(StoreError::Raced)
     }
 
-    async fn before(&self) -> Result<Before, Fault> {
+    async fn before(&self) -> Result<Before, ControlError> {
         let item = self.control_attributes().await?;
         let lines = if item.is_none() { self.history().await? } else { vec![] };
         let last_revision = self.last_revision().await?.unwrap_or(0);
