@@ -93,10 +93,9 @@ impl Lock {
         )
     }
 
-    /// What the accepted set has and this one lacks.
-    pub fn lacking(&self, ruleset: &Ruleset) -> Vec<String> {
-        let has = Lock::of(ruleset).parts;
-        self.parts.difference(&has).cloned().collect()
+    /// What the accepted set has and another one lacks.
+    pub fn lacking(&self, other: &Lock) -> Vec<String> {
+        self.parts.difference(&other.parts).cloned().collect()
     }
 
     /// Whether it accepts a ruleset: its version, with its tests.
@@ -118,7 +117,7 @@ impl Lock {
             Diagnostic::error(file, "not-accepted", message)
                 .help("look at the change, then run `countersign rules check --accept`"),
         ];
-        let lacking = self.lacking(ruleset).into_iter();
+        let lacking = self.lacking(&other).into_iter();
         diagnostics.extend(lacking.map(|part| {
             Diagnostic::error(
                 file,

@@ -7,6 +7,7 @@ mod setting;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -19,6 +20,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::range::{is_region, is_url, public_url};
 pub use self::setting::Setting;
 pub(crate) use self::setting::token_of_environment;
+use crate::in_time::{READ_LIMIT, in_time};
 use crate::role::Role;
 
 /// The commented defaults, as `countersign config --defaults` prints them.
@@ -252,9 +254,7 @@ impl Config {
     ) -> Result<Config, ConfigError> {
         let mut layers = Figment::from(Toml::string(DEFAULTS));
         if let Some(file) = file {
-            if !file.is_file() {
-                return Err(ConfigError::NoFile(file.to_owned()));
-            }
+            must_be_a_file(file)?;
             layers = layers.merge(Toml::file_exact(file));
         }
         for setting in variables.into_iter().chain(flags.iter().cloned()) {
@@ -272,6 +272,20 @@ impl Config {
     /// Never: every field has a TOML form.
     pub fn to_toml(&self) -> String {
         toml::to_string(self).expect("every field has a TOML form")
+    }
+}
+
+/// A folder or a pipe in place of the file is named, and a file system that does not answer is given up.
+fn must_be_a_file(file: &Path) -> Result<(), ConfigError> {
+    let path = file.to_owned();
+    match in_time(READ_LIMIT, move || path.metadata().map(|data| data.is_file())) {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(ConfigError::NotAFile(file.to_owned())),
+        Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+            Err(ConfigError::NoFile(file.to_owned()))
+        }
+        Ok(Err(error)) => Err(ConfigError::Unreadable(file.to_owned(), error)),
+        Err(late) => Err(ConfigError::Unreadable(file.to_owned(), io::Error::other(late))),
     }
 }
 

@@ -8,6 +8,7 @@ mod named;
 
 pub mod clock;
 pub mod config;
+mod in_time;
 mod plain_text;
 pub mod role;
 pub mod service_manager;

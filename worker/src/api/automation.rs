@@ -41,9 +41,9 @@ pub(crate) async fn get(State(state): State<ApiState>) -> Result<Json<Automation
     Ok(Json(match state.control_table.read_control_item().await {
         Ok(control) => Automation { running: control.paused.is_none(), paused: control.paused, held: None },
         Err(ControlError::Fault(fault)) => return Err(fault.into()),
-        Err(damage @ (ControlError::Unreadable { .. } | ControlError::Newer { .. } | ControlError::Vanished)) => {
-            Automation { running: false, paused: None, held: Some(damage.to_string()) }
-        }
+        Err(
+            damage @ (ControlError::Unreadable { .. } | ControlError::Newer { .. } | ControlError::Vanished),
+        ) => Automation { running: false, paused: None, held: Some(damage.to_string()) },
     }))
 }
 

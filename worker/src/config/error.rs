@@ -1,5 +1,6 @@
 //! Why a configuration cannot be used: what is wrong, in which place, and what to write instead.
 
+use std::io;
 use std::path::PathBuf;
 
 use figment::Metadata;
@@ -13,6 +14,12 @@ pub enum ConfigError {
     /// The file given with `--config` does not exist. That is a mistake, not a reason to use the defaults.
     #[error("configuration file {}: not found; omit --config to run with the defaults", .0.display())]
     NoFile(PathBuf),
+    /// It is a folder, a pipe or a device.
+    #[error("configuration file {}: not a regular file", .0.display())]
+    NotAFile(PathBuf),
+    /// It exists, and cannot be read.
+    #[error("configuration file {}: cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] io::Error),
     /// An unknown key, or a value of the wrong type.
     #[error("configuration: {0}; `countersign config --defaults` lists every key")]
     Invalid(String),

@@ -146,7 +146,9 @@ pub async fn follow(table: ControlTable, gate: Gate, metrics: Metrics, changed: 
                 warn!(error = %fault, "cannot read the control item: {fault}; after two seconds automatic decisions are held");
             }
             Err(
-                damage @ (ControlError::Unreadable { .. } | ControlError::Newer { .. } | ControlError::Vanished),
+                damage @ (ControlError::Unreadable { .. }
+                | ControlError::Newer { .. }
+                | ControlError::Vanished),
             ) => {
                 trouble.answered();
                 metrics.systemic_fault(Service::Control);

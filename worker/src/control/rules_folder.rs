@@ -17,7 +17,7 @@ use rules::{Diagnostic, Files, Refused, Ruleset, Severity, snapshot};
 use tokio::task::spawn_blocking;
 
 use self::reader::Reader;
-pub(crate) use self::reader::files_in_time;
+pub(crate) use self::reader::{files_in_time, is_folder_in_time};
 use super::accepted::Accepted;
 use super::tested::tested;
 use crate::clock::Clock;

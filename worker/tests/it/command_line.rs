@@ -172,6 +172,44 @@ fn a_pipe_in_the_folder_or_in_place_of_its_lock_is_named_and_not_read() {
     }
 }
 
+/// A pipe that nobody writes to stands for a file of a network folder whose server is gone.
+#[cfg(unix)]
+#[test]
+fn a_file_or_a_folder_that_hangs_is_given_up_with_its_name() {
+    let parent = tempfile::tempdir().unwrap();
+    let (dir, pipe) = (parent.path().join("rules"), parent.path().join("pipe"));
+    ruleset(&dir, "100");
+    assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let (dir, pipe) = (text(&dir), text(&pipe));
+    let slow = "reading it takes longer than 5 s";
+    let commands: [(&[&str], &str); 13] = [
+        (&["rules", "eval", pipe, "--dir", dir], slow),
+        (&["rules", "eval", pipe, "--order-only", "--dir", dir], slow),
+        (&["rules", "backtest", dir, "--against", dir, "--from", pipe], slow),
+        (&["rules", "agreement", dir, "--from", pipe], slow),
+        (&["rules", "check", pipe], "not a folder"),
+        (&["rules", "test", pipe], "not a folder"),
+        (&["rules", "definitions", pipe], "not a folder"),
+        (&["rules", "publish", pipe, "--message", "m"], "not a folder"),
+        (&["rules", "eval", "-", "--dir", pipe], "not a folder"),
+        (&["rules", "history", "--config", pipe], "not a regular file"),
+        (&["rules", "publish", dir, "--message", "m", "--config", pipe], "not a regular file"),
+        (&["rules", "diff", "active", dir, "--config", pipe], "not a regular file"),
+        (&["run", "--config", pipe], "not a regular file"),
+    ];
+    // Together: each that waits takes as long as the limit.
+    std::thread::scope(|threads| {
+        for (arguments, expected) in commands {
+            threads.spawn(move || {
+                let ended = countersign(arguments, "");
+                assert_eq!(ended.code, Some(1), "{arguments:?}: {ended:?}");
+                let told = format!("{}{}", ended.out, ended.err);
+                assert!(told.contains(pipe) && told.contains(expected), "{arguments:?}: {ended:?}");
+            });
+        }
+    });
+}
+
 #[test]
 fn watched_tests_run_again_after_a_change() {
     let dir = tempfile::tempdir().unwrap();

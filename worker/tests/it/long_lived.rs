@@ -157,7 +157,7 @@ async fn a_clock_that_jumps_ends_the_process_and_four_minutes_do_not() {
 }
 
 /// Where tasks may be started: each of these waits for what it starts.
-const SPAWNERS: [&str; 12] = [
+const SPAWNERS: [&str; 13] = [
     "api/mod.rs",
     "api/server.rs",
     "cli/rules/agreement.rs",
@@ -168,6 +168,7 @@ const SPAWNERS: [&str; 12] = [
     "control/rules_folder/reader.rs",
     "fleet/coordinator.rs",
     "fleet/long_lived.rs",
+    "in_time.rs",
     "run.rs",
     "service_manager.rs",
 ];

@@ -4,7 +4,6 @@ pub(super) mod progress;
 pub(super) mod tasks;
 
 use std::num::NonZeroUsize;
-use std::path::Path;
 use std::sync::Arc;
 
 use rules::Ruleset;
@@ -95,9 +94,8 @@ pub(super) async fn of_days(
 }
 
 async fn old_rules(args: &Backtest) -> Result<Ruleset, Failed> {
-    let dir = Path::new(&args.against);
-    if dir.is_dir() {
-        return check::load(&Folder { dir: dir.to_owned() });
+    if let Some(folder) = Folder::named(&args.against)? {
+        return check::load(&folder);
     }
     let opened = args.store.open().await?;
     diff::published(&args.against, &opened).await

@@ -12,6 +12,7 @@ use rules::{Refused, Ruleset};
 use super::{Failed, Folder, Printed};
 use crate::cli::now;
 use crate::control::rules_folder::read_lock;
+use crate::in_time::{READ_LIMIT, in_time};
 
 /// Check a ruleset: compile it, run its tests, and find what would fail at run time.
 ///
@@ -69,7 +70,7 @@ pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
     let mut text = checked.render(format);
     let is_ok = checked.is_ok();
     if let (true, true, Some(ruleset)) = (args.accept, is_ok, &checked.ruleset) {
-        let accepted = accept(&args.folder.dir, ruleset)?;
+        let accepted = accept(&args.folder.dir, Lock::of(ruleset))?;
         if args.format == CheckFormat::Text {
             text.push_str(&accepted);
         }
@@ -77,17 +78,22 @@ pub(super) fn check(args: &Check) -> Result<Printed, Failed> {
     Ok(Printed { text, code: u8::from(!is_ok) })
 }
 
-/// Writes the lock of a ruleset beside its folder; returns what the previously accepted one had and this one lacks.
-fn accept(dir: &Path, ruleset: &Ruleset) -> anyhow::Result<String> {
+/// Writes a ruleset's lock beside its folder; returns what the previously accepted one had and this one lacks.
+fn accept(dir: &Path, lock: Lock) -> anyhow::Result<String> {
     let path = Lock::path(dir).with_context(|| format!("{}: name the folder itself", dir.display()))?;
+    let place = path.display().to_string();
+    in_time(READ_LIMIT, move || replace(&path, &lock)).with_context(|| place)?
+}
+
+fn replace(path: &Path, lock: &Lock) -> anyhow::Result<String> {
     let name = path.display().to_string();
-    let before = read_lock(&path).with_context(|| name.clone())?;
+    let before = read_lock(path).with_context(|| name.clone())?;
     let before = before.and_then(|text| Lock::parse(&name, &text).ok());
-    let lacking = before.map(|before| before.lacking(ruleset)).unwrap_or_default();
+    let lacking = before.map(|before| before.lacking(lock)).unwrap_or_default();
     // A reader sees the old lock or the new one.
     let new = path.with_extension("lock.new");
-    fs::write(&new, Lock::of(ruleset).to_text()).with_context(|| format!("{}", new.display()))?;
-    fs::rename(&new, &path).with_context(|| name.clone())?;
+    fs::write(&new, lock.to_text()).with_context(|| format!("{}", new.display()))?;
+    fs::rename(&new, path).with_context(|| name.clone())?;
     let lacking = lacking.into_iter().map(|part| format!("removed: the {part}\n"));
     Ok(format!("{}accepted: {name} is written\n", lacking.collect::<String>()))
 }

@@ -1,7 +1,6 @@
 //! `countersign rules diff`: what differs between two rulesets, file by file.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use rules::Files;
 use similar::TextDiff;
@@ -40,9 +39,7 @@ pub(super) async fn diff(args: Diff) -> Result<Printed, Failed> {
 
 /// The files of the ruleset that an argument names.
 async fn files(name: &str, store: &Store) -> Result<Files, Failed> {
-    let dir = Path::new(name);
-    if dir.is_dir() {
-        let folder = Folder { dir: dir.to_owned() };
+    if let Some(folder) = Folder::named(name)? {
         return folder.files().map_err(|refused| folder.refused(refused));
     }
     Ok(published(name, &store.open().await?).await?.files().clone())

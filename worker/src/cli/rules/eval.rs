@@ -16,6 +16,7 @@ use crate::api::view::TaskView;
 use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
 use crate::cli::{Format, ended, now};
+use crate::in_time::{READ_LIMIT, TimedFile};
 
 /// The largest task file in bytes; an order alone may have up to 350,000.
 const MAX_TASK_BYTES: u64 = 1024 * 1024;
@@ -101,7 +102,7 @@ fn read(file: &Path) -> anyhow::Result<String> {
     let read = if file == Path::new("-") {
         std::io::stdin().take(MAX_TASK_BYTES).read_to_string(&mut text)
     } else {
-        let opened = std::fs::File::open(file);
+        let opened = TimedFile::open(file, READ_LIMIT);
         opened.and_then(|file| file.take(MAX_TASK_BYTES).read_to_string(&mut text))
     };
     read.with_context(|| format!("cannot read {}", file.display()))?;

@@ -16,7 +16,7 @@ use ::rules::{Diagnostic, Files, Refused};
 use clap::Subcommand;
 
 use super::{Failed, Printed};
-use crate::control::rules_folder::files_in_time;
+use crate::control::rules_folder::{files_in_time, is_folder_in_time};
 
 /// Write, test, try, publish and roll back rules.
 #[derive(Debug, clap::Args)]
@@ -50,6 +50,13 @@ struct Folder {
 }
 
 impl Folder {
+    /// The folder that an argument names, if there is one; otherwise the argument names a published ruleset.
+    fn named(name: &str) -> Result<Option<Folder>, Failed> {
+        let folder = Folder { dir: PathBuf::from(name) };
+        let is_folder = is_folder_in_time(&folder.dir).map_err(Failed::Refused)?;
+        Ok(is_folder.then_some(folder))
+    }
+
     /// The folder's files.
     fn files(&self) -> Result<Files, Refused> {
         files_in_time(&self.dir)

@@ -14,6 +14,7 @@ use tokio::time::sleep;
 use super::{Failed, Folder, Printed, check, eval};
 use crate::cli::client::Server;
 use crate::cli::render::{json, plain};
+use crate::in_time::{READ_LIMIT, in_time};
 
 /// How often a watched folder is read: an author waits for the result.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
@@ -76,9 +77,12 @@ async fn write_case(args: &Test, id: &TaskId) -> Result<(), Failed> {
     let short: String = task.task_id.chars().take(8).collect();
     let path = args.folder.dir.join(format!("tests/task-{short}.toml"));
     let place = || path.display().to_string();
-    fs::create_dir_all(args.folder.dir.join("tests")).with_context(place)?;
-    let mut file = File::create_new(&path).with_context(place)?;
-    file.write_all(text.as_bytes()).with_context(place)?;
+    let new = path.clone();
+    let write = move || {
+        new.parent().map_or(Ok(()), fs::create_dir_all)?;
+        File::create_new(&new)?.write_all(text.as_bytes())
+    };
+    in_time(READ_LIMIT, write).with_context(place)?.with_context(place)?;
     // Separate from the report, which programs read.
     let _ = writeln!(io::stderr(), "{} is written", place());
     Ok(())

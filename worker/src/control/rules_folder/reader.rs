@@ -2,18 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
-use std::thread;
-use std::time::Duration;
 
 use rules::{Files, Refused, snapshot};
 use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::timeout;
 
 use super::{Reading, error, refused};
+use crate::in_time::{Late, READ_LIMIT, in_time};
 
-/// The longest time that reading a healthy folder may take: a local folder takes milliseconds.
-const READ_LIMIT: Duration = Duration::from_secs(5);
 /// How many readings may hang at a time. Each holds a thread for as long as it hangs.
 const MAX_HUNG: usize = 4;
 
@@ -65,7 +61,7 @@ impl Reader {
 /// [`Refused`] when the folder cannot be read, or not in time.
 pub(crate) fn files_in_time(dir: &Path) -> Result<Files, Refused> {
     let folder = dir.to_owned();
-    in_time(READ_LIMIT, dir, move || snapshot(&folder)).map_err(|mut refused| {
+    within_limit(dir, move || snapshot(&folder))?.map_err(|mut refused| {
         // Commands put the folder in front of each place.
         let here = dir.display().to_string();
         let places = refused.diagnostics.iter_mut().map(|finding| &mut finding.file);
@@ -74,25 +70,28 @@ pub(crate) fn files_in_time(dir: &Path) -> Result<Files, Refused> {
     })
 }
 
-/// Runs `read` on a thread of its own, which is left behind if it takes longer than `limit`.
-fn in_time<T: Send + 'static>(
-    limit: Duration,
+/// Whether a path is a folder, for a command that waits for the answer.
+///
+/// # Errors
+///
+/// [`Refused`] when the file system does not answer in time.
+pub(crate) fn is_folder_in_time(path: &Path) -> Result<bool, Refused> {
+    let folder = path.to_owned();
+    within_limit(path, move || folder.is_dir())
+}
+
+fn within_limit<T: Send + 'static>(
     dir: &Path,
-    read: impl FnOnce() -> Result<T, Refused> + Send + 'static,
+    read: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, Refused> {
-    let (sender, receiver) = sync_channel(1);
-    // Nobody listens any more to what comes too late.
-    thread::spawn(move || drop(sender.send(read())));
-    receiver.recv_timeout(limit).unwrap_or_else(|failed| match failed {
-        RecvTimeoutError::Timeout => Err(too_slow(dir)),
-        RecvTimeoutError::Disconnected => {
-            Err(refused(error(dir, "panic", "reading it panicked".to_owned(), "report this")))
-        }
+    in_time(READ_LIMIT, read).map_err(|late| match late {
+        Late::TooSlow(_) => too_slow(dir),
+        Late::Panicked => refused(error(dir, "panic", late.to_string(), "report this")),
     })
 }
 
 fn too_slow(dir: &Path) -> Refused {
-    let message = format!("reading it takes longer than {} s", READ_LIMIT.as_secs());
+    let message = Late::TooSlow(READ_LIMIT).to_string();
     refused(error(dir, "unreadable", message, "check the file system that it is on"))
 }
 
@@ -162,17 +161,5 @@ mod tests {
         assert_eq!(reader.next().await, Ok(reading()));
         assert_eq!(reader.hung.len(), 1);
         drop(release);
-    }
-
-    #[test]
-    fn a_command_does_not_wait_for_a_folder_that_hangs() {
-        let (release, hang): (_, Receiver<()>) = channel();
-        let told = in_time(Duration::from_millis(10), Path::new("rules"), move || {
-            let _ = hang.recv();
-            Ok(())
-        });
-        assert!(told.unwrap_err().to_string().contains("takes longer than 5 s"));
-        drop(release);
-        assert_eq!(in_time(READ_LIMIT, Path::new("rules"), || Ok(7)), Ok(7));
     }
 }

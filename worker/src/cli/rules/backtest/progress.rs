@@ -1,7 +1,6 @@
 //! Progress of reading past tasks: a bar on a terminal while the command runs, and at the end the time that reading and
 //! evaluating took.
 
-use std::fs::File;
 use std::io::{self, Read, Write as _};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,6 +10,8 @@ use anyhow::Context as _;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, interval};
+
+use crate::in_time::TimedFile;
 
 /// How often the bar is drawn.
 const DRAWN_EVERY: Duration = Duration::from_millis(200);
@@ -37,8 +38,8 @@ impl Progress {
     }
 
     /// Measures progress by how much of a file has been read. A pipe has no length, so its total stays unknown.
-    pub(in crate::cli::rules) fn by(&self, file: File) -> impl Read + Send + use<> {
-        if let Some(bytes) = file.metadata().ok().map(|data| data.len()).filter(|bytes| *bytes > 0) {
+    pub(in crate::cli::rules) fn by(&self, file: TimedFile) -> impl Read + Send + use<> {
+        if let Some(bytes) = Some(file.metadata().len()).filter(|bytes| *bytes > 0) {
             self.bar.set_style(ProgressStyle::with_template(OF_FILE).expect("the template is a constant"));
             self.bar.set_length(bytes);
         }

@@ -1,7 +1,6 @@
 //! Where past tasks come from: a file of lines or the tasks table. They are read ahead of their evaluation, within a
 //! limit.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -18,9 +17,13 @@ use super::super::{Failed, eval};
 use super::progress::Progress;
 use crate::cli::export;
 use crate::cli::store::{Opened, Store};
+use crate::in_time::TimedFile;
 
 /// How many tasks the reader hands to the evaluation at a time: each hand-over wakes a thread.
 const BATCH: usize = 256;
+/// The longest time to wait for the next part of a file. It may be a pipe from `countersign tasks export`, whose calls
+/// to AWS may be slow.
+const FILE_LIMIT: Duration = Duration::from_secs(30);
 /// How many bytes one read of a file requests.
 const READ_BYTES: usize = 128 * 1024;
 /// How many batches are read ahead of the evaluation.
@@ -83,7 +86,8 @@ impl Iterator for Tasks {
 
 /// Reads the tasks in a file.
 fn of_file(path: PathBuf, progress: Progress) -> anyhow::Result<Reading> {
-    let file = File::open(&path).with_context(|| format!("cannot open {}", path.display()))?;
+    let file =
+        TimedFile::open(&path, FILE_LIMIT).with_context(|| format!("cannot open {}", path.display()))?;
     let (sender, batches) = mpsc::channel(AHEAD);
     let tasks = Tasks { batches, batch: Vec::new().into_iter(), progress: progress.clone() };
     let reader = tokio::task::spawn_blocking(move || send_lines(progress.by(file), &path, &sender));
