@@ -41,8 +41,9 @@ enum About<'a> {
     Any(Vec<About<'a>>),
 }
 
+/// A value that is written out.
 #[derive(Debug, Clone, PartialEq, PartialOrd)]
-enum Literal<'a> {
+pub(crate) enum Literal<'a> {
     Number(Decimal),
     Text(Cow<'a, str>),
 }
@@ -259,7 +260,7 @@ fn of_nothing(call: &FnCallExpr, position: Position) -> Option<Misreading> {
     })
 }
 
-fn literal(expr: &Expr) -> Option<Literal<'_>> {
+pub(crate) fn literal(expr: &Expr) -> Option<Literal<'_>> {
     match expr {
         Expr::IntegerConstant(number, _) => Some(Literal::Number((*number).into())),
         Expr::DynamicConstant(value, _) => value.as_decimal().ok().map(Literal::Number),
@@ -268,7 +269,8 @@ fn literal(expr: &Expr) -> Option<Literal<'_>> {
     }
 }
 
-fn turned(operator: &str) -> Option<&'static str> {
+/// The comparison with its sides exchanged; none if it is no comparison.
+pub(crate) fn turned(operator: &str) -> Option<&'static str> {
     Some(match operator {
         "==" => "==",
         "!=" => "!=",

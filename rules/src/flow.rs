@@ -10,7 +10,8 @@ pub(crate) fn ends_the_rule(statement: &Stmt) -> bool {
     match statement {
         Stmt::FnCall(call, _) => is_verdict(call),
         Stmt::Expr(expr) => matches!(&**expr, Expr::FnCall(call, _) if is_verdict(call)),
-        Stmt::Return(..) => true,
+        // Also the end of a round of a loop.
+        Stmt::Return(..) | Stmt::BreakLoop(..) => true,
         Stmt::Block(block) => block.statements().iter().any(ends_the_rule),
         Stmt::If(parts, _) => {
             let ends = |statements: &[Stmt]| statements.iter().any(ends_the_rule);

@@ -25,6 +25,7 @@ mod folder;
 mod header;
 mod limits;
 mod lists;
+mod literals;
 mod reading;
 mod schema;
 mod schema_file;

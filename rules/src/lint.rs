@@ -11,8 +11,8 @@ use crate::engine::FORBIDDEN;
 use crate::rule::{Names, Rule, place};
 use crate::suggest;
 use crate::typing::{self, Fields, Misreading};
-use crate::verdict::Outcome;
-use crate::{always, calls, compiled, ending};
+use crate::verdict::{self, Outcome};
+use crate::{always, calls, compiled, ending, literals};
 
 /// The names read with a dot anywhere in a script.
 pub(crate) fn properties(ast: &AST, found: &mut BTreeSet<String>) {
@@ -49,6 +49,7 @@ pub(crate) fn check(rule: &Rule, known: &Known<'_>) -> Vec<Diagnostic> {
     lint.walk();
     lint.reads(calls::check(source.ast));
     lint.reads(always::check(source.ast));
+    lint.reads(literals::check(source.ast));
     lint.reads(typing::check_rule(known.fields, &rule.ast, rule.when.as_deref()));
     lint.changed_captures(&rule.ast);
     if let (Some(ast), Some(when)) = (&rule.when, &rule.header.when) {
@@ -64,6 +65,7 @@ pub(crate) fn check_condition(source: Source<'_>, known: &Known<'_>) -> Vec<Diag
     lint.walk();
     lint.reads(calls::check(source.ast));
     lint.reads(always::check(source.ast));
+    lint.reads(literals::check(source.ast));
     lint.reads(typing::check_condition(known.fields, source.ast));
     lint.findings
 }
@@ -78,6 +80,7 @@ pub(crate) fn check_expression<'a>(
     lint.walk();
     lint.reads(calls::check(source.ast));
     lint.reads(always::check(source.ast));
+    lint.reads(literals::check(source.ast));
     let (known, findings) = typing::check_expression(fields, source.ast);
     lint.reads(findings);
     (known, lint.findings)
@@ -245,6 +248,11 @@ impl<'a> Lint<'a> {
         match call.args.first() {
             Some(Expr::StringConstant(code, position)) if !ending::is_code(code) => {
                 self.find(*position, "bad-code", format!("'{code}' is not lower-case words joined by '-'"));
+            }
+            Some(Expr::StringConstant(code, position)) if verdict::is_reserved(code) => {
+                let message = format!("'{code}' is a code of Countersign itself, and not of a rule");
+                self.find(*position, "reserved-code", message).help =
+                    Some("choose a code that says why this rule decides".to_owned());
             }
             Some(Expr::StringConstant(..)) | None => {}
             Some(other) => {

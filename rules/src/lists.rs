@@ -76,7 +76,7 @@ impl List<'_> {
         } else if ends.iter().any(|c| SEPARATORS.contains(c)) {
             let message = format!("the separator at its end is part of the entry '{entry}'");
             self.find(line, "joined-entries", message, "write one entry a line, and nothing else");
-        } else if entry.contains(SEPARATORS) || is_row_of_codes(entry) || has_joined_codes(entry) {
+        } else if looks_joined(entry) {
             let message = format!("'{entry}' is one entry, but looks like several");
             self.warn(line, "joined-entries", message, "write one entry a line");
         } else if ends.iter().any(|c| QUOTES.contains(c)) || entry.starts_with(['[', ']', '{', '}']) {
@@ -88,6 +88,7 @@ impl List<'_> {
         } else if OTHER_MARKS.iter().any(|mark| entry.starts_with(mark))
             || entry.contains(" //")
             || is_numbered(entry)
+            || is_pattern(entry)
         {
             let message = format!("'{entry}' is an entry as a whole");
             self.warn(
@@ -100,6 +101,11 @@ impl List<'_> {
         self.look_closely(line, entry);
     }
 
+    /// The list has Latin letters.
+    fn is_latin(&self) -> bool {
+        self.text.bytes().any(|byte| byte.is_ascii_alphabetic())
+    }
+
     /// What the eye takes for the same, or for something else.
     fn look_closely(&mut self, line: usize, entry: &str) {
         if let Some(odd) = entry.chars().find(|c| *c != ' ' && *c != '\t' && is_blank(*c)) {
@@ -107,9 +113,7 @@ impl List<'_> {
                 format!("'{entry}' holds U+{:04X}, which looks like a space or nothing", u32::from(odd));
             self.find(line, "invisible-character", message, "write a normal space, or delete it");
         }
-        if let Some(other) = entry.chars().find(|c| is_look_alike(*c))
-            && self.text.bytes().any(|byte| byte.is_ascii_alphabetic())
-        {
+        if let Some(other) = look_alike(entry).or_else(|| self.is_latin().then(|| other_letter(entry))?) {
             let message = format!(
                 "'{entry}' holds '{other}' (U+{:04X}), which is not a Latin letter",
                 u32::from(other)
@@ -131,6 +135,11 @@ impl List<'_> {
     }
 }
 
+/// An entry that looks like several.
+pub(crate) fn looks_joined(entry: &str) -> bool {
+    entry.contains(SEPARATORS) || is_row_of_codes(entry) || has_joined_codes(entry)
+}
+
 /// Two or more words of two or three capitals: `KP SY`.
 fn is_row_of_codes(entry: &str) -> bool {
     let is_code =
@@ -150,6 +159,32 @@ fn is_numbered(entry: &str) -> bool {
     rest.len() < entry.len() && (rest.starts_with(". ") || rest.starts_with(") "))
 }
 
+/// A pattern, a negation, a quotation, a value with its name or a piece of markup: `S*`, `/^SY$/`, `!SY`, `> SY`,
+/// `SY = Syria`, `SY: Syria`, `<c>SY</c>`, `(SY)`. No list has patterns.
+fn is_pattern(entry: &str) -> bool {
+    let is_enclosed = |first: char, last: char| entry.starts_with(first) && entry.ends_with(last);
+    let begins = ['!', '^', '>', '<', '='].iter().any(|mark| entry.starts_with(*mark) && entry.len() > 1);
+    begins
+        || entry.contains('*')
+        || entry.contains(" = ")
+        || entry.contains(": ")
+        || is_enclosed('(', ')')
+        || is_enclosed('/', '/') && entry.len() > 1
+}
+
+/// A letter of another alphabet in a word with Latin ones, or in full width.
+pub(crate) fn look_alike(text: &str) -> Option<char> {
+    let is_latin = |word: &str| word.bytes().any(|byte| byte.is_ascii_alphabetic());
+    let is_wide = |c: char| ('\u{ff10}'..='\u{ff5a}').contains(&c);
+    let mut words = text.split_whitespace();
+    words.find_map(|word| word.chars().find(|c| is_look_alike(*c) && (is_latin(word) || is_wide(*c))))
+}
+
+/// A letter that looks like a Latin one.
+fn other_letter(text: &str) -> Option<char> {
+    text.chars().find(|c| is_look_alike(*c))
+}
+
 /// Spaces that are not the usual one, and joiners.
 fn is_blank(c: char) -> bool {
     c.is_whitespace()
@@ -167,10 +202,12 @@ mod tests {
 
     #[test]
     fn an_entry_is_its_whole_line() {
-        let text =
-            "# title\n KP \nA#12\nNew York # the state\n\t# note\nO'Brien\nBosnia and Herzegovina\n1.5\n";
+        let text = "# title\n KP \nA#12\nNew York # the state\n\t# note\nO'Brien\nBosnia and Herzegovina\n1.5\nYahoo!\nAcme (UK)\n";
         let (entries, findings) = parse("lists/x.txt", text);
-        assert_eq!(entries, ["1.5", "A#12", "Bosnia and Herzegovina", "KP", "New York", "O'Brien"]);
+        assert_eq!(
+            entries,
+            ["1.5", "A#12", "Acme (UK)", "Bosnia and Herzegovina", "KP", "New York", "O'Brien", "Yahoo!"]
+        );
         assert_eq!(findings, []);
     }
 
@@ -186,6 +223,14 @@ mod tests {
             ("KP\tNorth Korea", "warning joined-entries"),
             ("KP SY", "warning joined-entries"),
             ("- KP", "warning marked-entry"),
+            ("S*", "warning marked-entry"),
+            ("/^SY$/", "warning marked-entry"),
+            ("!SY", "warning marked-entry"),
+            ("> SY", "warning marked-entry"),
+            ("(SY)", "warning marked-entry"),
+            ("SY = Syria", "warning marked-entry"),
+            ("SY: Syria", "warning marked-entry"),
+            ("<c>SY</c>", "warning marked-entry"),
             ("// KP", "warning marked-entry"),
             ("KP // North Korea", "warning marked-entry"),
             ("1. KP", "warning marked-entry"),

@@ -35,6 +35,21 @@ impl Cause {
     }
 }
 
+/// The codes with which the worker leaves tasks to people, beside those of [`Cause`].
+const OF_WORKER: [&str; 6] = [
+    "automation-paused",
+    "budget-exhausted",
+    "decision-not-stored",
+    "decision-refused",
+    "rules-stale",
+    "worker-panic",
+];
+
+/// Whether a code says that something other than a rule decided: a rule that gave it could not be told from that.
+pub(crate) fn is_reserved(code: &str) -> bool {
+    OF_WORKER.contains(&code) || Cause::ALL.iter().any(|cause| cause.as_str() == code)
+}
+
 /// What a task's rules came to, together.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "lowercase")]

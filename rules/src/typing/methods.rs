@@ -121,6 +121,8 @@ impl<'a> Checker<'_, 'a> {
             };
             if let (true, Some(list)) = (matches!(name, "where_in" | "any_in"), values.get(2)) {
                 self.entries(&known, list, place(2));
+                self.compare(&known, &list.element(), name, args[args.len() - 1], place(2));
+                continue;
             }
             if !fits {
                 let wanted = if wants_number { "numbers" } else { "texts" };

@@ -32,8 +32,8 @@ use checker::Checker;
 
 /// The errors that check refuses and that a ruleset can be run with: where such a line runs, it is an error, does nothing,
 /// or says what it said before. Rulesets that were accepted before check knew them still load.
-pub(crate) const DOUBTS: [&str; 5] =
-    ["type-mismatch", "lost-value", "always-fails", "always-true", "never-true"];
+pub(crate) const DOUBTS: [&str; 6] =
+    ["type-mismatch", "lost-value", "always-fails", "always-true", "never-true", "reserved-code"];
 
 /// The findings of a rule's script. `when`, its condition, is true where the script runs.
 pub(crate) fn check_rule(fields: &Fields<'_>, ast: &AST, when: Option<&AST>) -> Vec<Misreading> {
