@@ -3,8 +3,6 @@
 //!
 //! A rule with one works and guards nothing.
 
-use std::borrow::Cow;
-
 use rhai::{AST, ASTNode, Expr, FnCallExpr, Position};
 use rust_decimal::Decimal;
 
@@ -168,8 +166,8 @@ fn odd(expr: &Expr) -> Option<Misreading> {
     None
 }
 
-fn quoted(text: &Cow<'_, str>) -> String {
-    serde_json::Value::from(text.as_ref()).to_string()
+fn quoted(text: &str) -> String {
+    serde_json::Value::from(text).to_string()
 }
 
 /// `"KP, SY"` as one entry of a list that is written out.

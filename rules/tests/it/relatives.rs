@@ -1,6 +1,7 @@
 //! The kinds of `traps/`, in other shapes: small rulesets in `relatives/`, each with what must come of it.
 //!
-//! A case has a `name`, `want` and `says` as in `traps/`, `files` and an `order`; `with` names files that cases share.
+//! A case has a `name`, `want` and `says` as in `traps/`, `files` and an `order`, or the file's; `with` names files that
+//! cases share.
 
 use std::fs;
 
@@ -15,14 +16,14 @@ fn files(item: Option<&Item>) -> Files {
     table.iter().flat_map(|table| table.iter()).map(|(path, item)| (path.to_owned(), file(item))).collect()
 }
 
-fn wrong(case: &dyn TableLike, shared: &Files) -> Option<String> {
+fn wrong(case: &dyn TableLike, shared: &Files, order: &str) -> Option<String> {
     let text = |key: &str| case.get(key).and_then(|item| item.as_str());
     let mut files = files(case.get("files"));
     for path in case.get("with").and_then(Item::as_array).iter().flat_map(|paths| paths.iter()) {
         let path = path.as_str().expect("a path");
         files.insert(path.to_owned(), shared[path].clone());
     }
-    let order = text("order").unwrap_or("{}").to_owned();
+    let order = text("order").unwrap_or(order).to_owned();
     let problem = problem(&Case::of(case), Ok(files), &|| task_with(order.clone()))?;
     Some(format!("{}: {problem}", text("name").expect("a name")))
 }
@@ -31,8 +32,9 @@ fn hold(file: &str) {
     let text = fs::read_to_string(format!("tests/it/relatives/{file}")).expect("the cases are there");
     let toml = ImDocument::parse(text).expect("it is TOML");
     let shared = files(toml.get("files"));
+    let order = toml.get("order").and_then(Item::as_str).unwrap_or("{}");
     let cases = toml.get("case").and_then(|item| item.as_array_of_tables()).expect("cases");
-    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(case, &shared)).collect();
+    let wrong: Vec<String> = cases.iter().filter_map(|case| wrong(case, &shared, order)).collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
 }
 
@@ -44,6 +46,11 @@ fn nothing_of_a_folder_is_dropped_in_silence() {
 #[test]
 fn check_sees_everything_that_a_rule_says() {
     hold("scripts.toml");
+}
+
+#[test]
+fn what_its_author_did_not_mean_approves_nothing() {
+    hold("hostile.toml");
 }
 
 #[test]

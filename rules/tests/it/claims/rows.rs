@@ -206,7 +206,15 @@ pub(super) const FOLDERS: &[(&str, &str, &str, &str)] = &[
     ("an entry in quotes", "lists/l.txt", "\"KP\"\n", "error"),
     ("an entry that ends in a separator", "lists/l.txt", "KP,\n", "error"),
     ("an entry that looks like several (`KP, SY`)", "lists/l.txt", "KP, SY\n", "warning"),
-    ("like another format (`- KP`)", "lists/l.txt", "- KP\n", "warning"),
+    ("like another format or a pattern (`- KP`, `K*`,", "lists/l.txt", "- KP\n", "warning[marked-entry]"),
+    ("like another format or a pattern (`- KP`, `K*`,", "lists/l.txt", "K*\n", "warning[marked-entry]"),
+    ("`KP = Korea`: no list has patterns", "lists/l.txt", "KP = Korea\n", "warning[marked-entry]"),
+    (
+        "It cannot be one of the codes that Countersign itself gives",
+        "rules/b.rhai",
+        "if order.amount > 5 { escalate(\"automation-paused\", \"no\"); }\n",
+        "error[reserved-code]",
+    ),
     ("look-alike letters from another alphabet", "lists/l.txt", "\u{41a}P\nSY\n", "warning"),
     ("entries that differ only in case or Unicode form", "lists/l.txt", "KP\nkp\n", "warning"),
     (
