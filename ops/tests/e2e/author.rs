@@ -1,4 +1,5 @@
-//! A rule author's day by the handbook alone: every command of its list, on a fleet that follows what is published.
+//! A rule author's day by the handbook alone: every command of its list, with its time, on a fleet that follows what is
+//! published.
 
 use std::fs;
 use std::path::Path;
@@ -6,6 +7,7 @@ use std::path::Path;
 use ops::orders::Story;
 use ops::world::{WorkerOptions, World};
 use statemachine::status::Status;
+use tokio::time::Instant;
 
 use crate::journey::{in_world, orders_of, patient, quick, start, task_that};
 use crate::rulesets::copied_rules;
@@ -32,7 +34,9 @@ impl Author<'_> {
     /// Runs one line of the handbook, with `more` arguments; gives the exit code, and all that it prints.
     async fn runs(&mut self, line: &'static str, arguments: &[&str]) -> (Option<i32>, String) {
         self.run.push(line);
+        let begun = Instant::now();
         let output = self.world.countersign(arguments).await.unwrap();
+        println!("{:>6.2} s  countersign {line}", begun.elapsed().as_secs_f64());
         let text =
             format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
         (output.status.code(), text)

@@ -19,7 +19,7 @@ use crate::in_time::{READ_LIMIT, in_time};
 /// How often a watched folder is read: an author waits for the result.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 
-/// Run the cases beside the rules.
+/// Run a ruleset's test cases.
 ///
 /// The exit code is 1 when a test fails, when there is none, or when the cases reach fewer lines than --min requires.
 #[derive(Debug, clap::Args)]
