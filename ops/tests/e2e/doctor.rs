@@ -1,6 +1,6 @@
 //! `countersign doctor` on a deployment that works, and on the same with one thing broken.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use aws_sdk_dynamodb::types::{
@@ -11,17 +11,20 @@ use serde_json::{Value, json};
 
 use crate::journey::{patient, quick};
 
+/// The machine may be slow.
+const DOCTOR: [&str; 5] = ["doctor", "--format", "json", "--timeout", "60"];
+
 /// The exit code, and each finding as `grade on: what: remedy`.
 async fn doctor(world: &World, config: &Path, more: &[&str]) -> (i32, Vec<String>) {
     let config = config.to_string_lossy();
-    let arguments = [&["doctor", "--format", "json", "--config", &config], more].concat();
+    let arguments = [&DOCTOR[..], &["--config", &config], more].concat();
     read(&world.countersign(&arguments).await.unwrap())
 }
 
 /// The same with the role of the workers.
 async fn doctor_as_worker(world: &World, config: &Path, more: &[&str]) -> (i32, Vec<String>) {
     let config = config.to_string_lossy();
-    let arguments = [&["doctor", "--format", "json", "--config", &config], more].concat();
+    let arguments = [&DOCTOR[..], &["--config", &config], more].concat();
     read(&world.countersign_as_worker(&arguments).await.unwrap())
 }
 
@@ -81,6 +84,7 @@ async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
         visibility_seconds: 60,
         max_receive_count: 240,
         closed_visibility_seconds: 30,
+        wake_up: true,
         ..patient()
     };
     let world = World::start(options).await.unwrap();
@@ -100,9 +104,11 @@ async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
     assert_eq!((code, broken(&findings).len()), (0, 0), "{findings:#?}");
     let told = findings.iter().filter(|finding| !finding.starts_with("ok "));
     for finding in told {
-        assert!(finding.contains("is not protected against deletion"), "{findings:#?}");
+        // The emulator has no Service Quotas, and the doctor says that it could not ask.
+        let expected = ["is not protected against deletion", "quotas: not asked: GetServiceQuota on quota "];
+        assert!(expected.iter().any(|part| finding.contains(part)), "{findings:#?}");
     }
-    for part in ["clock", "stream", "callbacks", "task queue", "rules", "state machine"] {
+    for part in ["clock", "stream", "callbacks", "task queue", "hints", "ingest", "rules", "state machine"] {
         assert!(
             findings.iter().any(|finding| finding.starts_with(&format!("ok {part}:"))),
             "{part}: {findings:#?}"
@@ -110,7 +116,7 @@ async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
     }
     assert!(findings.contains(&"ok workers: 2 are alive: ".to_owned()), "{findings:#?}");
     assert!(
-        findings.contains(&"ok permissions: 11 kinds of calls are allowed: ".to_owned()),
+        findings.contains(&"ok permissions: 12 kinds of calls are allowed: ".to_owned()),
         "{findings:#?}"
     );
 
@@ -118,11 +124,12 @@ async fn doctor_finds_nothing_on_a_good_deployment_and_names_what_is_broken() {
     let (code, findings) = doctor_as_worker(&world, &good, &["--state-machine", sample]).await;
     assert_eq!((code, broken(&findings).len()), (0, 0), "{findings:#?}");
     assert!(
-        findings.contains(&"ok permissions: 11 kinds of calls are allowed: ".to_owned()),
+        findings.contains(&"ok permissions: 12 kinds of calls are allowed: ".to_owned()),
         "{findings:#?}"
     );
 
     settings_that_are_wrong(&world, &good).await;
+    queues_that_are_wrong(&world, &good).await;
     what_is_wrong_in_aws(&world, &good).await;
     what_a_role_lacks(&world, &good).await;
 }
@@ -152,6 +159,7 @@ async fn what_a_role_lacks(world: &World, good: &Path) {
             "broken permissions: DeleteMessage on queue {}: AccessDenied",
             world.stack.closed_executions_queue_url
         ),
+        format!("broken permissions: DeleteMessage on queue {}: AccessDenied", hints(world)),
         "broken permissions: DescribeExecution on execution ".to_owned(),
         "broken permissions: GetExecutionHistory on execution ".to_owned(),
     ];
@@ -163,46 +171,28 @@ async fn what_a_role_lacks(world: &World, good: &Path) {
     world.emulator.put_role_policy(role, "less", &deny(&["dynamodb:DeleteTable"])).await.unwrap();
 }
 
-async fn settings_that_are_wrong(world: &World, good: &Path) {
-    let text = std::fs::read_to_string(good).unwrap();
-    let dir = tempfile::tempdir().unwrap();
-    let with = |from: &str, to: &str| {
-        assert!(text.contains(from), "{from}: {text}");
-        let file = dir.path().join(format!("{}.toml", std::fs::read_dir(dir.path()).unwrap().count()));
-        std::fs::write(&file, text.replace(from, to)).unwrap();
-        file
-    };
+/// Settings that work, and copies of them with one change.
+struct Settings {
+    text: String,
+    dir: tempfile::TempDir,
+}
 
-    bare_table(world, "bare").await;
-    let (tasks, control) = (world.stack.tasks_table.as_str(), world.stack.control_table.as_str());
-    let rules = text.lines().find(|line| line.starts_with("dir = ")).unwrap();
-    let no_rules = format!("dir = {:?}", dir.path().join("none"));
-    let cases = [
-        (
-            with(&format!("tasks = \"{tasks}\""), "tasks = \"elsewhere\""),
-            "DescribeTable on table elsewhere: ResourceNotFoundException",
-        ),
-        (
-            with(&format!("control = \"{control}\""), "control = \"nowhere\""),
-            "DescribeTable on table nowhere: ResourceNotFoundException",
-        ),
-        (
-            with(&format!("control = \"{control}\""), &format!("control = \"{tasks}\"")),
-            "has the key taskId, not pk, sk",
-        ),
-        (with(&format!("tasks = \"{tasks}\""), "tasks = \"bare\""), "bare lacks the index worklist"),
-        (with(&format!("tasks = \"{tasks}\""), "tasks = \"bare\""), "the tasks table's stream is off"),
-        (
-            with(&world.stack.task_queue_url, &format!("{}-gone", world.stack.task_queue_url)),
-            "GetQueueAttributes on queue",
-        ),
-        (
-            with(&world.stack.task_queue_url, &world.stack.task_dead_letter_queue_url),
-            "task queue: no dead-letter queue",
-        ),
-        (with(rules, &no_rules), "broken rules: refused"),
-        (with(&world.emulator.endpoint_url, "http://127.0.0.1:9"), "no connection to 127.0.0.1:9"),
-    ];
+impl Settings {
+    fn of(file: &Path) -> Settings {
+        Settings { text: std::fs::read_to_string(file).unwrap(), dir: tempfile::tempdir().unwrap() }
+    }
+
+    fn with(&self, from: &str, to: &str) -> PathBuf {
+        assert!(self.text.contains(from), "{from}: {}", self.text);
+        let number = std::fs::read_dir(self.dir.path()).unwrap().count();
+        let file = self.dir.path().join(format!("{number}.toml"));
+        std::fs::write(&file, self.text.replace(from, to)).unwrap();
+        file
+    }
+}
+
+/// With each of these settings something is broken, and is named.
+async fn assert_broken(world: &World, cases: &[(PathBuf, &str)]) {
     let runs = cases.iter().map(|(file, expected)| async move {
         let (code, findings) = doctor(world, file, &[]).await;
         assert_eq!(code, 1, "{expected}: {findings:#?}");
@@ -212,6 +202,75 @@ async fn settings_that_are_wrong(world: &World, good: &Path) {
         );
     });
     futures::future::join_all(runs).await;
+}
+
+async fn settings_that_are_wrong(world: &World, good: &Path) {
+    let settings = Settings::of(good);
+    bare_table(world, "bare").await;
+    let (tasks, control) = (world.stack.tasks_table.as_str(), world.stack.control_table.as_str());
+    let (tasks_line, control_line) = (format!("tasks = \"{tasks}\""), format!("control = \"{control}\""));
+    let rules = settings.text.lines().find(|line| line.starts_with("dir = ")).unwrap();
+    let no_rules = format!("dir = {:?}", settings.dir.path().join("none"));
+    let cases = [
+        (
+            settings.with(&tasks_line, "tasks = \"elsewhere\""),
+            "DescribeTable on table elsewhere: ResourceNotFoundException",
+        ),
+        (
+            settings.with(&control_line, "control = \"nowhere\""),
+            "DescribeTable on table nowhere: ResourceNotFoundException",
+        ),
+        (settings.with(&control_line, &format!("control = \"{tasks}\"")), "has the key taskId, not pk, sk"),
+        (settings.with(&tasks_line, "tasks = \"bare\""), "bare lacks the index worklist"),
+        (settings.with(&tasks_line, "tasks = \"bare\""), "the tasks table's stream is off"),
+        (settings.with(&tasks_line, "tasks = \"bare\""), "ingest: the function stores in the table"),
+        (settings.with(rules, &no_rules), "broken rules: refused"),
+        (settings.with(&world.emulator.endpoint_url, "http://127.0.0.1:9"), "no connection to 127.0.0.1:9"),
+    ];
+    assert_broken(world, &cases).await;
+}
+
+async fn queues_that_are_wrong(world: &World, good: &Path) {
+    let settings = Settings::of(good);
+    let queue = world.clients.sqs.create_queue().queue_name("bare").send().await.unwrap();
+    let bare = queue.queue_url.unwrap();
+    for _ in 0..2 {
+        world.clients.sqs.send_message().queue_url(&bare).message_body("{}").send().await.unwrap();
+    }
+    let stack = &world.stack;
+    let gone = |url: &str| settings.with(url, &format!("{url}-gone"));
+    let quoted = |url: &str| format!("\ntasks = {url:?}");
+    let other_queue = || settings.with(&quoted(&stack.task_queue_url), &quoted(&bare));
+    let cases = [
+        (gone(&stack.task_queue_url), "task queue: GetQueueAttributes on queue"),
+        (other_queue(), "task queue: no dead-letter queue"),
+        (other_queue(), "ingest: no function reads the task queue"),
+        (
+            settings.with(&stack.task_dead_letter_queue_url, &bare),
+            "task queue: its dead letters go to arn:aws:sqs:",
+        ),
+        (gone(&stack.task_dead_letter_queue_url), "task dead letters: GetQueueAttributes on queue"),
+        (
+            settings.with(&stack.closed_executions_dead_letter_queue_url, &bare),
+            "closed executions: its dead letters go to arn:aws:sqs:",
+        ),
+        (gone(hints(world)), "hints: GetQueueAttributes on queue"),
+    ];
+    assert_broken(world, &cases).await;
+
+    // What loses nothing, but makes each task wait for the stream.
+    for (file, expected) in [
+        (settings.with(hints(world), &bare), "warning hints: 2 hints waiting, and no worker receives them"),
+        (settings.with(hints(world), ""), "warning ingest: the function sends hints to "),
+    ] {
+        let (code, findings) = doctor(world, &file, &[]).await;
+        assert_eq!(code, 0, "{findings:#?}");
+        assert!(findings.iter().any(|finding| finding.starts_with(expected)), "{expected}: {findings:#?}");
+    }
+}
+
+fn hints(world: &World) -> &str {
+    world.stack.hints_queue_url.as_deref().unwrap()
 }
 
 async fn what_is_wrong_in_aws(world: &World, good: &Path) {

@@ -158,10 +158,23 @@ fn pascal(method: &str) -> String {
 fn sites() -> BTreeSet<Site> {
     let mut sites = BTreeSet::new();
     for (file, code) in sources() {
+        // The query of a URL, and none of a table.
+        let code = code.replace("url.query()", "");
         for (service, methods) in OPERATIONS {
             for method in methods.iter().filter(|method| code.contains(&format!(".{method}()"))) {
                 sites.insert(Site { file: file.clone(), service, operation: pascal(method) });
             }
+        }
+        // Signed without a crate of the SDK: the call names its action.
+        for (service, start) in [("lambda", "\"lambda:"), ("servicequotas", "\"servicequotas:")] {
+            let actions = code.split(start).skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
+            // Not the beginning of a name that is put together.
+            let actions = actions.filter(|action| action.starts_with(char::is_uppercase));
+            sites.extend(actions.map(|action| Site {
+                file: file.clone(),
+                service,
+                operation: action.to_owned(),
+            }));
         }
     }
     assert!(sites.len() > 25, "{sites:?}");

@@ -35,18 +35,8 @@ pub struct Clients {
 }
 
 impl Clients {
-    /// Builds the clients from the environment's credentials and region and the configured endpoint. With a `limit` each
-    /// call ends after it, repeats included.
-    ///
-    /// # Errors
-    ///
-    /// [`Unusable`] when the environment's settings cannot work. No call is made to find out.
-    pub async fn connect(config: &config::Aws, limit: Option<Duration>) -> Result<Clients, Unusable> {
-        Ok(Clients::new(&load(config, limit).await?))
-    }
-
-    /// As [`Clients::connect`], for a process that runs until it is stopped: asks for credentials once, and makes
-    /// calls as long as they take.
+    /// Builds the clients for a process that runs until it is stopped: asks for credentials once, and makes calls as long
+    /// as they take.
     ///
     /// # Errors
     ///
@@ -77,7 +67,13 @@ impl Clients {
     }
 }
 
-async fn load(config: &config::Aws, limit: Option<Duration>) -> Result<SdkConfig, Unusable> {
+/// Loads the environment's credentials and region and the configured endpoint. With a `limit` each call ends after it,
+/// repeats included.
+///
+/// # Errors
+///
+/// [`Unusable`] when the environment's settings cannot work. No call is made to find out.
+pub(crate) async fn load(config: &config::Aws, limit: Option<Duration>) -> Result<SdkConfig, Unusable> {
     use aws_smithy_http_client::{Builder, tls};
     settings::check_profile().await?;
     let http = Builder::new()

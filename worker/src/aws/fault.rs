@@ -49,6 +49,10 @@ pub enum Resource {
     Hints(String),
     /// A dead-letter queue or its source, by its URL.
     DeadLetters(String),
+    /// A Lambda function, or the queue that it reads, by its ARN.
+    Function(String),
+    /// A quota, by its code and its service.
+    Quota(String),
 }
 
 impl fmt::Display for Resource {
@@ -60,6 +64,8 @@ impl fmt::Display for Resource {
             Resource::ClosedExecutions(url) | Resource::Hints(url) | Resource::DeadLetters(url) => {
                 write!(f, "queue {url}")
             }
+            Resource::Function(arn) => f.write_str(arn),
+            Resource::Quota(name) => write!(f, "quota {name}"),
         }
     }
 }

@@ -1,11 +1,14 @@
 //! `countersign doctor`: whether a deployment can work, asked of AWS itself.
 //!
 //! Each check makes harmless calls with the caller's own credentials, and ends in findings: what is right, what is
-//! doubtful, what is broken, each with its remedy. A check that cannot be made is a finding too.
+//! doubtful, what is broken, each with its remedy. A check that could not be made is a finding too.
 
+mod ingest;
 mod permissions;
 mod queues;
+mod quotas;
 mod services;
+mod signed;
 mod tables;
 mod workflow;
 
@@ -17,7 +20,7 @@ use super::render::{json, line, plain, table};
 use super::store::{Opened, Store};
 use super::{Failed, Format, Printed};
 
-/// Check a deployment: tables, stream, queues, callbacks, rules, workers, and the workflows that send tasks.
+/// Check a deployment: tables, stream, queues, ingest, callbacks, quotas, rules, workers, and workflows that send tasks.
 ///
 /// Every call is harmless. Run it on a machine of the workers, with their role, or with an operator's credentials. It ends
 /// with exit code 1 if something is broken; warnings alone end with 0.
@@ -46,11 +49,11 @@ enum Grade {
     Broken,
 }
 
-/// What one look showed.
+/// What one check showed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct Finding {
     grade: Grade,
-    /// What was looked at, such as `tasks table`.
+    /// What was checked, such as `tasks table`.
     on: &'static str,
     what: String,
     /// What to do; empty if nothing is to be done.
@@ -103,16 +106,22 @@ async fn examine(opened: &Opened, state_machines: &[String]) -> Vec<Finding> {
         }
         findings
     };
-    let (tables, services, permissions, queues, rules, fleet, workflows) = tokio::join!(
+    let queues = async {
+        let (mut findings, tasks) = Box::pin(queues::check(&clients.sqs, &config.queues)).await;
+        findings.extend(Box::pin(ingest::check(opened, tasks.as_ref())).await);
+        findings
+    };
+    let (tables, services, permissions, quotas, queues, rules, fleet, workflows) = tokio::join!(
         tables::check(clients, &config.tables),
         services::check(opened),
         permissions::check(clients, config, state_machines),
-        queues::check(&clients.sqs, &config.queues),
+        Box::pin(quotas::check(opened)),
+        queues,
         services::rules(opened),
         services::fleet(opened),
         workflows,
     );
-    [tables, services, permissions, services::limits(opened), queues, rules, fleet, workflows].concat()
+    [tables, services, permissions, quotas, queues, rules, fleet, workflows].concat()
 }
 
 fn text(findings: &[Finding]) -> String {

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use aws_config::SdkConfig;
 use tokio::time::timeout;
 
-use crate::aws::clients::Clients;
+use crate::aws::clients::{self, Clients};
 use crate::cli::Failed;
 use crate::config::Config;
 use crate::control::rule_store::Author;
@@ -38,6 +39,8 @@ pub(super) struct Signed {
 pub(super) struct Opened {
     pub(super) control_table: ControlTable,
     pub(super) clients: Clients,
+    /// What the clients are made of.
+    pub(super) shared: SdkConfig,
     pub(super) config: Config,
 }
 
@@ -50,11 +53,12 @@ impl Store {
     /// Reads the settings and makes the clients; no call is made yet.
     pub(super) async fn open(&self) -> Result<Opened, Failed> {
         let config = Config::load(self.config.as_deref(), &[]).map_err(anyhow::Error::from)?;
-        let connecting = timeout(self.timeout, Clients::connect(&config.aws, Some(self.timeout)));
-        let clients = connecting.await.context("the AWS settings of this machine do not load in time")?;
-        let clients = clients.map_err(anyhow::Error::from)?;
+        let loading = timeout(self.timeout, clients::load(&config.aws, Some(self.timeout)));
+        let shared = loading.await.context("the AWS settings of this machine do not load in time")?;
+        let shared = shared.map_err(anyhow::Error::from)?;
+        let clients = Clients::new(&shared);
         let control_table = ControlTable::new(clients.dynamodb.clone(), &config.tables.control);
-        Ok(Opened { control_table, clients, config })
+        Ok(Opened { control_table, clients, shared, config })
     }
 }
 

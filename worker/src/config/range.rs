@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 
 use reqwest::Url;
 
-use super::{AuthMode, Config, ConfigError, Oidc};
+use super::{AuthMode, Config, ConfigError, Oidc, Queues};
 
 /// The longest `worker.id`: it is part of keys in the control table.
 const MAX_ID_CHARS: usize = 100;
@@ -47,6 +47,13 @@ impl Config {
                 return refuse(key, format!("{value:?}"), remedy.to_owned());
             }
         }
+        if let Some((key, url, other)) = self.queues.shared() {
+            return refuse(
+                key,
+                format!("{url:?}"),
+                format!("it is also {other}: use the URL of its own queue"),
+            );
+        }
         Ok(())
     }
 
@@ -76,6 +83,7 @@ impl Config {
             ("tables.tasks", self.tables.tasks.clone(), is_table(&self.tables.tasks), table),
             ("tables.control", self.tables.control.clone(), is_table(&self.tables.control), table),
             queue("queues.closed_executions", &self.queues.closed_executions),
+            queue("queues.hints", &self.queues.hints),
             queue("queues.tasks", &self.queues.tasks),
             queue("queues.task_dead_letters", &self.queues.task_dead_letters),
             queue("queues.closed_executions_dead_letters", &self.queues.closed_executions_dead_letters),
@@ -165,6 +173,23 @@ fn is_issuer(text: &str) -> bool {
     let is_loopback = host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback;
     is_safe && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
+}
+
+impl Queues {
+    /// A queue that two settings name: the worker would take one's messages for the other's, and delete them.
+    fn shared(&self) -> Option<(&'static str, &str, &'static str)> {
+        let queues = [
+            ("queues.tasks", &self.tasks),
+            ("queues.task_dead_letters", &self.task_dead_letters),
+            ("queues.closed_executions", &self.closed_executions),
+            ("queues.closed_executions_dead_letters", &self.closed_executions_dead_letters),
+            ("queues.hints", &self.hints),
+        ];
+        queues.iter().enumerate().find_map(|(index, (key, url))| {
+            let (other, _) = queues[..index].iter().find(|(_, before)| url.is_some() && before == url)?;
+            Some((*key, url.as_deref()?, *other))
+        })
+    }
 }
 
 /// Whether the text is a URL that a client can call. The SDK does not check the values of its own variables.

@@ -87,6 +87,25 @@ fn a_mistake_is_told_once_with_the_variable_as_it_is_spelt() {
     }
 }
 
+/// Whatever is received from a queue of the worker is deleted: a task would be lost as a hint.
+#[test]
+fn no_two_settings_name_one_queue() {
+    let keys = ["tasks", "task_dead_letters", "closed_executions", "closed_executions_dead_letters", "hints"];
+    for (index, key) in keys.iter().enumerate() {
+        for other in &keys[..index] {
+            let both = format!("[queues]\n{key} = \"https://sqs/1/a\"\n{other} = \"https://sqs/1/a\"\n");
+            let refused = of_file(&both).unwrap_err();
+            let expected = format!("queues.{key} = \"https://sqs/1/a\" (FILE): it is also queues.{other}");
+            assert!(refused.contains(&expected), "{refused}");
+        }
+        let malformed = of_file(&format!("[queues]\n{key} = \"a queue\"\n")).unwrap_err();
+        assert!(
+            malformed.contains(&format!("queues.{key}")) && malformed.contains("use a queue URL"),
+            "{malformed}"
+        );
+    }
+}
+
 #[test]
 fn with_tokens_the_api_may_be_reached_from_elsewhere() {
     let config = of_file(

@@ -65,6 +65,8 @@ fn actions(operation: &str, on: &Resource) -> String {
         (Resource::ClosedExecutions(_) | Resource::Hints(_) | Resource::DeadLetters(_), _) => {
             format!("sqs:{operation}")
         }
+        (Resource::Function(_), _) => format!("lambda:{operation}"),
+        (Resource::Quota(_), _) => format!("servicequotas:{operation}"),
     }
 }
 
@@ -86,7 +88,9 @@ fn grant(operation: &str, on: &Resource) -> &'static str {
              says"
         }
         (Resource::Stream(_), _) => "grant it by statement ReadStream of ops/template.yaml",
-        (Resource::DeadLetters(_), _) => "grant it as ops/README.md, Commands, says",
+        (Resource::DeadLetters(_) | Resource::Function(_) | Resource::Quota(_), _) => {
+            "grant it as ops/README.md, Commands, says"
+        }
         (Resource::ClosedExecutions(_), _) => {
             "grant it by statement HearOfClosedExecutions of ops/template.yaml"
         }
@@ -102,7 +106,7 @@ fn setting(on: &Resource) -> Option<&'static str> {
         Resource::ClosedExecutions(_) => Some("queues.closed_executions"),
         Resource::Hints(_) => Some("queues.hints"),
         Resource::DeadLetters(_) => Some("the queue's URL under [queues]"),
-        Resource::Stream(_) | Resource::Execution(_) => None,
+        Resource::Stream(_) | Resource::Execution(_) | Resource::Function(_) | Resource::Quota(_) => None,
     }
 }
 

@@ -1,5 +1,5 @@
-//! What the caller may do of all that a worker does, by calls that change nothing: each names an item, an execution or a
-//! message that nobody has. Denied is denied whatever is named, and any other answer means allowed.
+//! What the caller may do of all that a worker does. The calls change nothing: each names an item, an execution or a
+//! message that does not exist. A missing permission is denied whatever is named; any other answer means allowed.
 
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -12,7 +12,7 @@ use crate::aws::fault::{Fault, Resource};
 use crate::config::Config;
 
 const ON: &str = "permissions";
-/// The key of no item, and the handle of no message.
+/// No item has this key, and no message this handle.
 const NOBODY: &str = "countersign-doctor";
 const REMEDY: &str = "a worker needs it: run doctor on a worker's machine; if it is denied there too, deploy \
                       ops/template.yaml, or allow it in the role";
@@ -21,7 +21,14 @@ pub(super) async fn check(clients: &Clients, config: &Config, state_machines: &[
     let mut asked = on_tasks(clients, &config.tables.tasks).await;
     asked.extend(on_control(clients, &config.tables.control).await);
     asked.extend(on_executions(clients, state_machines).await);
-    asked.extend(on_queue(clients, config.queues.closed_executions.as_deref()).await);
+    for (url, on) in [
+        (&config.queues.closed_executions, Resource::ClosedExecutions as fn(String) -> Resource),
+        (&config.queues.hints, Resource::Hints),
+    ] {
+        if let Some(url) = url {
+            asked.push(on_queue(clients, url, on(url.clone())).await);
+        }
+    }
     let denied: Vec<Finding> =
         asked.iter().flatten().map(|denied| Finding::broken(ON, denied, REMEDY)).collect();
     if denied.is_empty() {
@@ -99,8 +106,7 @@ async fn on_executions(clients: &Clients, state_machines: &[String]) -> Vec<Opti
 }
 
 /// Receiving is not tried: it would hide a message from the workers for a while.
-async fn on_queue(clients: &Clients, url: Option<&str>) -> Vec<Option<String>> {
-    let Some(url) = url else { return vec![] };
+async fn on_queue(clients: &Clients, url: &str, on: Resource) -> Option<String> {
     let delete = clients.sqs.delete_message().queue_url(url).receipt_handle(NOBODY).send().await;
-    vec![denied("DeleteMessage", Resource::ClosedExecutions(url.to_owned()), delete)]
+    denied("DeleteMessage", on, delete)
 }

@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Finding;
 use crate::cli::render::count;
 use crate::cli::store::Opened;
-use crate::config::{Budgets, RulesSource};
+use crate::config::RulesSource;
 use crate::control::rules_folder::files_in_time;
 use crate::control::table::Heartbeat;
 use crate::control::tested::{tested, tested_before};
@@ -20,11 +20,10 @@ const STREAM: &str = "stream";
 const CALLBACKS: &str = "callbacks";
 const RULES: &str = "rules";
 const WORKERS: &str = "workers";
-const LIMITS: &str = "limits";
 /// Longer than two heartbeats are apart with the default lease.
 const BEATS_APART: Duration = Duration::from_secs(4);
 
-/// The stream and Step Functions, as a starting worker asks them.
+/// The stream and Step Functions, called as a starting worker calls them.
 pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
     let Opened { clients, config, .. } = opened;
     let rate = config.budgets.describe_stream;
@@ -39,7 +38,10 @@ pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
         scope: config.aws.send_task_scope,
         metrics: Metrics::register(&mut registry()),
     };
-    let (stream, callbacks) = tokio::join!(proof.read_stream(), proof.call_back());
+    let (stream, callbacks) = tokio::join!(
+        answered(async || proof.read_stream().await),
+        answered(async || proof.call_back().await)
+    );
     let remedy =
         "tasks are found by the sweeper alone, a minute late; deploy ops/template.yaml, which sets it";
     vec![
@@ -48,11 +50,24 @@ pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
     ]
 }
 
+/// Asks up to three times for an answer: the clients of both services repeat nothing themselves.
+async fn answered(ask: impl AsyncFn() -> Shown) -> Shown {
+    for _ in 0..2 {
+        match ask().await {
+            Shown::Nothing(_) => {}
+            shown => return shown,
+        }
+    }
+    ask().await
+}
+
 fn finding(on: &'static str, works: &str, shown: Shown, remedy: &str) -> Finding {
     match shown {
         Shown::Works => Finding::ok(on, works),
         Shown::Broken(reason) => Finding::broken(on, reason, remedy),
-        Shown::Nothing(reason) => Finding::broken(on, reason, "is the service reachable from here?"),
+        Shown::Nothing(reason) => {
+            Finding::broken(on, reason, "check the route from here to the service, and its endpoint")
+        }
     }
 }
 
@@ -92,7 +107,7 @@ async fn published(opened: &Opened) -> Result<rules::Files, Finding> {
     Ok(ruleset.files().clone())
 }
 
-/// Whose heartbeat moves, and whether all have one ruleset.
+/// Which workers are alive, and whether they have the same version and ruleset.
 pub(super) async fn fleet(opened: &Opened) -> Vec<Finding> {
     let table = &opened.control_table;
     let beats = async {
@@ -117,9 +132,9 @@ fn workers(before: &[Heartbeat], after: &[Heartbeat]) -> Vec<Finding> {
         0 => vec![Finding::broken(
             WORKERS,
             "no worker has a heartbeat",
-            "start one: nothing is decided meanwhile",
+            "start a worker: until then nothing is decided",
         )],
-        1 => vec![Finding::warning(WORKERS, "one is alive", "run two, in case one machine fails")],
+        1 => vec![Finding::warning(WORKERS, "only one is alive", "run two, in case one machine fails")],
         some => vec![Finding::ok(WORKERS, format!("{some} are alive"))],
     };
     for (counts, differ) in
@@ -146,32 +161,10 @@ fn counted<'a>(alive: &[&'a Heartbeat], what: impl Fn(&'a Heartbeat) -> &'a str)
     counts
 }
 
-/// What the fleet may call, against what AWS allows in this region unless the account asked for more.
-pub(super) fn limits(opened: &Opened) -> Vec<Finding> {
-    let Some(region) = opened.clients.dynamodb.config().region() else { return vec![] };
-    over_quota(&opened.config.budgets, region.as_ref()).into_iter().collect()
-}
-
-fn over_quota(budgets: &Budgets, region: &str) -> Option<Finding> {
-    let usual = Budgets { send_task: 0, ..budgets.clone() }.send_task_in(region);
-    (budgets.send_task > usual).then(|| {
-        Finding::warning(
-            LIMITS,
-            format!(
-                "budgets.send_task is {}, and the usual quota of {region} bears {usual}",
-                budgets.send_task
-            ),
-            "raise the quotas of SendTaskSuccess, SendTaskFailure and SendTaskHeartbeat in Service Quotas first, or calls \
-             are throttled",
-        )
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::Grade;
     use super::*;
-    use crate::config::Config;
 
     fn beat(worker: &str, counter: i64, ruleset: &str) -> Heartbeat {
         let (worker, ruleset) = (worker.to_owned(), ruleset.to_owned());
@@ -204,19 +197,5 @@ mod tests {
         let two = workers(&[], &[beat("a", 2, "r@1"), newer]);
         assert_eq!((two.len(), two[1].grade), (2, Grade::Warning), "{two:?}");
         assert!(two[1].what.contains("their versions differ: 0.1.0 on 1, 0.2.0 on 1"), "{two:?}");
-    }
-
-    #[test]
-    fn a_rate_above_the_usual_quota_of_the_region_is_told() {
-        let budgets = Config::load(None, &[]).expect("the defaults").budgets;
-        for (send_task, region, is_told) in [
-            (0, "eu-central-1", false),
-            (291, "eu-central-1", false),
-            (400, "eu-central-1", true),
-            (400, "us-east-1", false),
-        ] {
-            let told = over_quota(&Budgets { send_task, ..budgets.clone() }, region);
-            assert_eq!(told.is_some(), is_told, "{send_task} in {region}: {told:?}");
-        }
     }
 }

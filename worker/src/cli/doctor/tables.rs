@@ -62,7 +62,7 @@ fn clock(ahead: i64) -> Finding {
         0.. => format!("this machine is {ahead} s ahead of AWS"),
         _ => format!("this machine is {} s behind AWS", -ahead),
     };
-    let remedy = "synchronize it, with chrony for example";
+    let remedy = "synchronize its clock, for example with chrony";
     match ahead.abs() {
         FAR.. => Finding::broken(CLOCK, what, remedy),
         NOTABLE.. => Finding::warning(CLOCK, what, remedy),
@@ -114,7 +114,11 @@ async fn expiry(client: &Client, on: &'static str, name: &str, resource: Resourc
         Ok(answer) => answer.time_to_live_description,
         Err(error) => {
             let fault = Fault::of("DescribeTimeToLive", resource, &error);
-            return Finding::warning(on, fault.to_string(), "whether old items are deleted is not known");
+            return Finding::warning(
+                on,
+                format!("not checked whether {name} deletes old items: {fault}"),
+                "",
+            );
         }
     };
     let is_on = answer.is_some_and(|expiry| {
