@@ -38,6 +38,11 @@ impl Account {
         Account::of(&config).await
     }
 
+    /// An emulator's address; `None` for AWS itself.
+    pub fn endpoint_url(&self) -> Option<&str> {
+        self.endpoint_url.as_deref()
+    }
+
     async fn of(config: &SdkConfig) -> Result<Account> {
         let region = config.region().map(ToString::to_string).context(
             "no AWS region is set: set the variable AWS_REGION, or the region of the profile that AWS_PROFILE names",

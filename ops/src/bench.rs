@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use ops::binaries::{Binaries, built, root};
 use ops::processes::{command, run as run_to_end};
+use ops::release::processor::Processor;
 
 #[derive(clap::Args)]
 #[command(disable_help_flag = true)]
@@ -16,7 +17,7 @@ pub(crate) struct Arguments {
 
 /// Measures, and prints the table.
 pub(crate) fn run(arguments: &Arguments) -> Result<ExitCode> {
-    let Binaries { ingest, countersign } = Binaries::release()?;
+    let Binaries { ingest, countersign } = Binaries::release(Processor::of_this_machine())?;
     let [bench] = built(&["build", "--package", "bench", "--release"], ["bench"])?;
     let [rules] = built(&["bench", "--package", "rules", "--no-run"], ["evaluate"])?;
     let mut bench_run = command(&bench);

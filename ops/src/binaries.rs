@@ -12,6 +12,7 @@ use zip::write::SimpleFileOptions;
 use zip::{CompressionMethod, ZipWriter};
 
 use crate::processes::run;
+use crate::release::processor::Processor;
 
 /// The paths of the programs.
 #[derive(Debug, Clone)]
@@ -80,7 +81,14 @@ struct CargoTarget {
 ///
 /// If cargo fails, or has not built them all.
 pub fn built<const N: usize>(arguments: &[&str], programs: [&str; N]) -> Result<[PathBuf; N]> {
-    let mut command = cargo();
+    built_by(cargo(), arguments, programs)
+}
+
+fn built_by<const N: usize>(
+    mut command: Command,
+    arguments: &[&str],
+    programs: [&str; N],
+) -> Result<[PathBuf; N]> {
     command.args(arguments).args(["--quiet", "--message-format=json-render-diagnostics"]);
     let output = run(command.stdout(Stdio::piped())).context("cannot start cargo")?;
     ensure!(output.status.success(), "cargo {} failed", arguments.join(" "));
@@ -119,14 +127,22 @@ impl Binaries {
         Ok(built.insert(Binaries { ingest, countersign }).clone())
     }
 
-    /// Builds what is released: the worker for speed, the Lambda function for a small package.
+    /// Builds what is released for a processor: the worker for speed, the Lambda function for a small package.
     ///
     /// # Errors
     ///
-    /// If cargo fails.
-    pub fn release() -> Result<Binaries> {
-        let [countersign] = built(&["build", "--package", "worker", "--release"], ["countersign"])?;
-        let [ingest] = built(&["build", "--package", "ingest", "--profile", "lambda"], ["ingest"])?;
+    /// If a part of the toolchain is missing, or cargo fails.
+    pub fn release(processor: Processor) -> Result<Binaries> {
+        let linker = processor.toolchain()?;
+        let target = processor.target();
+        let cross: &[&str] = if linker.is_some() { &["--target", &target] } else { &[] };
+        let build = |arguments: &[&str], program| {
+            let mut command = cargo();
+            command.envs(linker.clone());
+            built_by(command, &[arguments, cross].concat(), [program])
+        };
+        let [countersign] = build(&["build", "--package", "worker", "--release"], "countersign")?;
+        let [ingest] = build(&["build", "--package", "ingest", "--profile", "lambda"], "ingest")?;
         Ok(Binaries { ingest, countersign })
     }
 

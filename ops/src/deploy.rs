@@ -1,5 +1,7 @@
 //! `cargo ops deploy`: from a checkout to a stack in AWS, with a preview of each change.
 
+mod settings;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -8,8 +10,10 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, bail, ensure};
 use aws_sdk_cloudformation::types::{Parameter, StackStatus};
 use ops::account::Account;
+use ops::binaries::root;
 use ops::bucket::Bucket;
 use ops::release::Packages;
+use ops::release::processor::Processor;
 use ops::stack::{self, ChangeSet, Described, Kind};
 use sha2::{Digest as _, Sha256};
 
@@ -26,6 +30,9 @@ const OURS: [&str; 6] = [
     "WorkerCodeKey",
     "WorkerArchitecture",
 ];
+
+/// The template's default of `WorkerInstanceType`.
+const DEFAULT_INSTANCE_TYPE: &str = "c7i.large";
 
 /// Deploy a release to AWS with the credentials, region and profile of the AWS CLI.
 ///
@@ -70,13 +77,33 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     if let Some(before) = &before {
         check_status(&arguments.stack, &before.status)?;
     }
+    // Without packages of their own, the instances say what to build for.
+    let processor = Processor::of_instance_type(&instance_type(&arguments, before.as_ref()));
     let dir = match &arguments.packages {
         Some(dir) => dir.clone(),
-        None => tokio::task::spawn_blocking(|| package::build(true)).await??,
+        None => tokio::task::spawn_blocking(move || package::build(true, processor)).await??,
     };
-    let uploaded = upload(&account, &arguments.bucket, &Packages::find(&dir)?).await?;
+    let packages = Packages::find(&dir)?;
+    ensure!(
+        packages.processor == processor,
+        "the packages in {} are for {}, and WorkerInstanceType={} is {processor}: name an instance type of the other kind \
+         with --parameter (c7i.large is x86_64, c7g.large is arm64), or run `cargo ops package --template-only \
+         --processor {processor}`",
+        dir.display(),
+        packages.processor,
+        instance_type(&arguments, before.as_ref()),
+    );
+    let uploaded = upload(&account, &arguments.bucket, &packages).await?;
     let deployment = Deployment { arguments: &arguments, account: &account, uploaded };
     deployment.run(before).await
+}
+
+/// The type of the workers' machines: as named, or as the stack has it, or the template's default.
+fn instance_type(arguments: &Arguments, before: Option<&Described>) -> String {
+    const NAME: &str = "WorkerInstanceType";
+    let named = arguments.parameters.iter().rev().find(|(name, _)| name == NAME).map(|(_, value)| value);
+    let named = named.or_else(|| before?.parameters.get(NAME));
+    named.map_or_else(|| DEFAULT_INSTANCE_TYPE.to_owned(), Clone::clone)
 }
 
 /// What is in the bucket now.
@@ -107,7 +134,7 @@ async fn upload(account: &Account, bucket_name: &str, packages: &Packages) -> Re
     let summary = account.clients.cloudformation.get_template_summary().template_url(&template_url);
     let summary = summary.send().await.context("CloudFormation cannot read the template")?;
     let known = summary.parameters().iter().filter_map(|it| it.parameter_key().map(str::to_owned));
-    let architecture = packages.architecture.clone();
+    let architecture = packages.processor.to_string();
     Ok(Uploaded {
         template_url,
         known: known.collect(),
@@ -182,8 +209,15 @@ impl Deployment<'_> {
             None | Some("0") => println!(
                 "no worker runs yet: add --parameter WorkerCount=2, WorkerSubnetIds=… and WorkerSecurityGroupIds=…"
             ),
-            Some(_) => println!("now run `countersign doctor` on a worker's machine"),
+            Some(_) => {}
         }
+        let (dir, rules) = (root().join("target/deploy"), root().join("rules/scripts"));
+        let file = settings::write(&dir, name, self.account, &deployed.stack()?, &rules)?;
+        println!("settings         {}", file.display());
+        println!(
+            "now run `countersign doctor --config {}`, and `countersign doctor` on a worker's machine",
+            file.display()
+        );
         Ok(ExitCode::SUCCESS)
     }
 
@@ -271,4 +305,16 @@ fn ask() -> Result<bool> {
     let mut answer = String::new();
     std::io::stdin().lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_instance_type_is_the_templates() {
+        let expected =
+            format!("WorkerInstanceType:\n    Type: String\n    Default: {DEFAULT_INSTANCE_TYPE}\n");
+        assert!(stack::TEMPLATE.contains(&expected));
+    }
 }

@@ -3,9 +3,11 @@
 
 pub mod archive;
 pub mod glibc;
+pub mod processor;
 pub mod tools;
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,6 +19,8 @@ use crate::binaries::{Binaries, root};
 use crate::processes::{captured, command};
 use crate::stack;
 
+use self::processor::Processor;
+
 /// The version of the workspace, which is the release's.
 pub const VERSION: &str = env!("CARGO_PKG_VERSION");
 
@@ -27,22 +31,23 @@ const TEMPLATE: &str = "template.yaml";
 #[derive(Debug)]
 pub struct Release {
     dir: PathBuf,
+    processor: Processor,
 }
 
 impl Release {
-    /// Begins a release in an empty folder `dir`: what an earlier one left there is removed.
+    /// Begins a release for a processor in an empty folder `dir`: what an earlier one left there is removed.
     ///
     /// # Errors
     ///
     /// If the folder cannot be emptied, or holds anything that is not of an earlier release.
-    pub fn begin(dir: &Path) -> Result<Release> {
+    pub fn begin(dir: &Path, processor: Processor) -> Result<Release> {
         if dir.exists() {
             let is_ours = dir.join("tree").is_dir() || fs::read_dir(dir)?.next().is_none();
             ensure!(is_ours, "{} is not empty, and no earlier release: name another folder", dir.display());
             fs::remove_dir_all(dir).with_context(|| format!("cannot empty {}", dir.display()))?;
         }
         fs::create_dir_all(dir.join("tree")).with_context(|| dir.display().to_string())?;
-        Ok(Release { dir: dir.to_owned() })
+        Ok(Release { dir: dir.to_owned(), processor })
     }
 
     /// The folder of the tree.
@@ -52,17 +57,17 @@ impl Release {
 
     /// A file of the release: its name, the version and the machine, such as `countersign-0.1.0-x86_64.tar.gz`.
     pub fn file(&self, name: &str, end: &str) -> PathBuf {
-        self.dir.join(format!("{name}-{VERSION}-{}.{end}", std::env::consts::ARCH))
+        self.dir.join(format!("{name}-{VERSION}-{}.{end}", self.processor.in_file_names()))
     }
 
-    /// Writes everything that cargo alone can make: the tree, the Lambda function's zip and the tarball. The same inputs
-    /// give the same bytes.
+    /// Writes everything that cargo alone can make: the tree, the Lambda function's zip and the tarball. `runs_here` is the
+    /// worker's program for this machine, which prints its own man pages. The same inputs give the same bytes.
     ///
     /// # Errors
     ///
-    /// If a file cannot be read or written, or the program does not run here.
-    pub fn write(&self, binaries: &Binaries) -> Result<()> {
-        self.write_tree(&binaries.countersign)?;
+    /// If a file cannot be read or written, or `runs_here` does not run here.
+    pub fn write(&self, binaries: &Binaries, runs_here: &Path) -> Result<()> {
+        self.write_tree(&binaries.countersign, runs_here)?;
         let zip = archive::zip(&[("bootstrap", &binaries.ingest)])?;
         fs::write(self.file("countersign-ingest", "zip"), zip)?;
         fs::write(self.file("countersign", "tar.gz"), archive::tar_gz(&self.tree())?)?;
@@ -70,7 +75,7 @@ impl Release {
         Ok(())
     }
 
-    fn write_tree(&self, countersign: &Path) -> Result<()> {
+    fn write_tree(&self, countersign: &Path, runs_here: &Path) -> Result<()> {
         let tree = self.tree();
         let rules = root().join("rules");
         let ops = root().join("ops");
@@ -92,13 +97,13 @@ impl Release {
             ("zsh", "usr/share/zsh/site-functions/_countersign"),
             ("fish", "usr/share/fish/vendor_completions.d/countersign.fish"),
         ] {
-            write(&tree.join(file), &printed(command(countersign).args(["completions", shell]))?)?;
+            write(&tree.join(file), &printed(command(runs_here).args(["completions", shell]))?)?;
         }
-        let defaults = printed(command(countersign).args(["config", "--defaults"]))?;
+        let defaults = printed(command(runs_here).args(["config", "--defaults"]))?;
         write(&tree.join("usr/share/doc/countersign/config.default.toml"), &defaults)?;
 
         let pages = tempfile::tempdir()?;
-        printed(command(countersign).arg("man").arg(pages.path()))?;
+        printed(command(runs_here).arg("man").arg(pages.path()))?;
         for page in archive::files(pages.path())? {
             let text = fs::read(pages.path().join(&page))?;
             let name = format!("usr/share/man/man1/{}.gz", page.display());
@@ -134,8 +139,8 @@ pub struct Packages {
     pub worker: PathBuf,
     /// The template that goes with them.
     pub template: PathBuf,
-    /// The processor that both are for, as the template names it: `x86_64` or `arm64`.
-    pub architecture: String,
+    /// The processor that both are for.
+    pub processor: Processor,
 }
 
 impl Packages {
@@ -143,7 +148,7 @@ impl Packages {
     ///
     /// # Errors
     ///
-    /// If one is missing, if there are several, or if they are for different processors.
+    /// If one is missing, if there are several, or if they are for different processors than their names say.
     pub fn find(dir: &Path) -> Result<Packages> {
         let (ingest, of_ingest) = one(dir, "countersign-ingest-", ".zip")?;
         let (worker, of_worker) = one(dir, "countersign-", ".tar.gz")?;
@@ -153,8 +158,28 @@ impl Packages {
             ingest.display(),
             worker.display()
         );
-        let architecture = if of_ingest == "aarch64" { "arm64".to_owned() } else { of_ingest };
-        Ok(Packages { ingest, worker, template: dir.join(TEMPLATE), architecture })
+        let processor = Processor::of_file_name(&of_ingest);
+        let processor =
+            processor.with_context(|| format!("{}: no processor {of_ingest}", ingest.display()))?;
+        let packages = Packages { ingest, worker, template: dir.join(TEMPLATE), processor };
+        packages.check_program()?;
+        Ok(packages)
+    }
+
+    /// The zip may have been renamed: Lambda would take it, and fail at each message.
+    fn check_program(&self) -> Result<()> {
+        let name = self.ingest.display();
+        let archive = fs::File::open(&self.ingest).with_context(|| name.to_string())?;
+        let mut archive = zip::ZipArchive::new(archive).with_context(|| name.to_string())?;
+        let mut program = vec![];
+        archive.by_name("bootstrap").with_context(|| name.to_string())?.read_to_end(&mut program)?;
+        let found = glibc::processor(&program).with_context(|| format!("bootstrap in {name}"))?;
+        ensure!(
+            found == self.processor,
+            "{name} is named for {}, and its program is for {found}: run `cargo ops package --template-only`",
+            self.processor
+        );
+        Ok(())
     }
 }
 

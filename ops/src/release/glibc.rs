@@ -1,14 +1,31 @@
-//! The C library that a program needs: Amazon Linux 2023, where the packages run, has glibc 2.34.
+//! What a program needs of the machine that runs it: the processor, and the C library. Amazon Linux 2023, where the
+//! packages run, has glibc 2.34.
 
 use std::path::Path;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use object::Endianness;
-use object::elf::FileHeader64;
+use object::elf::{EM_AARCH64, EM_X86_64, FileHeader64};
 use object::read::elf::FileHeader as _;
+
+use super::processor::Processor;
 
 /// The version of Amazon Linux 2023.
 const NEWEST: (u32, u32) = (2, 34);
+
+/// The processor that a program is for, by its header.
+///
+/// # Errors
+///
+/// If it is no program of Linux, or for a processor that the template has no machines of.
+pub fn processor(data: &[u8]) -> Result<Processor> {
+    let header = FileHeader64::<Endianness>::parse(data).context("no program of Linux with 64 bits")?;
+    match header.e_machine(header.endian()?) {
+        EM_X86_64 => Ok(Processor::X86_64),
+        EM_AARCH64 => Ok(Processor::Arm64),
+        other => bail!("a program for machine {other} of ELF: neither x86_64 nor arm64"),
+    }
+}
 
 /// Checks that a program runs on Amazon Linux 2023; returns the version of glibc that it needs.
 ///

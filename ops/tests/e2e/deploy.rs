@@ -18,7 +18,7 @@ fn template() -> String {
 }
 
 /// A release: the real function, and an archive that no machine will unpack.
-fn packages(world: &World, worker: &str) -> tempfile::TempDir {
+pub(crate) fn packages(world: &World, worker: &str) -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
     let file = |name: &str, end: &str| dir.path().join(format!("{name}-{VERSION}-x86_64.{end}"));
     std::fs::write(file("countersign-ingest", "zip"), world.binaries().ingest_package().unwrap()).unwrap();
@@ -61,7 +61,7 @@ async fn a_release_is_deployed_with_a_preview_and_then_the_next_one() {
         "== creating the stack shop, without workers",
         "  add      AWS::DynamoDB::Table                         TasksTable",
         "== updating the stack shop",
-        "now run `countersign doctor`",
+        "now run `countersign doctor --config ",
     ] {
         assert!(printed.contains(told), "{told}: {printed}");
     }
@@ -141,6 +141,11 @@ async fn what_cannot_be_deployed_is_told_with_what_to_do() {
             packages.path(),
             &["--bucket", "packages", "--yes", "--parameter", "OtherStateMachines=a, b"],
             "OtherStateMachines",
+        ),
+        (
+            packages.path(),
+            &["--bucket", "packages", "--yes", "--parameter", "WorkerInstanceType=c7g.large"],
+            "are for x86_64, and WorkerInstanceType=c7g.large is arm64",
         ),
         (nothing.path(), &["--bucket", "packages", "--yes"], "run `cargo ops package --template-only`"),
     ] {

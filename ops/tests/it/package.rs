@@ -8,19 +8,20 @@ use std::path::Path;
 use std::process::Command;
 
 use ops::binaries::{Binaries, root};
+use ops::release::processor::Processor;
 use ops::release::{Packages, Release, archive};
 
-/// Small programs in the place of large ones.
+/// Small programs in the place of large ones: any program as the function, and one that starts the worker's.
 fn binaries(dir: &Path) -> Binaries {
-    let real = Binaries::build().unwrap();
-    let small = |program: &Path, name: &str| {
-        let file = dir.join(name);
-        fs::write(&file, format!("#!/bin/sh\nexec {} \"$@\"\n", program.display())).unwrap();
-        fs::set_permissions(&file, fs::Permissions::from_mode(0o755)).unwrap();
-        file
-    };
-    Binaries { ingest: small(&real.ingest, "ingest"), countersign: small(&real.countersign, "countersign") }
+    let (ingest, countersign) = (dir.join("ingest"), dir.join("countersign"));
+    fs::copy("/bin/true", &ingest).unwrap();
+    let program = Binaries::build().unwrap().countersign;
+    fs::write(&countersign, format!("#!/bin/sh\nexec {} \"$@\"\n", program.display())).unwrap();
+    fs::set_permissions(&countersign, fs::Permissions::from_mode(0o755)).unwrap();
+    Binaries { ingest, countersign }
 }
+
+const HERE: Processor = Processor::of_this_machine();
 
 fn bytes(dir: &Path) -> BTreeMap<String, Vec<u8>> {
     let files = archive::files(dir).unwrap().into_iter();
@@ -33,8 +34,8 @@ fn a_release_is_complete_and_the_same_each_time() {
     let binaries = binaries(dir.path());
     let out = dir.path().join("release");
     let write = || {
-        let release = Release::begin(&out).unwrap();
-        release.write(&binaries).unwrap();
+        let release = Release::begin(&out, HERE).unwrap();
+        release.write(&binaries, &binaries.countersign).unwrap();
         release.finish().unwrap();
         release
     };
@@ -90,11 +91,26 @@ fn a_release_is_complete_and_the_same_each_time() {
     assert_eq!(bootstrap.unix_mode().unwrap() & 0o777, 0o755);
 }
 
+/// Lambda and the machines would take a package for the wrong processor, and fail at their start.
+#[test]
+fn a_package_for_another_processor_than_its_name_says_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let other = if HERE == Processor::Arm64 { Processor::X86_64 } else { Processor::Arm64 };
+    let binaries = binaries(dir.path());
+    let out = dir.path().join("release");
+    let release = Release::begin(&out, other).unwrap();
+    release.write(&binaries, &binaries.countersign).unwrap();
+    let refused = format!("{:#}", Packages::find(&out).unwrap_err());
+    assert!(refused.contains(&format!("is named for {other}, and its program is for {HERE}")), "{refused}");
+    fs::write(release.file("countersign-ingest", "zip"), "no zip").unwrap();
+    assert!(Packages::find(&out).is_err());
+}
+
 #[test]
 fn nothing_but_an_earlier_release_is_removed() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
-    let error = Release::begin(dir.path()).unwrap_err();
+    let error = Release::begin(dir.path(), HERE).unwrap_err();
     assert!(error.to_string().contains("is not empty"), "{error}");
     assert!(dir.path().join("thesis.txt").exists());
 }
