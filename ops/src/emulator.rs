@@ -5,6 +5,7 @@
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
@@ -22,8 +23,8 @@ const PORT_ATTEMPTS: usize = 5;
 /// A running emulator.
 #[derive(Debug)]
 pub struct Emulator {
-    // Owned for its drop: the process and the Lambda functions that it started end with it.
-    _process: Process,
+    // Owned for its drop too: the process and the Lambda functions that it started end with it.
+    process: Process,
     /// Its address, such as `http://127.0.0.1:40123`.
     pub endpoint_url: String,
     /// The output of the emulator and of the Lambda functions that it runs.
@@ -71,17 +72,47 @@ impl Emulator {
         }
     }
 
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// The exit status; `None` while the process runs.
+    ///
+    /// # Errors
+    ///
+    /// If the system does not know the process, which would be a bug in this crate.
+    pub fn exited(&mut self) -> Result<Option<ExitStatus>> {
+        Ok(self.process.exited()?)
+    }
+
+    /// Starts it again after its end, at the same address. If it was terminated (SIGTERM), it has stored its state, and
+    /// reads it now; sessions of roles are not part of it, and executions that waited have failed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Emulator::start`].
+    pub async fn start_again(&mut self, python: &Path, dir: &Path, watchdog: &Watchdog) -> Result<()> {
+        let port = self.endpoint_url.rsplit(':').next().and_then(|port| port.parse().ok());
+        // The functions that it left behind.
+        self.process.kill();
+        *self = Emulator::start_on(port.context("an address with a port")?, python, dir, watchdog).await?;
+        Ok(())
+    }
+
     async fn start_on(port: u16, python: &Path, dir: &Path, watchdog: &Watchdog) -> Result<Emulator> {
         let temporary = dir.join("emulator");
         std::fs::create_dir_all(&temporary)?;
         let log = dir.join("emulator.log");
-        std::fs::write(&log, "")?;
         let endpoint_url = format!("http://127.0.0.1:{port}");
         let mut command = command(python);
         command
             .args(["-m", "ministack"])
             .current_dir(&temporary)
             .env("TMPDIR", &temporary)
+            // Stores its state when it is terminated, and reads it at its next start.
+            .env("PERSIST_STATE", "1")
+            .env("STATE_DIR", dir.join("emulator-state"))
             .env("AUTH", "true")
             .env("GATEWAY_PORT", port.to_string())
             .env("BIND_HOST", "127.0.0.1")
@@ -111,7 +142,7 @@ impl Emulator {
         tokio::time::timeout(START_TIMEOUT, ready).await.with_context(|| {
             format!("the emulator did not start within {START_TIMEOUT:?}:\n{}", tail(&log))
         })??;
-        Ok(Emulator { _process: process, endpoint_url, log, http })
+        Ok(Emulator { process, endpoint_url, log, http })
     }
 
     /// Stores an object; creates the bucket first.

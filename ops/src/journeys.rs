@@ -4,10 +4,12 @@ use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 use aws_sdk_sfn::types::HistoryEvent;
-use serde_json::Value;
+use aws_sdk_sqs::types::QueueAttributeName;
+use serde_json::{Value, json};
 use statemachine::item::{self, Item};
 use statemachine::task::Task;
 
+use crate::stack;
 use crate::world::World;
 
 impl World {
@@ -38,6 +40,35 @@ impl World {
     pub async fn create_state_machine(&self, name: &str, definition: &str) -> Result<String> {
         let request = self.clients.sfn.create_state_machine().name(name).definition(definition);
         Ok(request.role_arn(&self.stack.state_machine_role_arn).send().await?.state_machine_arn)
+    }
+
+    /// Changes whether ingest may write to the tasks table: `Deny`, as in an outage, or `Allow`.
+    ///
+    /// # Errors
+    ///
+    /// If the emulator rejects the calls.
+    pub async fn set_puts_of_ingest(&self, effect: &str) -> Result<()> {
+        let resource = self.clients.cloudformation.describe_stack_resource().stack_name(stack::NAME);
+        let resource = resource.logical_resource_id("IngestRole").send().await?;
+        let role = resource.stack_resource_detail().and_then(|it| it.physical_resource_id());
+        let statement = json!([{"Effect": effect, "Action": "dynamodb:PutItem", "Resource": "*"}]);
+        let policy = json!({"Version": "2012-10-17", "Statement": statement});
+        self.emulator
+            .put_role_policy(role.context("the stack has a role for ingest")?, "outage", &policy)
+            .await
+    }
+
+    /// How many messages wait in a queue.
+    ///
+    /// # Errors
+    ///
+    /// If the emulator rejects the call.
+    pub async fn messages(&self, queue_url: &str) -> Result<u64> {
+        let name = QueueAttributeName::ApproximateNumberOfMessages;
+        let answer = self.clients.sqs.get_queue_attributes().queue_url(queue_url);
+        let answer = answer.attribute_names(name.clone()).send().await?;
+        let count = answer.attributes().and_then(|attributes| attributes.get(&name));
+        Ok(count.context("a queue has a number of messages")?.parse()?)
     }
 
     /// Describes an execution.

@@ -1,4 +1,4 @@
-//! `cargo ops`: runs the local world and the tests, with one command each.
+//! `cargo ops`: the local world, the tests, the release and its deployment, with one command each.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command line prints")]
 
 mod bench;
@@ -17,7 +17,7 @@ use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
-#[command(name = "cargo ops", about = "Countersign's local world and tests")]
+#[command(name = "cargo ops", about = "Run, test, measure, package and deploy Countersign")]
 struct Arguments {
     #[command(subcommand)]
     command: Command,

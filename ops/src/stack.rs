@@ -17,7 +17,7 @@ use crate::clients::Clients;
 pub const TEMPLATE: &str = include_str!("../template.yaml");
 
 /// The stack of a local world.
-const NAME: &str = "countersign";
+pub(crate) const NAME: &str = "countersign";
 const CREATE_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// The outputs of the stack.

@@ -1,6 +1,7 @@
 //! `cargo ops trial`: measurements that take too long for every change. Each prints a table.
 
 mod alerts;
+mod refused_puts;
 mod rolling;
 mod stalls;
 
@@ -10,10 +11,12 @@ use anyhow::Result;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Trial {
-    /// Stop the fleet in many ways, one at a time: how soon does the alert fire, and how soon is it resolved?
+    /// Stop a fleet in many ways, one at a time, and show how soon the alert fires and resolves.
     Alerts(alerts::Arguments),
-    /// Replace each of three workers under load, by another version too: is a task lost or decided twice, and how long
-    /// does any order wait?
+    /// Reject every put of ingest for ten minutes, and show whether a message is dead-lettered and when the last is stored.
+    RefusedPuts(refused_puts::Arguments),
+    /// Replace three workers under load, also by another version, and show whether a task is lost or answered twice and
+    /// how long orders wait.
     Rolling(rolling::Arguments),
 }
 
@@ -21,6 +24,7 @@ pub(crate) enum Trial {
 pub(crate) async fn run(trial: Trial) -> Result<ExitCode> {
     match trial {
         Trial::Alerts(arguments) => alerts::run(arguments).await,
+        Trial::RefusedPuts(arguments) => refused_puts::run(arguments).await,
         Trial::Rolling(arguments) => rolling::run(arguments).await,
     }
 }

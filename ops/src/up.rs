@@ -34,25 +34,28 @@ pub(crate) struct Arguments {
     /// Stop once every order is settled or escalated; exit code 0 only if each ended as expected
     #[arg(long)]
     exit: bool,
-    /// Another seed, other orders
+    /// The seed of the sample orders; another one gives other orders
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// The ruleset's folder; rules/scripts when absent
+    /// The folder of the ruleset; rules/scripts by default
     #[arg(long)]
     rules: Option<PathBuf>,
-    /// Publish the ruleset, and let the worker follow what is published
+    /// Publish the ruleset, and let the workers follow the published one
     #[arg(long)]
     published: bool,
-    /// The emulator's port; 4566 when absent, or a free one if that is busy
+    /// The emulator's port; by default 4566, or a free one if that is in use
     #[arg(long)]
     port: Option<u16>,
-    /// The API's port; 8420 when absent, or a free one if that is busy
+    /// The port of the first worker's API; by default 8420, or a free one if that is in use
     #[arg(long)]
     api_port: Option<u16>,
-    /// How many workers to start; the first has the API's port, the others any
+    /// How many workers to start; only the first has the port above
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..))]
     workers: u8,
-    /// Seconds until orders that are neither settled nor escalated count as failed, with --exit
+    /// The folder for the world's files; target/local by default. Worlds in different folders run side by side
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// With --exit, how many seconds to wait for the last order
     #[arg(long, default_value_t = 120)]
     patience: u64,
 }
@@ -60,7 +63,8 @@ pub(crate) struct Arguments {
 /// Starts the world, its orders, and waits.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let begun = Instant::now();
-    let local = root().join("target/local");
+    let local = arguments.dir.clone().unwrap_or_else(|| root().join("target/local"));
+    let local = std::path::absolute(&local).with_context(|| local.display().to_string())?;
     let _lock = lock(&local)?;
     let world = start_world(&arguments, &local).await?;
     let publishing = if arguments.published { Some(publish(&arguments, &world).await?) } else { None };
@@ -80,16 +84,17 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     if arguments.exit {
         return Ok(if report.as_expected() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    println!("Ctrl-C ends it. A worker that ends is started again: `kill PID` restarts one.");
-    stay(&arguments, &world, workers).await
+    println!(
+        "Ctrl-C ends it. What else ends is started again: `kill PID` restarts a worker, or the emulator."
+    );
+    stay(&arguments, world, workers, &local.join("world.json")).await
 }
 
 /// Held while the world lives: two of them would write the same files.
 fn lock(local: &Path) -> Result<File> {
     std::fs::create_dir_all(local).with_context(|| format!("folder {}", local.display()))?;
     let lock = File::create(local.join("lock"))?;
-    let busy =
-        || format!("another local world runs in this checkout: {}", local.join("world.json").display());
+    let busy = || format!("another local world runs in this folder: {}", local.join("world.json").display());
     lock.try_lock().with_context(busy)?;
     Ok(lock)
 }
@@ -194,6 +199,7 @@ fn write_description(path: &Path, arguments: &Arguments, world: &World, workers:
     let worker = workers.first().context("one worker at least")?;
     let description = json!({
         "endpoint_url": world.emulator.endpoint_url,
+        "emulator_pid": world.emulator.id(),
         "api_url": worker.url,
         "metrics_url": worker.metrics_url,
         "state_machine_arn": stack.state_machine_arn,
@@ -258,7 +264,7 @@ fn print_addresses(world: &World, workers: &[Worker]) {
         println!("API              {}", worker.url);
         println!("metrics          {}/metrics", worker.metrics_url);
     }
-    println!("emulator         {}", world.emulator.endpoint_url);
+    println!("emulator         {}, process {}", world.emulator.endpoint_url, world.emulator.id());
     println!("logs             {}", world.dir().display());
     let program = world.binaries().countersign.display();
     if let Some(worker) = workers.first() {
@@ -267,9 +273,24 @@ fn print_addresses(world: &World, workers: &[Worker]) {
 }
 
 /// Until Ctrl-C, which drops us. A worker that ends is started again at the same addresses, while emulator and tables stay
-/// as they are: to run a program that you have just built, stop the old one. A worker that cannot be started ends the world.
-async fn stay(arguments: &Arguments, world: &World, mut workers: Vec<Worker>) -> Result<ExitCode> {
+/// as they are: to run a program that you have just built, stop the old one. An emulator that is terminated is started again with
+/// the state that it stored, and all workers with it. What cannot be started ends the world.
+async fn stay(
+    arguments: &Arguments,
+    mut world: World,
+    mut workers: Vec<Worker>,
+    description: &Path,
+) -> Result<ExitCode> {
     loop {
+        let mut changed = false;
+        if let Some(status) = world.emulator.exited()? {
+            println!("the emulator ended ({status}): starting it again, and the workers");
+            world.restart_emulator().await?;
+            println!("the emulator is ready as process {}", world.emulator.id());
+            for worker in &mut workers {
+                worker.stop();
+            }
+        }
         for (index, worker) in workers.iter_mut().enumerate() {
             let Some(status) = worker.exited()? else { continue };
             let name = worker_name(index + 1);
@@ -279,6 +300,10 @@ async fn stay(arguments: &Arguments, world: &World, mut workers: Vec<Worker>) ->
                 worker_options(arguments, address(&worker.url), Some(address(&worker.metrics_url)))?;
             *worker = world.start_worker(&name, options).await?;
             println!("{name} is ready as process {}", worker.id());
+            changed = true;
+        }
+        if changed {
+            write_description(description, arguments, &world, &workers)?;
         }
         tokio::time::sleep(POLL).await;
     }

@@ -118,6 +118,11 @@ impl Worker {
         self.process.kill();
     }
 
+    /// Kills the process, and keeps its addresses for the next one.
+    pub fn stop(&mut self) {
+        self.process.kill();
+    }
+
     /// Asks the worker to drain (SIGTERM) and waits. Returns `None` if it had to be killed after `grace`.
     ///
     /// # Errors

@@ -155,6 +155,25 @@ impl World {
         Ok(World { emulator, clients, stack, binaries, worker_credentials, watchdog, dir })
     }
 
+    /// Starts the emulator again after its end, with the state that it stored. Workers then need to be started again: the
+    /// sessions of their role are gone.
+    ///
+    /// # Errors
+    ///
+    /// If it does not start, or has stored nothing because it was killed.
+    pub async fn restart_emulator(&mut self) -> Result<()> {
+        let python = tokio::task::spawn_blocking(|| python::environment(&root().join("target/local/python")))
+            .await??;
+        let dir = self.dir.path().to_owned();
+        self.emulator.start_again(&python, &dir, &self.watchdog).await?;
+        ensure!(
+            stack::describe(&self.clients, stack::NAME).await?.is_some(),
+            "the emulator was killed before it stored its state: start the world again"
+        );
+        self.worker_credentials = self.emulator.assume_role(&self.stack.worker_role_arn).await?;
+        Ok(())
+    }
+
     /// The folder with logs and configuration.
     pub fn dir(&self) -> &Path {
         self.dir.path()

@@ -23,10 +23,10 @@ const READ_AT_ONCE: usize = 8;
 
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
-    /// The `countersign` program to update from; this checkout's own when absent
+    /// The `countersign` program to update from; this checkout's by default
     #[arg(long, value_name = "PROGRAM")]
     from: Option<PathBuf>,
-    /// The program to update to; this checkout's own when absent
+    /// The program to update to; this checkout's by default
     #[arg(long, value_name = "PROGRAM")]
     to: Option<PathBuf>,
     /// Orders started each second

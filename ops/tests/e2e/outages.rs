@@ -4,7 +4,6 @@ use aws_sdk_sfn::types::ExecutionStatus;
 use aws_sdk_sqs::types::QueueAttributeName;
 use ops::orders::Story;
 use ops::world::{Options, World, eventually};
-use serde_json::json;
 
 use crate::journey::{SOON, orders_of, patient, quick, stored};
 
@@ -18,16 +17,8 @@ async fn ten_minutes_of_refused_puts_dead_letter_nothing_and_all_is_stored_after
     let world = World::start(Options { max_receive_count: 240, ..patient() }).await.unwrap();
     let queue = world.clients.sqs.set_queue_attributes().queue_url(&world.stack.task_queue_url);
     queue.attributes(QueueAttributeName::VisibilityTimeout, "1").send().await.unwrap();
-    let resource = world.clients.cloudformation.describe_stack_resource().stack_name("countersign");
-    let resource = resource.logical_resource_id("IngestRole").send().await.unwrap();
-    let role = resource.stack_resource_detail().unwrap().physical_resource_id().unwrap().to_owned();
-    let set = async |effect: &str| {
-        let statement = json!([{"Effect": effect, "Action": "dynamodb:PutItem", "Resource": "*"}]);
-        let policy = json!({"Version": "2012-10-17", "Statement": statement});
-        world.emulator.put_role_policy(&role, "outage", &policy).await.unwrap();
-    };
 
-    set("Deny").await;
+    world.set_puts_of_ingest("Deny").await.unwrap();
     let orders = orders_of(Story::SmallKnown, 3);
     for order in &orders {
         world.start_execution(&order.input).await.unwrap();
@@ -40,13 +31,9 @@ async fn ten_minutes_of_refused_puts_dead_letter_nothing_and_all_is_stored_after
     .unwrap();
     assert!(world.tasks().await.unwrap().is_empty());
 
-    set("Allow").await;
+    world.set_puts_of_ingest("Allow").await.unwrap();
     assert_eq!(stored(&world, &orders).await.len(), orders.len());
-    let letters = world.clients.sqs.get_queue_attributes().queue_url(&world.stack.task_dead_letter_queue_url);
-    let letters =
-        letters.attribute_names(QueueAttributeName::ApproximateNumberOfMessages).send().await.unwrap();
-    let count = &letters.attributes().unwrap()[&QueueAttributeName::ApproximateNumberOfMessages];
-    assert_eq!(count, "0");
+    assert_eq!(world.messages(&world.stack.task_dead_letter_queue_url).await.unwrap(), 0);
 }
 
 /// As in `cargo ops up`: whoever creates a state machine there, with a state that sends to the queue, is answered.
