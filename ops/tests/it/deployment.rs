@@ -1,10 +1,6 @@
-//! The way to a deployment: the guide's commands as they are pasted, and what the template asks of its parameters.
+//! The way to a deployment: the guide's commands, which `e2e/guide.rs` runs, and what the template asks of its parameters.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
-use std::path::Path;
-use std::process::{Command, Stdio};
 
 use ops::binaries::root;
 use serde_json::{Value, json};
@@ -20,53 +16,18 @@ fn guide() -> String {
     blocks.collect()
 }
 
-/// A program that only notes how it was called, and from which folder.
-fn stand_in(bin: &Path, name: &str) {
-    let script = format!("#!/bin/sh\nprintf '%s\\n' \"$PWD: {name} $*\" >> \"$CALLS\"\n");
-    fs::write(bin.join(name), script).unwrap();
-    fs::set_permissions(bin.join(name), fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
-fn the_commands_of_the_guide_work_as_pasted() {
-    let dir = tempfile::tempdir().unwrap();
-    let checkout = dir.path().canonicalize().unwrap();
-    fs::create_dir(checkout.join("bin")).unwrap();
-    symlink(root().join("ops"), checkout.join("ops")).unwrap();
-    for program in ["aws", "cargo"] {
-        stand_in(&checkout.join("bin"), program);
+fn every_stumbling_block_has_its_test() {
+    let readme = include_str!("../../README.md");
+    let (_, section) = readme.split_once("### Stumbling blocks\n").unwrap();
+    let (section, _) = section.split_once("\n### ").unwrap();
+    let tests = section.lines().filter_map(|line| line.rsplit_once("| `")?.1.strip_suffix("` |"));
+    let tests: Vec<(&str, &str)> = tests.map(|test| test.split_once(": ").unwrap()).collect();
+    assert!(tests.len() >= 15, "{tests:?}");
+    for (file, name) in tests {
+        let code = std::fs::read_to_string(root().join(file)).unwrap();
+        assert!(code.contains(&format!("fn {name}()")), "{file}: {name}");
     }
-    let calls = checkout.join("calls");
-    // Unset variables are errors, and so is the first command that fails.
-    let output = Command::new("bash")
-        .args(["-euc", &format!("PATH=$STAND_INS:$PATH\n{}", guide())])
-        .current_dir(&checkout)
-        .env("STAND_INS", checkout.join("bin"))
-        .env("CALLS", &calls)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-
-    let calls = fs::read_to_string(calls).unwrap();
-    let here = |call: &str| format!("{}: cargo ops {call}", checkout.display());
-    let package = calls.lines().position(|line| line == here("package --template-only"));
-    let deploy = calls.lines().position(|line| line.starts_with(&here("deploy --stack countersign ")));
-    assert!(package.unwrap() < deploy.unwrap(), "{calls}");
-    let deployment = calls.lines().nth(deploy.unwrap()).unwrap();
-    // What is deployed is what the command before it makes.
-    assert!(deployment.contains(" --packages target/package "), "{deployment}");
-    for value in ["WorkerCount=2", "WorkerSubnetIds=subnet-", "WorkerSecurityGroupIds=sg-"] {
-        assert!(deployment.contains(&format!(" --parameter {value}")), "{value}: {deployment}");
-    }
-    // The program knows these options: all that it misses is somebody to ask.
-    let (_, options) = deployment.split_once(": cargo ops ").unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_ops"))
-        .args(options.split(' '))
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert!(told.contains("nobody can be asked"), "{told}");
 }
 
 /// `$GROUPS` is a number of bash's own, whatever it is set to.
