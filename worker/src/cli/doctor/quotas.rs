@@ -63,6 +63,11 @@ fn quotas(budgets: &Budgets, region: &str) -> [Quota; 7] {
 pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
     let Some(region) = opened.shared.region().map(ToString::to_string) else { return vec![] };
     let budgets = &opened.config.budgets;
+    if opened.shared.endpoint_url().is_some() {
+        // One that does not know the service may stand still for seconds while it looks for it.
+        let what = "GetServiceQuota on quota L-EACE83FA of states: not called on an emulator";
+        return not_asked(what, "ask AWS itself, without an endpoint URL", budgets, &region);
+    }
     let Some(signed) = Signed::of(&opened.shared) else { return vec![] };
     let quotas = quotas(budgets, &region);
     let mut values = vec![];
@@ -70,19 +75,19 @@ pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
     for quota in &quotas {
         match value(&signed, quota).await {
             Ok(value) => values.push(value),
-            Err(fault) => return not_asked(&fault, budgets, &region),
+            Err(fault) => {
+                let remedy = "run doctor with credentials that have servicequotas:GetServiceQuota";
+                return not_asked(&fault.to_string(), remedy, budgets, &region);
+            }
         }
     }
     compared(quotas.iter().zip(values))
 }
 
 /// Without Service Quotas the usual quotas are known.
-fn not_asked(fault: &Fault, budgets: &Budgets, region: &str) -> Vec<Finding> {
-    let mut findings = vec![Finding::warning(
-        ON,
-        format!("not asked: {fault}"),
-        "run doctor with credentials that have servicequotas:GetServiceQuota; the usual quotas are compared instead",
-    )];
+fn not_asked(why: &str, remedy: &str, budgets: &Budgets, region: &str) -> Vec<Finding> {
+    let remedy = format!("{remedy}; the usual quotas are compared instead");
+    let mut findings = vec![Finding::warning(ON, format!("not asked: {why}"), remedy)];
     findings.extend(over_usual(budgets, region));
     findings
 }
