@@ -41,7 +41,7 @@ impl Browser {
         command.current_dir(dir).env("HOME", dir).env("LD_LIBRARY_PATH", &programs.libraries);
         command.arg(format!("--port={port}"));
         let mut driver = Process::spawn(command, &log, watchdog).context("cannot start chromedriver")?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::http()?;
         let base = format!("http://127.0.0.1:{port}");
         let ready = async {
             while http.get(format!("{base}/status")).send().await.is_err() {

@@ -7,7 +7,7 @@ use std::path::Path;
 use anyhow::{Result, ensure};
 use statemachine::task::Task;
 
-use crate::people::http;
+use crate::http;
 use crate::world::World;
 
 /// How many bytes of a token to search for: the beginning of a token is a leak too. No real token is shorter.

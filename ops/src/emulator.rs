@@ -125,7 +125,7 @@ impl Emulator {
             .env("AWS_ACCESS_KEY_ID", ROOT_KEY)
             .env("AWS_SECRET_ACCESS_KEY", ROOT_KEY);
         let mut process = Process::spawn(command, &log, watchdog).context("cannot start the emulator")?;
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::http()?;
         let ready = async {
             let health = format!("{endpoint_url}/_ministack/health");
             loop {

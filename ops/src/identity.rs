@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::binaries::root;
 use crate::emulator::tail;
-use crate::people::http;
+use crate::http;
 use crate::processes::{Process, Watchdog, captured, command, network};
 
 const PACKAGE: &str = include_str!("../identity/package.json");

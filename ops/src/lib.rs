@@ -31,3 +31,14 @@ pub mod worker;
 pub mod world;
 
 pub mod orders;
+
+/// A client for plain HTTP on this machine.
+///
+/// # Errors
+///
+/// When it cannot be made; nothing that this program does leads there.
+pub fn http() -> reqwest::Result<reqwest::Client> {
+    // Every client has TLS, since the command line has; an error means that the provider is set already.
+    let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+    reqwest::Client::builder().no_proxy().tls_certs_only([]).build()
+}

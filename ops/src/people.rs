@@ -41,7 +41,7 @@ impl World {
     /// If there is no response.
     pub async fn get(&self, worker: &Worker, path: &str) -> Result<Answer> {
         let url = if path.starts_with("/v1/") { &worker.url } else { &worker.metrics_url };
-        self.ask(http()?.get(format!("{url}{path}"))).await
+        self.ask(crate::http()?.get(format!("{url}{path}"))).await
     }
 
     /// Decides a task as a person; `body` is the request body of the API.
@@ -50,7 +50,7 @@ impl World {
     ///
     /// If there is no response.
     pub async fn decide(&self, worker: &Worker, id: &TaskId, body: &Value) -> Result<Answer> {
-        self.ask(http()?.post(format!("{}/v1/tasks/{id}/decision", worker.url)).json(body)).await
+        self.ask(crate::http()?.post(format!("{}/v1/tasks/{id}/decision", worker.url)).json(body)).await
     }
 
     /// Runs the command line with these arguments and waits until it ends.
@@ -130,8 +130,4 @@ impl World {
         let mut transcript = File::options().create(true).append(true).open(&path)?;
         transcript.write_all(&[text, b"\n"].concat()).with_context(|| path.display().to_string())
     }
-}
-
-pub(crate) fn http() -> Result<reqwest::Client> {
-    Ok(reqwest::Client::builder().no_proxy().build()?)
 }

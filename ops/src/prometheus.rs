@@ -67,7 +67,7 @@ impl Prometheus {
             .arg(format!("--web.listen-address=127.0.0.1:{port}"));
         let mut process = Process::spawn(command, &log, watchdog).context("cannot start Prometheus")?;
         let url = format!("http://127.0.0.1:{port}");
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::http()?;
         let ready = async {
             loop {
                 if let Some(status) = process.exited()? {

@@ -138,7 +138,7 @@ impl Proxy {
         let url = format!("http://{}", listener.local_addr()?);
         let shared = Arc::new(Shared {
             upstream: emulator.endpoint_url.clone(),
-            http: reqwest::Client::builder().no_proxy().build()?,
+            http: crate::http()?,
             state: Mutex::default(),
         });
         let mut server = JoinSet::new();

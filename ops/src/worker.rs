@@ -57,7 +57,7 @@ impl Worker {
     pub(crate) async fn start(start: Start<'_>) -> Result<Worker> {
         let mut worker = Worker::launch(&start)?;
         let [api, metrics] = start.address_files();
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        let http = crate::http()?;
         let ready = async {
             loop {
                 if let Some(status) = worker.process.exited()? {

@@ -168,6 +168,10 @@ pub struct Api {
     #[serde(with = "empty_is_none")]
     pub public_url: Option<String>,
     #[serde(with = "empty_is_none")]
+    pub tls_cert_file: Option<String>,
+    #[serde(with = "empty_is_none")]
+    pub tls_key_file: Option<String>,
+    #[serde(with = "empty_is_none")]
     pub address_file: Option<String>,
 }
 

@@ -12,6 +12,7 @@ mod in_time;
 mod plain_text;
 pub mod role;
 pub mod service_manager;
+mod shapes;
 pub mod telemetry;
 
 pub mod aws;

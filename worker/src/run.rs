@@ -57,14 +57,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     };
     info!(ruleset = ruleset.label(), sha256 = ruleset.sha256(), "ruleset {} is active", ruleset.label());
     let (api, metrics) = (&config.api, &config.metrics);
-    let scrapes = listen("metrics", metrics.listen, metrics.address_file.as_deref()).await?;
-    let listener = listen("api", api.listen, api.address_file.as_deref()).await?;
+    let scrapes = listen("metrics", "http", metrics.listen, metrics.address_file.as_deref()).await?;
+    let scheme = if api.tls_cert_file.is_some() { "https" } else { "http" };
+    let listener = listen("api", scheme, api.listen, api.address_file.as_deref()).await?;
 
     Process { clients, clock: Clock::system(), ruleset, listener, scrapes }.run(config, shutdown).await
 }
 
 /// Listens as one table of the settings says.
-async fn listen(table: &str, wanted: SocketAddr, address_file: Option<&str>) -> anyhow::Result<TcpListener> {
+async fn listen(
+    table: &str,
+    scheme: &str,
+    wanted: SocketAddr,
+    address_file: Option<&str>,
+) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(wanted)
         .await
         .with_context(|| format!("{table}.listen = {wanted}: choose another address or port 0"))?;
@@ -73,7 +79,7 @@ async fn listen(table: &str, wanted: SocketAddr, address_file: Option<&str>) -> 
         std::fs::write(file, format!("{address}\n"))
             .with_context(|| format!("{table}.address_file = {file}: cannot be written"))?;
     }
-    info!(%address, "{table}: listening on http://{address}");
+    info!(%address, "{table}: listening on {scheme}://{address}");
     Ok(listener)
 }
 
@@ -177,6 +183,9 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
 /// date.
 fn start_helpers(state: &ApiState, tasks: &mut LongLived, stop: &CancellationToken) {
     fall_back(state.log_level.clone(), tasks, stop);
+    if let Some(tls) = state.tls.clone() {
+        tasks.spawn("follower of the certificate", tls.follow(stop.clone()).map(Ok));
+    }
     if let Some(provider) = state.auth.provider() {
         tasks.spawn("follower of the identity provider", provider.clone().follow(stop.clone()).map(Ok));
     }

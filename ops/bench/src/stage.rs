@@ -49,7 +49,9 @@ impl Stage {
         command.args(model.command_line());
         let (model, url) = Process::start_and_listen(command)?;
         ensure!(url.starts_with("http://"), "the model did not start: {url}");
-        let http = reqwest::Client::builder().no_proxy().build()?;
+        // Every client of the build has TLS, since the command line has.
+        let _ = tokio_rustls::rustls::crypto::ring::default_provider().install_default();
+        let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build()?;
         Ok(Stage { dir: tempfile::tempdir()?, url, http, _model: model, setup: setup.clone() })
     }
 

@@ -84,7 +84,7 @@ async fn token(world: &World, name: &str) -> String {
 
 /// Another person decides, over the API.
 async fn other_decides(worker: &Worker, token: &str, task: &Task) {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = ops::http().unwrap();
     let request = http.post(format!("{}/v1/tasks/{}/decision", worker.url, task.id)).bearer_auth(token);
     let body = json!({"outcome": "rejected", "reason": "the address does not exist"});
     assert_eq!(request.json(&body).send().await.unwrap().status(), 200);

@@ -39,7 +39,7 @@ async fn printed(log: &Path, start: &str, times: usize) {
 
 async fn is_ready(worker: &Value) -> bool {
     let url = format!("{}/livez", worker["api_url"].as_str().unwrap());
-    let answer = reqwest::Client::builder().no_proxy().build().unwrap().get(url).send().await;
+    let answer = ops::http().unwrap().get(url).send().await;
     answer.is_ok_and(|answer| answer.status().is_success())
 }
 

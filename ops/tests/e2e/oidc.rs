@@ -103,7 +103,7 @@ async fn a_reviewer_signs_in_at_the_identity_provider_and_decides() {
 }
 
 async fn status(worker: &Worker, token: &str) -> u16 {
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = ops::http().unwrap();
     http.get(format!("{}/v1/me", worker.url)).bearer_auth(token).send().await.unwrap().status().as_u16()
 }
 

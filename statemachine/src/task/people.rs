@@ -42,7 +42,12 @@ impl Claim {
         map
     }
 
-    pub(super) fn read(map: &Item) -> Result<Option<Claim>, Malformed> {
+    /// Reads the claim of an item; none without one.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`] for one that was edited by hand.
+    pub fn read(map: &Item) -> Result<Option<Claim>, Malformed> {
         let Some(map) = item::optional_map(map, attribute::CLAIM)? else { return Ok(None) };
         let until = item::optional_number(map, "until")?.ok_or(Malformed::Missing("until"))?;
         Ok(Some(Claim { subject: item::text(map, "subject")?, by: item::text(map, "by")?, until }))

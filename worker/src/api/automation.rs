@@ -5,6 +5,7 @@ use axum::extract::rejection::JsonRejection;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use statemachine::decision::MAX_REASON_CHARS;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::Caller;
@@ -14,7 +15,7 @@ use crate::control::item::{ControlError, Paused};
 use crate::control::rule_store::{Author, Event, Line};
 
 /// The response of `/v1/automation`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Automation {
     /// Rules decide.
@@ -26,7 +27,7 @@ pub struct Automation {
 }
 
 /// The body of `POST /v1/automation/pause` and `resume`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct SwitchBody {
     /// The reason, for the history and for the escalated tasks.

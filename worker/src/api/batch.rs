@@ -12,12 +12,14 @@ use futures::{StreamExt as _, stream};
 use serde::{Deserialize, Serialize};
 use statemachine::decision::Outcome;
 use statemachine::token::TaskId;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::Caller;
 use super::error::Failure;
 use super::limits::Place;
 use super::tasks::{DecisionBody, bad_body, decided, ended, request};
+use crate::shapes;
 use crate::steps::person::Foreseen;
 
 /// The most decisions of one batch.
@@ -26,12 +28,12 @@ pub const MAX_BATCH: usize = 50;
 const AT_ONCE: usize = 25;
 
 /// The body of `POST /v1/tasks:batch`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchBody {
     /// 1 to 50 decisions, each of another task.
     pub decisions: Vec<BatchDecision>,
-    /// Only say what would come of it.
+    /// Only say what would happen.
     #[serde(default)]
     pub dry_run: bool,
     /// The person's name, if the API asks for no token; `operator` unless given.
@@ -40,22 +42,24 @@ pub struct BatchBody {
 }
 
 /// One decision of a batch.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BatchDecision {
     /// The task.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub task_id: TaskId,
     /// Its `etag` as reviewed.
     pub etag: String,
     /// Approve or reject.
+    #[schema(value_type = shapes::Outcome)]
     pub outcome: Outcome,
-    /// The words that the workflow receives. Required for a rejection.
+    /// The reason that the workflow receives. Required for a rejection.
     #[serde(default)]
     pub reason: String,
 }
 
 /// The response of `POST /v1/tasks:batch`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResults {
     /// Nothing was changed.
@@ -65,10 +69,11 @@ pub struct BatchResults {
 }
 
 /// What came of one decision, or would.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct BatchResult {
     /// The task.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub task_id: TaskId,
     /// What came of it.
     pub result: Came,
@@ -80,7 +85,7 @@ pub struct BatchResult {
 }
 
 /// What came of one decision of a batch, or would.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Came {
     /// The workflow received it; in a dry run, it would be stored and sent.

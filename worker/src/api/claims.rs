@@ -8,6 +8,7 @@ use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use statemachine::task::{MAX_COMMENT_BYTES, Task};
 use statemachine::token::TaskId;
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::Caller;
@@ -16,7 +17,7 @@ use super::tasks::{bad_body, shown, task_id};
 use crate::steps::claim::Noted;
 
 /// The body of `POST /v1/tasks/{id}/claim` and `/release`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ClaimBody {
     /// The person's name, if the API asks for no token; `operator` unless given.
@@ -25,7 +26,7 @@ pub struct ClaimBody {
 }
 
 /// The body of `POST /v1/tasks/{id}/comments`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct CommentBody {
     /// The words; 1 to 1,000 bytes.

@@ -139,18 +139,17 @@ impl Failure {
                 format!("there is no task {id}; settled tasks are deleted when their retention ends")
             }
             Failure::Invalid(what) | Failure::NoSuchRuleset(what) => what.clone(),
-            Failure::Raced => "look at that change, then try again".to_owned(),
+            Failure::Raced => "look at the other change, then try again".to_owned(),
             Failure::NotJson => "send the body as JSON, with Content-Type: application/json".to_owned(),
             Failure::TooLarge => format!("a body has at most {} bytes", super::MAX_BODY_BYTES),
-            Failure::SlowBody => "send the body at once, right after the headers".to_owned(),
+            Failure::SlowBody => "send the body right after the headers".to_owned(),
             Failure::Busy => {
-                "this worker handles as many such requests as it may; nothing was changed, try again"
+                "this worker is handling as many such requests as it may; nothing was changed, try again"
                     .to_owned()
             }
             Failure::Forbidden(role) => format!("this needs a token with the role {role}"),
             Failure::TooManyFailures => {
-                "requests from this address sent too many tokens that are not valid; try again in a minute"
-                    .to_owned()
+                "too many requests from this address had an invalid token; try again in a minute".to_owned()
             }
             Failure::NoHost(why) | Failure::Unauthenticated(why) | Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
@@ -161,7 +160,7 @@ impl Failure {
                 )
             }
             Failure::TooEarly(task) => format!(
-                "two people must approve task {}, once the rules have left it to people; nothing was changed, try again",
+                "two people must approve task {}, and the rules have not left it to people yet; nothing was changed, try again later",
                 task.id
             ),
             Failure::NotReconsidered(task, why)
@@ -174,12 +173,12 @@ impl Failure {
                 )
             }
             Failure::Changed(task) => {
-                format!("task {} is no longer what you have reviewed; look at it again", task.id)
+                format!("task {} has changed since you reviewed it; look at it again", task.id)
             }
             Failure::Damaged(what) => what.clone(),
             Failure::Unavailable { why, may_pass: true } => format!("{why}; nothing was changed, try again"),
             Failure::Unavailable { why, may_pass: false } => {
-                format!("{why}; nothing was changed, and trying again fails until the cause is repaired")
+                format!("{why}; nothing was changed, and the same request fails until the cause is repaired")
             }
             Failure::TooSlow => "the request may still take effect; check before you repeat it".to_owned(),
             Failure::Internal(_) => "the worker's log has the reason".to_owned(),

@@ -1,6 +1,9 @@
 //! Which tasks of a list a caller wants, where no index says it: each page is read and searched.
 
 use jiff::Timestamp;
+use rules::same_person;
+use statemachine::task::Claim;
+use statemachine::token::TaskId;
 
 use super::ApiState;
 use super::error::Failure;
@@ -20,6 +23,26 @@ pub(crate) struct Wanted {
     pub(crate) workflow: Option<String>,
     /// Received before this time.
     pub(crate) received_before: Option<Timestamp>,
+    /// Whose claim lasts. The lists do not have the claims: each task that is else wanted is read for it.
+    pub(crate) claimed: Option<Claimed>,
+}
+
+/// Whose claim of a wanted task lasts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Claimed {
+    /// Nobody's.
+    ByNobody,
+    /// That of the person with this name.
+    By(String),
+}
+
+impl Claimed {
+    fn is(&self, claim: Option<&Claim>) -> bool {
+        match self {
+            Claimed::ByNobody => claim.is_none(),
+            Claimed::By(name) => claim.is_some_and(|claim| claim.subject == same_person(name)),
+        }
+    }
 }
 
 impl Wanted {
@@ -55,11 +78,30 @@ pub(crate) async fn read(
     let (mut tasks, mut cursor) = (Vec::new(), cursor);
     for _ in 0..MOST_READS {
         let page = state.task_list.page(query, limit - tasks.len(), cursor.as_deref()).await?;
-        tasks.extend(page.tasks.into_iter().filter(|task| wanted.is(task)));
+        let mut found: Vec<ListedTask> = page.tasks.into_iter().filter(|task| wanted.is(task)).collect();
+        if let Some(claimed) = &wanted.claimed {
+            found = with_claim(state, found, claimed).await?;
+        }
+        tasks.append(&mut found);
         cursor = page.cursor;
         if cursor.is_none() || tasks.len() >= limit {
             break;
         }
     }
     Ok((tasks, cursor))
+}
+
+/// Those of the tasks whose claim is as wanted.
+async fn with_claim(
+    state: &ApiState,
+    tasks: Vec<ListedTask>,
+    claimed: &Claimed,
+) -> Result<Vec<ListedTask>, Failure> {
+    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
+    let claims = state.task_list.claims(ids).await?;
+    let now = state.clock.now().as_second();
+    let with_claims = tasks.into_iter().zip(claims);
+    let wanted =
+        with_claims.filter(|(_, claim)| claimed.is(claim.as_ref().filter(|claim| claim.until > now)));
+    Ok(wanted.map(|(task, _)| task).collect())
 }

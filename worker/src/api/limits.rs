@@ -100,6 +100,10 @@ async fn with_body(request: Request) -> Result<Request, Failure> {
     let (parts, body) = request.into_parts();
     let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
     match timeout(BODY_TIMEOUT, whole).await {
+        // The fields of an object may be read from a list too, by their order: no body is declared so.
+        Ok(Ok(bytes)) if bytes.trim_ascii_start().starts_with(b"[") => {
+            Err(Failure::Invalid("the body is a list; send an object".to_owned()))
+        }
         Ok(Ok(bytes)) => Ok(Request::from_parts(parts, Body::from(bytes))),
         Ok(Err(rejection)) if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => Err(Failure::TooLarge),
         Ok(Err(rejection)) => Err(Failure::Invalid(rejection.body_text())),

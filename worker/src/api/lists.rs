@@ -1,25 +1,29 @@
 //! `GET /v1/tasks`: where people list tasks.
 
-use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
+use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
 use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::Status;
 use statemachine::worklist::Worklist;
+use utoipa::{IntoParams, ToSchema};
 
 use super::ApiState;
+use super::caller::Caller;
 use super::error::Failure;
-use super::filter::{self, Wanted};
+use super::filter::{self, Claimed, Wanted};
 use super::view::TaskView;
+use crate::control::person_name;
 use crate::tasks::list::{self, MAX_PAGE};
 
 /// How many tasks a page has unless the caller says.
 const DEFAULT_PAGE: usize = 50;
 
 /// The parameters of `GET /v1/tasks`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub struct ListParams {
     /// Open lists, comma-separated: `PENDING`, `ESCALATED`, `DUE`, `VERIFY`. With `day`: a final status.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,9 +32,11 @@ pub struct ListParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order_id: Option<String>,
     /// Tasks that settled on a day instead, `2026-11-22` in UTC.
+    #[param(format = Date)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub day: Option<String>,
     /// Only escalated tasks whose workflow stops waiting before this time, RFC 3339.
+    #[param(format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_before: Option<String>,
     /// Only tasks whose escalation or decision has this code.
@@ -43,9 +49,14 @@ pub struct ListParams {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub workflow: Option<String>,
     /// Only tasks that were received before this time, RFC 3339.
+    #[param(format = DateTime)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub received_before: Option<String>,
+    /// Only tasks that this person has claimed; `me` is the caller, `nobody` means unclaimed tasks.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub claimed_by: Option<String>,
     /// 1 to 200; 50 unless given.
+    #[param(minimum = 1, maximum = 200)]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
     /// From the previous page.
@@ -54,7 +65,7 @@ pub struct ListParams {
 }
 
 /// The response of `GET /v1/tasks`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct TaskPage {
     /// Open tasks earliest due first, others newest first.
     pub tasks: Vec<TaskView>,
@@ -66,6 +77,7 @@ pub struct TaskPage {
 /// `GET /v1/tasks`.
 pub(super) async fn list(
     State(state): State<ApiState>,
+    Extension(caller): Extension<Caller>,
     params: Result<Query<ListParams>, QueryRejection>,
 ) -> Result<Json<TaskPage>, Failure> {
     let Query(params) = params.map_err(|rejection| Failure::Invalid(rejection.body_text()))?;
@@ -75,7 +87,7 @@ pub(super) async fn list(
         return Err(Failure::Invalid(format!("limit is {limit}; it must be from 1 to {MAX_PAGE}")));
     }
     let (tasks, cursor) =
-        filter::read(&state, &query, &wanted(&params)?, limit, params.cursor.clone()).await?;
+        filter::read(&state, &query, &wanted(&params, &caller)?, limit, params.cursor.clone()).await?;
     Ok(Json(TaskPage { tasks: tasks.into_iter().map(TaskView::of_listed).collect(), cursor }))
 }
 
@@ -113,7 +125,7 @@ fn query(params: &ListParams) -> Result<list::Query, Failure> {
 }
 
 /// Which of the tasks the parameters keep.
-fn wanted(params: &ListParams) -> Result<Wanted, Failure> {
+fn wanted(params: &ListParams, caller: &Caller) -> Result<Wanted, Failure> {
     let received_before = params.received_before.as_ref().map(|text| {
         text.parse().map_err(|_| {
             Failure::Invalid(format!(
@@ -131,7 +143,23 @@ fn wanted(params: &ListParams) -> Result<Wanted, Failure> {
         rule: params.rule.clone(),
         workflow: params.workflow.clone(),
         received_before: received_before.transpose()?,
+        claimed: params.claimed_by.as_deref().map(|name| claimed(name, caller)).transpose()?,
     })
+}
+
+fn claimed(name: &str, caller: &Caller) -> Result<Claimed, Failure> {
+    match name {
+        "nobody" => Ok(Claimed::ByNobody),
+        "me" => {
+            let me = caller.name().map(|name| Claimed::By(name.to_owned()));
+            me.ok_or_else(|| {
+                Failure::Invalid("claimed_by=me needs a token; give your name instead".to_owned())
+            })
+        }
+        name => person_name::check(name)
+            .map(Claimed::By)
+            .map_err(|why| Failure::Invalid(format!("claimed_by {why}"))),
+    }
 }
 
 fn settled(day: &str, status: Option<&str>) -> Result<list::Query, Failure> {

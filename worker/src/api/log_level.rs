@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::extract::rejection::JsonRejection;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::Caller;
@@ -20,7 +21,8 @@ const DEFAULT_MINUTES: u32 = 30;
 const MAX_LEVEL_BYTES: usize = 300;
 
 /// The response of `/v1/log-level`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = LogLevel)]
 #[serde(rename_all = "camelCase")]
 pub struct LevelView {
     /// The worker that responds: each has its own level.
@@ -36,7 +38,7 @@ pub struct LevelView {
 }
 
 /// The body of `POST /v1/log-level`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct LevelBody {
     /// The level, in the form of `log.level`; without one, the configured level is in effect again.

@@ -9,6 +9,7 @@ pub(crate) mod caller;
 pub mod claims;
 mod connections;
 mod counted;
+mod described;
 pub mod error;
 mod failures;
 mod faults;
@@ -20,6 +21,9 @@ pub mod lists;
 pub mod log_level;
 pub(crate) mod masked;
 pub mod me;
+pub mod openapi;
+mod operation;
+mod operations;
 pub(crate) mod origin;
 pub mod problem;
 pub mod reconsider;
@@ -29,6 +33,7 @@ pub mod scrape;
 pub(crate) mod server;
 pub mod status;
 pub mod tasks;
+pub mod tls;
 pub mod view;
 pub mod workers;
 
@@ -64,6 +69,7 @@ use self::error::Failure;
 use self::health::Readiness;
 use self::limits::Limits;
 use self::origin::Site;
+use self::tls::Tls;
 
 /// The longest body. The longest reason, with each character escaped, takes three quarters of it.
 const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -97,8 +103,12 @@ pub struct ApiState {
     pub auth: Auth,
     /// Under which names the API is reached.
     pub site: Site,
+    /// The API's own certificate; none where it is reached in plain text or through a proxy.
+    pub tls: Option<Tls>,
     /// The places of requests in hand.
     limits: Limits,
+    /// The OpenAPI document.
+    description: &'static str,
     /// Owns the decisions that continue when their caller disconnects.
     pub tracker: TaskTracker,
 }
@@ -108,7 +118,8 @@ impl ApiState {
     ///
     /// # Errors
     ///
-    /// When the identity provider cannot be asked: the system has no certificates.
+    /// When the identity provider cannot be asked, because the system has no certificates; or when the API's own certificate
+    /// cannot be used.
     pub fn new(
         config: &Config,
         parts: &Parts,
@@ -134,7 +145,9 @@ impl ApiState {
             readiness,
             auth,
             site: Site::new(config),
+            tls: Tls::new(&config.api).map_err(io::Error::other)?,
             limits,
+            description: openapi::text(),
             tracker,
         })
     }
@@ -153,8 +166,8 @@ pub async fn serve<L: Listener<Addr = SocketAddr>>(
     pages: Router<ApiState>,
     stop: CancellationToken,
 ) {
-    let metrics = state.metrics.clone();
-    server::serve(listener, router(state, pages), MAX_CONNECTIONS, metrics, stop).await;
+    let (metrics, tls) = (state.metrics.clone(), state.tls.clone());
+    server::serve(listener, tls, router(state, pages), MAX_CONNECTIONS, metrics, stop).await;
 }
 
 /// Every route of the API, and `pages`, behind the checks that each request passes.

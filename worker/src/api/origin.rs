@@ -28,6 +28,8 @@ pub struct Site {
     public: Option<(Scheme, Authority)>,
     /// Whether callers show who they are: then the API may be reached from other machines.
     has_tokens: bool,
+    /// Whether it has a certificate of its own.
+    has_tls: bool,
 }
 
 impl Site {
@@ -39,7 +41,11 @@ impl Site {
             let Parts { scheme, authority, .. } = origin.into_parts();
             Some((scheme?, authority?))
         });
-        Site { public, has_tokens: config.auth.mode != AuthMode::None }
+        Site {
+            public,
+            has_tokens: config.auth.mode != AuthMode::None,
+            has_tls: config.api.tls_cert_file.is_some(),
+        }
     }
 
     /// The scheme by which a host is reached; none if the host is not this server. An address needs no check of the name
@@ -52,14 +58,15 @@ impl Site {
         }
         let bare = host.host().trim_start_matches('[').trim_end_matches(']');
         let is_ours = is_loopback(host.host()) || self.has_tokens && bare.parse::<IpAddr>().is_ok();
-        is_ours.then_some(&Scheme::HTTP)
+        let scheme = if self.has_tls { &Scheme::HTTPS } else { &Scheme::HTTP };
+        is_ours.then_some(scheme)
     }
 }
 
 /// How a browser reaches this server, which says whether a cookie is safe on the way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
-    /// Through a proxy with TLS.
+    /// In TLS, here or at a proxy.
     Https,
     /// From this machine.
     Loopback,
@@ -113,18 +120,19 @@ fn check(site: &Site, method: &Method, uri: &Uri, headers: &HeaderMap) -> Result
     if matches!(*method, Method::GET | Method::HEAD) {
         return Ok(());
     }
-    if let Some(site) = headers.get(SEC_FETCH_SITE) {
-        // `none`: the person typed the address, or the client is not a browser.
-        return if site == "same-origin" || site == "none" {
+    if headers.contains_key(SEC_FETCH_SITE) {
+        // `none`: the person typed the address, or the client is not a browser. Of several lines each one counts.
+        let is_own = |site: &HeaderValue| site == "same-origin" || site == "none";
+        return if headers.get_all(SEC_FETCH_SITE).iter().all(is_own) {
             Ok(())
         } else {
             Err(Failure::Foreign("a page of another site must not send this request"))
         };
     }
-    match headers.get(header::ORIGIN) {
-        None => Ok(()),
-        Some(origin) if is_same(origin, scheme, &host) => Ok(()),
-        Some(_) => Err(Failure::Foreign("a page of another origin must not send this request")),
+    if headers.get_all(header::ORIGIN).iter().all(|origin| is_same(origin, scheme, &host)) {
+        Ok(())
+    } else {
+        Err(Failure::Foreign("a page of another origin must not send this request"))
     }
 }
 
@@ -171,7 +179,7 @@ mod tests {
     }
 
     fn checked_at(method: Method, target: &str, headers: &[(&'static str, &str)]) -> Result<(), Failure> {
-        checked_of(&Site { public: None, has_tokens: false }, method, target, headers)
+        checked_of(&Site { public: None, has_tokens: false, has_tls: false }, method, target, headers)
     }
 
     fn checked_of(

@@ -2,6 +2,7 @@
 
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::view::TaskView;
 
@@ -11,7 +12,7 @@ pub const CONTENT_TYPE: &str = "application/problem+json";
 const TYPE_PREFIX: &str = "urn:countersign:problem:";
 
 /// The JSON of a failed request.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
 pub struct Problem {
     /// A stable name, as a URI.
     pub r#type: String,
@@ -63,7 +64,7 @@ problem_types! {
     NoSuchRuleset, NOT_FOUND, "no-such-ruleset", "no such ruleset";
     Raced, CONFLICT, "raced", "someone else made a change at the same time";
     Invalid, UNPROCESSABLE_ENTITY, "invalid-request", "invalid request";
-    NotJson, UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not JSON";
+    NotJson, UNSUPPORTED_MEDIA_TYPE, "not-json", "the body is not declared as JSON";
     TooLarge, PAYLOAD_TOO_LARGE, "too-large", "the body is too large";
     SlowBody, REQUEST_TIMEOUT, "slow-body", "the body did not arrive in time";
     Busy, SERVICE_UNAVAILABLE, "busy", "too many requests at once";
@@ -73,10 +74,10 @@ problem_types! {
     TooManyFailures, TOO_MANY_REQUESTS, "too-many-failures", "too many failed attempts";
     Foreign, FORBIDDEN, "foreign-request", "request from another site";
     Conflict, CONFLICT, "decided-otherwise", "the task has another decision";
-    OwnRequest, FORBIDDEN, "own-request", "nobody decides a task of their own";
+    OwnRequest, FORBIDDEN, "own-request", "people cannot decide their own requests";
     TooEarly, CONFLICT, "too-early", "the rules have not left the task to people yet";
-    NotClaimed, CONFLICT, "not-claimed", "the claim is not changed";
-    NotCommented, CONFLICT, "not-commented", "the comment is not stored";
+    NotClaimed, CONFLICT, "not-claimed", "the claim was not changed";
+    NotCommented, CONFLICT, "not-commented", "the comment was not stored";
     NotReconsidered, CONFLICT, "not-reconsidered", "the task stays with a person";
     Expired, GONE, "expired", "the workflow no longer waits";
     Changed, PRECONDITION_FAILED, "changed", "the task changed";
@@ -90,6 +91,29 @@ impl ProblemType {
     /// The status of its responses.
     pub fn status(self) -> StatusCode {
         self.row().0
+    }
+
+    /// The stable name alone.
+    pub(super) fn name(self) -> &'static str {
+        self.row().1
+    }
+
+    /// Whether a problem of this type may show the task.
+    pub(super) fn shows_task(self) -> bool {
+        use ProblemType::{
+            Changed, Conflict, Expired, NotClaimed, NotCommented, NotReconsidered, OwnRequest, TooEarly,
+        };
+        matches!(
+            self,
+            Changed
+                | Conflict
+                | Expired
+                | NotClaimed
+                | NotCommented
+                | NotReconsidered
+                | OwnRequest
+                | TooEarly
+        )
     }
 
     /// The `type`.

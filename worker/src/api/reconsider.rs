@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::{Extension, Json};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::Caller;
@@ -14,7 +15,7 @@ use super::tasks::{bad_body, shown, task_id};
 use crate::steps::reconsider::Reconsidered;
 
 /// The body of `POST /v1/tasks/{id}/reconsider`.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ReconsiderBody {
     /// The person's name, if the API asks for no token; `operator` unless given.

@@ -13,8 +13,11 @@ use tokio::time::timeout;
 use super::auth::admit;
 use super::error::Failure;
 use super::limits::limit;
+use super::operation::Operation;
+use super::problem::ProblemType;
 use super::{
-    ApiState, automation, batch, claims, health, lists, log_level, me, reconsider, rulesets, status, tasks,
+    ApiState, automation, batch, claims, described, health, lists, log_level, me, operations, reconsider,
+    rulesets, status, tasks,
 };
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
@@ -23,6 +26,9 @@ use RequestClass::{Changes, Lists, Status, Tasks};
 
 /// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The method of routes that change nothing.
+pub(super) const GET: &str = "GET";
 
 /// Who may use a route, and whose places its requests share.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,26 @@ pub(crate) enum Door {
     Role(Role, RequestClass),
 }
 
+impl Door {
+    /// The problems with which a request may end before its handler has answered.
+    pub(super) fn problems(self) -> Vec<ProblemType> {
+        use ProblemType::{
+            Busy, Forbidden, Foreign, Internal, Invalid, NoHost, SlowBody, TooLarge, TooManyFailures,
+            TooSlow, Unauthenticated, Unavailable,
+        };
+        let mut problems = vec![NoHost, Foreign, Internal];
+        match self {
+            Door::Open => {}
+            Door::Anyone(_) => problems.extend([Invalid, SlowBody, TooLarge, Busy, Unavailable, TooSlow]),
+            Door::Role(..) => {
+                problems.extend(Door::Anyone(RequestClass::Status).problems());
+                problems.extend([Unauthenticated, Forbidden, TooManyFailures]);
+            }
+        }
+        problems
+    }
+}
+
 /// One route.
 #[derive(Debug)]
 pub(crate) struct Route {
@@ -44,33 +70,38 @@ pub(crate) struct Route {
     handler: MethodRouter<ApiState>,
 }
 
-fn routes() -> Vec<Route> {
+/// Every route of the API with what it declares.
+pub(super) fn declared() -> Vec<(Route, Operation)> {
     let (viewer, reviewer, operator) = (
         |class| Door::Role(Role::Viewer, class),
         |class| Door::Role(Role::Reviewer, class),
         |class| Door::Role(Role::Operator, class),
     );
     vec![
-        Route::get("/livez", Door::Open, health::livez),
-        Route::get("/readyz", Door::Open, health::readyz),
-        Route::get("/v1/me", viewer(Status), me::me),
-        Route::get("/v1/status", viewer(Status), status::status),
-        Route::get("/v1/tasks", viewer(Lists), lists::list),
-        Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch),
-        Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get),
-        Route::get("/v1/tasks/{id}/story", viewer(Tasks), tasks::story),
-        Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide),
-        Route::post("/v1/tasks/{id}/claim", reviewer(Changes), claims::claim),
-        Route::post("/v1/tasks/{id}/release", reviewer(Changes), claims::release),
-        Route::post("/v1/tasks/{id}/comments", reviewer(Changes), claims::comment),
-        Route::post("/v1/tasks/{id}/reconsider", reviewer(Changes), reconsider::reconsider),
-        Route::get("/v1/rulesets", viewer(Lists), rulesets::list),
-        Route::get("/v1/rulesets/{sha256}", viewer(Lists), rulesets::get),
-        Route::get("/v1/automation", viewer(Status), automation::get),
-        Route::post("/v1/automation/pause", operator(Changes), automation::pause),
-        Route::post("/v1/automation/resume", operator(Changes), automation::resume),
-        Route::get("/v1/log-level", viewer(Status), log_level::get),
-        Route::post("/v1/log-level", operator(Changes), log_level::set),
+        (Route::get("/livez", Door::Open, health::livez), operations::livez()),
+        (Route::get("/readyz", Door::Open, health::readyz), operations::readyz()),
+        (Route::get("/v1/openapi.json", Door::Open, described::openapi), operations::openapi()),
+        (Route::get("/v1/me", viewer(Status), me::me), operations::me()),
+        (Route::get("/v1/status", viewer(Status), status::status), operations::status()),
+        (Route::get("/v1/tasks", viewer(Lists), lists::list), operations::list_tasks()),
+        (Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch), operations::decide_batch()),
+        (Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get), operations::get_task()),
+        (Route::get("/v1/tasks/{id}/story", viewer(Tasks), tasks::story), operations::get_story()),
+        (Route::post("/v1/tasks/{id}/decision", reviewer(Changes), tasks::decide), operations::decide()),
+        (Route::post("/v1/tasks/{id}/claim", reviewer(Changes), claims::claim), operations::claim()),
+        (Route::post("/v1/tasks/{id}/release", reviewer(Changes), claims::release), operations::release()),
+        (Route::post("/v1/tasks/{id}/comments", reviewer(Changes), claims::comment), operations::comment()),
+        (
+            Route::post("/v1/tasks/{id}/reconsider", reviewer(Changes), reconsider::reconsider),
+            operations::reconsider(),
+        ),
+        (Route::get("/v1/rulesets", viewer(Lists), rulesets::list), operations::list_rulesets()),
+        (Route::get("/v1/rulesets/{sha256}", viewer(Lists), rulesets::get), operations::get_ruleset()),
+        (Route::get("/v1/automation", viewer(Status), automation::get), operations::get_automation()),
+        (Route::post("/v1/automation/pause", operator(Changes), automation::pause), operations::pause()),
+        (Route::post("/v1/automation/resume", operator(Changes), automation::resume), operations::resume()),
+        (Route::get("/v1/log-level", viewer(Status), log_level::get), operations::get_log_level()),
+        (Route::post("/v1/log-level", operator(Changes), log_level::set), operations::set_log_level()),
     ]
 }
 
@@ -79,7 +110,7 @@ pub type Needed = (&'static str, &'static str, Option<Role>);
 
 /// What each route of the API needs.
 pub fn matrix() -> Vec<Needed> {
-    routes().iter().map(Route::needed).collect()
+    declared().iter().map(|(route, _)| route.needed()).collect()
 }
 
 impl Route {
@@ -88,7 +119,7 @@ impl Route {
         door: Door,
         handler: H,
     ) -> Route {
-        Route { method: "GET", path, door, handler: routing::get(handler) }
+        Route { method: GET, path, door, handler: routing::get(handler) }
     }
 
     pub(crate) fn post<H: Handler<T, ApiState>, T: 'static>(
@@ -97,6 +128,18 @@ impl Route {
         handler: H,
     ) -> Route {
         Route { method: "POST", path, door, handler: routing::post(handler) }
+    }
+
+    pub(super) fn method(&self) -> &'static str {
+        self.method
+    }
+
+    pub(super) fn path(&self) -> &'static str {
+        self.path
+    }
+
+    pub(super) fn door(&self) -> Door {
+        self.door
     }
 
     pub(crate) fn needed(&self) -> Needed {
@@ -110,7 +153,7 @@ impl Route {
 
 /// Every route of the API.
 pub(super) fn api(state: &ApiState) -> Router<ApiState> {
-    guarded(state, routes())
+    guarded(state, declared().into_iter().map(|(route, _)| route).collect())
 }
 
 /// Routes: who may, in time, within the limit of its class.

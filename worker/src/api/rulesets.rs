@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{Path, State};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::error::Failure;
@@ -13,7 +14,7 @@ use super::tasks::parameter;
 use crate::control::rule_store::Line;
 
 /// The response of `GET /v1/rulesets`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Rulesets {
     /// SHA-256 of the active ruleset, which decides.
@@ -25,7 +26,8 @@ pub struct Rulesets {
 }
 
 /// The response of `GET /v1/rulesets/{sha256}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Ruleset)]
 #[serde(rename_all = "camelCase")]
 pub struct RulesetView {
     /// Name and version, such as `approval@7f3a91c2`.

@@ -69,7 +69,7 @@ impl FromRef<ScrapeState> for Readiness {
 /// Serves until `stop`, then finishes the requests in flight.
 pub async fn serve<L: Listener<Addr = SocketAddr>>(listener: L, state: ScrapeState, stop: CancellationToken) {
     let metrics = state.metrics.clone();
-    server::serve(listener, router(state), MAX_CONNECTIONS, metrics, stop).await;
+    server::serve(listener, None, router(state), MAX_CONNECTIONS, metrics, stop).await;
 }
 
 /// Every route.

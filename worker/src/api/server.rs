@@ -16,16 +16,18 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::connections::{Connection, Connections};
+use super::tls::Tls;
 use crate::metrics::Metrics;
 
-/// How long a new connection may take to send its first request.
+/// How long a new connection may take to send its first request, a handshake of TLS included.
 const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long the next request's head may take to arrive, the pause before it included. Load balancers keep a connection
 /// for 60 seconds, and must be the first to close it.
@@ -40,6 +42,7 @@ pub(crate) struct Peer(pub(crate) SocketAddr);
 /// Serves until `stop`, then finishes the requests in flight. At most `most` connections are open at once.
 pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
     mut listener: L,
+    tls: Option<Tls>,
     router: Router,
     most: usize,
     metrics: Metrics,
@@ -55,17 +58,51 @@ pub(super) async fn serve<L: Listener<Addr = SocketAddr>>(
             accepted = listener.accept() => accepted,
         };
         let connection = connections.enter();
-        tasks.spawn(serve_connection(io, Peer(peer), connection, router.clone(), stop.clone()));
+        let (peer, deadline) = (Peer(peer), Instant::now() + FIRST_REQUEST);
+        let (router, stop) = (router.clone(), stop.clone());
+        match tls.clone() {
+            None => tasks.spawn(serve_connection(io, peer, connection, deadline, router, stop)),
+            Some(tls) => tasks.spawn(async move {
+                if let Some(io) = agree(&tls, io, &connection, deadline, &stop).await {
+                    serve_connection(io, peer, connection, deadline, router, stop).await;
+                }
+            }),
+        };
     }
     drop(listener);
     tasks.close();
     tasks.wait().await;
 }
 
+/// The connection in TLS; none if it ends before both sides agree.
+async fn agree<Io: AsyncRead + AsyncWrite + Unpin>(
+    tls: &Tls,
+    io: Io,
+    connection: &Connection,
+    deadline: Instant,
+    stop: &CancellationToken,
+) -> Option<TlsStream<Io>> {
+    tokio::select! {
+        // As below: an evicted connection is closed even if it has just sent something.
+        biased;
+        () = connection.closed.cancelled() => None,
+        () = stop.cancelled() => None,
+        agreed = timeout_at(deadline, tls.handshake(io)) => match agreed {
+            Ok(Ok(io)) => Some(io),
+            Ok(Err(error)) => {
+                debug!(%error, "a handshake failed: {error}");
+                None
+            }
+            Err(_) => None,
+        },
+    }
+}
+
 async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
     io: Io,
     peer: Peer,
     connection: Arc<Connection>,
+    deadline: Instant,
     router: Router,
     stop: CancellationToken,
 ) {
@@ -81,7 +118,6 @@ async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_header_size(MAX_HEAD_BYTES);
     let mut served = pin!(server.serve_connection(TokioIo::new(io), service));
-    let deadline = Instant::now() + FIRST_REQUEST;
     let (mut is_new, mut is_stopping) = (true, false);
     loop {
         tokio::select! {

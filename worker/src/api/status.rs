@@ -8,6 +8,7 @@ use axum::extract::State;
 use rules::{Diagnostic, Ruleset};
 use serde::{Deserialize, Serialize};
 use tokio::time::{Instant, timeout};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::workers::WorkersView;
@@ -16,12 +17,14 @@ use crate::control::caps::Limit;
 use crate::control::gate::Permit;
 use crate::control::item::Paused;
 use crate::metrics::waiting::RateLimitView;
+use crate::shapes;
 
 /// How long to wait for the tables: a person gets a response within two seconds, with what this worker knows.
 const PATIENCE: Duration = Duration::from_millis(1_500);
 
 /// The response of `GET /v1/status`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WorkerStatus)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// The program's version.
@@ -62,7 +65,7 @@ pub struct Status {
 }
 
 /// The active ruleset.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ActiveRuleset {
     /// Name and version, such as `approval@7f3a91c2`.
     pub label: String,
@@ -71,7 +74,8 @@ pub struct ActiveRuleset {
 }
 
 /// One hourly cap, over the whole fleet.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Cap)]
 #[serde(rename_all = "camelCase")]
 pub struct CapView {
     /// What is capped: `approvals`, or the `amount` of `fact`.
@@ -88,11 +92,12 @@ pub struct CapView {
 }
 
 /// A rejected edit, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct RefusedRuleset {
     /// The version, where the files could be read.
     pub sha256: Option<String>,
     /// Every finding.
+    #[schema(value_type = Vec<shapes::Diagnostic>)]
     pub diagnostics: Vec<Diagnostic>,
 }
 

@@ -10,6 +10,7 @@ use statemachine::decision::{MAX_REASON_CHARS, Outcome};
 use statemachine::task::Task;
 use statemachine::token::TaskId;
 use tracing::{Instrument as _, info_span};
+use utoipa::ToSchema;
 
 use super::ApiState;
 use super::caller::{Caller, Person};
@@ -18,16 +19,19 @@ use super::limits::Place;
 use super::masked::without;
 use super::view::{TaskView, etag};
 use crate::control::tokens::Role;
+use crate::shapes;
 use crate::steps::person::{PersonDecision, PersonOutcome};
 use crate::steps::story::Story;
 
 /// The body of `POST /v1/tasks/{id}/decision`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"outcome": "rejected", "reason": "the address does not exist"}))]
 pub struct DecisionBody {
     /// Approve or reject.
+    #[schema(value_type = shapes::Outcome)]
     pub outcome: Outcome,
-    /// The words that the workflow receives. Required for a rejection.
+    /// The reason that the workflow receives. Required for a rejection.
     #[serde(default)]
     pub reason: String,
     /// The person's name, if the API asks for no token; `operator` unless given.

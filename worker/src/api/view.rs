@@ -7,14 +7,18 @@ use statemachine::decision::{DecidedBy, Decision, Outcome};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Comment, Escalation, FirstApproval, GivenBack, Task, reviewed};
 use statemachine::token::{TaskId, TaskToken};
+use utoipa::ToSchema;
 
+use crate::shapes::{self, TaskStatus};
 use crate::tasks::list::ListedTask;
 
 /// A task, as the API shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Task)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskView {
     /// 32 hex digits.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub task_id: TaskId,
     /// The business key.
     pub order_id: String,
@@ -23,8 +27,10 @@ pub struct TaskView {
     /// The execution's ARN.
     pub transaction_id: String,
     /// Where the task is in its life.
+    #[schema(value_type = TaskStatus)]
     pub status: Status,
     /// How far a stored decision has come.
+    #[schema(value_type = Option<shapes::Delivery>)]
     pub delivery: Option<Delivery>,
     /// RFC 3339 in UTC.
     pub received_at: String,
@@ -36,6 +42,7 @@ pub struct TaskView {
     #[serde(default)]
     pub etag: String,
     /// Why the rules left it to a person.
+    #[schema(value_type = Option<shapes::Escalation>)]
     pub escalation: Option<Escalation>,
     /// How many people must approve it, if more than one. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,25 +55,31 @@ pub struct TaskView {
     pub claim: Option<ClaimView>,
     /// What people wrote about it, oldest first. Only for a single task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<shapes::Comment>)]
     pub comments: Vec<Comment>,
     /// What was decided.
     pub decision: Option<DecisionView>,
     /// The escalations that were returned to the rules, oldest first. Only for a single task.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<shapes::GivenBack>)]
     pub history: Vec<GivenBack>,
     /// What the workflow passed, as it arrived. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
     pub order: Option<Box<RawValue>>,
     /// What each rule said and which facts it read. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
     pub evaluation: Option<Box<RawValue>>,
     /// What the shadow ruleset would have said. Only for a single task.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = serde_json::Value)]
     pub shadow: Option<Box<RawValue>>,
 }
 
 /// The first of two approvals, as the API shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = FirstApproval)]
 #[serde(rename_all = "camelCase")]
 pub struct FirstApprovalView {
     /// A person's name.
@@ -80,7 +93,8 @@ pub struct FirstApprovalView {
 }
 
 /// Who looks after a task, as the API shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Claim)]
 pub struct ClaimView {
     /// A person's name.
     pub by: String,
@@ -89,12 +103,14 @@ pub struct ClaimView {
 }
 
 /// A stored decision, as the API shows it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize, ToSchema)]
+#[schema(as = Decision)]
 #[serde(rename_all = "camelCase")]
 pub struct DecisionView {
     /// A ULID; the workflow's answer carries it as `decisionId`.
     pub id: String,
     /// Approved or rejected.
+    #[schema(value_type = shapes::Outcome)]
     pub outcome: Outcome,
     /// A stable kebab-case name.
     pub code: String,
@@ -105,6 +121,7 @@ pub struct DecisionView {
     /// The ruleset's SHA-256.
     pub ruleset: Option<String>,
     /// `rule`, or a person's name.
+    #[schema(value_type = String)]
     pub decided_by: DecidedBy,
     /// RFC 3339 in UTC.
     pub decided_at: String,

@@ -5,13 +5,15 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
+use utoipa::ToSchema;
 
 use crate::lease::fleet_view::{Look, Worker};
 use crate::metrics::counts::Counts;
 use crate::metrics::report::Report;
 
 /// The fleet as the responding worker last saw it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Fleet)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkersView {
     /// The worker that responds.
@@ -38,7 +40,8 @@ pub struct WorkersView {
 }
 
 /// One worker.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Worker)]
 #[serde(rename_all = "camelCase")]
 pub struct WorkerView {
     /// Its name.
@@ -61,7 +64,8 @@ pub struct WorkerView {
 }
 
 /// One shard of the stream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Shard)]
 #[serde(rename_all = "camelCase")]
 pub struct ShardView {
     /// Its id.
@@ -74,7 +78,7 @@ pub struct ShardView {
 }
 
 /// Whether a worker works.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum WorkerState {
     /// It works.

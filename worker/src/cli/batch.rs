@@ -10,7 +10,7 @@ use super::{Failed, Format, Printed};
 use crate::api::batch::{BatchBody, BatchDecision, BatchResults, Came, MAX_BATCH};
 use crate::api::view::TaskView;
 
-/// Approve or reject many tasks with one reason: each is decided by itself, and only as this command read it.
+/// Approve or reject many tasks with one reason: each is decided separately, and only if it has not changed since this command read it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -19,7 +19,7 @@ Examples:
 
 Exit code 3 if any of the tasks was refused.")]
 pub(super) struct Batch {
-    /// What is decided
+    /// The decision
     #[arg(value_enum)]
     decision: Decision,
     /// The tasks
@@ -28,10 +28,10 @@ pub(super) struct Batch {
     /// Every task that was left to people with this code
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
-    /// The words that each workflow receives; required to reject
+    /// The reason that each workflow receives; required to reject
     #[arg(long, default_value = "", required_if_eq("decision", "reject"))]
     reason: String,
-    /// Say what would come of it, and change nothing
+    /// Show what would happen, and change nothing
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]

@@ -1,12 +1,14 @@
 //! The command line's client of the worker's API.
 
 use std::net::IpAddr;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, anyhow};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{Certificate, Client, Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
+use tokio_rustls::rustls::crypto::ring;
 
 use super::Failed;
 use super::token_file::token_of;
@@ -27,6 +29,9 @@ pub(super) struct Server {
         default_value = "http://127.0.0.1:8420"
     )]
     url: String,
+    /// For an https URL: trust the certificates in this PEM file, and not those that the system trusts
+    #[arg(long, global = true, value_name = "FILE", env = "COUNTERSIGN_CA_FILE", hide_env_values = true)]
+    ca_file: Option<PathBuf>,
     /// The longest time that a call may take.
     #[arg(from_global)]
     pub(super) timeout: Duration,
@@ -56,24 +61,32 @@ impl Server {
     /// A connection that sends this token.
     pub(super) fn connect_with(&self, token: Option<Secret>) -> Result<Api, Failed> {
         let base = self.base()?;
-        if token.is_some() && !is_this_machine(&base) {
+        if token.is_some() && base.scheme() != "https" && !is_this_machine(&base) {
             return Err(anyhow!(
-                "{base}: the token would cross the network in plain text; open a tunnel, and use its end on this machine"
+                "{base}: the token would cross the network in plain text; use https, or a tunnel that ends on this machine"
             )
             .into());
         }
         // A proxy for the outside world does not reach this machine. A redirect could lead the token anywhere.
-        let http = Client::builder().no_proxy().redirect(Policy::none()).timeout(self.timeout).build();
-        let http = http.context("the HTTP client cannot start")?;
+        let mut http = Client::builder().no_proxy().redirect(Policy::none()).timeout(self.timeout);
+        match (base.scheme(), &self.ca_file) {
+            ("https", None) => {}
+            ("https", Some(file)) => http = http.tls_certs_only(authorities(file)?),
+            // A system without certificates can reach a worker in plain text.
+            _ => http = http.tls_certs_only([]),
+        }
+        // An error means that it is set already.
+        let _ = ring::default_provider().install_default();
+        let http = http.build().context("the HTTP client cannot start")?;
         Ok(Api { http, base, token, timeout: self.timeout })
     }
 
     /// The address, with a slash at its end.
     pub(super) fn base(&self) -> Result<Url, Failed> {
         let mut base: Url = self.url.parse().with_context(|| format!("--url {}", self.url))?;
-        if base.scheme() != "http" {
+        if !matches!(base.scheme(), "http" | "https") || !base.has_host() {
             return Err(anyhow!(
-                "--url {}: the API speaks plain HTTP, such as http://127.0.0.1:8420",
+                "--url {}: use an http or https URL, such as https://approvals.example.com",
                 self.url
             )
             .into());
@@ -83,6 +96,14 @@ impl Server {
         }
         Ok(base)
     }
+}
+
+/// The certificates of `--ca-file`.
+fn authorities(file: &Path) -> anyhow::Result<Vec<Certificate>> {
+    let place = || format!("--ca-file {}", file.display());
+    let text = std::fs::read(file).with_context(place)?;
+    let found = Certificate::from_pem_bundle(&text).ok().filter(|found| !found.is_empty());
+    found.context("no PEM certificate").with_context(place)
 }
 
 fn is_this_machine(url: &Url) -> bool {

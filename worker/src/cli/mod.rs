@@ -13,6 +13,7 @@ mod ended;
 mod export;
 mod log_level;
 mod login;
+mod openapi;
 mod reconsider;
 mod render;
 mod rules;
@@ -83,6 +84,7 @@ enum Command {
     Login(login::Login),
     Logout(login::Logout),
     Config(config::Args),
+    Openapi(openapi::Args),
     Completions(completions::Args),
     #[command(hide = true)]
     Man(completions::ManArgs),
@@ -192,6 +194,7 @@ async fn dispatch(cli: Cli) -> ExitCode {
         Command::Login(args) => login::login(args).await.map(Printed::from),
         Command::Logout(args) => login::logout(&args).map(Printed::from),
         Command::Config(args) => config::config(&args).map(Printed::from).map_err(Failed::from),
+        Command::Openapi(args) => Ok(openapi::openapi(&args).into()),
         Command::Completions(args) => Ok(completions::completions(&args, Cli::command()).into()),
         Command::Man(args) => {
             completions::man(&args, Cli::command()).map(Printed::from).map_err(Failed::from)

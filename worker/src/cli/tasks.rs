@@ -48,6 +48,7 @@ enum Command {
 Examples:
   countersign tasks list
   countersign tasks list --code over-tier-limit --all
+  countersign tasks list --mine
   countersign tasks list --due-before 2026-11-22T18:00:00Z
   countersign tasks list --status DUE,VERIFY
   countersign tasks list --day 2026-11-22 --status FAILED --format json
@@ -77,6 +78,15 @@ struct List {
     /// Only tasks that were received before this time, RFC 3339
     #[arg(long, value_name = "TIME")]
     received_before: Option<String>,
+    /// Only tasks that this person has claimed
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["mine", "unclaimed"])]
+    claimed_by: Option<String>,
+    /// Only tasks that you have claimed; for a worker that asks for no token, use --claimed-by
+    #[arg(long, conflicts_with = "unclaimed")]
+    mine: bool,
+    /// Only tasks that nobody has claimed
+    #[arg(long)]
+    unclaimed: bool,
     /// List every task
     #[arg(long, conflicts_with = "limit")]
     all: bool,
@@ -93,7 +103,7 @@ struct Show {
     id: TaskId,
 }
 
-/// Tell one task's story: what happened to it, when, and by which worker.
+/// Show one task's story: what happened to it, when, and by which worker.
 ///
 /// The log has the same: search the logs of the Lambda and of all workers for the task's id.
 #[derive(Debug, clap::Args)]
@@ -114,21 +124,21 @@ struct Approve {
     /// The task
     #[arg(value_parser = TaskId::parse)]
     id: TaskId,
-    /// The words that the workflow receives
+    /// The reason that the workflow receives
     #[arg(long, default_value = "")]
     reason: String,
     #[command(flatten)]
     person: Person,
 }
 
-/// Reject a task: its workflow takes its Approval.Rejected path.
+/// Reject a task: its workflow receives the error Approval.Rejected.
 #[derive(Debug, clap::Args)]
 #[command(after_help = format!("Example:\n  countersign tasks reject 7a7816bf8f01cfea414140de5dae2223 --reason \"address does not exist\"\n\n{EXIT_CODES}"))]
 struct Reject {
     /// The task
     #[arg(value_parser = TaskId::parse)]
     id: TaskId,
-    /// The words that the workflow receives
+    /// The reason that the workflow receives
     #[arg(long)]
     reason: String,
     #[command(flatten)]
@@ -208,6 +218,11 @@ async fn waiting(api: &Api) -> Result<Vec<TaskView>, Failed> {
 async fn read(api: &Api, list: List) -> Result<TaskPage, Failed> {
     let limit = if list.all { usize::MAX } else { usize::try_from(list.limit).unwrap_or(MAX_PAGE) };
     let waits_for_a_person = list.order.is_none() && list.day.is_none() && list.due_before.is_none();
+    let claimed_by = match (list.mine, list.unclaimed) {
+        (true, _) => Some("me".to_owned()),
+        (_, true) => Some("nobody".to_owned()),
+        _ => list.claimed_by,
+    };
     let mut params = ListParams {
         status: list.status.or_else(|| waits_for_a_person.then(|| "ESCALATED".to_owned())),
         order_id: list.order,
@@ -217,6 +232,7 @@ async fn read(api: &Api, list: List) -> Result<TaskPage, Failed> {
         rule: list.rule,
         workflow: list.workflow,
         received_before: list.received_before,
+        claimed_by,
         limit: None,
         cursor: None,
     };

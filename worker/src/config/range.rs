@@ -113,6 +113,12 @@ impl Config {
                 "use scheme and host alone, such as https://approvals.example.com, with auth.mode = \"tokens\" or \
                  \"oidc\"; or leave it empty",
             ),
+            (
+                "api.tls_key_file",
+                text(&self.api.tls_key_file),
+                self.api.tls_key_file.is_some() == self.api.tls_cert_file.is_some(),
+                "TLS needs both api.tls_cert_file and api.tls_key_file; set both or neither",
+            ),
         ];
         texts.into_iter().chain(self.auth.oidc.texts(self.auth.mode)).collect()
     }
@@ -172,7 +178,7 @@ fn is_issuer(text: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
     let is_loopback = host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
     let is_safe = url.scheme() == "https" || url.scheme() == "http" && is_loopback;
-    is_safe && url.query().is_none() && url.fragment().is_none() && url.username().is_empty()
+    is_safe && !text.contains(['?', '#']) && url.username().is_empty()
 }
 
 impl Queues {

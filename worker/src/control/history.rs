@@ -3,6 +3,7 @@
 //! Because of the history, a deleted item is noticed and can be recreated as it was.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::aws::attribute::{check_format, text_of};
 use crate::aws::fault::Fault;
@@ -18,7 +19,8 @@ pub(crate) fn line_key(revision: i64) -> String {
 }
 
 /// What happened to the control item.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RulesetChangeKind)]
 #[serde(rename_all = "lowercase")]
 pub enum Event {
     /// A ruleset became active.
@@ -36,7 +38,8 @@ pub enum Event {
 }
 
 /// One line of history.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RulesetChange)]
 #[serde(rename_all = "camelCase")]
 pub struct Line {
     /// When, RFC 3339 in UTC.

@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::types::AttributeValue;
 use serde::{Deserialize, Serialize};
 use statemachine::format::Newer;
+use utoipa::ToSchema;
 
 use crate::aws::attribute::check_format;
 use crate::aws::fault::Fault;
@@ -35,7 +36,7 @@ pub struct ControlItem {
 }
 
 /// A pause of all automatic decisions.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Paused {
     /// Why, in that person's words.
     pub reason: String,

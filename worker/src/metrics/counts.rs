@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use statemachine::worklist::Worklist;
+use utoipa::ToSchema;
 
 /// A deadline within this many seconds counts as soon.
 pub const SOON_SECONDS: i64 = 3_600;
 
 /// The tasks of some buckets. Every task stands in one bucket, and every bucket has one holder, so the counts of all
 /// holders add up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Counts {
     /// When the oldest of them was counted, in epoch seconds.
@@ -30,7 +31,8 @@ pub struct Counts {
 }
 
 /// The open tasks of each worklist.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OpenLists)]
 #[serde(rename_all = "UPPERCASE", default)]
 #[expect(missing_docs, reason = "each is the worklist of that name")]
 pub struct Lists {
@@ -41,7 +43,8 @@ pub struct Lists {
 }
 
 /// The open tasks of one worklist.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = OpenList)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Open {
     /// How many.
@@ -51,7 +54,8 @@ pub struct Open {
 }
 
 /// The tasks that settled on one day.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = SettledToday)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Settled {
     /// The day, in UTC: `2026-11-22`.

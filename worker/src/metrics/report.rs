@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::metrics::counts::Counts;
 
@@ -13,7 +14,8 @@ const NAMED: usize = 5;
 const BEHIND_SECONDS: i64 = 5;
 
 /// A worker's report. Fields that are empty are not written; fields that another version does not know are not read.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = WorkerReport)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Report {
     /// What the buckets that it holds contain.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use statemachine::worklist::Worklist;
+use utoipa::ToSchema;
 
 use super::Metrics;
 use super::behind::{Behind, Since};
@@ -13,7 +14,8 @@ use super::report::Report;
 use crate::stepfunctions::executions::End;
 
 /// One rate limit.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RateLimit)]
 #[serde(rename_all = "camelCase")]
 pub struct RateLimitView {
     /// Its name, as in `budgets`.

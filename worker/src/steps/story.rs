@@ -8,25 +8,30 @@ use statemachine::decision::DecidedBy;
 use statemachine::status::{Delivery, Status};
 use statemachine::task::{Escalation, Step, Task};
 use statemachine::token::TaskId;
+use utoipa::ToSchema;
 
 use crate::clock;
+use crate::shapes::{self, TaskStatus};
 use crate::stepfunctions::timeline::{Happened, Timeline};
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::TableError;
 
 /// Everything that is known of a task's way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Story {
     /// 32 hex digits.
+    #[schema(value_type = String, pattern = "^[0-9a-f]{32}$")]
     pub task_id: TaskId,
     /// The business key.
     pub order_id: String,
     /// The execution's ARN.
     pub transaction_id: String,
     /// Where the task is in its life.
+    #[schema(value_type = TaskStatus)]
     pub status: Status,
     /// How far a stored decision has come.
+    #[schema(value_type = Option<shapes::Delivery>)]
     pub delivery: Option<Delivery>,
     /// When the workflow stops waiting, RFC 3339 in UTC; none if it did not say.
     pub deadline: Option<String>,
@@ -41,7 +46,8 @@ pub struct Story {
 }
 
 /// One event of a story.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = StoryEvent)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Event {
     /// When, RFC 3339 in UTC.

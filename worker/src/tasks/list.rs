@@ -14,7 +14,7 @@ use statemachine::decision::Decision;
 use statemachine::item::{self as contract, Item, Malformed};
 use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Task, attribute, index};
+use statemachine::task::{Claim, Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tracing::error;
@@ -166,7 +166,12 @@ impl TaskList {
 
     /// One task as lists show it; none if it has left the table.
     async fn get(&self, id: AttributeValue) -> Result<Option<ListedTask>, Fault> {
-        let projection = LISTED.map(|name| format!("#{name}")).join(", ");
+        Ok(self.item(id, &LISTED).await?.and_then(|item| ListedTask::read(&item)))
+    }
+
+    /// Some attributes of one task; none if it has left the table.
+    async fn item(&self, id: AttributeValue, attributes: &[&str]) -> Result<Option<Item>, Fault> {
+        let projection = attributes.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
         let answer = self
             .client
             .get_item()
@@ -177,7 +182,21 @@ impl TaskList {
             .send()
             .await
             .map_err(|error| Fault::of("GetItem", Resource::Tasks(self.table.clone()), &error))?;
-        Ok(answer.item().and_then(|item| ListedTask::read(&item::from_table(item))))
+        Ok(answer.item().map(item::from_table))
+    }
+
+    /// The claim of each of some tasks, in their order; none for one that cannot be read.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when a call fails.
+    pub async fn claims(&self, ids: Vec<TaskId>) -> Result<Vec<Option<Claim>>, Fault> {
+        stream::iter(ids).map(|id| self.claim(id)).buffered(AT_ONCE).try_collect().await
+    }
+
+    async fn claim(&self, id: TaskId) -> Result<Option<Claim>, Fault> {
+        let item = self.item(text(id.as_str()), &[attribute::CLAIM]).await?;
+        Ok(item.and_then(|item| Claim::read(&item).ok().flatten()))
     }
 
     fn query(&self, index: &str, condition: &str, filter: Option<&str>) -> QueryFluentBuilder {

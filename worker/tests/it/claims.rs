@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use axum::http::{StatusCode, header};
+use axum::body::Body;
+use axum::http::{Method, StatusCode, header};
 use rules::FourEyes;
 use statemachine::status::Status;
 use statemachine::task::{GivenBack, MAX_COMMENTS, Task};
 use tokio::time::sleep;
-use worker::control::tokens::Role;
+use worker::control::tokens::{Role, Secret};
 use worker::tasks::table::{Notes, Written};
 
-use crate::browser::{browser_of, hidden, with_tokens};
-use crate::office::{Answer, Office, decision};
+use crate::browser::{browser_of, hidden, token, with_tokens};
+use crate::office::{Answer, Office, decision, request};
 
 const APPROVE: &str = r#"{"outcome":"approved","by":"Ben"}"#;
 
@@ -179,4 +180,54 @@ async fn the_console_claims_releases_and_comments() {
         "{}",
         of_vic.text
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_list_is_filtered_by_whose_claim_lasts() {
+    let office = with_tokens();
+    let mut tasks = Vec::new();
+    for number in 0..30 {
+        tasks.push(office.escalate(&format!("o-{number}"), Some(86_400)).await.1);
+    }
+    let mut ada = browser_of(&office, "Ada", Role::Reviewer).await;
+    let (mine, theirs) =
+        (token(&office, "Ada", Role::Reviewer).await, token(&office, "Ben", Role::Viewer).await);
+    // Every third, so that each page of the list has some.
+    for task in tasks.iter().step_by(3) {
+        let page = ada.get(&format!("/console/tasks/{}", task.id)).await;
+        let form = format!("form_token={}", hidden(&page, "form_token"));
+        let answer = ada.post(&format!("/console/tasks/{}/claim", task.id), &form).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{}", answer.text);
+    }
+    let listed = async |secret: &Secret, query: &str| {
+        let (mut found, mut cursor) = (0, String::new());
+        loop {
+            let path = format!("/v1/tasks?status=ESCALATED&limit=4&claimed_by={query}{cursor}");
+            let bearer = format!("Bearer {}", secret.reveal());
+            let asked = request(Method::GET, &path).header(header::AUTHORIZATION, bearer);
+            let page = office.send(asked.body(Body::empty()).unwrap()).await;
+            assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
+            found += page.json()["tasks"].as_array().unwrap().len();
+            let Some(next) = page.json()["cursor"].as_str().map(str::to_owned) else { break found };
+            cursor = format!("&cursor={next}");
+        }
+    };
+    for (query, count) in [("me", 10), ("ada", 10), ("nobody", 20), ("Ben", 0)] {
+        assert_eq!(listed(&mine, query).await, count, "{query}");
+    }
+    assert_eq!(listed(&theirs, "me").await, 0);
+    sleep(Duration::from_secs(30 * 60 + 1)).await;
+    assert_eq!(listed(&mine, "nobody").await, 30, "claims end by themselves");
+    for bad in ["", "rule", "a%0Ab"] {
+        let path = format!("/v1/tasks?claimed_by={bad}");
+        let bearer = format!("Bearer {}", mine.reveal());
+        let asked = request(Method::GET, &path).header(header::AUTHORIZATION, bearer);
+        assert_eq!(
+            office.send(asked.body(Body::empty()).unwrap()).await.problem(),
+            "invalid-request",
+            "{bad}"
+        );
+    }
+    let nameless = Office::open();
+    assert_eq!(nameless.get("/v1/tasks?claimed_by=me").await.problem(), "invalid-request");
 }

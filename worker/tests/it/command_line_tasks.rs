@@ -13,16 +13,16 @@ use worker::control::tokens::{Role, Secret};
 use crate::office::Office;
 
 /// A reviewer's terminal.
-struct Terminal {
+pub(crate) struct Terminal {
     url: String,
     home: tempfile::TempDir,
 }
 
 #[derive(Debug)]
-struct Ended {
-    code: Option<i32>,
-    out: String,
-    err: String,
+pub(crate) struct Ended {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: String,
+    pub(crate) err: String,
 }
 
 impl Terminal {
@@ -30,14 +30,19 @@ impl Terminal {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("bound"));
         office.serve(listener);
+        Terminal::at(url)
+    }
+
+    /// A terminal whose commands go to this address.
+    pub(crate) fn at(url: String) -> Terminal {
         Terminal { url, home: tempfile::tempdir().expect("a folder") }
     }
 
-    async fn run(&self, args: &[&str]) -> Ended {
+    pub(crate) async fn run(&self, args: &[&str]) -> Ended {
         self.run_with(args, "", &[]).await
     }
 
-    async fn run_with(&self, args: &[&str], input: &str, variables: &[(&str, &str)]) -> Ended {
+    pub(crate) async fn run_with(&self, args: &[&str], input: &str, variables: &[(&str, &str)]) -> Ended {
         let mut command = Command::new(env!("CARGO_BIN_EXE_countersign"));
         command.args(args).env_clear().env("COUNTERSIGN_URL", &self.url).env("USER", "ada");
         command.env("HOME", self.home.path()).envs(variables.iter().copied());

@@ -36,6 +36,8 @@ use worker::steps::decision;
 use worker::tasks::list::TaskList;
 use worker::tasks::table::Notes;
 
+use crate::declared;
+
 pub(crate) const TABLE: &str = "tasks";
 pub(crate) const CONTROL: &str = "control";
 /// Every token of the model begins with it.
@@ -173,20 +175,23 @@ impl Office {
         self.send(request.body(Body::from(body.to_owned())).expect("a request")).await
     }
 
-    /// Sends a request; no answer may hold a token, whatever it is.
+    /// Sends a request. Whatever the answer is, the API declares it and it holds no token.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         // The worker's two listeners.
         let router = match request.uri().path() {
             "/metrics" => scrape::router(self.watched.clone()),
             _ => router(self.state.clone(), pages(&self.state)),
         };
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = router.oneshot(request).await.expect("a router never fails");
         let (parts, body) = response.into_parts();
         let body = to_bytes(body, usize::MAX).await.expect("a body in memory");
         let text = String::from_utf8(body.to_vec()).expect("text");
         let all = format!("{:?}{text}", parts.headers);
         assert!(!all.contains(TOKEN_START), "an answer holds a token: {all}");
-        Answer { status: parts.status, headers: parts.headers, text }
+        let answer = Answer { status: parts.status, headers: parts.headers, text };
+        declared::check(&method, &path, &answer);
+        answer
     }
 }
 
