@@ -57,6 +57,11 @@ pub(crate) fn ms_text(ms: i64) -> Option<String> {
     Timestamp::from_millisecond(ms).ok().map(text)
 }
 
+/// Seconds since the epoch as RFC 3339 in UTC; none beyond the calendar's end.
+pub(crate) fn second_text(second: i64) -> Option<String> {
+    Timestamp::from_second(second).ok().map(|time| time.to_string())
+}
+
 /// The day of a time in UTC, `2026-11-22`.
 pub fn day(time: Timestamp) -> String {
     let mut text = text(time);

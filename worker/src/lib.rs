@@ -34,6 +34,7 @@ pub mod steps;
 pub mod closed_executions;
 pub mod dead_letters;
 pub mod hints;
+pub mod queues;
 pub mod stream;
 pub mod sweeper;
 

@@ -179,13 +179,14 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
     }
 }
 
-/// Ends another level of the log when its time is over, and keeps the keys of the identity provider, if there is one, up to
-/// date.
+/// Ends another level of the log when its time is over, counts the messages of the queues, and keeps the keys of the
+/// identity provider, if there is one, up to date.
 fn start_helpers(state: &ApiState, tasks: &mut LongLived, stop: &CancellationToken) {
     fall_back(state.log_level.clone(), tasks, stop);
     if let Some(tls) = state.tls.clone() {
         tasks.spawn("follower of the certificate", tls.follow(stop.clone()).map(Ok));
     }
+    tasks.spawn("reader of the queues' counts", state.queues.clone().follow(stop.clone()).map(Ok));
     if let Some(provider) = state.auth.provider() {
         tasks.spawn("follower of the identity provider", provider.clone().follow(stop.clone()).map(Ok));
     }

@@ -81,18 +81,22 @@ const OF_OPERATORS: [&str; 4] = [
     "worker/src/tasks/archive.rs",
 ];
 
-/// The resource of the template that each part calls.
-const RESOURCES: [(&str, &str); 10] = [
-    ("ingest/src/hints.rs", "HintsQueue"),
-    ("ingest/src/", "TasksTable"),
-    ("worker/src/closed_executions.rs", "ClosedExecutionsQueue"),
-    ("worker/src/control/", "ControlTable"),
-    ("worker/src/fleet/proof.rs", "StateMachine"),
-    ("worker/src/hints.rs", "HintsQueue"),
-    ("worker/src/lease/", "ControlTable"),
-    ("worker/src/stepfunctions/", "StateMachine"),
-    ("worker/src/stream/", "TasksTable"),
-    ("worker/src/tasks/", "TasksTable"),
+/// The resources of the template that each part calls.
+const RESOURCES: [(&str, &[&str]); 11] = [
+    ("ingest/src/hints.rs", &["HintsQueue"]),
+    ("ingest/src/", &["TasksTable"]),
+    ("worker/src/closed_executions.rs", &["ClosedExecutionsQueue"]),
+    ("worker/src/control/", &["ControlTable"]),
+    ("worker/src/fleet/proof.rs", &["StateMachine"]),
+    ("worker/src/hints.rs", &["HintsQueue"]),
+    ("worker/src/lease/", &["ControlTable"]),
+    (
+        "worker/src/queues.rs",
+        &["TaskQueue", "TaskDeadLetterQueue", "ClosedExecutionsQueue", "ClosedExecutionsDeadLetterQueue"],
+    ),
+    ("worker/src/stepfunctions/", &["StateMachine"]),
+    ("worker/src/stream/", &["TasksTable"]),
+    ("worker/src/tasks/", &["TasksTable"]),
 ];
 
 /// A call in the sources.
@@ -117,7 +121,7 @@ impl Site {
         OF_OPERATORS.iter().any(|part| self.file.starts_with(part))
     }
 
-    fn resource(&self) -> &'static str {
+    fn resources(&self) -> &'static [&'static str] {
         let known = RESOURCES.into_iter().find(|(part, _)| self.file.starts_with(part));
         known.unwrap_or_else(|| panic!("{self:?}: what does it call?")).1
     }
@@ -192,9 +196,11 @@ fn granted(role: &str, resource: &str) -> BTreeSet<String> {
 fn every_call_is_granted_to_its_role_on_its_resource() {
     for site in sites().iter().filter(|site| !site.is_of_operators()) {
         let role = if site.file.starts_with("ingest/") { "IngestRole" } else { "WorkerRole" };
-        let granted = granted(role, site.resource());
-        for action in site.actions() {
-            assert!(granted.contains(&action), "{role} lacks {action} on {}: {site:?}", site.resource());
+        for resource in site.resources() {
+            let granted = granted(role, resource);
+            for action in site.actions() {
+                assert!(granted.contains(&action), "{role} lacks {action} on {resource}: {site:?}");
+            }
         }
     }
 }
@@ -203,11 +209,11 @@ fn every_call_is_granted_to_its_role_on_its_resource() {
 fn nothing_is_granted_that_no_call_needs() {
     let sites = sites();
     for (role, crate_name) in [("IngestRole", "ingest/"), ("WorkerRole", "worker/")] {
-        for (_, resource) in RESOURCES {
+        for resource in RESOURCES.into_iter().flat_map(|(_, resources)| resources) {
             let needed: BTreeSet<String> = sites
                 .iter()
                 .filter(|site| !site.is_of_operators() && site.file.starts_with(crate_name))
-                .filter(|site| site.resource() == resource)
+                .filter(|site| site.resources().contains(resource))
                 .flat_map(Site::actions)
                 .collect();
             for action in granted(role, resource) {

@@ -58,6 +58,7 @@ use crate::control::table::ControlTable;
 use crate::fleet::parts::Parts;
 use crate::lease::fleet_view::FleetView;
 use crate::metrics::Metrics;
+use crate::queues::Queues;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
 use crate::tasks::table::TaskTable;
@@ -93,6 +94,8 @@ pub struct ApiState {
     pub automation: Automation,
     /// The fleet as this worker sees it.
     pub fleet: FleetView,
+    /// What the queues hold.
+    pub queues: Queues,
     /// Metrics of the requests, and what `/v1/status` shows of the work.
     pub metrics: Metrics,
     /// The wall clock.
@@ -130,6 +133,8 @@ impl ApiState {
         let Parts { me, tasks, control_table, automation, metrics, clock, pipeline, fleet, .. } =
             parts.clone();
         let auth = Auth::new(&config.auth, &control_table, &clock)?;
+        let sqs = parts.clients.sqs.clone();
+        let queues = Queues::new(sqs, &config.queues, metrics.clone(), clock.clone());
         let limits = Limits::new(metrics.clone());
         Ok(ApiState {
             me,
@@ -140,6 +145,7 @@ impl ApiState {
             control_table,
             automation,
             fleet,
+            queues,
             metrics,
             clock,
             readiness,

@@ -17,6 +17,7 @@ use crate::control::caps::Limit;
 use crate::control::gate::Permit;
 use crate::control::item::Paused;
 use crate::metrics::waiting::RateLimitView;
+use crate::queues::QueueView;
 use crate::shapes;
 
 /// How long to wait for the tables: a person gets a response within two seconds, with what this worker knows.
@@ -56,6 +57,9 @@ pub struct Status {
     pub held: Option<String>,
     /// The age of this worker's last read of the control item; none before the first.
     pub control_age_seconds: Option<u64>,
+    /// What the queues hold, as this worker read them last.
+    #[serde(default)]
+    pub queues: Vec<QueueView>,
     /// The fleet as this worker last saw it; none before its first look.
     pub fleet: Option<WorkersView>,
     /// Leases that this process holds: of shards of the stream, and of the worklists' buckets.
@@ -126,6 +130,7 @@ pub(crate) async fn status(State(state): State<ApiState>) -> Json<Status> {
         held: state.automation.gate.damage(),
         control_age_seconds: state.automation.gate.age().map(|age| age.as_secs()),
         fleet: state.fleet.last().map(|look| WorkersView::of(look, Instant::now(), now)),
+        queues: state.queues.view(),
         refused: refused
             .map(|refused| RefusedRuleset { sha256: refused.sha256, diagnostics: refused.diagnostics }),
         lacking: state.automation.rules.lacking().iter().map(ToString::to_string).collect(),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use utoipa::ToSchema;
 
 use crate::lease::fleet_view::{Look, Worker};
+use crate::metrics::arrivals::Stored;
 use crate::metrics::counts::Counts;
 use crate::metrics::report::Report;
 
@@ -29,6 +30,9 @@ pub struct WorkersView {
     /// Whether new tasks come from the stream, as the worker says that lists it; none if no worker says so.
     #[serde(default)]
     pub stream_on: Option<bool>,
+    /// The tasks that ingest stored in the last hour, by the stream's records; none if no worker says so.
+    #[serde(default)]
+    pub stored: Option<Stored>,
     /// Undecided tasks that were found expired, by what they waited for and why, since these workers started.
     #[serde(default)]
     pub expired: BTreeMap<String, u64>,
@@ -100,6 +104,7 @@ impl WorkersView {
             now: wall,
             counts: Counts::default(),
             stream_on: None,
+            stored: None,
             expired: BTreeMap::new(),
             shards: vec![],
             workers: vec![],
@@ -117,6 +122,9 @@ impl WorkersView {
     fn add(&mut self, report: &Report) {
         self.counts.add(&report.counts);
         self.stream_on = self.stream_on.or(report.stream_on);
+        if let Some(stored) = &report.stored {
+            self.stored.get_or_insert_default().add(stored);
+        }
         for (why, count) in &report.expired {
             *self.expired.entry(why.clone()).or_default() += count;
         }

@@ -1,6 +1,7 @@
 //! `countersign status`: what one worker does, and what it knows of the fleet.
 
 mod fleet;
+mod queues;
 
 use std::io::{IsTerminal as _, Write as _, stdout};
 use std::time::Duration;
@@ -98,6 +99,7 @@ fn text(status: &Status) -> String {
         None => text.push_str("fleet       not seen yet\n"),
         Some(fleet) => text.push_str(&fleet::text(fleet)),
     }
+    text.push_str(&queues::text(&status.queues));
     for part in &status.lacking {
         text.push_str(&format!("lacking     the {}, which an earlier ruleset had\n", plain(part)));
     }
@@ -127,6 +129,7 @@ mod tests {
     use super::*;
     use crate::api::status::ActiveRuleset;
     use crate::api::workers::{ShardView, WorkerState, WorkerView, WorkersView};
+    use crate::metrics::arrivals::Stored;
     use crate::metrics::counts::{Counts, Open, Settled};
     use crate::metrics::report::Report;
 
@@ -154,6 +157,7 @@ mod tests {
             shadow: None,
             caps,
             rate_limits: vec![],
+            queues: vec![],
             automation: "running".to_owned(),
             paused: None,
             held: None,
@@ -164,6 +168,7 @@ mod tests {
                 now: 10_000,
                 counts: Counts::default(),
                 stream_on: None,
+                stored: None,
                 expired: [].into(),
                 shards: vec![],
                 workers: vec![
@@ -228,6 +233,7 @@ mod tests {
         counts.escalated_by = [("tier-limit".to_owned(), 8), ("(no-rule-approved)".to_owned(), 4)].into();
         counts.today = Settled { automatic: 90, people: 10, expired: 2, ..Settled::default() };
         fleet.stream_on = Some(false);
+        fleet.stored = Some(Stored { tasks: 7, last: Some(9_990), slowest_seconds: 3 });
         fleet.expired.insert("ESCALATED, aborted".to_owned(), 2);
         let shard = |name: &str, behind_seconds, worker: Option<&str>| ShardView {
             shard: format!("shardId-{name}"),
@@ -256,6 +262,7 @@ mod tests {
                         today       100 decided: 90 by rules (90 %), 10 by people; 2 expired undecided, 0 ended otherwise, 0 undeliverable\n\
                         expired     2 undecided (ESCALATED, aborted) since these workers started\n\
                         stream      OFF: new tasks wait for the sweeper; enable it with NEW_IMAGE\n\
+                        ingest      not known while the stream is off: see MessagesStored in CloudWatch\n\
                         fleet       seen 1 s ago by w1-a\n\
                         \x20           w1-a: live, answering, last heard from 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
                         \x20             1 min 15 s behind, rejects the wanted ruleset, 40 wait for the rate limit describe_execution\n\
@@ -264,5 +271,10 @@ mod tests {
                         \x20             free: shardId-z\n\
                         lacking     the rule tier-limit, which an earlier ruleset had\n";
         assert_eq!(&told[from..], expected);
+
+        status.fleet.as_mut().unwrap().stream_on = Some(true);
+        let stored = "ingest      7 tasks stored in the last hour, the last 10 s ago; \
+                      stored at most 3 s after being sent\n";
+        assert!(text(&status).contains(stored), "{}", text(&status));
     }
 }

@@ -36,6 +36,7 @@ labels! {
     EscalationCause: label;
     Handled: label;
     Limit: label;
+    Queue: label;
     Refusal: label;
     Reload: label;
     RequestClass: label;
@@ -203,6 +204,20 @@ named! {
         Pending = "PENDING",
         /// A person.
         Escalated = "ESCALATED",
+    }
+}
+
+named! {
+    /// A queue of the template, by the name of its setting.
+    Queue {
+        /// Messages that ingest is to store.
+        Tasks = "tasks",
+        /// Messages that it could not store.
+        TaskDeadLetters = "task_dead_letters",
+        /// Executions that ended.
+        ClosedExecutions = "closed_executions",
+        /// Those that could not be handled.
+        ClosedExecutionsDeadLetters = "closed_executions_dead_letters",
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Labels come only from closed enums, so that a metric's size is known before it runs. Call sites are one verb.
 
+pub mod arrivals;
 pub mod behind;
 pub mod counts;
 mod declare;
@@ -34,11 +35,12 @@ use rules::parts::PartKind;
 use statemachine::decision::Outcome;
 use statemachine::worklist::Worklist;
 
+use self::arrivals::Arrivals;
 use self::declare::declare;
 use self::label::Label;
 pub use self::label::{
-    By, CallbackResult, Cap, EscalationCause, Limit, Refusal, Reload, RequestClass, RouteClass, Service,
-    Shadowed, Undecided,
+    By, CallbackResult, Cap, EscalationCause, Limit, Queue, Refusal, Reload, RequestClass, RouteClass,
+    Service, Shadowed, Undecided,
 };
 use self::log::DroppedLines;
 use self::optional::Optional;
@@ -176,6 +178,19 @@ declare! {
     /// Age of the oldest of these decisions; 0 without one. One that is older than a day is checked once a day, for as
     /// long as it takes.
     unverified_age: Gauge = "unverified_decision_age_seconds";
+    /// Time from sending a message to its task's storage, to the second, by the stream's records. Its count is that of the
+    /// stored tasks; one that is read again after a crash counts again. Late tasks mean that ingest fails or is throttled:
+    /// look at its log.
+    arrivals: Arrivals = "ingest_delay_seconds";
+    /// Messages that wait to be received, about. In a dead-letter queue they wait for you: run `countersign dead-letters
+    /// list`. Absent until the worker has read it. Take the greatest of all workers.
+    queue_waiting: Optional = "queue_messages_waiting" by queue: Queue;
+    /// Messages that were received and not deleted, about: in hand, or to be delivered again later, as those that ingest
+    /// rejects or cannot store. Take the greatest of all workers.
+    queue_in_hand: Optional = "queue_messages_in_hand" by queue: Queue;
+    /// When the worker last read these counts, in seconds since 1970, or when it started; absent for a queue that the
+    /// settings do not name. Older than some minutes, the counts say nothing: the log names the failed call.
+    queue_read: Optional = "queue_read_timestamp_seconds" by queue: Queue;
     /// Parts of the stream that could not be read. The sweeper finds their tasks in the worklists.
     pub gaps: Counter = "stream_gaps_total";
     /// Log lines that were dropped because the reader of the log is too slow or has stopped. The worker continues; fix

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
-use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::{MetricType, TypedMetric};
 
 /// Stands for no value.
 const NONE: i64 = i64::MIN;
@@ -30,6 +30,10 @@ impl Optional {
     pub fn get(&self) -> Option<i64> {
         Some(self.0.load(Ordering::Relaxed)).filter(|value| *value != NONE)
     }
+}
+
+impl TypedMetric for Optional {
+    const TYPE: MetricType = MetricType::Gauge;
 }
 
 impl EncodeMetric for Optional {

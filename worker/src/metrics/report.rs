@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use crate::metrics::arrivals::Stored;
 use crate::metrics::counts::Counts;
 
 /// How many rules and shards a report names: a heartbeat should cost one write unit or two.
@@ -20,6 +21,9 @@ const BEHIND_SECONDS: i64 = 5;
 pub struct Report {
     /// What the buckets that it holds contain.
     pub counts: Counts,
+    /// The tasks that were stored in the last hour, by the records that it read; none from an older version.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stored: Option<Stored>,
     /// Age of the newest record read, of its shard that is furthest behind, in seconds.
     pub lag_seconds: i64,
     /// Its shards that are more than five seconds behind, in seconds: the five that are furthest.

@@ -16,6 +16,9 @@ fn exposition() -> String {
     metrics.answered_request(RouteClass::Watch, "/livez", "GET", 200, Duration::ZERO);
     metrics.stream_enabled.set(Some(1));
     metrics.next_deadline.set(Some(0));
+    for &queue in Queue::ALL {
+        metrics.queue(queue, 0, 0, 0);
+    }
     let files = [("rules/a.rhai".to_owned(), b"approve(\"a\");".to_vec())];
     metrics.ruleset(&Ruleset::from_files(files.into()).unwrap());
     metrics.capped(&[(Cap::Approvals, 1.0, 0.0), (Cap::Amount, 1.0, 0.0)]);

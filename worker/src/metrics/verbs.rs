@@ -10,8 +10,8 @@ use statemachine::task::Escalation;
 
 use super::label::Label;
 use super::{
-    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Refusal, Reload, RequestClass, RouteClass,
-    Service, Shadowed, Undecided,
+    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Queue, Refusal, Reload, RequestClass,
+    RouteClass, Service, Shadowed, Undecided,
 };
 use crate::aws::fault::Class;
 use crate::stepfunctions::callback::CallbackAnswer;
@@ -22,6 +22,24 @@ impl Metrics {
     /// Counts a stream record's outcome.
     pub fn record(&self, handled: Handled) {
         self.records(handled).inc();
+    }
+
+    /// Notes when a task's message was `sent` and the task `stored`, in epoch seconds.
+    pub fn stored(&self, sent: i64, stored: i64) {
+        self.arrivals.note(sent, stored);
+    }
+
+    /// Shows the messages of a queue that wait and those in hand, as read at `at` (epoch seconds).
+    pub fn queue(&self, queue: Queue, waiting: u64, in_hand: u64, at: i64) {
+        let gauge = |count| Some(i64::try_from(count).unwrap_or(i64::MAX));
+        self.queue_waiting(queue).set(gauge(waiting));
+        self.queue_in_hand(queue).set(gauge(in_hand));
+        self.queue_read(queue).set(Some(at));
+    }
+
+    /// Shows that a queue is to be read, from `at` (epoch seconds) on.
+    pub fn queue_unread(&self, queue: Queue, at: i64) {
+        self.queue_read(queue).set(Some(at));
     }
 
     /// Counts a worklist entry's outcome.

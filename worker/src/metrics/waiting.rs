@@ -82,7 +82,7 @@ impl Metrics {
     }
 
     /// What this worker tells the others of itself, besides what its work and its limits show.
-    pub fn report(&self, counts: Counts) -> Report {
+    pub fn report(&self, now: i64, counts: Counts) -> Report {
         let mut expired = BTreeMap::new();
         for &status in Undecided::ALL {
             for &end in End::ALL {
@@ -94,6 +94,7 @@ impl Metrics {
         }
         Report {
             counts,
+            stored: Some(self.arrivals.last_hour(now)),
             unsettled_seconds: self.unsettled.get(),
             stream_on: self.stream_enabled.get().map(|on| on == 1),
             ruleset_refused: self.refused.get() == 1,

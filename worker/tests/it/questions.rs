@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use model::{Failure, Fault, Matcher, Rule};
+use model::{Failure, Fault, Matcher, QueueSettings, Rule};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep};
 use worker::config::RulesSource;
 
+use crate::office;
 use crate::running::{Running, WORKS};
 
 /// The worklists are counted once a minute, and told with the next heartbeat.
@@ -160,6 +161,93 @@ async fn how_full_the_rate_limits_are() {
         most = most.max(waiting["describe_execution"].as_u64().unwrap_or(0));
     }
     assert!(most > 0, "two hundred questions at ten a second wait");
+}
+
+/// A worker at work that counts the messages of the task queue and of its dead-letter queue, and their URLs.
+async fn with_queues() -> (Running, [String; 2]) {
+    let world = office::world();
+    let dead = world.create_queue("task-dead-letters", QueueSettings::default());
+    let redrive = Some((1, dead.clone()));
+    let tasks = world.create_queue("to-store", QueueSettings { visibility_seconds: 30, redrive });
+    let urls = [tasks, dead];
+    let [of_tasks, of_letters] = urls.clone().map(Some);
+    let running = Running::start_in(world, 0, |config| {
+        (config.queues.tasks, config.queues.task_dead_letters) = (of_tasks, of_letters);
+    });
+    sleep(WORKS).await;
+    (running, urls)
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_ingest_stores_and_how_late() {
+    let running = at_work().await;
+    assert_eq!(
+        running.status().await["fleet"]["stored"],
+        json!({"tasks": 0, "last": null, "slowestSeconds": 0})
+    );
+    running.receive("a", 50, None).await;
+    let started = running.world.start(model::Start::new("late", "late"));
+    sleep(Duration::from_secs(90)).await;
+    // Ingest could not store it before.
+    office::put(&running.world, &office::task_of(&running.world, &started)).await;
+    sleep(WORKS).await;
+    let now = i64::try_from(running.world.now_ms() / 1_000).unwrap();
+    let stored = running.status().await["fleet"]["stored"].clone();
+    assert_eq!((&stored["tasks"], &stored["slowestSeconds"]), (&json!(2), &json!(90)), "{stored}");
+    assert!((28..=32).contains(&(now - stored["last"].as_i64().unwrap())), "{stored}");
+    assert_eq!(running.metric("ingest_delay_seconds_count").await, Some(2.0));
+    assert_eq!(running.metric("ingest_delay_seconds_bucket{le=\"60.0\"}").await, Some(1.0));
+    sleep(Duration::from_secs(3_600)).await;
+    assert_eq!(running.status().await["fleet"]["stored"]["tasks"], 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn whether_messages_wait_to_be_stored_and_whether_there_are_dead_letters() {
+    let (running, [tasks, dead]) = with_queues().await;
+    let told = async |place: usize| running.status().await["queues"][place].clone();
+    let empty = json!({"queue": "tasks", "waiting": 0, "inHand": 0, "unknownSince": null, "error": null});
+    assert_eq!(told(0).await, empty);
+    assert_eq!(told(1).await["queue"], "closed_executions");
+    running.world.send(&tasks, "to be stored");
+    running.world.send(&dead, "not to be stored");
+    running.world.send(&dead, "nor this");
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!((told(0).await["waiting"].clone(), told(2).await["waiting"].clone()), (json!(1), json!(2)));
+    let letters = "queue_messages_waiting{queue=\"task_dead_letters\"}";
+    assert_eq!(running.metric(letters).await, Some(2.0));
+    // The settings name no other.
+    assert_eq!(running.status().await["queues"].as_array().unwrap().len(), 3);
+    let other = "queue_messages_waiting{queue=\"closed_executions_dead_letters\"}";
+    assert_eq!(running.metric(other).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_cannot_be_counted_is_unknown_since_then() {
+    let (running, [_, dead]) = with_queues().await;
+    running.world.send(&dead, "not to be stored");
+    sleep(Duration::from_secs(31)).await;
+    let denied = model::ServiceError::new(model::Service::Sqs, "AccessDenied", "no");
+    let denied = Rule::new(Matcher::operation("GetQueueAttributes"), Fault::Refused(denied));
+    let denied = running.world.inject(denied);
+    sleep(Duration::from_secs(40)).await;
+    let letters = running.status().await["queues"][2].clone();
+    assert_eq!(letters["waiting"], 1, "as read last: {letters}");
+    assert!(letters["error"].as_str().unwrap().contains("AccessDenied"), "{letters}");
+    let now = i64::try_from(running.world.now_ms() / 1_000).unwrap();
+    let since: jiff::Timestamp = letters["unknownSince"].as_str().unwrap().parse().unwrap();
+    assert!((35..=75).contains(&(now - since.as_second())), "{letters}");
+    let read = running.metric("queue_read_timestamp_seconds{queue=\"task_dead_letters\"}").await.unwrap();
+    assert_eq!(read, f64::from(u32::try_from(since.as_second()).unwrap()));
+    running.world.end(denied);
+    sleep(Duration::from_secs(31)).await;
+    assert_eq!(running.status().await["queues"][2]["unknownSince"], json!(null));
+
+    running.world.inject(Rule::new(Matcher::operation("GetQueueAttributes"), Fault::Lost(Failure::Silence)));
+    sleep(Duration::from_secs(100)).await;
+    let asked = Instant::now();
+    let letters = running.status().await["queues"][2].clone();
+    assert!(asked.elapsed() <= Duration::from_secs(2), "{:?}", asked.elapsed());
+    assert!(letters["unknownSince"].is_string() && letters["waiting"] == 1, "{letters}");
 }
 
 /// All that was known is told, and how old it is.

@@ -4,6 +4,7 @@ use statemachine::worklist::BUCKETS;
 
 use super::super::render::{count, plain};
 use crate::api::workers::{ShardView, WorkerState, WorkerView, WorkersView};
+use crate::metrics::arrivals::Stored;
 use crate::metrics::counts::{Lists, Open, Settled};
 use crate::metrics::report::Report;
 
@@ -20,6 +21,7 @@ pub(super) fn text(fleet: &WorkersView) -> String {
         Some(false) => "stream      OFF: new tasks wait for the sweeper; enable it with NEW_IMAGE\n",
         None => "stream      not known: no worker lists it\n",
     });
+    text.push_str(&ingest_text(fleet));
     text.push_str(&format!("fleet       seen {seen_seconds_ago} s ago by {}\n", plain(answering)));
     for worker in workers {
         text.push_str(&worker_text(worker, worker.worker == *answering));
@@ -85,6 +87,24 @@ fn today_text(fleet: &WorkersView) -> String {
         ));
     }
     text
+}
+
+/// What the stream's records say of ingest.
+fn ingest_text(fleet: &WorkersView) -> String {
+    let Some(Stored { tasks, last, slowest_seconds }) = &fleet.stored else { return String::new() };
+    if fleet.stream_on != Some(true) {
+        return "ingest      not known while the stream is off: see MessagesStored in CloudWatch\n"
+            .to_owned();
+    }
+    let Some(last) = last else {
+        return "ingest      no task stored in the last hour\n".to_owned();
+    };
+    format!(
+        "ingest      {} stored in the last hour, the last {} ago; stored at most {} after being sent\n",
+        count(tasks, "task"),
+        span(fleet.now - last),
+        span(*slowest_seconds)
+    )
 }
 
 fn worker_text(worker: &WorkerView, is_answering: bool) -> String {

@@ -21,7 +21,7 @@ impl Coordinator {
         let mut counts = Counts::default();
         hands.work.values().for_each(|local| local.behind.add_counts(&mut counts));
         metrics.counted(now, &counts);
-        let mut report = metrics.report(counts);
+        let mut report = metrics.report(now, counts);
         let lags = hands.work.iter().filter_map(|(subject, local)| match subject {
             Subject::Shard { shard, .. } => Some((local.behind.reading.age(now), shard.as_str())),
             Subject::Sweep(_) => None,

@@ -7,7 +7,7 @@ use crate::aws::fault::Fault;
 use crate::lease::checkpoint::{SequenceNumber, Ticket};
 use crate::stream::limits::Share;
 use crate::stream::reader::Reader;
-use crate::stream::reader::source::{Brought, made_at};
+use crate::stream::reader::source::{Brought, made_at, stored};
 use crate::stream::reader::superseded::superseded;
 use crate::stream::service::service_of;
 use crate::tasks::handled::Handled;
@@ -45,6 +45,9 @@ impl Reader {
                 self.parts.metrics.record(Handled::Poison);
                 continue;
             };
+            if let Some((sent, stored)) = stored(&record) {
+                self.parts.metrics.stored(sent, stored);
+            }
             let sequence_number = SequenceNumber(sequence_number.to_owned());
             let ticket = self.checkpoint.deliver(sequence_number, made_at(&record).unwrap_or(now));
             if is_done {

@@ -3,8 +3,10 @@
 
 use std::sync::Arc;
 
-use aws_sdk_dynamodbstreams::types::Record;
+use aws_sdk_dynamodbstreams::types::{OperationType, Record};
 use futures::stream::{self, BoxStream};
+use jiff::Timestamp;
+use statemachine::task::attribute;
 use tokio::time::sleep_until;
 
 use crate::aws::fault::{Class, Fault};
@@ -148,6 +150,15 @@ impl Source {
         self.pace.got(records.len(), granted, is_at_end);
         Brought::Page { records, is_last, share }
     }
+}
+
+/// When a new task's message was sent, and when the task was stored, in epoch seconds; none for other records.
+pub(super) fn stored(record: &Record) -> Option<(i64, i64)> {
+    if record.event_name() != Some(&OperationType::Insert) {
+        return None;
+    }
+    let sent = record.dynamodb()?.new_image()?.get(attribute::RECEIVED_AT)?.as_s().ok()?;
+    Some((sent.parse::<Timestamp>().ok()?.as_second(), made_at(record)?))
 }
 
 /// When the change in the record was made, in epoch seconds.
