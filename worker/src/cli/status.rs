@@ -204,7 +204,7 @@ mod tests {
                         expiring    0 tasks within the hour\n\
                         open        0 undecided, 0 to send, 0 unverified\n\
                         \x20           in 0 of 16 buckets; the others are not counted yet\n\
-                        today       0 decided: 0 by rules, 0 by people; 0 expired undecided, 0 ended otherwise, 0 undeliverable\n\
+                        today       since 00:00 UTC: 0 decided, 0 by rules, 0 by people; 0 expired undecided, 0 ended otherwise, 0 undeliverable\n\
                         stream      not known: no worker lists it\n\
                         fleet       seen 1 s ago by w1-a\n\
                         \x20           w1-a: live, answering, last heard from 2 s ago, 3 shards, 5 buckets, approval@7f3a91c2\n\
@@ -231,7 +231,8 @@ mod tests {
         counts.open.escalated = Open { tasks: 12, oldest: Some(10_000 - 2 * 3_600 - 180) };
         counts.open.verify = Open { tasks: 2, oldest: Some(10_000 - 3 * 86_400) };
         counts.escalated_by = [("tier-limit".to_owned(), 8), ("(no-rule-approved)".to_owned(), 4)].into();
-        counts.today = Settled { automatic: 90, people: 10, expired: 2, ..Settled::default() };
+        counts.today = Settled { automatic: 90, people: 10, expired: 2, partial: true, ..Settled::default() };
+        counts.partial = true;
         fleet.stream_on = Some(false);
         fleet.stored = Some(Stored { tasks: 7, last: Some(9_990), slowest_seconds: 3 });
         fleet.expired.insert("ESCALATED, aborted".to_owned(), 2);
@@ -258,8 +259,9 @@ mod tests {
                         expiring    3 tasks within the hour; next deadline in 12 min 5 s\n\
                         escalated   by tier-limit 8, (no-rule-approved) 4\n\
                         open        0 undecided, 0 to send, 2 (oldest 3 d) unverified\n\
+                        \x20           at least: a worklist has more tasks than one count reads\n\
                         \x20           counted 10 s ago\n\
-                        today       100 decided: 90 by rules (90 %), 10 by people; 2 expired undecided, 0 ended otherwise, 0 undeliverable\n\
+                        today       since 00:00 UTC so far, still counting: 100 decided, 90 by rules (90 %), 10 by people; 2 expired undecided, 0 ended otherwise, 0 undeliverable\n\
                         expired     2 undecided (ESCALATED, aborted) since these workers started\n\
                         stream      OFF: new tasks wait for the sweeper; enable it with NEW_IMAGE\n\
                         ingest      not known while the stream is off: see MessagesStored in CloudWatch\n\

@@ -28,6 +28,9 @@ pub struct Counts {
     pub escalated_by: BTreeMap<String, u64>,
     /// The tasks that settled on this day.
     pub today: Settled,
+    /// Some worklist has more tasks than a count reads: the numbers are lower bounds.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 /// The open tasks of each worklist.
@@ -70,6 +73,9 @@ pub struct Settled {
     pub elsewhere: u64,
     /// Their answer was rejected permanently.
     pub failed: u64,
+    /// More settled than are counted yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub partial: bool,
 }
 
 impl Lists {
@@ -113,6 +119,7 @@ impl Counts {
             *self.escalated_by.entry(rule.clone()).or_default() += tasks;
         }
         self.today.add(&other.today);
+        self.partial |= other.partial;
     }
 }
 
@@ -129,6 +136,7 @@ impl Settled {
             self.expired += other.expired;
             self.elsewhere += other.elsewhere;
             self.failed += other.failed;
+            self.partial |= other.partial;
         }
     }
 }

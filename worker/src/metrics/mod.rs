@@ -143,6 +143,9 @@ declare! {
     /// Open tasks, by the worklist that they stand in (`status`). Each worker counts the buckets it holds once a minute,
     /// so add up all workers; the sum is short of a bucket for a moment after a worker has left.
     open_tasks: Gauge = "open_tasks" by status: Worklist;
+    /// 1 while a worklist has more than about 12,000 tasks in one of its 16 buckets, which is all that a count reads: then
+    /// `open_tasks` is a lower bound. The next deadlines are counted all the same.
+    partial: Gauge = "open_tasks_partial";
     /// Time since the receipt of the oldest open task of a worklist, of the buckets that this worker holds; 0 without
     /// one. Take the greatest of all workers.
     oldest_task: Gauge = "oldest_task_age_seconds" by status: Worklist;

@@ -59,6 +59,7 @@ impl Metrics {
             self.open_tasks(list).set(gauge(open.tasks));
             self.oldest_task(list).set(open.oldest.map_or(0, |oldest| now.saturating_sub(oldest).max(0)));
         }
+        self.partial.set(i64::from(counts.partial));
         self.due_soon.set(gauge(counts.due_soon));
         self.next_deadline.set(counts.next_deadline);
         self.count_age.set(if counts.buckets == 0 { 0 } else { now.saturating_sub(counts.at).max(0) });

@@ -87,6 +87,26 @@ async fn what_share_was_automatic_today_and_how_many_expired_and_why() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn today_begins_at_midnight_utc() {
+    let world = office::world();
+    // Worlds begin at midnight.
+    sleep(Duration::from_secs(86_400 - 240)).await;
+    let running = Running::start_in(world, 0, |_| {});
+    sleep(WORKS).await;
+    running.receive("before", 50, None).await;
+    running.receive("before too", 50, None).await;
+    let today = async |seconds| {
+        sleep(Duration::from_secs(seconds)).await;
+        let today = running.status().await["fleet"]["counts"]["today"].clone();
+        (today["day"].as_str().unwrap().to_owned(), today["automatic"].as_u64().unwrap())
+    };
+    assert_eq!(today(100).await, ("2026-11-22".to_owned(), 2));
+    assert_eq!(today(200).await, ("2026-11-23".to_owned(), 0));
+    running.receive("after", 50, None).await;
+    assert_eq!(today(100).await, ("2026-11-23".to_owned(), 1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn which_decisions_cannot_be_verified() {
     let running = at_work().await;
     let closed = model::ServiceError::new(model::Service::StepFunctions, "TaskTimedOut", "closed");

@@ -59,6 +59,9 @@ fn waiting_text(fleet: &WorkersView) -> String {
         told(due),
         told(verify)
     ));
+    if counts.partial {
+        text.push_str("            at least: a worklist has more tasks than one count reads\n");
+    }
     if counts.buckets < u32::from(BUCKETS) {
         text.push_str(&format!(
             "            in {} of {BUCKETS} buckets; the others are not counted yet\n",
@@ -75,9 +78,10 @@ fn today_text(fleet: &WorkersView) -> String {
     let Settled { automatic, people, expired, elsewhere, failed, .. } = &fleet.counts.today;
     let decided = automatic + people;
     let share = (automatic * 100).checked_div(decided).map(|share| format!(" ({share} %)"));
+    let far = if fleet.counts.today.partial { " so far, still counting" } else { "" };
     let mut text = format!(
-        "today       {decided} decided: {automatic} by rules{}, {people} by people; {expired} expired undecided, \
-         {elsewhere} ended otherwise, {failed} undeliverable\n",
+        "today       since 00:00 UTC{far}: {decided} decided, {automatic} by rules{}, {people} by people; \
+         {expired} expired undecided, {elsewhere} ended otherwise, {failed} undeliverable\n",
         share.unwrap_or_default()
     );
     for (why, tasks) in &fleet.expired {
