@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
+use utoipa::ToSchema;
 
 use crate::aws::fault::{Fault, Resource};
 use crate::clock::{Clock, second_text};
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 const STALE_SECONDS: i64 = 75;
 
 /// What one queue holds, as this worker read it last.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct QueueView {
     /// Which queue, by the name of its setting in `queues`.

@@ -21,10 +21,12 @@ pub(crate) enum Stall {
     QueueDead,
     RulesetRefused,
     WorkerKilled,
+    CrashLoop,
+    DeadLetter,
 }
 
 impl Stall {
-    pub(crate) const ALL: [Stall; 9] = [
+    pub(crate) const ALL: [Stall; 11] = [
         Stall::StreamOff,
         Stall::StreamSilent,
         Stall::TableThrottled,
@@ -34,6 +36,8 @@ impl Stall {
         Stall::QueueDead,
         Stall::RulesetRefused,
         Stall::WorkerKilled,
+        Stall::CrashLoop,
+        Stall::DeadLetter,
     ];
 
     /// Its name in the table and on the command line.
@@ -48,6 +52,8 @@ impl Stall {
             Stall::QueueDead => "queue-dead",
             Stall::RulesetRefused => "ruleset-refused",
             Stall::WorkerKilled => "worker-killed",
+            Stall::CrashLoop => "crash-loop",
+            Stall::DeadLetter => "dead-letter",
         }
     }
 
@@ -63,6 +69,8 @@ impl Stall {
             Stall::QueueDead => r#"alertname="CountersignServiceFault",service="queue""#,
             Stall::RulesetRefused => r#"alertname="CountersignRulesetRefused""#,
             Stall::WorkerKilled => r#"alertname="CountersignWorkerDown""#,
+            Stall::CrashLoop => r#"alertname="CountersignCrashLoop""#,
+            Stall::DeadLetter => r#"alertname="CountersignDeadLetters",queue="task_dead_letters""#,
         }
     }
 }
@@ -77,6 +85,8 @@ pub(crate) struct Site<'a> {
     outage: Option<Outage>,
 }
 
+/// More than CountersignCrashLoop takes for a coincidence.
+const CRASHES: usize = 5;
 /// An edit that does not compile.
 const BROKEN: &str = "//! id: broken\n//! title: Half-written\n//! may: escalate\n\nif order.amount > {\n";
 
@@ -95,6 +105,8 @@ impl<'a> Site<'a> {
             Stall::StreamOff => return self.set_stream(false).await,
             Stall::RulesetRefused => return Ok(fs::write(self.broken_rule(), BROKEN)?),
             Stall::WorkerKilled => return self.kill(),
+            Stall::CrashLoop => return self.crash_again_and_again().await,
+            Stall::DeadLetter => return self.send_letter().await,
             Stall::StreamSilent => (&["GetRecords"], "", Reply::NoRecords),
             Stall::TableThrottled => (&["GetItem", "Query", "UpdateItem"], tasks, throttled),
             Stall::CallbacksDenied => (&["SendTaskSuccess", "SendTaskFailure"], "", denied),
@@ -113,6 +125,7 @@ impl<'a> Site<'a> {
             Stall::StreamOff => self.set_stream(true).await,
             Stall::RulesetRefused => Ok(fs::remove_file(self.broken_rule())?),
             Stall::WorkerKilled => self.start().await,
+            Stall::DeadLetter => self.purge_letters().await,
             _ => Ok(()),
         }
     }
@@ -132,6 +145,29 @@ impl<'a> Site<'a> {
         if let Some(worker) = last.take() {
             worker.kill();
         }
+        Ok(())
+    }
+
+    /// As systemd does with a worker that ends soon after it was ready.
+    async fn crash_again_and_again(&mut self) -> Result<()> {
+        for _ in 0..CRASHES {
+            self.kill()?;
+            self.start().await?;
+        }
+        Ok(())
+    }
+
+    async fn send_letter(&self) -> Result<()> {
+        let send =
+            self.world.clients.sqs.send_message().queue_url(&self.world.stack.task_dead_letter_queue_url);
+        send.message_body("not a message of a workflow").send().await?;
+        Ok(())
+    }
+
+    async fn purge_letters(&self) -> Result<()> {
+        let purge =
+            self.world.clients.sqs.purge_queue().queue_url(&self.world.stack.task_dead_letter_queue_url);
+        purge.send().await?;
         Ok(())
     }
 

@@ -136,7 +136,10 @@ impl Failure {
                     .to_owned()
             }
             Failure::NoSuchTask(id) => {
-                format!("there is no task {id}; settled tasks are deleted when their retention ends")
+                format!(
+                    "the table has no task {id}: it was never stored, or it was deleted after its retention \
+                     (tables.retention_days); its log lines remain: search the logs for task.id {id}"
+                )
             }
             Failure::Invalid(what) | Failure::NoSuchRuleset(what) => what.clone(),
             Failure::Raced => "look at the other change, then try again".to_owned(),

@@ -127,11 +127,12 @@ fn rates_text(limits: &[RateLimitView]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::api::status::ActiveRuleset;
+    use crate::api::status::{ActiveRuleset, RefusedRuleset};
     use crate::api::workers::{ShardView, WorkerState, WorkerView, WorkersView};
     use crate::metrics::arrivals::Stored;
     use crate::metrics::counts::{Counts, Open, Settled};
     use crate::metrics::report::Report;
+    use crate::queues::QueueView;
 
     fn worker(name: &str, state: WorkerState, heard_seconds_ago: u64) -> WorkerView {
         WorkerView {
@@ -278,5 +279,51 @@ mod tests {
         let stored = "ingest      7 tasks stored in the last hour, the last 10 s ago; \
                       stored at most 3 s after being sent\n";
         assert!(text(&status).contains(stored), "{}", text(&status));
+    }
+
+    /// A status in which each line has something to say.
+    fn full() -> Status {
+        let cap = CapView {
+            cap: "approvals".to_owned(),
+            fact: None,
+            limit: "30".to_owned(),
+            reserved: Some("12".to_owned()),
+            seen: "12".to_owned(),
+        };
+        let mut status = status(vec![cap]);
+        status.rate_limits =
+            vec![RateLimitView { limit: "sweep".to_owned(), capacity: 1.0, level: 1.0, waiting: 0 }];
+        status.queues = vec![QueueView {
+            queue: "tasks".to_owned(),
+            waiting: Some(0),
+            in_hand: Some(0),
+            unknown_since: None,
+            error: None,
+        }];
+        status.refused = Some(RefusedRuleset { sha256: None, diagnostics: vec![] });
+        let fleet = status.fleet.as_mut().unwrap();
+        (fleet.stream_on, fleet.stored) = (Some(true), Some(Stored::default()));
+        fleet.expired.insert("PENDING, aborted".to_owned(), 1);
+        fleet.counts.escalated_by.insert("tier-limit".to_owned(), 1);
+        status
+    }
+
+    #[test]
+    fn every_question_of_the_runbook_has_a_line() {
+        let runbook = include_str!("../../../ops/README.md");
+        let table = runbook.split("| question | metrics | line of `countersign status` |").nth(1).unwrap();
+        let told = text(&full());
+        let rows = table.lines().skip(2).take_while(|row| row.starts_with('|'));
+        let mut questions = 0;
+        for row in rows {
+            let lines = row.rsplit('|').nth(1).unwrap().split(';').next().unwrap();
+            let mut named = lines.split('`').skip(1).step_by(2).peekable();
+            assert!(named.peek().is_some(), "{row}");
+            for line in named {
+                assert!(told.lines().any(|of| of.starts_with(line)), "no line {line}: {row}\n{told}");
+            }
+            questions += 1;
+        }
+        assert_eq!(questions, 15);
     }
 }

@@ -8,6 +8,7 @@ use prometheus_client::encoding::{EncodeMetric, MetricEncoder};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::histogram::Histogram;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// From a second to the four hours for which SQS delivers a message again.
 const BUCKETS: [f64; 7] = [1.0, 5.0, 15.0, 60.0, 600.0, 3_600.0, 14_400.0];
@@ -21,7 +22,7 @@ pub(super) struct Arrivals {
 }
 
 /// The tasks that were stored in some time.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Stored {
     /// How many.

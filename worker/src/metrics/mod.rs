@@ -144,7 +144,7 @@ declare! {
     /// so add up all workers; the sum is short of a bucket for a moment after a worker has left.
     open_tasks: Gauge = "open_tasks" by status: Worklist;
     /// 1 while a worklist has more than about 12,000 tasks in one of its 16 buckets, which is all that a count reads: then
-    /// `open_tasks` is a lower bound. The next deadlines are counted all the same.
+    /// `open_tasks` is a lower bound. Of the tasks that wait for people, those with the next deadlines are counted first.
     partial: Gauge = "open_tasks_partial";
     /// Time since the receipt of the oldest open task of a worklist, of the buckets that this worker holds; 0 without
     /// one. Take the greatest of all workers.

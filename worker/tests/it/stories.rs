@@ -200,3 +200,17 @@ async fn a_task_that_changes_hands_names_both_workers() {
     assert!(workers[1..].iter().all(|step| step.ends_with("by second")), "{told:#}");
     assert_eq!(told_by_story(&told), told_by_log(&log, &id), "{told:#}");
 }
+
+/// The table cannot tell a task whose retention is over from one that never was: where its lines are is told for both.
+#[tokio::test(start_paused = true)]
+async fn the_story_of_a_deleted_task_says_where_its_lines_are() {
+    let running = Running::start(RulesSource::Directory);
+    sleep(WORKS).await;
+    let id = "0".repeat(32);
+    let answer = running.get(&format!("/v1/tasks/{id}/story")).await;
+    assert!(answer.starts_with("HTTP/1.1 404 "), "{answer}");
+    let told = format!(
+        "deleted after its retention (tables.retention_days); its log lines remain: search the logs for task.id {id}"
+    );
+    assert!(answer.contains(&told), "{answer}");
+}
