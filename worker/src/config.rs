@@ -39,6 +39,7 @@ pub struct Config {
     pub budgets: Budgets,
     pub api: Api,
     pub auth: Auth,
+    pub notices: Notices,
     pub metrics: Metrics,
     pub log: Log,
 }
@@ -210,6 +211,15 @@ pub struct Oidc {
     pub client_secret_file: Option<String>,
     pub scopes: String,
     pub roles: BTreeMap<String, Role>,
+}
+
+/// What people are told of tasks that wait for them.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(missing_docs, reason = "config.default.toml documents each")]
+pub struct Notices {
+    #[serde(with = "empty_is_none")]
+    pub event_bus: Option<String>,
 }
 
 /// The listener for metrics and health.

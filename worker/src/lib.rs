@@ -29,6 +29,8 @@ pub mod control;
 
 pub mod lease;
 
+pub mod notices;
+
 pub mod steps;
 
 pub mod closed_executions;

@@ -5,6 +5,7 @@
 
 mod census;
 mod listed;
+mod unpublished;
 mod waits;
 
 use std::collections::HashSet;
@@ -29,6 +30,7 @@ use crate::lease::guard::Guard;
 use crate::metrics::behind::Behind;
 use crate::metrics::trouble::Trouble;
 use crate::metrics::{Metrics, Service};
+use crate::notices::Notices;
 use crate::steps::pipeline::{Lost, Pipeline};
 use crate::tasks::handled::Handled;
 use crate::tasks::in_hand::InHand;
@@ -59,6 +61,8 @@ pub struct Sweeper {
     pub every: Duration,
     /// The tasks that this process's readers have in hand.
     pub in_hand: InHand,
+    /// What people are to be told.
+    pub notices: Notices,
 }
 
 /// A list's tasks in flight. A slow one takes up one place, and delays neither the others nor the next walk.
@@ -96,13 +100,15 @@ impl Sweeper {
     ) -> Result<(), Lost> {
         // Each list has its own loop: checks are limited to a few a second, and decisions must not wait behind them.
         let lists = Worklist::ALL.map(|list| self.run_list(list, bucket, guard, &drain, behind));
-        let count = self.count(bucket, guard, &drain, behind).then(|()| std::future::pending::<()>());
+        let count = self.count(bucket, guard, &drain, behind);
+        let search = self.look_for_unpublished(bucket, guard, &drain);
+        let beside = futures::future::join(count, search).then(|_| std::future::pending::<()>());
         tokio::select! {
-            // The end of the walks ends the counting, which nothing waits for.
+            // The end of the walks ends the counting and the search, which nothing waits for.
             biased;
             () = guard.lost() => Err(Lost),
             ended = futures::future::try_join_all(lists) => ended.map(drop),
-            () = count => Ok(()),
+            () = beside => Ok(()),
         }
     }
 

@@ -29,6 +29,7 @@ mod clients;
 mod clock;
 mod connector;
 mod dynamodb;
+mod eventbridge;
 mod events;
 mod faults;
 mod hold;
@@ -53,6 +54,7 @@ pub use self::dynamodb::{
     Bytes, IndexSchema, Item, Key, KeyAttribute, KeySchema, Kind, Number, Projection, TableSchema, Value,
     WriteUnits, item_bytes, read_half_units, stored_bytes,
 };
+pub use self::eventbridge::PutEvent;
 pub use self::events::{Change, Event};
 pub use self::faults::{Alteration, Failure, Fault, Matcher, Rule, RuleId};
 pub use self::hold::{Door, Hold};

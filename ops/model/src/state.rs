@@ -7,6 +7,7 @@ use rand::rngs::SmallRng;
 use serde_json::json;
 
 use super::dynamodb::DynamoDb;
+use super::eventbridge::EventBridge;
 use super::events::{Change, Event, Trace};
 use super::faults::Faults;
 use super::hold::Watch;
@@ -26,6 +27,7 @@ pub(super) struct State {
     pub(super) streams: Streams,
     pub(super) step_functions: StepFunctions,
     pub(super) sqs: Sqs,
+    pub(super) event_bridge: EventBridge,
     /// The queue to which EventBridge sends closed executions.
     pub(super) closed_executions_url: Option<String>,
     pub(super) faults: Faults,
@@ -62,6 +64,7 @@ impl State {
             streams: Streams::default(),
             step_functions: StepFunctions::default(),
             sqs: Sqs::default(),
+            event_bridge: EventBridge::default(),
             closed_executions_url: None,
             faults: Faults::default(),
             watches: Vec::new(),
@@ -103,13 +106,14 @@ impl State {
     pub(super) fn apply(&mut self, call: &Call, now_ms: u64) -> Answer {
         let mut changes = Vec::new();
         let mut effects = Effects::default();
-        let State { options, rng, dynamodb, streams, step_functions, sqs, .. } = self;
+        let State { options, rng, dynamodb, streams, step_functions, sqs, event_bridge, .. } = self;
         let mut turn = Turn { now_ms, rng, options, changes: &mut changes, node: &call.node };
         let answer = match call.service {
             Service::DynamoDb => dynamodb.answer(call, streams, &mut turn),
             Service::Streams => streams.answer(call, &mut turn),
             Service::StepFunctions => step_functions.answer(call, &mut turn, &mut effects),
             Service::Sqs => sqs.answer(call, &mut turn),
+            Service::EventBridge => event_bridge.answer(call, &mut turn),
         };
         self.has_new_messages |= call.service == Service::Sqs;
         self.record(now_ms, Some(call.clone()), answer.clone(), changes);

@@ -20,6 +20,8 @@ pub enum Service {
     StepFunctions,
     /// SQS.
     Sqs,
+    /// EventBridge.
+    EventBridge,
 }
 
 impl Service {
@@ -27,7 +29,7 @@ impl Service {
     fn namespace(self) -> &'static str {
         match self {
             Service::DynamoDb | Service::Streams => "com.amazonaws.dynamodb.v20120810#",
-            Service::StepFunctions => "",
+            Service::StepFunctions | Service::EventBridge => "",
             Service::Sqs => "com.amazonaws.sqs#",
         }
     }
@@ -53,7 +55,7 @@ impl Call {
     ///
     /// # Panics
     ///
-    /// When it is not a request of one of the four services.
+    /// When it is not a request of one of the five services.
     pub(super) fn read(node: Arc<str>, request: &HttpRequest, sent_ms: u64) -> Call {
         let target = request.headers().get("x-amz-target").unwrap_or_default();
         let (service, operation) = target.split_once('.').unwrap_or((target, ""));
@@ -62,6 +64,7 @@ impl Call {
             "DynamoDBStreams_20120810" => Service::Streams,
             "AWSStepFunctions" => Service::StepFunctions,
             "AmazonSQS" => Service::Sqs,
+            "AWSEvents" => Service::EventBridge,
             _ => panic!("the model of AWS has no service for the target {target:?} ({})", request.uri()),
         };
         let body = serde_json::from_slice(request.body().bytes().unwrap_or(b"{}"))
@@ -165,7 +168,9 @@ impl Service {
                 "LimitExceededException",
                 "Rate exceeded for shard: too many readers or requests",
             ),
-            Service::StepFunctions => ServiceError::new(self, "ThrottlingException", "Rate exceeded"),
+            Service::StepFunctions | Service::EventBridge => {
+                ServiceError::new(self, "ThrottlingException", "Rate exceeded")
+            }
             Service::Sqs => ServiceError::new(
                 self,
                 "RequestThrottled",
@@ -184,7 +189,7 @@ impl Service {
     pub fn internal(self) -> ServiceError {
         let kind = match self {
             Service::DynamoDb | Service::Streams => "InternalServerError",
-            Service::StepFunctions | Service::Sqs => "InternalFailure",
+            Service::StepFunctions | Service::Sqs | Service::EventBridge => "InternalFailure",
         };
         ServiceError { status: 500, ..ServiceError::new(self, kind, "Internal server error") }
     }
@@ -194,7 +199,7 @@ impl Service {
         let kind = "ValidationException";
         let namespace = match self {
             Service::DynamoDb | Service::Streams => "com.amazon.coral.validate#",
-            Service::StepFunctions | Service::Sqs => "",
+            Service::StepFunctions | Service::Sqs | Service::EventBridge => "",
         };
         ServiceError { kind: format!("{namespace}{kind}"), ..ServiceError::new(self, kind, message) }
     }

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use super::clock::{Clock, EPOCH_MS};
 use super::connector::Node;
+use super::eventbridge::PutEvent;
 use super::events::Event;
 use super::faults::{Fault, Matcher, Rule, RuleId};
 use super::hold::{self, Door, Held, Hold};
@@ -104,6 +105,11 @@ impl World {
     /// Takes the events since the last call of this function.
     pub fn events(&self) -> Vec<Event> {
         self.with(|state, _| std::mem::take(&mut state.events))
+    }
+
+    /// What was put on event buses so far, in order.
+    pub fn put_events(&self) -> Vec<PutEvent> {
+        self.with(|state, _| state.event_bridge.events.clone())
     }
 
     /// Calls a function after each call that reached its service, and after each job that time caused.

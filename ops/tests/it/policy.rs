@@ -10,7 +10,7 @@ use crate::template::{statements, texts};
 
 /// Operations of the SDKs by the name of their methods. Each is looked for, so that a new call cannot be overlooked;
 /// operations that have no place here are those that manage resources.
-const OPERATIONS: [(&str, &[&str]); 4] = [
+const OPERATIONS: [(&str, &[&str]); 5] = [
     (
         "dynamodb",
         &[
@@ -71,6 +71,7 @@ const OPERATIONS: [(&str, &[&str]); 4] = [
             "start_message_move_task",
         ],
     ),
+    ("events", &["describe_event_bus", "list_rules", "put_events", "put_partner_events"]),
 ];
 
 /// Parts of the worker's crate that only commands use, with the credentials of a person.
@@ -82,9 +83,10 @@ const OF_OPERATORS: [&str; 4] = [
 ];
 
 /// The resources of the template that each part calls.
-const RESOURCES: [(&str, &[&str]); 11] = [
+const RESOURCES: [(&str, &[&str]); 12] = [
     ("ingest/src/hints.rs", &["HintsQueue"]),
     ("ingest/src/", &["TasksTable"]),
+    ("worker/src/aws/eventbridge.rs", &["NoticesBus"]),
     ("worker/src/closed_executions.rs", &["ClosedExecutionsQueue"]),
     ("worker/src/control/", &["ControlTable"]),
     ("worker/src/fleet/proof.rs", &["StateMachine"]),

@@ -97,6 +97,32 @@ fn without_hints_nothing_of_them_is_there() {
     assert_eq!(template()["Parameters"]["WakeUp"]["Default"], "false");
 }
 
+/// Nothing of notices is there without the parameter, and what a mail has is the event's own text.
+#[test]
+fn people_are_told_only_when_asked_for() {
+    let statements =
+        template()["Resources"]["WorkerRole"]["Properties"]["Policies"][0]["PolicyDocument"]["Statement"]
+            .clone();
+    let of_notices = |branches: &Value| branches[0] == "HasNotices" && branches[1]["Sid"] == "PublishNotices";
+    assert!(statements.as_array().unwrap().iter().any(|statement| of_notices(&statement["Fn::If"])));
+    for (resource, condition) in [
+        ("NoticesBus", "HasNotices"),
+        ("NoticesTopic", "HasNoticesEmail"),
+        ("NoticesTopicPolicy", "HasNoticesEmail"),
+        ("NoticesRule", "HasNoticesEmail"),
+        ("EventsEndpoint", "HasNoticesEndpoint"),
+    ] {
+        assert_eq!(template()["Resources"][resource]["Condition"], condition, "{resource}");
+    }
+    assert_eq!(template()["Parameters"]["Notices"]["Default"], "false");
+    assert_eq!(template()["Parameters"]["NoticesEmail"]["Default"], "");
+    let rule = properties("NoticesRule");
+    assert_eq!(rule["EventPattern"], json!({"source": ["countersign"]}));
+    let mail = &rule["Targets"][0]["InputTransformer"];
+    assert_eq!(mail["InputPathsMap"], json!({"text": "$.detail.text"}));
+    assert_eq!(mail["InputTemplate"], "\"<text>\"");
+}
+
 #[test]
 fn workers_may_do_exactly_this() {
     let read = ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"];
@@ -106,7 +132,8 @@ fn workers_may_do_exactly_this() {
     let ask = ["states:DescribeExecution", "states:GetExecutionHistory"];
     let hear = ["sqs:ReceiveMessage", "sqs:DeleteMessage"];
     let log = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
-    let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &log, &["s3:GetObject"]].concat();
+    let others = ["events:PutEvents", "s3:GetObject"];
+    let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &log, &others].concat();
     assert_eq!(actions("WorkerRole"), set(&expected));
 
     // A task is moved, never replaced and never deleted; of the control table nothing but its items is asked.

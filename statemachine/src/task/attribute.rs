@@ -64,6 +64,12 @@ pub const ESCALATE_STEP: &str = "escalateStep";
 pub const VERIFY_STEP: &str = "verifyStep";
 /// Which worker settled or expired the task, and how that is known.
 pub const SETTLE_STEP: &str = "settleStep";
+/// Within the escalation: when people were told of it.
+pub const PUBLISHED_AT: &str = "publishedAt";
+/// Within the escalation: when people were told that the deadline is near.
+pub const DEADLINE_PUBLISHED_AT: &str = "deadlinePublishedAt";
+/// When people were told that the task expired undecided.
+pub const EXPIRY_PUBLISHED_AT: &str = "expiryPublishedAt";
 /// The trace that ingest began.
 pub const TRACEPARENT: &str = "traceparent";
 /// When a settled task is deleted, in epoch seconds.

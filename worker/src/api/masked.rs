@@ -4,10 +4,10 @@
 //! of the same name.
 
 use std::collections::BTreeSet;
-use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
+
+use crate::tasks::order::fields;
 
 /// What stands in the place of a masked value.
 const MASKED: &str = "\"(masked)\"";
@@ -64,37 +64,6 @@ fn write(value: &str, masked: &BTreeSet<String>, level: usize, text: &mut String
 
 fn elements(text: &str) -> Option<Vec<&RawValue>> {
     serde_json::from_str(text).ok()
-}
-
-/// The fields of a JSON object, in its order; none of another value.
-pub(crate) fn fields(text: &str) -> Option<Vec<(String, &RawValue)>> {
-    serde_json::from_str::<Fields<'_>>(text).ok().map(|fields| fields.0)
-}
-
-struct Fields<'a>(Vec<(String, &'a RawValue)>);
-
-impl<'de: 'a, 'a> Deserialize<'de> for Fields<'a> {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Fields<'a>, D::Error> {
-        from.deserialize_map(Collect)
-    }
-}
-
-struct Collect;
-
-impl<'de> Visitor<'de> for Collect {
-    type Value = Fields<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fields<'de>, A::Error> {
-        let mut fields = Vec::new();
-        while let Some(field) = map.next_entry()? {
-            fields.push(field);
-        }
-        Ok(Fields(fields))
-    }
 }
 
 #[cfg(test)]

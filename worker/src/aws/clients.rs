@@ -32,6 +32,8 @@ pub struct Clients {
     pub sfn: sfn::Client,
     /// The queue of closed executions.
     pub sqs: sqs::Client,
+    /// For the bus of notices, of which only a worker knows the name.
+    pub shared: SdkConfig,
 }
 
 impl Clients {
@@ -63,6 +65,7 @@ impl Clients {
             streams: streams::Client::new(&once),
             sfn: sfn::Client::new(&once),
             sqs: sqs::Client::new(&waiting),
+            shared,
         }
     }
 }

@@ -53,6 +53,8 @@ pub enum Resource {
     Function(String),
     /// A quota, by its code and its service.
     Quota(String),
+    /// The bus for notices, by its name or ARN.
+    EventBus(String),
 }
 
 impl fmt::Display for Resource {
@@ -66,6 +68,7 @@ impl fmt::Display for Resource {
             }
             Resource::Function(arn) => f.write_str(arn),
             Resource::Quota(name) => write!(f, "quota {name}"),
+            Resource::EventBus(name) => write!(f, "event bus {name}"),
         }
     }
 }
@@ -106,6 +109,11 @@ impl Fault {
             _ => unreadable(),
         };
         Fault { operation, on, code, class }
+    }
+
+    /// A part of a call that failed by itself: its code, in an answer of 200.
+    pub fn of_code(operation: &'static str, on: Resource, code: &str) -> Fault {
+        Fault { operation, on, code: code.to_owned(), class: classify(code, 400) }
     }
 
     /// Whether the caller lacks a permission.

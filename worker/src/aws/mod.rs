@@ -3,6 +3,7 @@
 pub(crate) mod attribute;
 pub mod clients;
 pub(crate) mod date;
+pub mod eventbridge;
 pub mod fault;
 mod host;
 pub mod rate_limit;

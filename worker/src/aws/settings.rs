@@ -10,7 +10,7 @@ use crate::aws::fault::{Class, no_credentials, words};
 use crate::config::{is_region, is_url};
 
 /// The services that are called, as the SDK's variables name them.
-const SERVICES: [&str; 4] = ["DynamoDB", "DynamoDB Streams", "SFN", "SQS"];
+const SERVICES: [&str; 5] = ["DynamoDB", "DynamoDB Streams", "SFN", "SQS", "EventBridge"];
 
 /// Settings of the environment with which no call can succeed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

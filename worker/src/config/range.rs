@@ -88,6 +88,12 @@ impl Config {
             queue("queues.task_dead_letters", &self.queues.task_dead_letters),
             queue("queues.closed_executions_dead_letters", &self.queues.closed_executions_dead_letters),
             (
+                "notices.event_bus",
+                text(&self.notices.event_bus),
+                absent_or(&self.notices.event_bus, is_bus),
+                "use the name or the ARN of an event bus, or leave it empty",
+            ),
+            (
                 "rules.dir",
                 self.rules.dir.display().to_string(),
                 !self.rules.dir.as_os_str().is_empty(),
@@ -220,6 +226,12 @@ pub(crate) fn is_region(text: &str) -> bool {
 fn is_table(text: &str) -> bool {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
     text.starts_with("arn:") || ((3..=255).contains(&text.len()) && text.bytes().all(is_name))
+}
+
+/// EventBridge accepts names of 1 to 256 letters, digits and `/ . - _`, and ARNs.
+fn is_bus(text: &str) -> bool {
+    let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"/.-_".contains(&byte);
+    text.starts_with("arn:") || (text.len() <= 256 && text.bytes().all(is_name))
 }
 
 fn is_id(text: &str) -> bool {

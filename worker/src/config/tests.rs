@@ -49,6 +49,7 @@ fn a_bad_setting_is_named_with_its_place_and_a_remedy() {
         ),
         ("[aws]\nregion = \"eu central\"", &["aws.region", "eu-central-1"]),
         ("[tables]\ntasks = \"\"", &["tables.tasks", "the name or the ARN of a table"]),
+        ("[notices]\nevent_bus = \"my bus\"", &["notices.event_bus", "the name or the ARN of an event bus"]),
         ("worker = 5", &["worker (FILE)", "expected a table of keys"]),
     ] {
         let error = of_file(text).unwrap_err();

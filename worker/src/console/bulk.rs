@@ -10,7 +10,6 @@ use futures::{StreamExt as _, stream};
 use statemachine::decision::{MAX_REASON_CHARS, Outcome};
 use statemachine::token::TaskId;
 
-use super::amount::Amount;
 use super::page::{Frame, html};
 use super::problem::sentence;
 use super::session::Session;
@@ -21,6 +20,7 @@ use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::api::limits::Place;
 use crate::api::view::TaskView;
+use crate::control::amount::Amount;
 use crate::plain_text::plain;
 
 /// How many tasks are read at once.

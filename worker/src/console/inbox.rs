@@ -13,7 +13,6 @@ use statemachine::status::Status;
 use statemachine::worklist::Worklist;
 
 use super::HOME;
-use super::amount::Amount;
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::{between, minute};
@@ -22,6 +21,7 @@ use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::api::filter::{self, Wanted};
 use crate::api::view::TaskView;
+use crate::control::amount::Amount;
 use crate::control::tokens::Role;
 use crate::plain_text::plain;
 use crate::tasks::list;

@@ -2,7 +2,6 @@
 //!
 //! A page has no way of its own to the tables or to a decision: it calls what the JSON API calls. GET changes nothing.
 
-mod amount;
 mod automation;
 mod bulk;
 mod claims;

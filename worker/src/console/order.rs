@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
 
-use crate::api::masked::fields;
 use crate::plain_text::plain;
+use crate::tasks::order::fields;
 
 /// Deeper levels are not shown.
 const MOST_LEVELS: usize = 8;
@@ -58,25 +58,6 @@ pub(super) fn lines(order: &RawValue, masked: &BTreeSet<String>) -> Vec<Line> {
         });
     }
     lines
-}
-
-/// The value at a path such as `amount` or `customer.tier`, as text; none if there is none, more than one, or it is masked.
-pub(super) fn at(order: &RawValue, path: &str, masked: &BTreeSet<String>) -> Option<String> {
-    let mut value = order;
-    for name in path.split('.') {
-        if masked.contains(name) {
-            return None;
-        }
-        let mut found = fields(value.get())?.into_iter().filter(|(field, _)| field == name);
-        let (one, more) = (found.next(), found.next());
-        value = one.filter(|_| more.is_none())?.1;
-    }
-    let text = value.get();
-    match text.as_bytes().first()? {
-        b'{' | b'[' => None,
-        b'"' => serde_json::from_str(text).ok().map(|text: String| plain(&text)),
-        _ => Some(text.to_owned()),
-    }
 }
 
 fn add_fields(
@@ -183,20 +164,6 @@ mod tests {
         assert_eq!(shown.iter().filter(|line| line.ends_with("id=***")).count(), 3, "{shown:?}");
         let deep = format!("{}{}{}", r#"{"a":"#.repeat(20), r#"{"id":"secret"}"#, "}".repeat(20));
         assert!(!self::shown(&deep, &["id"]).join(" ").contains("secret"));
-    }
-
-    #[test]
-    fn one_value_is_found_by_its_path() {
-        let raw =
-            RawValue::from_string(r#"{"amount":1.50,"a":{"b":"x"},"two":1,"two":2}"#.to_owned()).unwrap();
-        let masked = BTreeSet::from(["b".to_owned()]);
-        let found = |path| at(&raw, path, &masked);
-        assert_eq!(found("amount").as_deref(), Some("1.50"));
-        assert_eq!(
-            (found("a"), found("a.b"), found("two"), found("none"), found("amount.x")),
-            (None, None, None, None, None)
-        );
-        assert_eq!(at(&raw, "a.b", &BTreeSet::new()).as_deref(), Some("x"));
     }
 
     #[test]

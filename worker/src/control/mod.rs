@@ -2,6 +2,7 @@
 
 mod accepted;
 pub mod active_rules;
+pub(crate) mod amount;
 pub mod automation;
 pub mod caps;
 pub mod gate;

@@ -12,6 +12,7 @@ use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, warn};
 
+use crate::aws::eventbridge::EventBus;
 use crate::closed_executions::ClosedExecutions;
 use crate::config::{Config, SendTaskScope};
 use crate::control::active_rules;
@@ -23,6 +24,7 @@ use crate::fleet::parts::Parts;
 use crate::fleet::proof::Proof;
 use crate::hints::Hints;
 use crate::lease::table::LeaseTable;
+use crate::notices::{Publisher, Remembered};
 use crate::stream::discoverer::Discoverer;
 use crate::stream::discovery::Discovery;
 use crate::stream::limits::Limits;
@@ -40,6 +42,8 @@ pub struct Member {
     sweep_every: Duration,
     closed_queue: Option<String>,
     hints_queue: Option<String>,
+    event_bus: Option<String>,
+    public_url: Option<String>,
     limits: Limits,
     discovery: Discovery,
 }
@@ -60,6 +64,8 @@ impl Member {
             sweep_every: Duration::from_millis(config.worker.sweep_ms),
             closed_queue: config.queues.closed_executions.clone(),
             hints_queue: config.queues.hints.clone(),
+            event_bus: config.notices.event_bus.clone(),
+            public_url: config.api.public_url.clone(),
             limits: Limits::new(config.worker.in_flight_records, config.worker.in_flight_mib),
             discovery,
             parts,
@@ -115,6 +121,7 @@ impl Member {
         beside.spawn("discoverer of shards", discoverer.then(|()| std::future::pending()));
         self.follow_control(&mut beside);
         self.consume_queues(&coordinator, &mut work, leave);
+        self.publish(&coordinator, &mut work, leave);
         work.spawn("coordinator of leases", coordinator.run(leave.clone()).map(Ok));
         until_all_end(work, beside, leave).await
     }
@@ -147,6 +154,22 @@ impl Member {
         }
     }
 
+    fn publish(&self, coordinator: &Coordinator, work: &mut LongLived, leave: &CancellationToken) {
+        let Some(event_bus) = &self.event_bus else { return };
+        let publisher = Publisher {
+            notices: self.parts.notices.clone(),
+            bus: EventBus::new(&self.parts.clients.shared, event_bus),
+            tasks: self.parts.tasks.clone(),
+            rules: self.parts.automation.rules.clone(),
+            console: self.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned()),
+            metrics: self.parts.metrics.clone(),
+            clock: self.parts.clock.clone(),
+            told: Remembered::default(),
+        };
+        let publish = once_member(coordinator, leave, publisher.run(leave.clone()));
+        work.spawn("publisher of notices", publish.map(Ok));
+    }
+
     fn follow_control(&self, beside: &mut LongLived) {
         let (seen, control) = watch::channel(ControlItem::default());
         let Parts { control_table, automation, metrics, .. } = self.parts.clone();
@@ -168,6 +191,7 @@ impl Member {
             clock: clock.clone(),
             every: self.sweep_every,
             in_hand: in_hand.clone(),
+            notices: self.parts.notices.clone(),
         };
         let parts = ReaderParts {
             pipeline,

@@ -13,6 +13,7 @@ use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::lease::fleet_view::FleetView;
 use crate::metrics::Metrics;
+use crate::notices::Notices;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::TaskTable;
 
@@ -37,6 +38,8 @@ pub struct Parts {
     pub clock: Clock,
     /// The steps of a task.
     pub pipeline: Arc<Pipeline>,
+    /// What people are to be told.
+    pub notices: Notices,
     /// The fleet as this worker sees it.
     pub fleet: FleetView,
 }
@@ -72,6 +75,8 @@ impl Parts {
             metrics.clone(),
             clock.clone(),
         );
+        let notices = Notices::new(config.notices.event_bus.is_some());
+        let pipeline = pipeline.telling(notices.clone());
         Parts {
             me,
             clients,
@@ -82,6 +87,7 @@ impl Parts {
             metrics,
             clock,
             pipeline: Arc::new(pipeline),
+            notices,
             fleet: FleetView::default(),
         }
     }

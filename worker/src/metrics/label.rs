@@ -6,6 +6,7 @@ use statemachine::worklist::Worklist;
 
 use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
+use crate::tasks::notice::Notice;
 
 /// A closed enum whose values are a label's.
 pub(super) trait Label: Copy + 'static {
@@ -37,6 +38,8 @@ labels! {
     Handled: label;
     Limit: label;
     Queue: label;
+    Notice: label;
+    Published: label;
     Refusal: label;
     Reload: label;
     RequestClass: label;
@@ -248,6 +251,16 @@ named! {
         Watch = "watch",
         /// No known route.
         Other = "other",
+    }
+}
+
+named! {
+    /// Whether the bus has an event.
+    Published {
+        /// It has.
+        Published = "published",
+        /// Not that this worker knows.
+        Failed = "failed",
     }
 }
 

@@ -39,7 +39,7 @@ use self::arrivals::Arrivals;
 use self::declare::declare;
 use self::label::Label;
 pub use self::label::{
-    By, CallbackResult, Cap, EscalationCause, Limit, Queue, Refusal, Reload, RequestClass, RouteClass,
+    By, CallbackResult, Cap, EscalationCause, Limit, Published, Queue, Refusal, Reload, RequestClass, RouteClass,
     Service, Shadowed, Undecided,
 };
 use self::log::DroppedLines;
@@ -49,6 +49,7 @@ use self::ruleset::RulesetInfo;
 use self::verdicts::Verdicts;
 use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
+use crate::tasks::notice::Notice;
 
 /// The prefix of our metrics. Those of the process have the names that all Prometheus clients use.
 const PREFIX: &str = "countersign";
@@ -99,6 +100,9 @@ declare! {
     /// Undecided tasks whose workflow stopped waiting, by what they waited for (`status`) and how that is known. With
     /// `PENDING` the rules came too late: look at lag and faults. With `ESCALATED` nobody decided in time.
     expirations: Counter = "expired_undecided_total" by status: Undecided, cause: End;
+    /// Tasks of which people were to be told on the event bus, by what (`notice`) and whether the bus has the event. What
+    /// failed is tried again within a minute. Counts nothing without `notices.event_bus`.
+    notices: Counter = "notices_total" by notice: Notice, result: Published;
     /// Evaluations by the outcome of the active ruleset and of the shadow one.
     shadow_evaluations: Counter = "shadow_evaluations_total" by active: rules::Outcome, shadow: rules::Outcome;
     /// Attempts to answer a workflow, by result. `refused` is final: a person must end that workflow.

@@ -10,13 +10,14 @@ use statemachine::task::Escalation;
 
 use super::label::Label;
 use super::{
-    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Queue, Refusal, Reload, RequestClass,
+    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Published, Queue, Refusal, Reload, RequestClass,
     RouteClass, Service, Shadowed, Undecided,
 };
 use crate::aws::fault::Class;
 use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
+use crate::tasks::notice::Notice;
 
 impl Metrics {
     /// Counts a stream record's outcome.
@@ -94,6 +95,11 @@ impl Metrics {
             }
         };
         self.expirations(status, end).inc();
+    }
+
+    /// Counts the tasks of an event that was to be published.
+    pub fn published(&self, notice: Notice, result: Published, tasks: usize) {
+        self.notices(notice, result).inc_by(u64::try_from(tasks).unwrap_or(u64::MAX));
     }
 
     /// Counts the first of two approvals.

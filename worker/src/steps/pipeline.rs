@@ -27,6 +27,7 @@ use crate::control::automation::Automation;
 use crate::control::table::ControlTable;
 use crate::lease::guard::Guard;
 use crate::metrics::{Metrics, Service};
+use crate::notices::Notices;
 use crate::stepfunctions::callback::Callback;
 use crate::stepfunctions::executions::Executions;
 use crate::steps::attempts::{Attempts, Next};
@@ -58,6 +59,8 @@ pub struct Pipeline {
     pub(super) clock: Clock,
     /// Tasks whose decision this process stored.
     pub(super) recent: Recent,
+    /// For people, of tasks that are left to them.
+    notices: Notices,
 }
 
 /// The lease was lost, or the work must end: nothing was concluded, and the next holder repeats it.
@@ -88,11 +91,18 @@ impl Pipeline {
             metrics,
             clock,
             recent: Recent::default(),
+            notices: Notices::default(),
         }
+    }
+
+    /// The same steps, whose records of escalations and expiries are also told to people.
+    pub fn telling(self, notices: Notices) -> Pipeline {
+        Pipeline { notices, ..self }
     }
 
     /// Takes one stream record to its outcome. Transient failures are retried for as long as the lease is held.
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
+        self.notices.look_at_record(record, self.clock.now().as_second());
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
             Work::Decide(task) => {

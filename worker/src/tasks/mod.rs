@@ -5,4 +5,6 @@ pub mod handled;
 pub mod in_hand;
 pub(crate) mod item;
 pub mod list;
+pub mod notice;
+pub(crate) mod order;
 pub mod table;

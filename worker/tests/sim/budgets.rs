@@ -33,7 +33,7 @@ fn budget_of(call: &Call) -> Option<&'static str> {
         (Service::StepFunctions, _) => Some("SendTask*"),
         (Service::Streams, "DescribeStream") => Some("DescribeStream"),
         (Service::DynamoDb, "GetItem") if call.is_on_table(scene::TASKS) => Some("worklist entries"),
-        (Service::DynamoDb | Service::Streams | Service::Sqs, _) => None,
+        (Service::DynamoDb | Service::Streams | Service::Sqs | Service::EventBridge, _) => None,
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn denial(rng: &mut SmallRng) -> (Matcher, Fault) {
     let key_is_disabled = match service {
         Service::StepFunctions => ServiceError::new(service, "KmsInvalidStateException", "injected"),
         Service::DynamoDb => ServiceError::new(service, "KMSInvalidStateException", "injected"),
-        Service::Streams | Service::Sqs => service.access_denied(),
+        Service::Streams | Service::Sqs | Service::EventBridge => service.access_denied(),
     };
     let error = if rng.random_bool(0.5) { key_is_disabled } else { service.access_denied() };
     (calls, Fault::Refused(error))

@@ -11,6 +11,7 @@ use tokio::time::{Duration, Instant};
 
 use crate::actors;
 use crate::invariants::is_lease;
+use crate::notices;
 use crate::operator;
 use crate::run::Sim;
 use crate::scene::{CONTROL, LATE_MS, TASKS};
@@ -103,6 +104,7 @@ fn left(sim: &Sim) -> Vec<String> {
     left.extend(garbled.map(|(sk, _)| format!("lease {sk} was not recreated")));
     drop(state);
     left.extend(sim.fleet.values().filter_map(|process| process.waiting()));
+    left.extend(notices::unpublished(sim));
     left.extend(unbalanced(sim).err());
     left
 }

@@ -20,6 +20,7 @@ mod invariants;
 mod liveness;
 mod log;
 mod newcomers;
+mod notices;
 mod operator;
 mod poison;
 mod process;

@@ -16,6 +16,7 @@ use crate::actors;
 use crate::faults::Mix;
 use crate::invariants::Watch;
 use crate::liveness;
+use crate::notices;
 use crate::operator::{self, Operator};
 use crate::process::Process;
 use crate::scene::{self, Queues, TASKS};
@@ -32,6 +33,8 @@ pub(crate) const LATE_INDEX: &str = "an index that lags by minutes";
 
 /// A third of the seeds, in the mix.
 pub(crate) const HINTS: &str = "hints of ingest";
+/// Another third, in the mix.
+pub(crate) const NOTICES: &str = "notices on a bus";
 /// A worker's end by its wrong clock, in the mix.
 pub(crate) const WRONG_CLOCK: &str = "ended by a wrong clock";
 /// How many seeds have clocks that no worker may work by, and how many have wrong ones that it may; in milliseconds.
@@ -145,6 +148,10 @@ async fn scenario(seed: u64) -> Result<Report, String> {
     if seed % 3 == 2 {
         sim.send_hints();
         sim.count(HINTS, 1);
+    }
+    if seed % 3 == 1 {
+        notices::publish(&mut sim, seed);
+        sim.count(NOTICES, 1);
     }
     if sim.rng.random_bool(STREAM_OFF) {
         sim.switch_stream_off();

@@ -37,7 +37,9 @@ pub(crate) fn set(world: &World) -> Queues {
         key: KeySchema::hash(("taskId", Kind::S)),
         indexes: vec![
             IndexSchema {
-                projection: Projection::Include(vec!["deadline".to_owned(), "decision".to_owned()]),
+                projection: Projection::Include(
+                    ["status", "deadline", "decision", "escalation"].map(str::to_owned).to_vec(),
+                ),
                 ..index("worklist", KeySchema::hash_and_range(("list", Kind::S), ("listAt", Kind::N)))
             },
             index(

@@ -67,6 +67,7 @@ fn actions(operation: &str, on: &Resource) -> String {
         }
         (Resource::Function(_), _) => format!("lambda:{operation}"),
         (Resource::Quota(_), _) => format!("servicequotas:{operation}"),
+        (Resource::EventBus(_), _) => format!("events:{operation}"),
     }
 }
 
@@ -95,6 +96,7 @@ fn grant(operation: &str, on: &Resource) -> &'static str {
             "grant it by statement HearOfClosedExecutions of ops/template.yaml"
         }
         (Resource::Hints(_), _) => "grant it by statement ReceiveHints of ops/template.yaml",
+        (Resource::EventBus(_), _) => "grant it by statement PublishNotices of ops/template.yaml",
     }
 }
 
@@ -106,6 +108,7 @@ fn setting(on: &Resource) -> Option<&'static str> {
         Resource::ClosedExecutions(_) => Some("queues.closed_executions"),
         Resource::Hints(_) => Some("queues.hints"),
         Resource::DeadLetters(_) => Some("the queue's URL under [queues]"),
+        Resource::EventBus(_) => Some("notices.event_bus"),
         Resource::Stream(_) | Resource::Execution(_) | Resource::Function(_) | Resource::Quota(_) => None,
     }
 }
@@ -136,6 +139,7 @@ mod tests {
             on(Resource::Execution, &["DescribeExecution", "GetExecutionHistory"]),
             on(Resource::ClosedExecutions, &["ReceiveMessage", "DeleteMessage"]),
             on(Resource::Hints, &["ReceiveMessage", "DeleteMessage"]),
+            on(Resource::EventBus, &["PutEvents"]),
         ]
         .concat()
     }

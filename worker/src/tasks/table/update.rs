@@ -41,7 +41,7 @@ impl TaskTable {
         }
     }
 
-    pub(super) async fn update(
+    pub(in crate::tasks) async fn update(
         &self,
         id: &TaskId,
         set: &str,

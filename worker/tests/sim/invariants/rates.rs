@@ -112,7 +112,7 @@ fn counted(call: &Call, budgets: &Budgets) -> Option<Counted> {
         (Service::DynamoDb, "Query") if values[":pk"]["S"] == "lease" => {
             ("looks at the leases", 40 * SDK_ATTEMPTS)
         }
-        (Service::DynamoDb | Service::Streams | Service::Sqs, _) => return None,
+        (Service::DynamoDb | Service::Streams | Service::Sqs | Service::EventBridge, _) => return None,
     };
     Some((api.to_owned(), most))
 }

@@ -74,6 +74,8 @@ impl Rights {
         match call.operation.as_str() {
             "TransactWriteItems" => true,
             "UpdateItem" if !call.is_on_table(TASKS) => !values[":position"].is_null(),
+            // Telling people needs no lease.
+            "UpdateItem" if is_mark(call) => false,
             "UpdateItem" if values[":decision"]["M"]["decidedBy"]["S"] == "rule" => true,
             "UpdateItem" if !values[":escalation"].is_null() => true,
             "UpdateItem" => {
@@ -98,4 +100,9 @@ impl Rights {
         !self.asked.contains(&(node, id.to_owned()))
             && told.is_none_or(|told_ms| call.sent_ms > told_ms + MESSAGE_MS)
     }
+}
+
+/// Whether it notes that people were told of the task.
+fn is_mark(call: &Call) -> bool {
+    call.text("UpdateExpression").is_some_and(|update| update.contains("ublishedAt"))
 }
