@@ -107,7 +107,8 @@ fn an_endpoint_that_has_no_private_name_is_told_to_the_workers() {
     let resources = template()["Resources"].clone();
     for (name, resource) in resources.as_object().unwrap() {
         if resource["Type"] == "AWS::EC2::VPCEndpoint" {
-            assert_eq!(resource["Condition"], "HasEndpoints", "{name}");
+            let condition = if name == "EventsEndpoint" { "HasNoticesEndpoint" } else { "HasEndpoints" };
+            assert_eq!(resource["Condition"], condition, "{name}");
             let is_private = &resource["Properties"]["PrivateDnsEnabled"];
             let is_gateway = resource["Properties"]["VpcEndpointType"] == "Gateway";
             assert_eq!(*is_private == json!(true), !is_gateway && name != "StreamsEndpoint", "{name}");

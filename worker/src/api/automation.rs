@@ -72,10 +72,20 @@ async fn switch(
     event: Event,
     body: Result<Json<SwitchBody>, JsonRejection>,
 ) -> Result<Json<Automation>, Failure> {
-    let author = author(caller, body.map_err(bad_body)?.0)?;
+    switched(state, caller, event, body.map_err(bad_body)?.0).await.map(Json)
+}
+
+/// Pauses or resumes.
+pub(crate) async fn switched(
+    state: &ApiState,
+    caller: &Caller,
+    event: Event,
+    body: SwitchBody,
+) -> Result<Automation, Failure> {
+    let author = author(caller, body)?;
     let line: Line = state.control_table.change(event, None, &author, state.clock.now()).await?;
     let paused = line.paused();
-    Ok(Json(Automation { running: paused.is_none(), paused, held: None }))
+    Ok(Automation { running: paused.is_none(), paused, held: None })
 }
 
 fn author(caller: &Caller, body: SwitchBody) -> Result<Author, Failure> {

@@ -41,6 +41,8 @@ const fn most(class: RequestClass) -> usize {
         RequestClass::Status => 32,
         // A decision holds its place while its delivery goes on, for eight seconds at most.
         RequestClass::Changes => 128,
+        // An open page each; they share their calls.
+        RequestClass::Events => 64,
     }
 }
 

@@ -11,10 +11,12 @@ mod connections;
 mod counted;
 mod described;
 pub mod error;
+pub mod events;
 mod failures;
 mod faults;
 pub(crate) mod filter;
 pub mod health;
+pub mod hours;
 mod known;
 pub(crate) mod limits;
 pub mod lists;
@@ -67,7 +69,9 @@ use crate::telemetry::{self, LogLevel};
 use self::auth::Auth;
 use self::connections::MAX_CONNECTIONS;
 use self::error::Failure;
+use self::events::Events;
 use self::health::Readiness;
+use self::hours::Hours;
 use self::limits::Limits;
 use self::origin::Site;
 use self::tls::Tls;
@@ -108,6 +112,10 @@ pub struct ApiState {
     pub site: Site,
     /// The API's own certificate; none where it is reached in plain text or through a proxy.
     pub tls: Option<Tls>,
+    /// Tells people what changes.
+    pub events: Events,
+    /// What settled in the last hours.
+    pub hours: Hours,
     /// The places of requests in hand.
     limits: Limits,
     /// The OpenAPI document.
@@ -152,6 +160,8 @@ impl ApiState {
             auth,
             site: Site::new(config),
             tls: Tls::new(&config.api).map_err(io::Error::other)?,
+            events: Events::default(),
+            hours: Hours::default(),
             limits,
             description: openapi::text(),
             tracker,
@@ -172,8 +182,11 @@ pub async fn serve<L: Listener<Addr = SocketAddr>>(
     pages: Router<ApiState>,
     stop: CancellationToken,
 ) {
-    let (metrics, tls) = (state.metrics.clone(), state.tls.clone());
-    server::serve(listener, tls, router(state, pages), MAX_CONNECTIONS, metrics, stop).await;
+    let (metrics, tls, events) = (state.metrics.clone(), state.tls.clone(), state.events.clone());
+    let events = events.run(state.task_list.clone(), stop.clone());
+    let hours = state.hours.clone().run(state.fleet.clone(), state.clock.clone(), stop.clone());
+    let server = server::serve(listener, tls, router(state, pages), MAX_CONNECTIONS, metrics, stop);
+    tokio::join!(server, events, hours);
 }
 
 /// Every route of the API, and `pages`, behind the checks that each request passes.

@@ -65,7 +65,7 @@ fn document() -> OpenApi {
 fn shapes(operation: &Operation) -> impl Iterator<Item = &Shape> {
     let of_answers = operation.answers.iter().filter_map(|answer| match &answer.content {
         Content::Json(shape) => Some(shape),
-        Content::Text | Content::Object => None,
+        Content::Text | Content::Events | Content::Object => None,
     });
     operation.body.iter().chain(of_answers)
 }
@@ -145,6 +145,8 @@ fn succeeded(answer: Answer) -> Response {
             "text/plain; charset=utf-8",
             Media::new(Some(ObjectBuilder::new().schema_type(Type::String))),
         ),
+        Content::Events => response
+            .content("text/event-stream", Media::new(Some(ObjectBuilder::new().schema_type(Type::String)))),
         Content::Object => response.content("application/json", Media::new(Some(ObjectBuilder::new()))),
         Content::Json(shape) => response.content("application/json", Media::new(Some(shape.reference()))),
     };

@@ -39,6 +39,8 @@ pub(super) struct Answer {
 pub(super) enum Content {
     /// A line of text.
     Text,
+    /// Server-sent events, until the connection ends.
+    Events,
     /// Any JSON object.
     Object,
     /// JSON of this shape.
@@ -114,6 +116,17 @@ impl Operation {
     /// It answers with a line of text.
     pub(super) fn answers_text(self, status: StatusCode, description: &'static str) -> Operation {
         self.answer(status, description, Content::Text, false)
+    }
+
+    /// It answers with server-sent events, from the one after `Last-Event-ID`.
+    pub(super) fn answers_events(mut self, status: StatusCode, description: &'static str) -> Operation {
+        let parameter = ParameterBuilder::new()
+            .name("Last-Event-ID")
+            .parameter_in(ParameterIn::Header)
+            .description(Some("The `id` of the last event received, of this worker or another"))
+            .schema(Some(ObjectBuilder::new().schema_type(Type::String)));
+        self.parameters.push(parameter.build());
+        self.answer(status, description, Content::Events, false)
     }
 
     /// It answers with a JSON object that is described elsewhere.

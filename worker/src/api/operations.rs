@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use super::automation::{Automation, SwitchBody};
 use super::batch::{BatchBody, BatchResults};
 use super::claims::{ClaimBody, CommentBody};
+use super::events::After;
 use super::lists::{ListParams, TaskPage};
 use super::log_level::{LevelBody, LevelView};
 use super::me::Me;
@@ -42,6 +43,12 @@ pub(super) fn me() -> Operation {
 pub(super) fn status() -> Operation {
     Operation::new("getStatus", "Show what this worker and its fleet do")
         .answers::<Status>(StatusCode::OK, "The worker and its fleet")
+}
+
+pub(super) fn events() -> Operation {
+    Operation::new("getEvents", "Tell what changes among the tasks that wait for people, for five minutes")
+        .with::<After>()
+        .answers_events(StatusCode::OK, "The events `waiting`, `tasks` and `reload`, with ids and counts")
 }
 
 pub(super) fn list_tasks() -> Operation {

@@ -16,13 +16,13 @@ use super::limits::limit;
 use super::operation::Operation;
 use super::problem::ProblemType;
 use super::{
-    ApiState, automation, batch, claims, described, health, lists, log_level, me, operations, reconsider,
+    ApiState, automation, batch, claims, described, events, health, lists, log_level, me, operations, reconsider,
     rulesets, status, tasks,
 };
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
 
-use RequestClass::{Changes, Lists, Status, Tasks};
+use RequestClass::{Changes, Events, Lists, Status, Tasks};
 
 /// The longest a request may take. A decision waits eight seconds for its workflow, after calls of five at most.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,6 +83,7 @@ pub(super) fn declared() -> Vec<(Route, Operation)> {
         (Route::get("/v1/openapi.json", Door::Open, described::openapi), operations::openapi()),
         (Route::get("/v1/me", viewer(Status), me::me), operations::me()),
         (Route::get("/v1/status", viewer(Status), status::status), operations::status()),
+        (Route::get("/v1/events", viewer(Events), events::events), operations::events()),
         (Route::get("/v1/tasks", viewer(Lists), lists::list), operations::list_tasks()),
         (Route::post("/v1/tasks:batch", reviewer(Changes), batch::batch), operations::decide_batch()),
         (Route::get("/v1/tasks/{id}", viewer(Tasks), tasks::get), operations::get_task()),

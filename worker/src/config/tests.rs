@@ -81,7 +81,7 @@ fn a_mistake_is_told_once_with_the_variable_as_it_is_spelt() {
             "127.0.0.1:1",
             "configuration: api_listen (COUNTERSIGN_API_LISTEN): unknown key (did you mean api.listen, \
              variable COUNTERSIGN_API__LISTEN?); expected one of `aws`, `tables`, `queues`, `rules`, `worker`, \
-             `budgets`, `api`, `auth`, `metrics`, `log`; `countersign config --defaults` lists every key",
+             `budgets`, `api`, `auth`, `notices`, `metrics`, `log`; `countersign config --defaults` lists every key",
         ),
     ] {
         assert_eq!(of_variable(key, text).unwrap_err(), expected);

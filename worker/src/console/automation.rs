@@ -6,6 +6,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
+use super::chart::{self, HEIGHT, Hours, WIDTH};
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::moment;
@@ -15,6 +16,8 @@ use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::api::status::{CapView, Status, status};
 use crate::api::workers::{WorkerState, WorkerView};
+use crate::control::tokens::Role;
+use crate::metrics::counts::{Counts, Settled};
 use crate::plain_text::plain;
 
 #[derive(Template)]
@@ -30,8 +33,14 @@ struct AutomationPage {
     refused: Vec<String>,
     lacking: Vec<String>,
     caps: Vec<String>,
-    workers: Vec<[String; 5]>,
+    workers: Vec<[String; 6]>,
+    today: Settled,
+    share: String,
+    hours: Hours,
+    waiting: u64,
+    waiting_by: Vec<(String, u64, u64)>,
     seen: String,
+    may_switch: bool,
 }
 
 /// `GET /console/automation`.
@@ -44,12 +53,14 @@ pub(super) async fn automation(
     let Json(Status { ruleset, shadow, refused, lacking, caps, fleet, .. }) =
         status(State(state.clone())).await;
     let diagnostics = refused.map(|refused| refused.diagnostics).unwrap_or_default();
-    let (workers, seen) = match fleet {
+    let (workers, counts, seen) = match fleet {
         Some(fleet) => {
-            (fleet.workers, format!("{} s ago by {}", fleet.seen_seconds_ago, plain(&fleet.answering)))
+            let seen = format!("{} s ago by {}", fleet.seen_seconds_ago, plain(&fleet.answering));
+            (fleet.workers, fleet.counts, seen)
         }
-        None => (Vec::new(), "not yet".to_owned()),
+        None => (Vec::new(), Counts::default(), "not yet".to_owned()),
     };
+    let decided = counts.today.automatic + counts.today.people + counts.today.expired;
     let page = AutomationPage {
         frame: Frame::new("automation", &caller, &session),
         state: match (switch.running, &switch.held) {
@@ -65,7 +76,13 @@ pub(super) async fn automation(
         lacking: lacking.iter().map(|part| plain(part)).collect(),
         caps: caps.iter().map(cap).collect(),
         workers: workers.iter().map(worker).collect(),
+        share: chart::percent(counts.today.automatic, decided),
+        hours: Hours::of(&state.hours.last(state.clock.now().as_second())),
+        waiting: counts.open.escalated.tasks,
+        waiting_by: chart::ranked(counts.escalated_by.into_iter().map(|(rule, count)| (plain(&rule), count))),
+        today: counts.today,
         seen,
+        may_switch: caller.may(Role::Operator),
     };
     html(StatusCode::OK, &page)
 }
@@ -80,7 +97,7 @@ fn count(number: usize, thing: &str) -> String {
     format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
 }
 
-fn worker(worker: &WorkerView) -> [String; 5] {
+fn worker(worker: &WorkerView) -> [String; 6] {
     let state = match worker.state {
         WorkerState::Live => "live",
         WorkerState::New => "new",
@@ -93,5 +110,6 @@ fn worker(worker: &WorkerView) -> [String; 5] {
         format!("{} s ago", worker.heard_seconds_ago),
         format!("{}, {}", count(worker.shards, "shard"), count(worker.buckets, "bucket")),
         plain(&worker.ruleset),
+        worker.report.as_ref().map_or_else(String::new, |report| format!("{} s", report.lag_seconds)),
     ]
 }

@@ -4,15 +4,21 @@
 
 mod automation;
 mod bulk;
+mod chart;
 mod claims;
 mod decision;
+mod highlight;
 mod inbox;
+mod news;
 mod order;
 mod page;
 mod problem;
 mod provider;
+mod rules;
 mod session;
 mod sign_in;
+mod similar;
+mod switch;
 mod task;
 mod terms;
 mod times;
@@ -24,6 +30,7 @@ use axum::response::{IntoResponse, Redirect};
 
 use crate::api::ApiState;
 use crate::api::error::Failure;
+use crate::api::events::events;
 use crate::api::routes::{Door, Needed, Route, guarded};
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;
@@ -33,11 +40,13 @@ const HOME: &str = "/console";
 /// Where many tasks are decided.
 const BULK: &str = "/console/bulk";
 const STYLE: &str = include_str!("../../templates/style.css");
+const LIVE: &str = include_str!("../../templates/live.js");
 const ICON: &str = include_str!("../../templates/icon.svg");
 
 /// Pages of people who are signed in.
 fn inside() -> Vec<Route> {
     let viewer = |class| Door::Role(Role::Viewer, class);
+    let operator = |class| Door::Role(Role::Operator, class);
     let reviewer = Door::Role(Role::Reviewer, RequestClass::Changes);
     vec![
         Route::get(HOME, viewer(RequestClass::Lists), inbox::inbox),
@@ -52,7 +61,15 @@ fn inside() -> Vec<Route> {
         Route::get("/console/tasks/{id}/release", viewer(RequestClass::Tasks), claims::address),
         Route::post("/console/tasks/{id}/comments", reviewer, claims::comment),
         Route::get("/console/tasks/{id}/comments", viewer(RequestClass::Tasks), claims::address),
+        Route::get("/console/tasks/{id}/news", viewer(RequestClass::Tasks), news::news),
+        Route::get("/console/tasks/{id}/similar", viewer(RequestClass::Lists), similar::similar),
+        Route::get("/console/events", viewer(RequestClass::Events), events),
+        Route::get("/console/rules", viewer(RequestClass::Lists), rules::rules),
+        Route::post("/console/rules", viewer(RequestClass::Lists), rules::try_order),
+        Route::get("/console/rules/difference", viewer(RequestClass::Lists), rules::difference),
         Route::get("/console/automation", viewer(RequestClass::Status), automation::automation),
+        Route::get("/console/automation/switch", operator(RequestClass::Status), switch::page),
+        Route::post("/console/automation/switch", operator(RequestClass::Changes), switch::switch),
         Route::get("/console/{*rest}", viewer(RequestClass::Status), async || Failure::NoSuchResource),
     ]
 }
@@ -62,6 +79,7 @@ fn outside() -> Vec<Route> {
     vec![
         Route::get("/", Door::Open, async || Redirect::to(HOME)),
         Route::get("/console/style.css", Door::Open, async || of_type("text/css; charset=utf-8", STYLE)),
+        Route::get("/console/live.js", Door::Open, async || of_type("text/javascript; charset=utf-8", LIVE)),
         Route::get("/console/icon.svg", Door::Open, async || of_type("image/svg+xml", ICON)),
         Route::get("/console/sign-in", Door::Open, sign_in::form),
         Route::post("/console/sign-in", Door::Anyone(RequestClass::Status), sign_in::sign_in),

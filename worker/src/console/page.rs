@@ -11,9 +11,9 @@ use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::plain_text::plain;
 
-/// No script at all; styles, images and forms of this server alone; no frame around a page.
-const POLICY: &str = "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; base-uri 'none'; \
-                      frame-ancestors 'none'";
+/// Scripts, styles, images, calls and forms of this server alone, none of them in a page; no frame around a page.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
+                      form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// What the head of a page shows.
 #[derive(Debug, Clone, Default)]

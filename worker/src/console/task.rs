@@ -180,7 +180,7 @@ impl Decided {
 }
 
 /// What became of a decision, in words.
-fn delivery(delivery: Option<Delivery>) -> &'static str {
+pub(super) fn delivery(delivery: Option<Delivery>) -> &'static str {
     match delivery {
         Some(Delivery::Delivered) => "the workflow received it and continues",
         Some(Delivery::Due) | None => "stored; it is on its way to the workflow",

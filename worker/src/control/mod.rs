@@ -5,6 +5,7 @@ pub mod active_rules;
 pub(crate) mod amount;
 pub mod automation;
 pub mod caps;
+pub(crate) mod difference;
 pub mod gate;
 pub mod history;
 pub mod item;

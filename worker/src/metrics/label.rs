@@ -187,6 +187,8 @@ named! {
         Status = "status",
         /// Decisions, and changes of the switch.
         Changes = "changes",
+        /// Connections on which events are sent.
+        Events = "events",
     }
 }
 

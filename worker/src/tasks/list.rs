@@ -19,7 +19,7 @@ use statemachine::token::TaskId;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tracing::error;
 
-use crate::aws::attribute::{names, text};
+use crate::aws::attribute::{names, number_of, text, text_of};
 use crate::aws::fault::{Fault, Resource};
 use crate::tasks::item;
 
@@ -126,6 +126,27 @@ impl TaskList {
             Query::Settled { day, .. } => self.merged(query, &keys(&[day]), limit, cursor).await,
             Query::Order(order_id) => self.order(order_id, limit, cursor).await,
         }
+    }
+
+    /// The ids and revisions of one bucket of a worklist: the first megabyte, about a thousand tasks.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] when the call fails.
+    pub async fn revisions(&self, list: Worklist, bucket: u8) -> Result<Vec<(String, i64)>, Fault> {
+        let (condition, wanted) = ("#list = :list", "#taskId, #revision");
+        let answer = self
+            .query(index::WORKLIST, condition, None)
+            .set_expression_attribute_names(Some(names(&[condition, wanted])))
+            .projection_expression(wanted)
+            .expression_attribute_values(":list", text(&list.key(bucket)))
+            .send()
+            .await
+            .map_err(|error| Fault::of("Query", Resource::Tasks(self.table.clone()), &error))?;
+        let revision = |entry: &HashMap<String, AttributeValue>| {
+            Some((text_of(entry, attribute::TASK_ID)?, number_of(entry, attribute::REVISION)?))
+        };
+        Ok(answer.items().iter().filter_map(revision).collect())
     }
 
     async fn order(&self, order_id: &str, limit: usize, cursor: Option<Cursor>) -> Result<Page, ListError> {

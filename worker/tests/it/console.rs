@@ -111,7 +111,7 @@ async fn get_changes_nothing_and_each_page_needs_its_role() {
     }
     let before = (office.world.items("tasks"), office.world.items("control"));
     let provider = ["/console/sign-in/provider", "/console/sign-in/callback"];
-    let files = ["/", "/console/style.css", "/console/icon.svg"];
+    let files = ["/", "/console/style.css", "/console/live.js", "/console/icon.svg"];
     let open = [&files[..], &provider, &["/console/sign-in", "/console/sign-out"]].concat();
     for (method, path, needed) in matrix() {
         assert_eq!(needed.is_none(), open.contains(&path), "{path}: who may see it?");
@@ -123,6 +123,8 @@ async fn get_changes_nothing_and_each_page_needs_its_role() {
             let (got, head) = (browser.get(&target).await, browser.send(Method::HEAD, &target, None).await);
             let is_let_in = needed.is_none() || role.is_some();
             assert_eq!(got.status != StatusCode::UNAUTHORIZED, is_let_in, "{role:?} {path}");
+            let may = needed.is_none_or(|needed| needed == Role::Viewer || *role == Some(needed));
+            assert_eq!(got.status == StatusCode::FORBIDDEN, is_let_in && !may, "{role:?} {path}");
             assert_eq!((head.status, &*head.text), (got.status, ""), "{role:?} HEAD {path}");
         }
     }
@@ -306,7 +308,7 @@ async fn the_inbox_is_filtered_by_its_address_and_goes_on_to_a_next_page() {
         office.escalate(&format!("o-{number}"), Some(7_200 + number * 3_600)).await;
     }
     let mut ada = Browser::signed_in(&office, "name=ada").await;
-    let count = |page: &Answer| page.text.matches("<tr>").count() - 1;
+    let count = |page: &Answer| page.text.matches("<tr data-task=").count();
     let first = ada.get("/console").await;
     assert_eq!(count(&first), 50);
     let next = first.text.split("rel=\"next\" href=\"").nth(1).expect("a next page");
@@ -336,4 +338,112 @@ async fn the_automation_page_says_who_paused_and_why() {
     for shown in ["Rules do not decide", "<bdi>olga</bdi>", "&#60;an&#62; audit", "rules@"] {
         assert!(paused.text.contains(shown), "{shown}: {}", paused.text);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_operator_pauses_and_resumes_with_a_reason_and_not_over_another() {
+    let office = with_tokens();
+    let mut olga = browser_of(&office, "olga", Role::Operator).await;
+    let mut otto = browser_of(&office, "otto", Role::Operator).await;
+    let mut ada = browser_of(&office, "ada", Role::Reviewer).await;
+    let path = "/console/automation/switch";
+    assert!(olga.get("/console/automation").await.text.contains(path));
+    assert!(!ada.get("/console/automation").await.text.contains(path));
+    assert_eq!(ada.get(path).await.status, StatusCode::FORBIDDEN);
+    let (first, second) = (olga.get(path).await, otto.get(path).await);
+    let form = |page: &Answer, pause: bool, reason: &str| {
+        let (token, seen) = (hidden(page, "form_token"), hidden(page, "seen").replace(' ', "+"));
+        format!("form_token={token}&seen={seen}&pause={pause}&reason={reason}")
+    };
+    let unreasoned = olga.post(path, &form(&first, true, "+")).await;
+    assert_eq!(unreasoned.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", unreasoned.text);
+    let paused = olga.post(path, &form(&unreasoned, true, "an+audit")).await;
+    assert_eq!(paused.header(header::LOCATION), "/console/automation");
+    assert!(olga.get("/console/automation").await.text.contains("an audit"));
+    let late = otto.post(path, &form(&second, true, "me+too")).await;
+    assert_eq!(late.status, StatusCode::PRECONDITION_FAILED);
+    assert!(
+        late.text.contains("Somebody else changed the switch") && late.text.contains("an audit"),
+        "{}",
+        late.text
+    );
+    let resumed = otto.post(path, &form(&late, false, "it+is+over")).await;
+    assert_eq!(resumed.status, StatusCode::SEE_OTHER, "{}", resumed.text);
+    assert!(otto.get("/console/automation").await.text.contains("Rules decide"));
+    let foreign = "form_token=x&seen=running&pause=true&reason=r";
+    assert_eq!(otto.post(path, foreign).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_rules_page_shows_what_decides_and_what_it_says_of_an_order() {
+    let rules = [
+        (
+            "rules/limits.rhai",
+            "// <small> ones\nif order.amount <= 100 { approve(\"small\", \"a small order\") }",
+        ),
+        ("schema/order.toml", "[fields]\namount = \"decimal\"\n"),
+    ];
+    let office = Office::open_under(&rules, |clock| clock, |_| {});
+    let before = (office.world.items("tasks"), office.world.items("control"));
+    let mut ada = Browser::signed_in(&office, "name=ada").await;
+    let page = ada.get("/console/rules").await;
+    for shown in [
+        "decides",
+        "rules/limits.rhai",
+        "// &#60;small&#62; ones",
+        "<span class=\"word\">if</span>",
+        "Nothing was published",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    let token = hidden(&page, "form_token");
+    let tried = async |browser: &mut Browser<'_>, order: &str| {
+        browser.post("/console/rules", &format!("form_token={token}&order={order}")).await
+    };
+    let small = tried(&mut ada, "%7B%22amount%22%3A%2012.50%7D").await;
+    assert_eq!(small.status, StatusCode::OK, "{}", small.text);
+    for shown in ["badge approve", "a small order", "by the rule limits", "read order.amount = 12.5"] {
+        assert!(small.text.contains(shown), "{shown}: {}", small.text);
+    }
+    let large = tried(&mut ada, "%7B%22amount%22%3A%20500%7D").await;
+    assert!(
+        large.text.contains("badge escalate") && large.text.contains("no-rule-approved"),
+        "{}",
+        large.text
+    );
+    let broken = tried(&mut ada, "%7B").await;
+    assert_eq!(broken.status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert!(broken.text.contains("This is not JSON"), "{}", broken.text);
+    let foreign = ada.post("/console/rules", "form_token=x&order=%7B%7D").await;
+    assert_eq!(foreign.status, StatusCode::FORBIDDEN);
+    assert_eq!(ada.get("/console/rules?version=ffff").await.status, StatusCode::NOT_FOUND);
+    assert!(before == (office.world.items("tasks"), office.world.items("control")), "nothing is stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn similar_tasks_that_people_decided_are_shown_with_their_ends() {
+    let office = Office::open();
+    let mut ada = Browser::signed_in(&office, "name=ada").await;
+    let (_, open) = office.escalate("o-new", None).await;
+    let path = format!("/console/tasks/{}/similar", open.id);
+    assert!(ada.get(&path).await.text.contains("None lately"));
+    for (number, body) in [
+        (1, r#"{"outcome":"approved","reason":"known <customer>","by":"bob"}"#),
+        (2, r#"{"outcome":"rejected","reason":"no such address","by":"bob"}"#),
+    ] {
+        let (_, task) = office.escalate(&format!("o-{number}"), None).await;
+        office.decide(&task, body).await;
+    }
+    let page = ada.get(&path).await;
+    for shown in [
+        "1 approved",
+        "1 rejected",
+        "known &#60;customer&#62;",
+        "<bdi>bob</bdi>",
+        "the workflow received it",
+        "o-2",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    assert!(ada.get(&format!("/console/tasks/{}", open.id)).await.text.contains(&path));
 }

@@ -22,6 +22,7 @@ mod console;
 mod contributors;
 mod damaged;
 mod declared;
+mod events;
 mod four_eyes;
 mod heard;
 mod hostile;

@@ -88,7 +88,7 @@ pub(super) async fn rules(args: Args) -> Result<Printed, Failed> {
         Command::Agreement(args) => agreement::agreement(args).await,
         Command::Publish(args) => Box::pin(publish::publish(args)).await,
         Command::History(args) => history::history(args).await,
-        Command::Diff(args) => diff::diff(args).await,
+        Command::Diff(args) => Box::pin(diff::diff(args)).await,
         Command::Rollback(args) => publish::rollback(args).await,
         Command::Unshadow(args) => publish::unshadow(args).await,
     }

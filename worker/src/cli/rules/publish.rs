@@ -8,11 +8,12 @@ use rules::Ruleset;
 use rules::check;
 use tokio::time::{Instant, sleep};
 
-use super::{Failed, Folder, Printed, backtest, diff};
+use super::{Failed, Folder, Printed, backtest};
 use crate::cli::ask::agreed;
 use crate::cli::render::plain;
 use crate::cli::store::{Opened, Signed, Store};
 use crate::cli::{clock, now};
+use crate::control::difference::differences;
 use crate::control::rule_store::{Author, Event, StoreError};
 use crate::control::table::ControlTable;
 use crate::control::tested;
@@ -134,7 +135,7 @@ impl Changes {
                 return Ok(Changes { ruleset, told, breaks_never: false });
             }
         };
-        let mut told = match diff::differences(active.files(), ruleset.files()) {
+        let mut told = match differences(active.files(), ruleset.files()) {
             same if same.is_empty() => format!("no file differs from {}\n", active.label()),
             differences => plain(&differences),
         };
