@@ -72,12 +72,12 @@ impl Notices {
     }
 
     /// Takes note of a record that shows an escalation or an expiry.
-    pub fn look_at_record(&self, record: &Record, now: i64) {
+    pub fn look_at_record(&self, record: &Record, clock: &Clock) {
         if self.0.is_none() || record.event_name() != Some(&OperationType::Modify) {
             return;
         }
         let image = record.dynamodb().and_then(|change| change.new_image()).map(item::from_stream);
-        if image.is_some_and(|image| Notice::due(&image, now).is_some())
+        if image.is_some_and(|image| Notice::due(&image, clock.now().as_second()).is_some())
             && let Some(id) = item::task_id(record)
         {
             self.look_at(&id);

@@ -130,7 +130,7 @@ fn workers_may_do_exactly_this() {
     let write = ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"];
     let workflows = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"];
     let ask = ["states:DescribeExecution", "states:GetExecutionHistory"];
-    let hear = ["sqs:ReceiveMessage", "sqs:DeleteMessage"];
+    let hear = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"];
     let log = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"];
     let others = ["events:PutEvents", "s3:GetObject"];
     let expected = [&read[..], &stream, &write, &workflows, &ask, &hear, &log, &others].concat();

@@ -16,8 +16,8 @@ use super::limits::limit;
 use super::operation::Operation;
 use super::problem::ProblemType;
 use super::{
-    ApiState, automation, batch, claims, described, events, health, lists, log_level, me, operations, reconsider,
-    rulesets, status, tasks,
+    ApiState, automation, batch, claims, described, events, health, lists, log_level, me, operations,
+    reconsider, rulesets, status, tasks,
 };
 use crate::control::tokens::Role;
 use crate::metrics::RequestClass;

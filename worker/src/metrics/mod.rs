@@ -39,8 +39,8 @@ use self::arrivals::Arrivals;
 use self::declare::declare;
 use self::label::Label;
 pub use self::label::{
-    By, CallbackResult, Cap, EscalationCause, Limit, Published, Queue, Refusal, Reload, RequestClass, RouteClass,
-    Service, Shadowed, Undecided,
+    By, CallbackResult, Cap, EscalationCause, Limit, Published, Queue, Refusal, Reload, RequestClass,
+    RouteClass, Service, Shadowed, Undecided,
 };
 use self::log::DroppedLines;
 use self::optional::Optional;

@@ -10,8 +10,8 @@ use statemachine::task::Escalation;
 
 use super::label::Label;
 use super::{
-    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Published, Queue, Refusal, Reload, RequestClass,
-    RouteClass, Service, Shadowed, Undecided,
+    Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Published, Queue, Refusal, Reload,
+    RequestClass, RouteClass, Service, Shadowed, Undecided,
 };
 use crate::aws::fault::Class;
 use crate::stepfunctions::callback::CallbackAnswer;

@@ -102,7 +102,7 @@ impl Pipeline {
 
     /// Takes one stream record to its outcome. Transient failures are retried for as long as the lease is held.
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
-        self.notices.look_at_record(record, self.clock.now().as_second());
+        self.notices.look_at_record(record, &self.clock);
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
             Work::Decide(task) => {

@@ -1,5 +1,6 @@
 //! A panic in one task's steps is that task's alone: it goes to a person, or is kept if it cannot.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -20,8 +21,9 @@ use crate::office::Office;
 
 /// An office whose rules approve all, and whose clock fails the next so many times that it is asked.
 fn with_a_broken_clock(failures: u32) -> Office {
+    let left = Arc::new(AtomicU32::new(0));
     let office = Office::open_with(|right| {
-        let left = AtomicU32::new(failures);
+        let left = Arc::clone(&left);
         Clock::from_fn(move || {
             let fails = left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1));
             assert!(fails.is_err(), "the clock is broken");
@@ -35,6 +37,7 @@ fn with_a_broken_clock(failures: u32) -> Office {
     let (table, gate, metrics) =
         (state.control_table.clone(), state.automation.gate.clone(), state.metrics.clone());
     state.tracker.spawn(gate::follow(table, gate, metrics, followed));
+    left.store(failures, Ordering::Relaxed);
     office
 }
 

@@ -94,7 +94,7 @@ async fn today_begins_at_midnight_utc() {
     let running = Running::start_in(world, 0, |_| {});
     sleep(WORKS).await;
     running.receive("before", 50, None).await;
-    running.receive("before too", 50, None).await;
+    running.receive("before-too", 50, None).await;
     let today = async |seconds| {
         sleep(Duration::from_secs(seconds)).await;
         let today = running.status().await["fleet"]["counts"]["today"].clone();
@@ -207,9 +207,10 @@ async fn whether_ingest_stores_and_how_late() {
     );
     running.receive("a", 50, None).await;
     let started = running.world.start(model::Start::new("late", "late"));
+    let late = office::task_of(&running.world, &started);
     sleep(Duration::from_secs(90)).await;
     // Ingest could not store it before.
-    office::put(&running.world, &office::task_of(&running.world, &started)).await;
+    office::put(&running.world, &late).await;
     sleep(WORKS).await;
     let now = i64::try_from(running.world.now_ms() / 1_000).unwrap();
     let stored = running.status().await["fleet"]["stored"].clone();
