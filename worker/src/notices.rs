@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodbstreams::types::{OperationType, Record};
 use futures::{FutureExt as _, StreamExt as _, stream};
-use statemachine::task::Task;
+use statemachine::task::{Task, attribute};
 use statemachine::token::TaskId;
 use tokio::sync::Notify;
 use tokio::time::timeout;
@@ -76,8 +76,10 @@ impl Notices {
         if self.0.is_none() || record.event_name() != Some(&OperationType::Modify) {
             return;
         }
-        let image = record.dynamodb().and_then(|change| change.new_image()).map(item::from_stream);
-        if image.is_some_and(|image| Notice::due(&image, clock.now().as_second()).is_some())
+        let image = record.dynamodb().and_then(|change| change.new_image());
+        // Most records: they are not copied.
+        let undecided = image.filter(|image| !image.contains_key(attribute::DECISION)).map(item::from_stream);
+        if undecided.is_some_and(|image| Notice::due(&image, clock.now().as_second()).is_some())
             && let Some(id) = item::task_id(record)
         {
             self.look_at(&id);

@@ -65,6 +65,8 @@ use crate::steps::pipeline::Pipeline;
 use crate::tasks::list::TaskList;
 use crate::tasks::table::TaskTable;
 use crate::telemetry::{self, LogLevel};
+use statemachine::task::Task;
+use statemachine::token::TaskId;
 
 use self::auth::Auth;
 use self::connections::MAX_CONNECTIONS;
@@ -166,6 +168,11 @@ impl ApiState {
             description: openapi::text(),
             tracker,
         })
+    }
+
+    /// A task as it is stored.
+    pub(crate) async fn task(&self, id: &TaskId) -> Result<Task, Failure> {
+        self.tasks.get(id).await?.ok_or_else(|| Failure::NoSuchTask(id.clone()))
     }
 }
 

@@ -46,7 +46,7 @@ pub(super) async fn get(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
-    let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+    let task = state.task(&id).await?;
     let etag = etag(&task.reviewed());
     let mut view = TaskView::of_task(task);
     if !caller.may(Role::Reviewer) {

@@ -48,7 +48,7 @@ pub(super) async fn decide(
         Ok(_) => Ok(Redirect::to(&format!("/console/tasks/{id}")).into_response()),
         Err(Failure::Invalid(error)) => {
             let error = sentence(&error);
-            let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+            let task = state.task(&id).await?;
             let frame = Frame::new("inbox", &caller, &session);
             show(&state, StatusCode::UNPROCESSABLE_ENTITY, frame, &caller, task, Entered { reason, error })
         }

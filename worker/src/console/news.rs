@@ -39,7 +39,7 @@ pub(super) async fn news(
 ) -> Result<Json<News>, Failure> {
     let id = task_id(id)?;
     let Query(Seen { comments }) = seen.map_err(|rejection| Failure::Invalid(rejection.body_text()))?;
-    let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+    let task = state.task(&id).await?;
     let who = session.name.as_deref().or(caller.name()).unwrap_or_default();
     let terms = Terms::of(&state, &task, &caller, who);
     Ok(Json(News { text: sentence(&task, &terms, comments) }))

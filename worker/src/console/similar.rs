@@ -63,7 +63,7 @@ pub(super) async fn similar(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
-    let task = state.tasks.get(&id).await?.ok_or_else(|| Failure::NoSuchTask(id.clone()))?;
+    let task = state.task(&id).await?;
     let mut page = SimilarPage {
         frame: Frame::new("inbox", &caller, &session),
         id: id.to_string(),

@@ -95,7 +95,7 @@ pub(super) async fn task(
     id: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Failure> {
     let id = task_id(id)?;
-    let task = state.tasks.get(&id).await?.ok_or(Failure::NoSuchTask(id))?;
+    let task = state.task(&id).await?;
     show(&state, StatusCode::OK, Frame::new("inbox", &caller, &session), &caller, task, Entered::default())
 }
 
