@@ -1,9 +1,10 @@
 //! Packages of Debian, unpacked under `target/`. Nothing is installed: no service starts, and root is not needed.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use crate::processes::{captured, command, network};
 
@@ -14,6 +15,37 @@ pub(crate) enum Packages<'a> {
     One(&'a str),
     /// These, and those that they need and this machine does not have.
     WithAllTheyNeed(&'a [&'a str]),
+}
+
+/// What `find` finds in a folder of the `PATH`, or else in a package, which is downloaded into `dir` first if it is not there
+/// yet. `find` is given a folder and whether it is the package's `usr/bin`.
+///
+/// If several processes call this at the same time, one downloads the package and the others wait.
+///
+/// # Errors
+///
+/// Starts with `remedy`, which says what to install, if neither has it.
+pub(crate) fn installed_or_unpacked<T>(
+    dir: &Path,
+    package: &str,
+    remedy: &'static str,
+    find: impl Fn(&Path, bool) -> Option<T>,
+) -> Result<T> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    if let Some(found) = std::env::split_paths(&path).find_map(|dir| find(&dir, false)) {
+        return Ok(found);
+    }
+    std::fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))?;
+    let lock = File::create(dir.join("lock"))?;
+    lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
+
+    let programs = dir.join("unpacked/usr/bin");
+    if let Some(found) = find(&programs, true) {
+        return Ok(found);
+    }
+    let unpacked = unpack(dir, Packages::One(package)).context(remedy)?;
+    find(&programs, true)
+        .with_context(|| format!("{remedy}\nthe package in {} has no programs", unpacked.display()))
 }
 
 /// Downloads packages into `dir`, and unpacks them into a folder there; returns it.

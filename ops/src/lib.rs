@@ -30,6 +30,7 @@ pub mod people;
 pub mod worker;
 pub mod world;
 
+pub mod guide;
 pub mod orders;
 
 /// A client for plain HTTP on this machine.

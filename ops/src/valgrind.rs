@@ -1,13 +1,12 @@
 //! Instruction counts by valgrind: the same on a busy machine as on an idle one. That of this machine, or that of Debian's
 //! package, unpacked under `target/`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, ensure};
 
-use crate::debian::{Packages, unpack};
+use crate::debian::installed_or_unpacked;
 use crate::processes::{captured, command};
 
 const REMEDY: &str = "valgrind is missing: put `valgrind`, version 3.19 or later, on the PATH (Debian and Ubuntu: apt-get \
@@ -31,23 +30,12 @@ impl Valgrind {
     ///
     /// Says what to install if this machine has neither valgrind nor a package of it.
     pub fn find(dir: &Path) -> Result<Valgrind> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        let mut installed = std::env::split_paths(&path).map(|dir| dir.join("valgrind"));
-        if let Some(program) = installed.find(|program| program.is_file()) {
-            return Ok(Valgrind { program, tools: None });
-        }
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("cannot create the folder {}", dir.display()))?;
-        let lock = File::create(dir.join("lock"))?;
-        lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
-        let unpacked = dir.join("unpacked");
-        if !unpacked.exists() {
-            unpack(dir, Packages::One("valgrind")).context(REMEDY)?;
-        }
-        // Not usr/bin/valgrind, a script that knows where its package is installed.
-        let program = unpacked.join("usr/bin/valgrind.bin");
-        ensure!(program.is_file(), "{REMEDY}\nthe package in {} has no program", unpacked.display());
-        Ok(Valgrind { program, tools: Some(unpacked.join("usr/libexec/valgrind")) })
+        installed_or_unpacked(dir, "valgrind", REMEDY, |dir, is_unpacked| {
+            // The package's usr/bin/valgrind is a script that knows where it is installed.
+            let program = dir.join(if is_unpacked { "valgrind.bin" } else { "valgrind" });
+            let tools = is_unpacked.then(|| dir.join("../libexec/valgrind"));
+            program.is_file().then_some(Valgrind { program, tools })
+        })
     }
 
     /// Runs a program to its end, and returns how many instructions it took.

@@ -1,12 +1,11 @@
 //! Prometheus and its promtool: those of this machine, or those of Debian's package, unpacked under `target/`. Nothing
 //! is installed: no service starts, and no port is taken.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
-use crate::debian::{Packages, unpack};
+use crate::debian::installed_or_unpacked;
 
 const REMEDY: &str = "Prometheus is missing: put `prometheus` and `promtool`, version 2.42 or later, on the PATH \
                       (Debian and Ubuntu: apt-get install prometheus)";
@@ -30,22 +29,7 @@ impl Programs {
     ///
     /// Says what to install if this machine has neither Prometheus nor a package of it.
     pub fn find(dir: &Path) -> Result<Programs> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        if let Some(programs) = std::env::split_paths(&path).find_map(|dir| Programs::within(&dir)) {
-            return Ok(programs);
-        }
-        std::fs::create_dir_all(dir)
-            .with_context(|| format!("cannot create the folder {}", dir.display()))?;
-        let lock = File::create(dir.join("lock"))?;
-        lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
-
-        let unpacked = dir.join("unpacked");
-        if let Some(programs) = Programs::within(&unpacked.join("usr/bin")) {
-            return Ok(programs);
-        }
-        unpack(dir, Packages::One("prometheus")).context(REMEDY)?;
-        Programs::within(&unpacked.join("usr/bin"))
-            .with_context(|| format!("{REMEDY}\nthe package in {} has no programs", unpacked.display()))
+        installed_or_unpacked(dir, "prometheus", REMEDY, |dir, _| Programs::within(dir))
     }
 
     fn within(dir: &Path) -> Option<Programs> {

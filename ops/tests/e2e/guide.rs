@@ -10,6 +10,7 @@ use std::path::Path;
 
 use ops::binaries::root;
 use ops::clients::ROOT_KEY;
+use ops::guide;
 use ops::processes::{captured, command};
 use ops::world::World;
 
@@ -34,15 +35,6 @@ case "$1" in
   deploy) exec ops "$@" --yes ;;
 esac
 "#;
-
-/// The commands of the guide's numbered steps, in order.
-fn guide() -> String {
-    let readme = include_str!("../../README.md");
-    let (_, deploying) = readme.split_once("## Deploying\n").unwrap();
-    let (steps, _) = deploying.split_once("\n### ").unwrap();
-    let blocks = steps.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
-    blocks.collect()
-}
 
 fn script(file: &Path, interpreter: &str, text: &str) {
     fs::create_dir_all(file.parent().unwrap()).unwrap();
@@ -76,7 +68,7 @@ async fn the_commands_of_the_guide_deploy_as_pasted() {
     let calls = checkout.path().join("calls");
     let mut bash = command("bash");
     // Unset variables are errors, and so is the first command that fails.
-    bash.args(["-euc", &guide()])
+    bash.args(["-euc", &guide::commands()])
         .current_dir(checkout.path())
         .env("PATH", format!("{}:{}", bin.display(), std::env::var_os("PATH").unwrap().display()))
         .env("AWS_CONFIG_FILE", &profile)

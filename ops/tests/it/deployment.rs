@@ -3,18 +3,10 @@
 use std::collections::BTreeSet;
 
 use ops::binaries::root;
+use ops::guide;
 use serde_json::{Value, json};
 
 use crate::yaml::template;
-
-/// The commands of the guide's numbered steps, in order.
-fn guide() -> String {
-    let readme = include_str!("../../README.md");
-    let (_, deploying) = readme.split_once("## Deploying\n").unwrap();
-    let (steps, _) = deploying.split_once("\n### ").unwrap();
-    let blocks = steps.split("```sh\n").skip(1).map(|block| block.split_once("```").unwrap().0);
-    blocks.collect()
-}
 
 #[test]
 fn every_stumbling_block_has_its_test() {
@@ -47,7 +39,7 @@ fn no_command_uses_a_variable_of_bash() {
 fn every_parameter_of_the_guide_exists() {
     let parameters: BTreeSet<String> =
         template()["Parameters"].as_object().unwrap().keys().cloned().collect();
-    let guide = guide();
+    let guide = guide::commands();
     let named = guide.split_whitespace().filter_map(|word| word.split_once('=')).map(|(name, _)| name);
     let named: Vec<&str> =
         named.filter(|name| name.starts_with(|first: char| first.is_ascii_uppercase())).collect();
