@@ -19,6 +19,8 @@ mod claims;
 mod command_line;
 mod command_line_tasks;
 mod console;
+mod console_automation;
+mod console_rules;
 mod contributors;
 mod damaged;
 mod declared;
