@@ -90,7 +90,6 @@ fn visit_calls(ast: &AST, visit: &mut dyn FnMut(&FnCallExpr, Position)) {
 }
 
 fn shapes(rule: &Rule, warnings: &mut Vec<Diagnostic>) {
-    after_the_end(rule, rule.ast.statements(), warnings);
     for position in calls::endless_quotients(&rule.ast) {
         let message = "a quotient without an end, such as 1 / 3, fails the rule";
         let warning = at(rule, position, "endless-quotient", message);
@@ -99,36 +98,18 @@ fn shapes(rule: &Rule, warnings: &mut Vec<Diagnostic>) {
     rule.ast.walk(&mut |path| {
         match path.last() {
             Some(ASTNode::Stmt(Stmt::If(parts, _))) => {
-                after_the_end(rule, parts.body.statements(), warnings);
-                after_the_end(rule, parts.branch.statements(), warnings);
                 if let Expr::BoolConstant(value, position) = &parts.expr {
                     let message = format!("the condition is always {value}");
                     warnings.push(at(rule, *position, "constant-condition", message));
                 }
             }
             Some(ASTNode::Stmt(Stmt::For(parts, position))) => {
-                after_the_end(rule, parts.2.body.statements(), warnings);
                 looping(rule, &parts.2.expr, parts.2.body.statements(), *position, path, warnings);
             }
             _ => {}
         }
         true
     });
-}
-
-/// Statements behind one that always ends the rule.
-fn after_the_end(rule: &Rule, statements: &[Stmt], warnings: &mut Vec<Diagnostic>) {
-    let end = statements.iter().position(ends_the_rule);
-    if let Some(next) = end.and_then(|end| statements.get(end + 1))
-        && !next.is_noop()
-    {
-        warnings.push(at(
-            rule,
-            next.position(),
-            "unreachable",
-            "this line can never run: the rule has ended",
-        ));
-    }
 }
 
 fn looping(

@@ -10,6 +10,7 @@ use rhai::{AST, ASTNode, Expr, FnCallExpr, Position};
 use rust_decimal::Decimal;
 
 use crate::compare;
+use crate::limits::Case;
 use crate::typing::Misreading;
 
 /// The findings of a script.
@@ -191,30 +192,6 @@ fn with_itself(call: &FnCallExpr, position: Position) -> Option<Misreading> {
     let fact = chain(left).filter(|fact| call.is_operator_call() && chain(right).as_ref() == Some(fact))?;
     let message = format!("{fact} is compared with itself");
     Some(Misreading { position, code, message, help: None, is_warning: false })
-}
-
-/// The case in which a text is compared.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Case {
-    Upper,
-    Lower,
-}
-
-impl Case {
-    pub(crate) fn function(self) -> &'static str {
-        match self {
-            Case::Upper => "to_upper",
-            Case::Lower => "to_lower",
-        }
-    }
-
-    /// Whether a text can be in this case.
-    pub(crate) fn fits(self, text: &str) -> bool {
-        match self {
-            Case::Upper => text.to_uppercase() == text,
-            Case::Lower => text.to_lowercase() == text,
-        }
-    }
 }
 
 /// The case of a text that ends in `.to_lower()` or `.to_upper()`.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use sha2::{Digest, Sha256};
 
 use crate::diagnostic::{Diagnostic, Refused};
+use crate::names::composed;
 use crate::strangers::{self, Stranger, is_definitions, is_leftover};
 
 /// Path inside the folder, with `/`, to content with line feeds only.
@@ -100,7 +101,21 @@ pub(crate) fn sort_out(files: Files) -> Result<Sorted, Refused> {
         }
     }
     check_size(&sorted.files)?;
+    sorted.findings.extend(twins(&sorted.files));
     Ok(sorted)
+}
+
+/// Files whose names are one on a computer that does not tell upper from lower case, or one form of a letter from another:
+/// a copy made there has only one of them.
+fn twins(files: &Files) -> Vec<Diagnostic> {
+    let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+    let twin = |path| {
+        let first = seen.insert(composed(path).to_lowercase(), path)?;
+        let message = format!("on some computers '{path}' and '{first}' are one file");
+        let warning = Diagnostic::error(path, "similar-names", message).into_warning();
+        Some(warning.help("rename one of them: the names differ only in case or in the form of a letter"))
+    };
+    files.keys().map(String::as_str).filter_map(twin).collect()
 }
 
 /// Line feeds only, and no byte order mark.

@@ -39,6 +39,31 @@ pub(crate) enum Case {
     Lower,
 }
 
+impl Case {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Case::Upper => "upper",
+            Case::Lower => "lower",
+        }
+    }
+
+    /// The function that gives a text in this case.
+    pub(crate) fn function(self) -> &'static str {
+        match self {
+            Case::Upper => "to_upper",
+            Case::Lower => "to_lower",
+        }
+    }
+
+    /// Whether a text can be in this case.
+    pub(crate) fn fits(self, text: &str) -> bool {
+        match self {
+            Case::Upper => text.to_uppercase() == text,
+            Case::Lower => text.to_lowercase() == text,
+        }
+    }
+}
+
 impl PartialEq for Pattern {
     fn eq(&self, other: &Pattern) -> bool {
         self.0 == other.0

@@ -92,6 +92,7 @@ impl<'a> Checker<'_, 'a> {
             self.whole_entries(name, list, position);
         }
         self.signature(name, &sure, position, is_method);
+        self.part(name, &sure, position);
         self.wanted(name, &sure, position);
         self.surprise(name, &sure, position);
         self.callback(name, &sure, position);

@@ -22,6 +22,7 @@ impl<'a> Checker<'_, 'a> {
         if a.literal().is_some() && b.literal().is_none() {
             self.one_of(b, a, left);
         }
+        self.one_number(b, a, operator, left);
     }
 
     /// `value in list`, which is contains(list, value).
@@ -77,7 +78,10 @@ impl<'a> Checker<'_, 'a> {
                 let help = "compare a field of it, or ask contains, some or all".to_owned();
                 self.find(position, "type-mismatch", message).help = Some(help);
             }
-            _ => self.one_of(a, b, right),
+            _ => {
+                self.one_of(a, b, right);
+                self.one_number(a, b, operator, right);
+            }
         }
     }
 

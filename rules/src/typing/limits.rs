@@ -1,10 +1,11 @@
 //! Texts beside a field whose schema leaves them no chance: another case, a pattern that they do not match.
 
 use rhai::{Expr, Position};
+use rust_decimal::Decimal;
 
 use super::checker::Checker;
 use super::known::Known;
-use crate::always;
+use crate::always::{self, Literal};
 use crate::facts::Fact;
 use crate::names::Fold;
 use crate::schema::{Shape, Type};
@@ -17,6 +18,36 @@ impl<'a> Checker<'_, 'a> {
         let Some(why) = never(shape, text) else { return };
         let message = format!("{path} is never '{text}'");
         self.find(right.start_position(), "never-equal", message).help = Some(why);
+    }
+
+    /// A field is only equal to a number that it can be: a quantity is never 2.5.
+    pub(super) fn one_number(&mut self, a: &Known<'a>, b: &Known<'a>, operator: &str, right: &Expr) {
+        let (Known::Fact(path, shape), "==" | "!=" | "in" | "contains") = (a, operator) else { return };
+        let Some(number) = written(b, right) else { return };
+        let Some(why) = never_number(shape, number) else { return };
+        let message = format!("{path} is never {number}");
+        self.find(right.start_position(), "never-equal", message).help = Some(why);
+    }
+
+    /// `order.currency.starts_with("D")` where no choice does.
+    pub(super) fn part(&mut self, name: &str, values: &[Known<'a>], position: Position) {
+        let [Known::Fact(path, shape), part] = values else { return };
+        let (Some(part), Type::Text { choices }) = (part.literal(), &shape.kind) else { return };
+        let (holds, says): (fn(&str, &str) -> bool, _) = match name {
+            "starts_with" => (|text, part| text.starts_with(part), "begins with"),
+            "ends_with" => (|text, part| text.ends_with(part), "ends with"),
+            "contains" => (|text, part| text.contains(part), "contains"),
+            _ => return,
+        };
+        let why = match shape.limits.case {
+            Some(case) if !case.fits(part) => format!("the schema reads it in {} case", case.name()),
+            _ if !choices.is_empty() && !choices.iter().any(|choice| holds(choice, part)) => {
+                format!("it is one of {}", choices.join(", "))
+            }
+            _ => return,
+        };
+        let message = format!("{path} never {says} '{part}'");
+        self.find(position, "never-equal", message).help = Some(why);
     }
 
     /// Each entry of a list can be equal to the text that is looked for in it.
@@ -47,6 +78,33 @@ impl<'a> Checker<'_, 'a> {
         let message = format!("{given} has '{other}', and {} never gives that", case.function());
         self.warn(position, "never-equal", message).help =
             Some(format!("leave out {}, or let the list ignore case: fold = \"case\"", case.function()));
+    }
+}
+
+/// A number that is written out, here or in a parameter file.
+fn written(known: &Known<'_>, expr: &Expr) -> Option<Decimal> {
+    match (known, always::literal(expr)) {
+        (Known::Given(_, Fact::Integer(number)), _) => Some((*number).into()),
+        (Known::Given(_, Fact::Decimal(number)), _) => Some(*number),
+        (_, Some(Literal::Number(number))) => Some(number),
+        _ => None,
+    }
+}
+
+/// Why no number of this shape is ever equal to this one.
+fn never_number(shape: &Shape, number: Decimal) -> Option<String> {
+    let places = number.normalize().scale();
+    match shape.kind {
+        Type::Integer if places > 0 => return Some("the schema says that it is a whole number".to_owned()),
+        Type::Money { scale } if places > scale => {
+            return Some(format!("the schema says that it has at most {scale} decimal places"));
+        }
+        _ => {}
+    }
+    match (shape.limits.min, shape.limits.max) {
+        (Some(min), _) if number < min => Some(format!("the schema says that it is at least {min}")),
+        (_, Some(max)) if number > max => Some(format!("the schema says that it is at most {max}")),
+        _ => None,
     }
 }
 

@@ -12,14 +12,26 @@ impl<'a> Checker<'_, 'a> {
     /// The statements of a block, and its value if it is used.
     pub(super) fn block(&mut self, statements: &[Stmt], is_used: bool) -> Known<'a> {
         self.scope(|checker| {
-            let (mut known, mut ends) = (Known::Nothing, false);
+            let (mut known, mut ends, mut is_behind) = (Known::Nothing, false, false);
             let last = statements.iter().rposition(|statement| !statement.is_noop());
             for (n, statement) in statements.iter().enumerate().filter(|(_, some)| !some.is_noop()) {
+                if std::mem::take(&mut is_behind) {
+                    checker.unreachable(statement);
+                }
                 known = checker.statement(statement, is_used && Some(n) == last);
+                let has_ended = ends;
                 ends |= matches!(known, Known::Never);
+                is_behind = !has_ended && (ends || ends_the_rule(statement));
             }
             if ends { Known::Never } else { known }
         })
+    }
+
+    /// A statement behind one that always ends the rule, the function or the round of a loop.
+    fn unreachable(&mut self, statement: &Stmt) {
+        let ended = if self.is_in_function() { "function has returned" } else { "rule has ended" };
+        let message = format!("this line can never run: the {ended}");
+        self.warn(statement.position(), "unreachable", message);
     }
 
     fn statement(&mut self, statement: &Stmt, is_used: bool) -> Known<'a> {
