@@ -10,7 +10,7 @@ use crate::template::{statements, texts};
 
 /// Operations of the SDKs by the name of their methods. Each is looked for, so that a new call cannot be overlooked;
 /// operations that have no place here are those that manage resources.
-const OPERATIONS: [(&str, &[&str]); 5] = [
+const OPERATIONS: [(&str, &[&str]); 4] = [
     (
         "dynamodb",
         &[
@@ -71,7 +71,6 @@ const OPERATIONS: [(&str, &[&str]); 5] = [
             "start_message_move_task",
         ],
     ),
-    ("events", &["describe_event_bus", "list_rules", "put_events", "put_partner_events"]),
 ];
 
 /// Parts of the worker's crate that only commands use, with the credentials of a person.
@@ -171,8 +170,10 @@ fn sites() -> BTreeSet<Site> {
                 sites.insert(Site { file: file.clone(), service, operation: pascal(method) });
             }
         }
-        // Signed without a crate of the SDK: the call names its action.
-        for (service, start) in [("lambda", "\"lambda:"), ("servicequotas", "\"servicequotas:")] {
+        // Made without a crate of the SDK (`JsonService`): the call names its action.
+        for (service, start) in
+            [("events", "\"events:"), ("lambda", "\"lambda:"), ("servicequotas", "\"servicequotas:")]
+        {
             let actions = code.split(start).skip(1).map(|rest| rest.split('"').next().unwrap_or_default());
             // Not the beginning of a name that is put together.
             let actions = actions.filter(|action| action.starts_with(char::is_uppercase));

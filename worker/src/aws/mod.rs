@@ -6,6 +6,7 @@ pub(crate) mod date;
 pub mod eventbridge;
 pub mod fault;
 mod host;
+pub(crate) mod json_service;
 pub mod rate_limit;
 pub(crate) mod retry;
 pub mod settings;

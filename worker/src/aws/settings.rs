@@ -87,6 +87,6 @@ pub(super) async fn check_credentials(loaded: &SdkConfig) -> Result<(), Unusable
     if class == Class::Systemic {
         return Err(Unusable::Credentials(reason));
     }
-    warn!(error = reason, "AWS: {reason}; every call asks again");
+    warn!(error = reason, "AWS: {reason}; each call tries again");
     Ok(())
 }

@@ -8,9 +8,10 @@ mod permissions;
 mod queues;
 mod quotas;
 mod services;
-mod signed;
 mod tables;
 mod workflow;
+
+use std::time::Duration;
 
 use serde::Serialize;
 
@@ -19,6 +20,9 @@ use crate::aws::fault::Fault;
 use super::render::{json, line, plain, table};
 use super::store::{Opened, Store};
 use super::{Failed, Format, Printed};
+
+/// The longest a call of Lambda or Service Quotas may take.
+const CALL_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Check a deployment: tables, stream, queues, ingest, callbacks, quotas, rules, workers, and workflows that send tasks.
 ///

@@ -3,21 +3,23 @@
 use serde_json::Value;
 
 use super::queues::Queue;
-use super::signed::{Call, Signed};
-use super::{Finding, unseen};
+use super::{CALL_TIMEOUT, Finding, unseen};
 use crate::aws::fault::{Fault, Resource};
+use crate::aws::json_service::{JsonService, Names, Request};
 use crate::cli::store::Opened;
 
 const ON: &str = "ingest";
+const LAMBDA: Names = Names { id: "Lambda", host: "lambda" };
 const TEMPLATE: &str = "deploy ops/template.yaml, which sets it";
 /// Lambda developer guide, "Using Lambda with Amazon SQS": the visibility timeout is at least six times the function's.
 const VISIBILITY_RATIO: u64 = 6;
 
 /// What reads the task queue.
 pub(super) async fn check(opened: &Opened, queue: Option<&Queue>) -> Vec<Finding> {
-    let (Some(queue), Some(signed)) = (queue, Signed::of(&opened.shared)) else { return vec![] };
+    let Some(queue) = queue else { return vec![] };
+    let lambda = JsonService::new(&opened.shared, LAMBDA, CALL_TIMEOUT);
     let path = format!("/2015-03-31/event-source-mappings/?EventSourceArn={}", encoded(&queue.arn));
-    let list = get(&signed, "lambda:ListEventSourceMappings", &queue.arn, path).await;
+    let list = get(&lambda, "lambda:ListEventSourceMappings", &queue.arn, path).await;
     let mappings = match list {
         Ok(answer) => answer["EventSourceMappings"].as_array().cloned().unwrap_or_default(),
         Err(fault) => return vec![unseen(ON, &fault)],
@@ -40,7 +42,7 @@ pub(super) async fn check(opened: &Opened, queue: Option<&Queue>) -> Vec<Finding
         findings.extend(of_mapping(mapping));
         let name = mapping["FunctionArn"].as_str().unwrap_or_default();
         let path = format!("/2015-03-31/functions/{}/configuration", encoded(name));
-        match get(&signed, "lambda:GetFunctionConfiguration", name, path).await {
+        match get(&lambda, "lambda:GetFunctionConfiguration", name, path).await {
             Ok(function) => findings.extend(of_function(&function, queue, &opened.config)),
             Err(fault) => findings.push(unseen(ON, &fault)),
         }
@@ -51,11 +53,8 @@ pub(super) async fn check(opened: &Opened, queue: Option<&Queue>) -> Vec<Finding
     findings
 }
 
-async fn get(signed: &Signed, action: &'static str, on: &str, path: String) -> Result<Value, Fault> {
-    let on = Resource::Function(on.to_owned());
-    signed
-        .call(Call { action, on, request: http::Request::builder().method("GET"), path, body: vec![] })
-        .await
+async fn get(lambda: &JsonService, action: &'static str, on: &str, path: String) -> Result<Value, Fault> {
+    lambda.call(action, Resource::Function(on.to_owned()), Request::Get(path)).await
 }
 
 /// An ARN as part of a URL.

@@ -2,13 +2,14 @@
 
 use serde_json::json;
 
-use super::Finding;
-use super::signed::{Call, Signed};
+use super::{CALL_TIMEOUT, Finding};
 use crate::aws::fault::{Fault, Resource};
+use crate::aws::json_service::{JsonService, Names, Request};
 use crate::cli::store::Opened;
 use crate::config::Budgets;
 
 const ON: &str = "quotas";
+const SERVICE_QUOTAS: Names = Names { id: "Service Quotas", host: "servicequotas" };
 /// `MaximumConcurrency` of the template's event source mapping.
 const FUNCTIONS: u32 = 10;
 /// Write units of a task that a rule decides, with an order of half a kilobyte (ops/README.md, "Cost").
@@ -68,12 +69,12 @@ pub(super) async fn check(opened: &Opened) -> Vec<Finding> {
         let what = "GetServiceQuota on quota L-EACE83FA of states: not called on an emulator";
         return not_asked(what, "ask AWS itself, without an endpoint URL", budgets, &region);
     }
-    let Some(signed) = Signed::of(&opened.shared) else { return vec![] };
+    let service = JsonService::new(&opened.shared, SERVICE_QUOTAS, CALL_TIMEOUT);
     let quotas = quotas(budgets, &region);
     let mut values = vec![];
     // One after the other: if the first cannot be asked, none can.
     for quota in &quotas {
-        match value(&signed, quota).await {
+        match value(&service, quota).await {
             Ok(value) => values.push(value),
             Err(fault) => {
                 let remedy = "run doctor with credentials that have servicequotas:GetServiceQuota";
@@ -93,29 +94,21 @@ fn not_asked(why: &str, remedy: &str, budgets: &Budgets, region: &str) -> Vec<Fi
 }
 
 /// The account's value of a quota, or the default if the account never had another.
-async fn value(signed: &Signed, quota: &Quota) -> Result<f64, Fault> {
-    match ask(signed, "servicequotas:GetServiceQuota", quota).await {
+async fn value(service: &JsonService, quota: &Quota) -> Result<f64, Fault> {
+    match ask(service, "servicequotas:GetServiceQuota", quota).await {
         Err(fault) if fault.code == "NoSuchResourceException" => {
-            ask(signed, "servicequotas:GetAWSDefaultServiceQuota", quota).await
+            ask(service, "servicequotas:GetAWSDefaultServiceQuota", quota).await
         }
         answer => answer,
     }
 }
 
-async fn ask(signed: &Signed, action: &'static str, quota: &Quota) -> Result<f64, Fault> {
+async fn ask(service: &JsonService, action: &'static str, quota: &Quota) -> Result<f64, Fault> {
     let (_, operation) = action.split_once(':').unwrap_or(("", action));
     let on = Resource::Quota(format!("{} of {}", quota.code, quota.service));
-    let call = Call {
-        action,
-        on: on.clone(),
-        request: http::Request::builder()
-            .method("POST")
-            .header("content-type", "application/x-amz-json-1.1")
-            .header("x-amz-target", format!("ServiceQuotasV20190624.{operation}")),
-        path: "/".to_owned(),
-        body: json!({"ServiceCode": quota.service, "QuotaCode": quota.code}).to_string().into_bytes(),
-    };
-    let answer = signed.call(call).await?;
+    let body = json!({"ServiceCode": quota.service, "QuotaCode": quota.code});
+    let request = Request::Post(format!("ServiceQuotasV20190624.{operation}"), body);
+    let answer = service.call(action, on.clone(), request).await?;
     let value = answer["Quota"]["Value"].as_f64();
     value.ok_or_else(|| Fault::unreadable(operation, on, "a value"))
 }
