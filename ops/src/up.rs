@@ -196,7 +196,7 @@ fn usual(port: u16) -> Option<u16> {
 fn write_description(path: &Path, arguments: &Arguments, world: &World, workers: &[Worker]) -> Result<()> {
     let stack = &world.stack;
     let each = workers.iter().map(|worker| json!({"api_url": worker.url, "pid": worker.id()}));
-    let worker = workers.first().context("one worker at least")?;
+    let worker = workers.first().context("start at least one worker")?;
     let description = json!({
         "endpoint_url": world.emulator.endpoint_url,
         "emulator_pid": world.emulator.id(),

@@ -154,7 +154,7 @@ impl Publisher {
             // A panic affects these notices only: they are found again.
             let batch = AssertUnwindSafe(self.publish(self.notices.take(), &mut pace)).catch_unwind();
             let is_well = batch.await.unwrap_or_else(|_| {
-                error!("publishing notices panicked; their tasks are found again by the next walks");
+                error!("publishing notices panicked; the next walks find their tasks again");
                 false
             });
             if !is_well && timeout(PAUSE, stop.cancelled()).await.is_ok() {
@@ -176,7 +176,7 @@ impl Publisher {
         for messages in messages.chunks(MOST_EVENTS) {
             let events: Vec<Event> = messages.iter().map(|message| message.event.clone()).collect();
             let put = self.bus.put(SOURCE, &events).await.unwrap_or_else(|fault| {
-                warn!(error = %fault, "notices: {fault}; tried again at the next walk of the worklists");
+                warn!(error = %fault, "notices: {fault}; retried at the next walk of the worklists");
                 vec![false; events.len()]
             });
             for (message, is_put) in messages.iter().zip(put) {
@@ -194,7 +194,7 @@ impl Publisher {
             Ok(item) => item?,
             Err(fault) => {
                 self.metrics.failed(Service::Table, fault.class);
-                warn!(task.id = %id, error = %fault, "task {id}: {fault}; nothing is published of it yet");
+                warn!(task.id = %id, error = %fault, "task {id}: {fault}; its notice is not published yet");
                 return None;
             }
         };
@@ -221,7 +221,7 @@ impl Publisher {
         let marks = stream::iter(told).for_each_concurrent(AT_ONCE, async |Told { notice, task, .. }| {
             if let Err(error) = self.tasks.note_published(task, *notice, self.clock.now()).await {
                 self.metrics.failed(Service::Table, error.class());
-                warn!(task.id = %task.id, error = %error, "task {}: {error}; its notice may come twice", task.id);
+                warn!(task.id = %task.id, error = %error, "task {}: {error}; its notice may be published twice", task.id);
             }
         });
         marks.await;

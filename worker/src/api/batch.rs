@@ -120,7 +120,7 @@ pub(crate) async fn decide_all(
     let distinct: BTreeSet<&str> = decisions.iter().map(|decision| decision.task_id.as_str()).collect();
     if !(1..=MAX_BATCH).contains(&decisions.len()) || distinct.len() != decisions.len() {
         return Err(Failure::Invalid(format!(
-            "decisions has 1 to {MAX_BATCH} entries, each of another task"
+            "decisions must have 1 to {MAX_BATCH} entries, each for a different task"
         )));
     }
     // A wrong name is the whole batch's mistake.

@@ -52,7 +52,7 @@ fn document() -> OpenApi {
     }
     let mut document = OpenApi::new(info, paths);
     let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some(
-        "A token of `countersign token create`, or an access token of the identity provider. A worker whose auth.mode is \"none\" asks for none",
+        "A token of `countersign token create`, or an access token of the identity provider. A worker whose auth.mode is \"none\" requires none",
     ));
     let components = ComponentsBuilder::new()
         .schemas_from_iter(schemas)

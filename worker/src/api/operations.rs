@@ -46,7 +46,7 @@ pub(super) fn status() -> Operation {
 }
 
 pub(super) fn events() -> Operation {
-    Operation::new("getEvents", "Tell what changes among the tasks that wait for people, for five minutes")
+    Operation::new("getEvents", "Stream the changes among the tasks that wait for people, for five minutes")
         .with::<After>()
         .answers_events(StatusCode::OK, "The events `waiting`, `tasks` and `reload`, with ids and counts")
 }
@@ -61,7 +61,7 @@ pub(super) fn list_tasks() -> Operation {
 pub(super) fn decide_batch() -> Operation {
     Operation::new("decideBatch", "Decide many tasks, each by itself")
         .takes::<BatchBody>()
-        .answers::<BatchResults>(StatusCode::OK, "What came of each decision")
+        .answers::<BatchResults>(StatusCode::OK, "The result of each decision")
 }
 
 /// An operation on one task.
@@ -74,12 +74,12 @@ pub(super) fn get_task() -> Operation {
 }
 
 pub(super) fn get_story() -> Operation {
-    on_task("getTaskStory", "Tell what happened to a task, when, and by which worker")
+    on_task("getTaskStory", "Tell what happened to a task, when, and on which worker")
         .answers::<Story>(StatusCode::OK, "The story")
 }
 
 pub(super) fn decide() -> Operation {
-    on_task("decideTask", "Approve or reject a task. To send the same decision again succeeds")
+    on_task("decideTask", "Approve or reject a task. Sending the same decision again succeeds")
         .if_match()
         .takes::<DecisionBody>()
         .answers_task::<TaskView>(StatusCode::OK, "The workflow received the decision")
@@ -152,12 +152,12 @@ pub(super) fn resume() -> Operation {
 }
 
 pub(super) fn get_log_level() -> Operation {
-    Operation::new("getLogLevel", "Show how much this worker logs")
+    Operation::new("getLogLevel", "Show the worker's log level")
         .answers::<LevelView>(StatusCode::OK, "The level")
 }
 
 pub(super) fn set_log_level() -> Operation {
-    Operation::new("setLogLevel", "Change how much this worker logs, for a time")
+    Operation::new("setLogLevel", "Change the worker's log level for a limited time")
         .takes::<LevelBody>()
         .answers::<LevelView>(StatusCode::OK, "The level now")
 }

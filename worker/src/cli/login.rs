@@ -42,7 +42,7 @@ pub(super) async fn login(args: Login) -> Result<String, Failed> {
     let api = args.server.connect_with(Some(secret.clone()))?;
     let me: Me = api.send(api.get("v1/me")?).await?.body;
     let Some(name) = me.name else {
-        return Err(anyhow!("{base} asks for no token: auth.mode is \"none\" there; nothing was kept").into());
+        return Err(anyhow!("{base} requires no token: its auth.mode is \"none\"; nothing was stored").into());
     };
     let mut tokens = stored()?;
     tokens.insert(base.to_string(), secret.reveal().to_owned());

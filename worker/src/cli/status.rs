@@ -90,7 +90,7 @@ fn text(status: &Status) -> String {
         text.push_str(&format!("cap         {limit} {} an hour, {reserved}\n", plain(what)));
     }
     if status.identity == "claimed" {
-        text.push_str("people      give any name: the API asks for no token (auth.mode)\n");
+        text.push_str("people      can give any name: the API requires no token (auth.mode)\n");
     }
     text.push_str(&rates_text(&status.rate_limits));
     text.push_str(&format!("leases      {}\n", status.leases_held));
@@ -198,7 +198,7 @@ mod tests {
                         automation  running\n\
                         cap         30 approvals an hour, 12 reserved\n\
                         cap         600.50 order.amount an hour, 7 reserved as last seen; the control table does not respond\n\
-                        people      give any name: the API asks for no token (auth.mode)\n\
+                        people      can give any name: the API requires no token (auth.mode)\n\
                         leases      2\n\
                         in flight   1 record\n\
                         waiting     0 tasks for people\n\

@@ -60,7 +60,7 @@ impl Terms {
         let no_form = match means {
             _ if !is_open => "",
             _ if !caller.may(Role::Reviewer) => {
-                "Your token has not the role reviewer: you can read this task, and not decide it."
+                "Your token does not have the role reviewer: you can read this task, but not decide it."
             }
             Means::OwnRequest => "The order names you as its requester: another person must decide it.",
             Means::Decides(_) | Means::First | Means::FirstAgain | Means::TooEarly => "",

@@ -174,7 +174,9 @@ impl Provider {
 
     fn client(&self, back: &str) -> Result<Client, Denied> {
         let document = self.document()?;
-        let unusable = |_| Denied::Refused("the identity provider's document has addresses that are none");
+        let unusable = |_| {
+            Denied::Refused("the identity provider's discovery document has an address that is not a URL")
+        };
         let endpoint = |url: &Option<String>| {
             url.clone().ok_or(Denied::Refused("the identity provider does not sign people in"))
         };
@@ -194,8 +196,8 @@ fn refusal(error: &RequestTokenError<NoAnswer, BasicErrorResponse>) -> Denied {
     match error {
         RequestTokenError::ServerResponse(answer) => {
             let error = answer.error().to_string();
-            warn!(error, "the identity provider refuses the code of a sign-in: {error}");
-            Denied::Refused("the identity provider refuses the sign-in; begin again")
+            warn!(error, "the identity provider rejected the code of a sign-in: {error}");
+            Denied::Refused("the identity provider rejected the sign-in; sign in again")
         }
         RequestTokenError::Request(error) => {
             warn!(error = %error, "the identity provider does not answer: {error}");

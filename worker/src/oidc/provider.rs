@@ -223,7 +223,7 @@ impl Provider {
         if document.issuer != *issuer {
             return Err(NoAnswer::new(
                 &url,
-                format!("its issuer is {:?}, and not auth.oidc.issuer", document.issuer),
+                format!("its issuer is {:?}, not auth.oidc.issuer", document.issuer),
             ));
         }
         let addresses =
@@ -232,7 +232,7 @@ impl Provider {
         if let Some(plain) = addresses.into_iter().flatten().find(is_plain)
             && !issuer.starts_with("http:")
         {
-            return Err(NoAnswer::new(&url, format!("its address {plain} is not over TLS")));
+            return Err(NoAnswer::new(&url, format!("its address {plain} does not use TLS")));
         }
         let keys = self.0.fetch.document(&document.jwks_uri).await?;
         let keys = Keys::parse(&keys).map_err(|error| NoAnswer::new(&document.jwks_uri, error))?;

@@ -123,13 +123,13 @@ fn check_times(claims: &Claims, now: Timestamp) -> Result<(), Flaw> {
     };
     let (exp, nbf, iat) = (time("exp")?, time("nbf")?, time("iat")?);
     let Some(exp) = exp else {
-        return Err(Flaw::Other("the token has no exp, so it would be good for ever"));
+        return Err(Flaw::Other("the token has no exp, so it would never expire"));
     };
     if now >= exp + LEEWAY {
         return Err(Flaw::Other("the token has expired; ask the identity provider for another"));
     }
     if nbf.is_some_and(|nbf| nbf > now + LEEWAY) || iat.is_some_and(|iat| iat > now + LEEWAY) {
-        return Err(Flaw::Other("the token is not good yet; is a clock wrong?"));
+        return Err(Flaw::Other("the token is not valid yet; is a clock wrong?"));
     }
     Ok(())
 }
@@ -144,7 +144,7 @@ fn check_access(claims: &Claims, audience: &str) -> Result<(), Flaw> {
         None => text(claims, "client_id") == Some(audience),
     };
     if !is_ours {
-        return Err(Flaw::Other("the token is for another audience than auth.oidc.audience"));
+        return Err(Flaw::Other("the token is for an audience other than auth.oidc.audience"));
     }
     // An ID token tells a client who signed in. It has the client's own name as its audience, which may be ours.
     let is_id_token = ["nonce", "at_hash", "c_hash"].iter().any(|name| claims.contains_key(*name))
@@ -170,12 +170,12 @@ fn check_sign_in(header: &Header, claims: &Claims, client: &str, nonce: &str) ->
         _ => false,
     };
     if !is_ours || claims.get("azp").is_some_and(|azp| azp != client) {
-        return Err(Flaw::Other("the ID token is for another client than auth.oidc.client_id"));
+        return Err(Flaw::Other("the ID token is for a client other than auth.oidc.client_id"));
     }
     let is_access = header.typ.as_ref().is_some_and(|typ| !typ.eq_ignore_ascii_case("jwt"))
         || claims.get("token_use").is_some_and(|of| of != "id");
     if is_access {
-        return Err(Flaw::Other("the identity provider sent another token than an ID token"));
+        return Err(Flaw::Other("the identity provider sent a token that is not an ID token"));
     }
     // It is for one attempt: it is worth nothing to whoever saw it.
     if text(claims, "nonce") != Some(nonce) {

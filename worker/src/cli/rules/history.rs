@@ -33,7 +33,7 @@ pub(super) async fn history(args: History) -> Result<Printed, Failed> {
 
 fn listed(lines: &[Line], active: Option<&str>, shadow: Option<&str>) -> String {
     if lines.is_empty() {
-        return "nothing was published yet\n".to_owned();
+        return "nothing has been published yet\n".to_owned();
     }
     let rows: Vec<[String; 5]> = lines
         .iter()
@@ -74,6 +74,6 @@ mod tests {
         };
         let lines = [line(Event::Pause, None), line(Event::Publish, Some("7f3a91c2aaaa"))];
         insta::assert_snapshot!(listed(&lines, Some("7f3a91c2aaaa"), None));
-        assert_eq!(listed(&[], None, None), "nothing was published yet\n");
+        assert_eq!(listed(&[], None, None), "nothing has been published yet\n");
     }
 }
