@@ -10,6 +10,8 @@ use std::time::Duration;
 
 /// The longest time that reading a healthy file or folder may take: local ones take milliseconds.
 pub(crate) const READ_LIMIT: Duration = Duration::from_secs(5);
+/// The most bytes of a small file: far more than a chain of certificates, or the tokens of a person, take.
+const SMALL_BYTES: u64 = 1024 * 1024;
 /// How many bytes one read of a file requests.
 const CHUNK_BYTES: usize = 128 * 1024;
 /// How many chunks are read ahead.
@@ -99,6 +101,29 @@ impl Read for TimedFile {
         }
         self.chunk.read(buffer)
     }
+}
+
+/// The content of a small file, such as a certificate or a secret; a pipe is read too, if it is soon written.
+///
+/// # Errors
+///
+/// When it cannot be read, or not in time, or has more than [`SMALL_BYTES`].
+pub(crate) fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    content(TimedFile::open(path, READ_LIMIT)?)
+}
+
+/// The content of a small file that is open.
+///
+/// # Errors
+///
+/// As of [`read_small`].
+pub(crate) fn content(file: TimedFile) -> io::Result<Vec<u8>> {
+    let mut content = Vec::new();
+    file.take(SMALL_BYTES + 1).read_to_end(&mut content)?;
+    if content.len() as u64 > SMALL_BYTES {
+        return Err(io::Error::other(format!("it has more than {SMALL_BYTES} bytes")));
+    }
+    Ok(content)
 }
 
 fn too_late(late: Late) -> io::Error {

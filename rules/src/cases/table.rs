@@ -16,7 +16,7 @@ impl Reader<'_> {
             return Err("a table needs the column 'expect'".to_owned());
         }
         if let Some(twice) = (1..columns.len()).find(|n| columns[..*n].contains(&columns[*n])) {
-            return Err(format!("the column '{}' is there twice", columns[twice]));
+            return Err(format!("the column '{}' appears twice", columns[twice]));
         }
         for column in columns.iter().filter(|column| !matches!(column.as_str(), "expect" | "by" | "code")) {
             self.uses(column, line);

@@ -218,7 +218,7 @@ reason = ""
         "tests/a.toml:10: error[test]: row 4: it needs a value for each of the 2 columns, and has 1",
         "tests/a.toml:11: error[test]: row 5: 'refuse' is not an outcome: write approve, reject or escalate",
         "tests/a.toml:16: error[test]: a table without rows tests nothing",
-        "tests/a.toml:27: error[test]: the column 'amount' is there twice",
+        "tests/a.toml:27: error[test]: the column 'amount' appears twice",
     ];
     assert_eq!(broken, expected);
     assert_eq!(report.cases, 4, "the rows that can be read run");

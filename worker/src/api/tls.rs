@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::{error, info};
 
 use crate::config;
+use crate::in_time::read_small;
 
 /// The time between two looks at the files.
 const LOOK: Duration = Duration::from_secs(10);
@@ -125,7 +126,7 @@ impl Contents {
 impl Files {
     fn read(&self) -> Result<Contents, TlsError> {
         let read = |path: &Path| {
-            std::fs::read(path).map_err(|error| TlsError::Unreadable(path.display().to_string(), error))
+            read_small(path).map_err(|error| TlsError::Unreadable(path.display().to_string(), error))
         };
         Ok(Contents { certificate: read(&self.certificate)?, key: read(&self.key)? })
     }

@@ -15,6 +15,7 @@ use super::token_file::token_of;
 use crate::api::problem::Problem;
 use crate::config::token_of_environment;
 use crate::control::tokens::Secret;
+use crate::in_time::read_small;
 
 /// Which worker is asked.
 #[derive(Debug, Clone, clap::Args)]
@@ -101,7 +102,7 @@ impl Server {
 /// The certificates of `--ca-file`.
 fn authorities(file: &Path) -> anyhow::Result<Vec<Certificate>> {
     let place = || format!("--ca-file {}", file.display());
-    let text = std::fs::read(file).with_context(place)?;
+    let text = read_small(file).with_context(place)?;
     let found = Certificate::from_pem_bundle(&text).ok().filter(|found| !found.is_empty());
     found.context("no PEM certificate").with_context(place)
 }

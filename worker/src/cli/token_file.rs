@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::PathBuf;
 
@@ -10,11 +10,10 @@ use anyhow::{Context as _, anyhow, bail};
 use reqwest::Url;
 
 use crate::control::tokens::Secret;
+use crate::in_time::{READ_LIMIT, TimedFile, content};
 
 /// Where the file is, below the person's home.
 const FILE: &str = ".config/countersign/tokens.json";
-/// The longest file that is read.
-const MAX_BYTES: u64 = 64 * 1024;
 
 /// The token that was kept for an address.
 pub(super) fn token_of(base: &Url) -> anyhow::Result<Option<Secret>> {
@@ -35,21 +34,20 @@ fn path() -> anyhow::Result<PathBuf> {
 pub(super) fn stored() -> anyhow::Result<BTreeMap<String, String>> {
     let Ok(path) = path() else { return Ok(BTreeMap::new()) };
     let place = || format!("{}", path.display());
-    let file = match fs::File::open(&path) {
+    let file = match TimedFile::open(&path, READ_LIMIT) {
         Ok(file) => file,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeMap::new()),
         Err(error) => return Err(error).with_context(place),
     };
-    if file.metadata().with_context(place)?.permissions().mode() & 0o077 != 0 {
+    if file.metadata().permissions().mode() & 0o077 != 0 {
         bail!(
             "{}: others may read it; run `chmod 600` on it, and revoke its tokens if they did",
             path.display()
         );
     }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text).with_context(place)?;
+    let text = content(file).with_context(place)?;
     // The content stays out of the message.
-    serde_json::from_str(&text)
+    serde_json::from_slice(&text)
         .map_err(|_| anyhow!("{}: cannot be read; remove it, and log in again", path.display()))
 }
 

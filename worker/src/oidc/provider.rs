@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,7 @@ use super::person::Person;
 use super::signature;
 use super::token::{Expected, Flaw, Purpose, check};
 use crate::config;
+use crate::in_time::read_small;
 
 /// How often the keys are fetched: a key that the provider has dropped is good for this long.
 const REFRESH: Duration = Duration::from_secs(300);
@@ -96,10 +98,11 @@ impl Provider {
         let client_secret = match &config.client_secret_file {
             None => None,
             Some(file) => {
-                let text = std::fs::read_to_string(file);
                 let named =
                     |error| io::Error::other(format!("auth.oidc.client_secret_file = {file}: {error}"));
-                Some(text.map_err(named)?.trim_end().to_owned())
+                let text = read_small(Path::new(file)).map_err(named)?;
+                let text = String::from_utf8(text).map_err(|_| named(io::ErrorKind::InvalidData.into()))?;
+                Some(text.trim_end().to_owned())
             }
         };
         let (fetch, known) = (Fetch::new()?, watch::Sender::default());

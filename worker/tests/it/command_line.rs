@@ -182,7 +182,7 @@ fn a_file_or_a_folder_that_hangs_is_given_up_with_its_name() {
     assert!(Command::new("mkfifo").arg(&pipe).status().unwrap().success());
     let (dir, pipe) = (text(&dir), text(&pipe));
     let slow = "reading it takes longer than 5 s";
-    let commands: [(&[&str], &str); 13] = [
+    let commands: [(&[&str], &str); 14] = [
         (&["rules", "eval", pipe, "--dir", dir], slow),
         (&["rules", "eval", pipe, "--order-only", "--dir", dir], slow),
         (&["rules", "backtest", dir, "--against", dir, "--from", pipe], slow),
@@ -196,6 +196,7 @@ fn a_file_or_a_folder_that_hangs_is_given_up_with_its_name() {
         (&["rules", "publish", dir, "--message", "m", "--config", pipe], "not a regular file"),
         (&["rules", "diff", "active", dir, "--config", pipe], "not a regular file"),
         (&["run", "--config", pipe], "not a regular file"),
+        (&["tasks", "list", "--url", "https://worker.example", "--ca-file", pipe], slow),
     ];
     // Together: each that waits takes as long as the limit.
     std::thread::scope(|threads| {
