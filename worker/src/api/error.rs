@@ -41,6 +41,8 @@ pub enum Failure {
     Busy,
     /// No host, or more than one.
     NoHost(&'static str),
+    /// Both `Content-Length` and `Transfer-Encoding`.
+    TwoLengths,
     /// The caller has not shown who it is.
     Unauthenticated(&'static str),
     /// The caller's token lacks this role.
@@ -101,6 +103,7 @@ impl Failure {
             Failure::SlowBody => ProblemType::SlowBody,
             Failure::Busy => ProblemType::Busy,
             Failure::NoHost(_) => ProblemType::NoHost,
+            Failure::TwoLengths => ProblemType::TwoLengths,
             Failure::Unauthenticated(_) => ProblemType::Unauthenticated,
             Failure::Forbidden(_) => ProblemType::Forbidden,
             Failure::TooManyFailures => ProblemType::TooManyFailures,
@@ -153,6 +156,9 @@ impl Failure {
             Failure::Forbidden(role) => format!("this needs a token with the role {role}"),
             Failure::TooManyFailures => {
                 "too many requests from this address had an invalid token; try again in a minute".to_owned()
+            }
+            Failure::TwoLengths => {
+                "send either Content-Length or Transfer-Encoding; nothing was changed".to_owned()
             }
             Failure::NoHost(why) | Failure::Unauthenticated(why) | Failure::Foreign(why) => (*why).to_owned(),
             Failure::Conflict(task) => conflict(task),
@@ -209,6 +215,7 @@ impl Failure {
             | Failure::SlowBody
             | Failure::Busy
             | Failure::NoHost(_)
+            | Failure::TwoLengths
             | Failure::Unauthenticated(_)
             | Failure::Forbidden(_)
             | Failure::TooManyFailures

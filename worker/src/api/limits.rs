@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::{Body, Bytes};
+use axum::body::{Body, Bytes, HttpBody as _};
 use axum::extract::{FromRequest as _, Request, State};
 use axum::http::StatusCode;
 use axum::middleware::Next;
@@ -14,6 +14,7 @@ use axum::response::{IntoResponse as _, Response};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
+use super::MAX_BODY_BYTES;
 use super::connections::{Busy, Connection, MAX_CONNECTIONS};
 use super::error::Failure;
 use crate::metrics::{Metrics, RequestClass};
@@ -99,6 +100,10 @@ pub(super) async fn limit(
 
 /// The request with its whole body in memory.
 async fn with_body(request: Request) -> Result<Request, Failure> {
+    // A length that is too large is enough to know: whoever declares it may never send so much.
+    if request.body().size_hint().lower() > MAX_BODY_BYTES as u64 {
+        return Err(Failure::TooLarge);
+    }
     let (parts, body) = request.into_parts();
     let whole = Bytes::from_request(Request::from_parts(parts.clone(), body), &());
     match timeout(BODY_TIMEOUT, whole).await {

@@ -45,6 +45,7 @@ pub struct LevelBody {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub level: Option<String>,
     /// For how many minutes: 1 to 240; 30 unless given.
+    #[schema(minimum = 1, maximum = 240)]
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub minutes: Option<u32>,
     /// The person's name, if the API asks for no token; `operator` unless given.
@@ -66,15 +67,13 @@ pub(super) async fn set(
     let Json(LevelBody { level, minutes, by }) = body.map_err(bad_body)?;
     let by = caller.person(by.as_deref())?.name;
     let log_level = state.log_level.as_ref().ok_or_else(no_log)?;
+    let minutes = minutes.unwrap_or(DEFAULT_MINUTES);
+    if !(1..=MAX_MINUTES).contains(&minutes) {
+        return Err(Failure::Invalid(format!("minutes is {minutes}; it must be from 1 to {MAX_MINUTES}")));
+    }
     match level.as_deref().map(str::trim) {
         None => log_level.reset(&by),
         Some(level) => {
-            let minutes = minutes.unwrap_or(DEFAULT_MINUTES);
-            if !(1..=MAX_MINUTES).contains(&minutes) {
-                return Err(Failure::Invalid(format!(
-                    "minutes is {minutes}; it must be from 1 to {MAX_MINUTES}"
-                )));
-            }
             if level.is_empty() || level.len() > MAX_LEVEL_BYTES {
                 return Err(Failure::Invalid(format!("level must have 1 to {MAX_LEVEL_BYTES} bytes")));
             }

@@ -15,6 +15,7 @@ pub mod events;
 mod failures;
 mod faults;
 pub(crate) mod filter;
+mod framing;
 pub mod health;
 pub mod hours;
 mod known;

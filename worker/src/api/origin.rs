@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use super::ApiState;
 use super::audit::Line;
 use super::error::Failure;
+use super::framing::TwoLengths;
 use super::server::Peer;
 use crate::config::{AuthMode, Config, public_url};
 use crate::metrics::Refusal;
@@ -94,7 +95,11 @@ impl Site {
 
 /// Rejects a foreign request before any handler sees it, and forbids caching and content sniffing of every answer.
 pub(super) async fn guard(State(state): State<ApiState>, request: Request, next: Next) -> Response {
-    let mut response = match check(&state.site, request.method(), request.uri(), request.headers()) {
+    let checked = match request.extensions().get::<TwoLengths>() {
+        Some(lengths) if lengths.is_found() => Err(Failure::TwoLengths),
+        Some(_) | None => check(&state.site, request.method(), request.uri(), request.headers()),
+    };
+    let mut response = match checked {
         Ok(()) => next.run(request).await,
         Err(failure) => {
             state.metrics.refused_request(Refusal::Foreign);

@@ -69,6 +69,7 @@ problem_types! {
     SlowBody, REQUEST_TIMEOUT, "slow-body", "the body did not arrive in time";
     Busy, SERVICE_UNAVAILABLE, "busy", "too many requests at once";
     NoHost, BAD_REQUEST, "no-host", "the request does not name one host";
+    TwoLengths, BAD_REQUEST, "two-lengths", "the request has two lengths";
     Unauthenticated, UNAUTHORIZED, "unauthenticated", "the caller is not known";
     Forbidden, FORBIDDEN, "forbidden", "the token lacks a role";
     TooManyFailures, TOO_MANY_REQUESTS, "too-many-failures", "too many failed attempts";

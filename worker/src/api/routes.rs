@@ -46,9 +46,9 @@ impl Door {
     pub(super) fn problems(self) -> Vec<ProblemType> {
         use ProblemType::{
             Busy, Forbidden, Foreign, Internal, Invalid, NoHost, SlowBody, TooLarge, TooManyFailures,
-            TooSlow, Unauthenticated, Unavailable,
+            TooSlow, TwoLengths, Unauthenticated, Unavailable,
         };
-        let mut problems = vec![NoHost, Foreign, Internal];
+        let mut problems = vec![NoHost, TwoLengths, Foreign, Internal];
         match self {
             Door::Open => {}
             Door::Anyone(_) => problems.extend([Invalid, SlowBody, TooLarge, Busy, Unavailable, TooSlow]),

@@ -2,6 +2,7 @@
 //!
 //! HTTP/2 is off: on one connection it would allow a hundred requests, which the limits on connections do not count.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
+use axum::http::{HeaderValue, header};
 use axum::serve::Listener;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -18,12 +20,14 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout_at};
 use tokio_rustls::server::TlsStream;
+use tokio_util::io::InspectReader;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 use tracing::debug;
 
 use super::connections::{Connection, Connections};
+use super::framing::{Heads, MAX_HEAD_BYTES};
 use super::tls::Tls;
 use crate::metrics::Metrics;
 
@@ -32,8 +36,6 @@ const FIRST_REQUEST: Duration = Duration::from_secs(10);
 /// How long the next request's head may take to arrive, the pause before it included. Load balancers keep a connection
 /// for 60 seconds, and must be the first to close it.
 const NEXT_REQUEST: Duration = Duration::from_secs(75);
-/// The longest head of a request: line and headers.
-const MAX_HEAD_BYTES: usize = 16 * 1024;
 
 /// Where a request came from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -108,13 +110,26 @@ async fn serve_connection<Io: AsyncRead + AsyncWrite + Unpin>(
 ) {
     let (closed, seen) = (connection.closed.clone(), CancellationToken::new());
     let first = seen.clone();
+    let mut heads = Heads::default();
+    let two_lengths = heads.found();
     let service = service_fn(move |request: hyper::Request<Incoming>| {
         first.cancel();
         let mut request: Request = request.map(Body::new);
         request.extensions_mut().insert(peer);
         request.extensions_mut().insert(Arc::clone(&connection));
-        router.clone().oneshot(request)
+        request.extensions_mut().insert(two_lengths.clone());
+        let has_chunks = request.headers().contains_key(header::TRANSFER_ENCODING);
+        let answer = router.clone().oneshot(request);
+        async move {
+            let mut answer = answer.await?;
+            if has_chunks {
+                // Nobody follows the chunks to the next head: see `framing`.
+                answer.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
+            Ok::<_, Infallible>(answer)
+        }
     });
+    let io = InspectReader::new(io, move |bytes: &[u8]| heads.read(bytes));
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(NEXT_REQUEST).max_header_size(MAX_HEAD_BYTES);
     let mut served = pin!(server.serve_connection(TokioIo::new(io), service));

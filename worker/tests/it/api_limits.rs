@@ -94,6 +94,34 @@ async fn a_slow_body_takes_no_place_and_is_given_up() {
     assert_eq!(started.elapsed().as_secs(), 10);
 }
 
+/// Nobody waits for a body that is refused anyway.
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_declared_wrongly_is_refused_at_once() {
+    let office = Office::open();
+    let callers = served(&office);
+    let (_, task) = office.escalate("o-1", None).await;
+    let path = format!("/v1/tasks/{}/decision", task.id);
+    let declared = |lines: &str| post(&path, "").replace("Content-Length: 0", lines);
+    let started = Instant::now();
+    for (lines, answered) in [
+        ("Content-Length: 65537", "HTTP/1.1 413 "),
+        ("Content-Length: 4000000000", "HTTP/1.1 413 "),
+        ("Content-Length: 4\r\nTransfer-Encoding: chunked", "HTTP/1.1 400 "),
+        ("Transfer-Encoding: chunked\r\nContent-Length: 4", "HTTP/1.1 400 "),
+    ] {
+        let answer = rest(&mut callers.connect(&declared(lines)).await).await;
+        assert!(answer.starts_with(answered), "{lines}: {answer}");
+    }
+    assert!(started.elapsed() < Duration::from_secs(1));
+    // Chunks alone are a body as good as any, and the last of their connection.
+    let chunks = declared("Transfer-Encoding: chunked").replace("Connection: close\r\n", "");
+    let approved = "16\r\n{\"outcome\":\"approved\"}\r\n0\r\n\r\n";
+    let answer = rest(&mut callers.connect(&format!("{chunks}{approved}{chunks}{approved}")).await).await;
+    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.contains("connection: close\r\n"), "{answer}");
+    assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    assert!(started.elapsed() < Duration::from_secs(1));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_long_head_is_refused() {
     let office = Office::open();

@@ -46,6 +46,7 @@ async fn the_level_changes_for_a_time_and_falls_back() {
         (json!({"level": ""}), "level"),
         (json!({"level": "debug", "minutes": 0}), "minutes"),
         (json!({"level": "debug", "minutes": 241}), "minutes"),
+        (json!({"minutes": 241}), "minutes"),
     ] {
         let refused = office.post("/v1/log-level", &body.to_string()).await;
         assert_eq!(

@@ -55,6 +55,16 @@ fn framing() -> Vec<Case> {
     vec![
         ("length and chunks", framed(&["Content-Length: 4", chunked], "0\r\n\r\n")),
         ("chunks and length", framed(&[chunked, "Content-Length: 4"], "0\r\n\r\n")),
+        ("other letters", framed(&["CONTENT-LENGTH: 4", "transfer-encoding: CHUNKED"], "0\r\n\r\n")),
+        (
+            "length and chunks after another request",
+            get("/v1/me") + &*framed(&["Content-Length: 4", chunked], "0\r\n\r\n"),
+        ),
+        (
+            "length and chunks after a body",
+            framed(&["Content-Length: 2"], "{}") + &*framed(&[chunked, "Content-Length: 4"], "0\r\n\r\n"),
+        ),
+        ("another request after chunks", framed(&[chunked], "2\r\n{}\r\n0\r\n\r\n") + next),
         ("two lengths", framed(&["Content-Length: 2", "Content-Length: 3"], "{} ")),
         ("a list of lengths", framed(&["Content-Length: 2, 3"], "{} ")),
         ("a length with a sign", framed(&["Content-Length: +2"], "{}")),
@@ -213,7 +223,11 @@ fn contents() -> Vec<Case> {
         ("a stale If-Match", etag(&["If-Match: \"0123456789abcdef\""])),
         (
             "a batch without ETags",
-            post("/v1/tasks:batch", &[], r#"{"decisions":[{"taskId":"TASK","outcome":"approved"}]}"#),
+            post(
+                "/v1/tasks:batch",
+                &[],
+                r#"{"decisions":[{"taskId":"7a7816bf8f01cfea414140de5dae2223","outcome":"approved"}]}"#,
+            ),
         ),
         ("a batch of nothing", post("/v1/tasks:batch", &[], r#"{"decisions":[]}"#)),
     ]
