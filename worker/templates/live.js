@@ -7,7 +7,8 @@
   const task = news.dataset.task;
   const appeared = new Set();
   let source = null;
-  let last = "";
+  // An inbox that shows all that waits listens from what it shows.
+  let last = news.dataset.last || "";
 
   const say = (text) => {
     news.querySelector("span").textContent = text;
@@ -31,10 +32,21 @@
     say(appeared.size === 0 ? "" : `${appeared.size} more ${one ? "task waits" : "tasks wait"}.`);
   };
 
+  const ask = async () => {
+    const answer = await fetch(`/console/tasks/${task}/news?comments=${news.dataset.comments}`);
+    return answer.ok ? answer.json() : null;
+  };
+
   const showTask = async (data) => {
     if (!data.changed.concat(data.gone, data.appeared).includes(task)) return;
-    const answer = await fetch(`/console/tasks/${task}/news?comments=${news.dataset.comments}`);
-    if (answer.ok) say((await answer.json()).text);
+    const now = await ask();
+    if (now) say(now.text);
+  };
+
+  // What happened after the page was made and before the first event.
+  const catchUp = async () => {
+    const now = task ? await ask() : null;
+    if (now && now.etag !== news.dataset.etag) say(now.text);
   };
 
   const connect = () => {
@@ -44,7 +56,7 @@
       last = event.lastEventId;
       act(JSON.parse(event.data));
     });
-    on("waiting", () => {});
+    on("waiting", catchUp);
     on("tasks", task ? showTask : showInbox);
     on("reload", () => say("What waits has changed."));
     // A browser connects again by itself, but not after an answer such as "busy".

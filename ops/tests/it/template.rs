@@ -125,7 +125,7 @@ fn people_are_told_only_when_asked_for() {
 
 #[test]
 fn workers_may_do_exactly_this() {
-    let read = ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"];
+    let read = ["dynamodb:BatchGetItem", "dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:Query"];
     let stream = ["dynamodb:DescribeStream", "dynamodb:GetRecords", "dynamodb:GetShardIterator"];
     let write = ["dynamodb:UpdateItem", "dynamodb:PutItem", "dynamodb:DeleteItem"];
     let workflows = ["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"];

@@ -31,7 +31,7 @@ use self::snapshot::Snapshot;
 use super::ApiState;
 use super::error::Failure;
 use super::limits::Place;
-use crate::tasks::list::TaskList;
+use crate::tasks::list::{ListedTask, TaskList};
 
 /// The time between two looks, while anybody listens.
 const EVERY: Duration = Duration::from_secs(2);
@@ -82,6 +82,11 @@ impl Events {
         }
         sleep_until(next).await;
     }
+}
+
+/// The id of the event after which exactly these tasks wait for people: a page that shows them all listens from there.
+pub(crate) fn id_of(tasks: &[ListedTask]) -> String {
+    Snapshot::of(tasks.iter().map(|task| (task.id.to_string(), task.revision)).collect()).id()
 }
 
 /// One connection.

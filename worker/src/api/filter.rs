@@ -3,7 +3,6 @@
 use jiff::Timestamp;
 use rules::same_person;
 use statemachine::task::Claim;
-use statemachine::token::TaskId;
 
 use super::ApiState;
 use super::error::Failure;
@@ -97,11 +96,8 @@ async fn with_claim(
     tasks: Vec<ListedTask>,
     claimed: &Claimed,
 ) -> Result<Vec<ListedTask>, Failure> {
-    let ids: Vec<TaskId> = tasks.iter().map(|task| task.id.clone()).collect();
-    let claims = state.task_list.claims(ids).await?;
+    let details = state.task_list.details(tasks.iter().map(|task| task.id.clone()).collect()).await?;
     let now = state.clock.now().as_second();
-    let with_claims = tasks.into_iter().zip(claims);
-    let wanted =
-        with_claims.filter(|(_, claim)| claimed.is(claim.as_ref().filter(|claim| claim.until > now)));
-    Ok(wanted.map(|(task, _)| task).collect())
+    let claim = |task: &ListedTask| details.get(&task.id)?.claim.as_ref().filter(|claim| claim.until > now);
+    Ok(tasks.into_iter().filter(|task| claimed.is(claim(task))).collect())
 }

@@ -6,7 +6,7 @@ use axum::extract::{Extension, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::chart::{self, HEIGHT, Hours, WIDTH};
+use super::chart::{self, HEIGHT, Hours, OfRule, WIDTH};
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::moment;
@@ -39,6 +39,8 @@ struct AutomationPage {
     hours: Hours,
     waiting: u64,
     waiting_by: Vec<(String, u64, u64)>,
+    /// What each rule of this worker said since its start.
+    outcomes: Vec<OfRule>,
     seen: String,
     may_switch: bool,
 }
@@ -81,6 +83,9 @@ pub(super) async fn automation(
         waiting: counts.open.escalated.tasks,
         waiting_by: chart::ranked(counts.escalated_by.into_iter().map(|(rule, count)| (plain(&rule), count))),
         today: counts.today,
+        outcomes: chart::outcomes(
+            state.metrics.verdicts_by_rule().into_iter().map(|(rule, counts)| (plain(&rule), counts)),
+        ),
         seen,
         may_switch: caller.may(Role::Operator),
     };

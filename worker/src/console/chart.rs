@@ -1,6 +1,7 @@
 //! Charts, drawn here: the places and sizes of their parts in a drawing of fixed size, which the page fits to its width.
 
 use jiff::Timestamp;
+use rules::Outcome;
 
 use crate::api::hours::Hour;
 
@@ -100,9 +101,53 @@ pub(super) fn ranked(counts: impl Iterator<Item = (String, u64)>) -> Vec<(String
     counts.into_iter().map(|(name, count)| (name, count, (count * 100 / most).clamp(1, 100))).collect()
 }
 
+/// What one rule decided, and how often it left the decision to people.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct OfRule {
+    pub(super) rule: String,
+    /// In the order of [`Outcome::ALL`].
+    pub(super) counts: [u64; Outcome::ALL.len()],
+    /// Beside each other, in hundredths of the longest row.
+    pub(super) bars: Vec<Bar>,
+}
+
+/// The rules by how much they had to say, the busiest first; those that said nothing are omitted.
+pub(super) fn outcomes(rules: impl Iterator<Item = (String, [u64; Outcome::ALL.len()])>) -> Vec<OfRule> {
+    let sum = |counts: &[u64]| counts.iter().sum::<u64>();
+    let mut rules: Vec<_> = rules.filter(|(_, counts)| sum(counts) > 0).collect();
+    rules.sort_by(|(one, many), (other, more)| sum(more).cmp(&sum(many)).then_with(|| one.cmp(other)));
+    let most = rules.first().map_or(1, |(_, counts)| sum(counts));
+    let row = |(rule, counts): (String, [u64; Outcome::ALL.len()])| {
+        let (mut bars, mut before) = (vec![], 0);
+        for (outcome, count) in Outcome::ALL.into_iter().zip(counts) {
+            let (x, end) = (before * 100 / most, (before + count) * 100 / most);
+            if count > 0 {
+                // What is there at all is seen.
+                let width = (end - x).max(1);
+                bars.push(Bar { class: outcome.as_str(), x: x.min(99), y: 0, width, height: 10 });
+            }
+            before += count;
+        }
+        OfRule { rule, counts, bars }
+    };
+    rules.into_iter().map(row).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_busiest_rule_fills_its_row_and_every_outcome_is_seen() {
+        let rules = [("quiet", [0, 0, 0]), ("small", [9_998, 1, 1]), ("tier", [0, 0, 2_500])];
+        let shown = outcomes(rules.into_iter().map(|(rule, counts)| (rule.to_owned(), counts)));
+        let names: Vec<&str> = shown.iter().map(|of| of.rule.as_str()).collect();
+        assert_eq!(names, ["small", "tier"]);
+        let bars = |of: &OfRule| of.bars.iter().map(|bar| (bar.class, bar.x, bar.width)).collect::<Vec<_>>();
+        assert_eq!(bars(&shown[0]), [("approve", 0, 99), ("reject", 99, 1), ("escalate", 99, 1)]);
+        assert_eq!(bars(&shown[1]), [("escalate", 0, 25)]);
+        assert!(outcomes([].into_iter()).is_empty());
+    }
 
     #[test]
     fn bars_stand_on_each_other_and_fit_the_drawing() {

@@ -5,7 +5,6 @@ use axum::extract::rejection::QueryRejection;
 use axum::extract::{Extension, Query, State};
 use axum::http::StatusCode;
 use axum::response::Response;
-use futures::{StreamExt as _, stream};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use statemachine::message::MAX_KEY_BYTES;
@@ -16,20 +15,18 @@ use super::HOME;
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::{between, minute};
+use super::totals::Totals;
 use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
-use crate::api::filter::{self, Wanted};
+use crate::api::events::id_of;
+use crate::api::filter::{self, Claimed, Wanted};
 use crate::api::view::TaskView;
 use crate::control::amount::Amount;
 use crate::control::tokens::Role;
 use crate::plain_text::plain;
-use crate::tasks::list;
+use crate::tasks::list::{self, Details, ListedTask, MOST_TASKS};
 
-/// How many tasks a page has at most.
-const PAGE: usize = 50;
-/// How many tasks are read at once.
-const AT_ONCE: usize = 16;
 /// A deadline within this time is urgent.
 const URGENT: SignedDuration = SignedDuration::from_hours(1);
 
@@ -40,6 +37,8 @@ pub(super) struct Filter {
     order: String,
     code: String,
     due: String,
+    /// `me` or `nobody`.
+    claimed: String,
     #[serde(skip_serializing_if = "String::is_empty")]
     cursor: String,
 }
@@ -49,10 +48,15 @@ pub(super) struct Filter {
 struct InboxPage {
     frame: Frame,
     filter: Filter,
+    /// Whose tasks can be asked for: address, name, and whether they are shown.
+    whose: Vec<(String, &'static str, bool)>,
     rows: Vec<Row>,
+    totals: Totals,
     /// The heading of the amounts; empty without any.
     amount: String,
     next: Option<String>,
+    /// The event after which it listens; empty if it does not show all that waits.
+    last_event: String,
     is_filtered: bool,
     /// Whether the person may decide tasks.
     may_decide: bool,
@@ -69,6 +73,8 @@ struct Row {
     rule: String,
     reason: String,
     amount: String,
+    /// Who has claimed it; empty if nobody has.
+    claimed_by: String,
     waits: String,
     since: String,
     left: String,
@@ -87,19 +93,32 @@ pub(super) async fn inbox(
 ) -> Result<Response, Failure> {
     let Query(filter) = filter.map_err(|rejection| Failure::Invalid(rejection.body_text()))?;
     let now = state.clock.now();
-    let (tasks, cursor) = read(&state, &filter, now).await?;
+    let me = session.name.as_deref().or(caller.name()).unwrap_or_default();
+    let (tasks, cursor) = read(&state, &filter, me, now).await?;
+    let is_filtered =
+        [&filter.order, &filter.code, &filter.due, &filter.claimed].iter().any(|filter| !filter.is_empty());
+    let shows_all = !is_filtered && filter.cursor.is_empty() && cursor.is_none();
+    let last_event = if shows_all { id_of(&tasks) } else { String::new() };
+    // Without an answer the page is as good as it can be: no task has an amount or a claim.
+    let mut details =
+        state.task_list.details(tasks.iter().map(|task| task.id.clone()).collect()).await.unwrap_or_default();
     let amount = Amount::of(&state.automation.rules.pin());
-    let rows = stream::iter(tasks).map(async |task| {
-        let amount = read_amount(&state, &task, &amount).await;
-        Row::of(task, amount, now)
-    });
-    let rows: Vec<Row> = rows.buffered(AT_ONCE).collect().await;
+    let rows: Vec<Row> = tasks
+        .into_iter()
+        .map(|task| {
+            let details = details.remove(&task.id).unwrap_or_default();
+            Row::of(TaskView::of_listed(task), &details, &amount, now)
+        })
+        .collect();
     let next = cursor.map(|cursor| address(&Filter { cursor, ..filter.clone() })).transpose()?;
     let page = InboxPage {
         frame: Frame::new("inbox", &caller, &session),
-        is_filtered: !(filter.order.is_empty() && filter.code.is_empty() && filter.due.is_empty()),
+        is_filtered,
+        last_event,
+        whose: whose(&filter)?,
         filter,
         may_decide: caller.may(Role::Reviewer) && rows.iter().any(|row| row.id.is_some()),
+        totals: Totals::of(rows.iter().map(|row| row.amount.as_str())),
         rows,
         amount: amount.heading(),
         next,
@@ -111,13 +130,30 @@ pub(super) async fn inbox(
 async fn read(
     state: &ApiState,
     filter: &Filter,
+    me: &str,
     now: Timestamp,
-) -> Result<(Vec<TaskView>, Option<String>), Failure> {
+) -> Result<(Vec<ListedTask>, Option<String>), Failure> {
     let code = Some(filter.code.trim().to_owned()).filter(|code| !code.is_empty());
-    let wanted = Wanted { code, ..Wanted::default() };
+    let claimed = match filter.claimed.as_str() {
+        "" => None,
+        "me" => Some(Claimed::By(me.to_owned())),
+        "nobody" => Some(Claimed::ByNobody),
+        other => return Err(Failure::Invalid(format!("claimed is {other:?}; use me or nobody"))),
+    };
+    let wanted = Wanted { code, claimed, ..Wanted::default() };
     let cursor = Some(filter.cursor.clone()).filter(|cursor| !cursor.is_empty());
-    let (tasks, cursor) = filter::read(state, &query(filter, now)?, &wanted, PAGE, cursor).await?;
-    Ok((tasks.into_iter().map(TaskView::of_listed).collect(), cursor))
+    filter::read(state, &query(filter, now)?, &wanted, MOST_TASKS, cursor).await
+}
+
+/// The same page for whose tasks.
+fn whose(filter: &Filter) -> Result<Vec<(String, &'static str, bool)>, Failure> {
+    [("", "All"), ("me", "Mine"), ("nobody", "Unclaimed")]
+        .into_iter()
+        .map(|(claimed, name)| {
+            let of = Filter { claimed: claimed.to_owned(), cursor: String::new(), ..filter.clone() };
+            Ok((address(&of)?, name, filter.claimed == claimed))
+        })
+        .collect()
 }
 
 fn query(filter: &Filter, now: Timestamp) -> Result<list::Query, Failure> {
@@ -146,26 +182,25 @@ fn query(filter: &Filter, now: Timestamp) -> Result<list::Query, Failure> {
 fn address(filter: &Filter) -> Result<String, Failure> {
     /// Any address will do: only what follows it is used.
     const BASE: &str = "http://localhost/";
-    let pairs =
-        [("order", &filter.order), ("code", &filter.code), ("due", &filter.due), ("cursor", &filter.cursor)];
+    let pairs = [
+        ("order", &filter.order),
+        ("code", &filter.code),
+        ("due", &filter.due),
+        ("claimed", &filter.claimed),
+        ("cursor", &filter.cursor),
+    ];
     let pairs: Vec<_> = pairs.into_iter().filter(|(_, value)| !value.is_empty()).collect();
+    if pairs.is_empty() {
+        return Ok(HOME.to_owned());
+    }
     let mut url =
         reqwest::Url::parse(BASE).map_err(|error| Failure::Internal(format!("an address: {error}")))?;
     url.query_pairs_mut().extend_pairs(pairs);
     Ok(format!("{HOME}{}", url.as_str().trim_start_matches(BASE)))
 }
 
-/// The amount in a task's order. Lists do not have it, so the task is read; without an answer it stays empty.
-async fn read_amount(state: &ApiState, task: &TaskView, amount: &Amount) -> Option<String> {
-    if !amount.is_in_orders() {
-        return None;
-    }
-    let task = state.tasks.get(&task.task_id).await.ok()??;
-    amount.in_order(TaskView::of_task(task).order.as_deref()?)
-}
-
 impl Row {
-    fn of(task: TaskView, amount: Option<String>, now: Timestamp) -> Row {
+    fn of(task: TaskView, details: &Details, amount: &Amount, now: Timestamp) -> Row {
         let since = task.escalation.as_ref().map_or(&task.received_at, |escalation| &escalation.at).clone();
         let waits = since.parse().ok().and_then(|since| between(since, now)).unwrap_or_default();
         let until: Option<Timestamp> = task.deadline.as_ref().and_then(|deadline| deadline.parse().ok());
@@ -175,6 +210,8 @@ impl Row {
             Some(_) if !is_open => String::new(),
             Some(until) => between(now, until).unwrap_or_else(|| "passed".to_owned()),
         };
+        let claim = details.claim.as_ref().filter(|claim| is_open && claim.until > now.as_second());
+        let amount = details.order.as_deref().and_then(|order| amount.in_order(order));
         let (code, reason, rule) = match task.escalation {
             Some(why) => (why.code, why.reason, why.rule.unwrap_or_default()),
             None => Default::default(),
@@ -193,6 +230,7 @@ impl Row {
             rule: plain(&rule),
             reason: plain(&reason),
             amount: amount.unwrap_or_default(),
+            claimed_by: claim.map(|claim| plain(&claim.by)).unwrap_or_default(),
             waits: if is_open { waits } else { String::new() },
             since: minute(&since),
             left,

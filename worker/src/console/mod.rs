@@ -2,6 +2,7 @@
 //!
 //! A page has no way of its own to the tables or to a decision: it calls what the JSON API calls. GET changes nothing.
 
+mod agreement;
 mod automation;
 mod bulk;
 mod chart;
@@ -22,6 +23,7 @@ mod switch;
 mod task;
 mod terms;
 mod times;
+mod totals;
 
 use axum::Router;
 use axum::http::header;
@@ -66,6 +68,7 @@ fn inside() -> Vec<Route> {
         Route::get("/console/events", viewer(RequestClass::Events), events),
         Route::get("/console/rules", viewer(RequestClass::Lists), rules::rules),
         Route::post("/console/rules", viewer(RequestClass::Lists), rules::try_order),
+        Route::get("/console/rules/agreement", viewer(RequestClass::Lists), agreement::agreement),
         Route::get("/console/rules/difference", viewer(RequestClass::Lists), rules::difference),
         Route::get("/console/automation", viewer(RequestClass::Status), automation::automation),
         Route::get("/console/automation/switch", operator(RequestClass::Status), switch::page),

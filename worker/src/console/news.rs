@@ -23,10 +23,13 @@ pub(super) struct Seen {
     comments: usize,
 }
 
-/// The sentence; empty if there is nothing to say.
+/// What there is to say.
 #[derive(Debug, Serialize)]
 pub(super) struct News {
+    /// The sentence; empty if there is nothing to say.
     text: String,
+    /// That of the task now. If the page has another, something happened before its first event.
+    etag: String,
 }
 
 /// `GET /console/tasks/{id}/news`.
@@ -42,7 +45,7 @@ pub(super) async fn news(
     let task = state.task(&id).await?;
     let who = session.name.as_deref().or(caller.name()).unwrap_or_default();
     let terms = Terms::of(&state, &task, &caller, who);
-    Ok(Json(News { text: sentence(&task, &terms, comments) }))
+    Ok(Json(News { text: sentence(&task, &terms, comments), etag: task.reviewed() }))
 }
 
 fn sentence(task: &Task, terms: &Terms, comments: usize) -> String {

@@ -20,17 +20,20 @@ pub(super) fn minute(text: &str) -> String {
 
 /// How long it is from one time to another, to two units: `3 h 5 min`; none backwards.
 pub(super) fn between(from: Timestamp, to: Timestamp) -> Option<String> {
-    let seconds = to.as_second().checked_sub(from.as_second()).filter(|seconds| *seconds >= 0)?;
+    to.as_second().checked_sub(from.as_second()).filter(|seconds| *seconds >= 0).map(seconds)
+}
+
+/// So many seconds, to two units.
+pub(super) fn seconds(seconds: i64) -> String {
     let (days, hours, minutes) = (seconds / 86_400, seconds % 86_400 / 3_600, seconds % 3_600 / 60);
-    let text = match (days, hours, minutes) {
+    match (days, hours, minutes) {
         (0, 0, 0) => format!("{seconds} s"),
         (0, 0, minutes) => format!("{minutes} min"),
         (0, hours, 0) => format!("{hours} h"),
         (0, hours, minutes) => format!("{hours} h {minutes} min"),
         (days, 0, _) => format!("{days} d"),
         (days, hours, _) => format!("{days} d {hours} h"),
-    };
-    Some(text)
+    }
 }
 
 #[cfg(test)]

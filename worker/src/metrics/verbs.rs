@@ -1,5 +1,6 @@
 //! What call sites say to the metrics, one verb each.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rules::Ruleset;
@@ -78,6 +79,12 @@ impl Metrics {
         if !self.verdicts.count(rule, outcome, code) {
             self.folded.inc();
         }
+    }
+
+    /// How many tasks each rule decided and left to people in this process, by outcome in the order of
+    /// [`rules::Outcome::ALL`].
+    pub(crate) fn verdicts_by_rule(&self) -> BTreeMap<String, [u64; rules::Outcome::ALL.len()]> {
+        self.verdicts.by_rule()
     }
 
     /// Shows the active ruleset, and the verdicts that it can give.

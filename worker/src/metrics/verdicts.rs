@@ -59,6 +59,18 @@ impl Verdicts {
         own
     }
 
+    /// How many verdicts each rule gave, by outcome in the order of [`Outcome::ALL`].
+    pub(super) fn by_rule(&self) -> BTreeMap<String, [u64; Outcome::ALL.len()]> {
+        let mut rules: BTreeMap<String, [u64; Outcome::ALL.len()]> = BTreeMap::new();
+        for (Named { rule, outcome, .. }, count) in &self.lock().series {
+            let counts = rules.entry(rule.clone()).or_default();
+            for (of, sum) in Outcome::ALL.into_iter().zip(counts) {
+                *sum += if of == *outcome { *count } else { 0 };
+            }
+        }
+        rules
+    }
+
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.0.lock().expect("no holder of the counts panics")
     }
@@ -126,6 +138,9 @@ mod tests {
         assert!(verdicts.count(None, Outcome::Escalate, "no-rule-approved"));
         assert!(!verdicts.count(Some("a"), Outcome::Approve, "computed"));
         assert!(!verdicts.count(Some("b"), Outcome::Escalate, "rule-error"));
+        let by_rule = verdicts.by_rule();
+        assert_eq!((by_rule["a"], by_rule[NO_RULE]), ([1, 0, 1], [0, 0, 1]));
+        assert_eq!(by_rule[OTHER], [1, 0, 1]);
         verdicts.of(&one("a", "approve(\"small\");"));
         assert_eq!(
             shown(&verdicts),

@@ -6,26 +6,21 @@
 use std::collections::HashMap;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
-use rules::agreement::{Answer, End, Escalation, Reviewed};
+use rules::agreement::Reviewed;
 use rules::backtest::StoredTask;
-use statemachine::decision::{DecidedBy, Decision};
-use statemachine::status::{Outcome, Status};
 use statemachine::task::{attribute, index};
 use statemachine::token::TaskToken;
 use statemachine::worklist::{self, BUCKETS, Worklist};
-use tokio::time::sleep;
 
 use crate::aws::attribute::text_of;
 use crate::aws::attribute::{names, text};
-use crate::aws::fault::{Class, Fault, Resource};
+use crate::aws::fault::{Fault, Resource};
 use crate::aws::retry;
-use crate::tasks::item;
+use crate::tasks::batch::{self, Item};
+use crate::tasks::{item, reviewed};
 
-/// How many tasks one call reads: the API's maximum.
-const BATCH: usize = 100;
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
 /// The task's id, what the rules saw, and its outcome.
@@ -42,8 +37,6 @@ const READ: [&str; 10] = [
     attribute::ESCALATION,
     attribute::DECISION,
 ];
-
-type Item = HashMap<String, AttributeValue>;
 
 /// Reads the tasks table for a backtest, or for what people decided.
 #[derive(Debug, Clone)]
@@ -69,7 +62,7 @@ impl Archive {
         let keys = lists.flat_map(|list| (0..BUCKETS).map(move |bucket| worklist::key(&list, bucket)));
         let ids = stream::iter(keys).map(|key| self.ids(key)).buffered(AT_ONCE);
         let ids = ids.map_ok(|ids| stream::iter(ids.into_iter().map(Ok))).try_flatten();
-        let batches = ids.try_chunks(BATCH).map_err(|broken| broken.1);
+        let batches = ids.try_chunks(batch::MOST).map_err(|broken| broken.1);
         let read = batches.map_ok(|ids| self.read(ids)).try_buffered(AT_ONCE);
         read.map_ok(|tasks| stream::iter(tasks.into_iter().map(Ok))).try_flatten()
     }
@@ -104,78 +97,22 @@ impl Archive {
 
     /// These tasks, in this order; a task that left the table is omitted.
     async fn read(&self, ids: Vec<String>) -> Result<Vec<Reviewed>, Fault> {
-        let projection = READ.map(|name| format!("#{name}")).join(", ");
-        let mut missing: Vec<Item> =
-            ids.iter().map(|id| HashMap::from([(attribute::TASK_ID.to_owned(), text(id))])).collect();
-        let mut found: HashMap<String, Reviewed> = HashMap::new();
-        let mut delays = retry::table();
-        loop {
-            let keys = KeysAndAttributes::builder()
-                .set_keys(Some(missing))
-                .projection_expression(&projection)
-                .set_expression_attribute_names(Some(names(&[&projection])))
-                .build()
-                .expect("the keys are set");
-            let request = self.client.batch_get_item().request_items(&self.table, keys);
-            let mut answer = request
-                .send()
-                .await
-                .map_err(|error| Fault::of("BatchGetItem", Resource::Tasks(self.table.clone()), &error))?;
-            let items = answer.responses.take().and_then(|mut tables| tables.remove(&self.table));
-            for reviewed in items.unwrap_or_default().iter().filter_map(reviewed) {
-                found.insert(reviewed.task.task_id.clone(), reviewed);
-            }
-            missing = answer
-                .unprocessed_keys
-                .take()
-                .and_then(|mut tables| tables.remove(&self.table))
-                .map(|rest| rest.keys)
-                .unwrap_or_default();
-            if missing.is_empty() {
-                return Ok(ids.iter().filter_map(|id| found.remove(id)).collect());
-            }
-            // More than fits in one response, or throttled: the rest after a pause.
-            match delays.next() {
-                Some(delay) => sleep(delay).await,
-                None => {
-                    let code = format!("{} tasks stay unprocessed", missing.len());
-                    let on = Resource::Tasks(self.table.clone());
-                    return Err(Fault { operation: "BatchGetItem", on, code, class: Class::Throttled });
-                }
-            }
-        }
+        let items = batch::read(&self.client, &self.table, ids.clone(), &READ, retry::table()).await?;
+        let found = items.iter().filter_map(read_item);
+        let mut found: HashMap<String, Reviewed> =
+            found.map(|reviewed| (reviewed.task.task_id.clone(), reviewed)).collect();
+        Ok(ids.iter().filter_map(|id| found.remove(id)).collect())
     }
 }
 
-fn reviewed(item: &Item) -> Option<Reviewed> {
+fn read_item(item: &Item) -> Option<Reviewed> {
     let task = stored(item)?;
     // Other attributes that cannot be read are ignored: the facts are still useful.
     let read = item::from_table(item);
     let escalation = attribute::escalation(&read).ok().flatten();
     let decision = attribute::decision(&read).ok().flatten();
-    let end = match decision {
-        Some(decision) => end_of(decision),
-        None if attribute::status(&read) == Ok(Status::Expired) => End::Expired,
-        None => End::Open,
-    };
-    let escalation = escalation.map(|asked| Escalation {
-        code: asked.code,
-        rule: asked.rule,
-        reason: asked.reason,
-        at: asked.at,
-    });
-    Some(Reviewed { task, escalation, end })
-}
-
-fn end_of(decision: Decision) -> End {
-    let answer = match decision.outcome {
-        Outcome::Approved => Answer::Approved,
-        Outcome::Rejected => Answer::Rejected,
-    };
-    match decision.decided_by {
-        DecidedBy::Rule => End::ByRule(answer),
-        DecidedBy::Person(_) => End::ByPerson { answer, at: decision.decided_at },
-    }
+    let end = reviewed::end(attribute::status(&read).ok(), decision);
+    Some(Reviewed { task, escalation: escalation.map(reviewed::escalation), end })
 }
 
 fn stored(item: &Item) -> Option<StoredTask> {

@@ -1,4 +1,4 @@
-//! Pages of the worklists, the days and the orders, for people. Only reads, and never reads the token.
+//! Pages of the worklists, the days and the orders, for people. Only reads.
 //!
 //! Each list is spread over 16 keys of the `worklist` index; a page merges them by `listAt`. The index lags slightly
 //! behind the table: a task that was just decided may still be in its earlier list.
@@ -14,7 +14,7 @@ use statemachine::decision::Decision;
 use statemachine::item::{self as contract, Item, Malformed};
 use statemachine::message::MAX_KEY_BYTES;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Claim, Escalation, Task, attribute, index};
+use statemachine::task::{Escalation, Task, attribute, index};
 use statemachine::token::TaskId;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 use tracing::error;
@@ -24,13 +24,17 @@ use crate::aws::fault::{Fault, Resource};
 use crate::tasks::item;
 
 mod cursor;
+mod details;
 mod merge;
 
 pub use cursor::InvalidCursor;
 use cursor::{Cursor, Position};
+pub use details::Details;
 
-/// The most tasks of one page.
+/// The most tasks of one page of the API.
 pub const MAX_PAGE: usize = 200;
+/// The most tasks of one page: those of the inbox have all that wait.
+pub const MOST_TASKS: usize = 500;
 /// How many calls of one page run at once.
 const AT_ONCE: usize = 16;
 
@@ -110,13 +114,13 @@ impl TaskList {
         TaskList { client: Client::from_conf(own), table: name.to_owned() }
     }
 
-    /// Reads one page of at most `limit` tasks, itself at most [`MAX_PAGE`].
+    /// Reads one page of at most `limit` tasks, itself at most [`MOST_TASKS`].
     ///
     /// # Errors
     ///
     /// [`ListError`] for a cursor of another query, or when a call fails.
     pub async fn page(&self, query: &Query, limit: usize, cursor: Option<&str>) -> Result<Page, ListError> {
-        let limit = limit.clamp(1, MAX_PAGE);
+        let limit = limit.clamp(1, MOST_TASKS);
         let cursor = cursor.map(Cursor::decode).transpose()?;
         match query {
             Query::Open { lists, .. } => {
@@ -187,12 +191,7 @@ impl TaskList {
 
     /// One task as lists show it; none if it has left the table.
     async fn get(&self, id: AttributeValue) -> Result<Option<ListedTask>, Fault> {
-        Ok(self.item(id, &LISTED).await?.and_then(|item| ListedTask::read(&item)))
-    }
-
-    /// Some attributes of one task; none if it has left the table.
-    async fn item(&self, id: AttributeValue, attributes: &[&str]) -> Result<Option<Item>, Fault> {
-        let projection = attributes.iter().map(|name| format!("#{name}")).collect::<Vec<_>>().join(", ");
+        let projection = LISTED.map(|name| format!("#{name}")).join(", ");
         let answer = self
             .client
             .get_item()
@@ -203,21 +202,7 @@ impl TaskList {
             .send()
             .await
             .map_err(|error| Fault::of("GetItem", Resource::Tasks(self.table.clone()), &error))?;
-        Ok(answer.item().map(item::from_table))
-    }
-
-    /// The claim of each of some tasks, in their order; none for one that cannot be read.
-    ///
-    /// # Errors
-    ///
-    /// [`Fault`] when a call fails.
-    pub async fn claims(&self, ids: Vec<TaskId>) -> Result<Vec<Option<Claim>>, Fault> {
-        stream::iter(ids).map(|id| self.claim(id)).buffered(AT_ONCE).try_collect().await
-    }
-
-    async fn claim(&self, id: TaskId) -> Result<Option<Claim>, Fault> {
-        let item = self.item(text(id.as_str()), &[attribute::CLAIM]).await?;
-        Ok(item.and_then(|item| Claim::read(&item).ok().flatten()))
+        Ok(answer.item().map(item::from_table).and_then(|item| ListedTask::read(&item)))
     }
 
     fn query(&self, index: &str, condition: &str, filter: Option<&str>) -> QueryFluentBuilder {

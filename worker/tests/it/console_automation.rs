@@ -1,7 +1,9 @@
 //! The console's page of automatic decisions, and the switch that operators find there.
 
 use axum::http::{StatusCode, header};
+use statemachine::task::Escalation;
 use worker::control::tokens::Role;
+use worker::metrics::EscalationCause;
 
 use crate::browser::{Browser, browser_of, hidden, with_tokens};
 use crate::office::{Answer, Office};
@@ -50,4 +52,29 @@ async fn an_operator_pauses_and_resumes_with_a_reason_and_not_over_another() {
     assert!(otto.get("/console/automation").await.text.contains("Rules decide"));
     let foreign = "form_token=x&seen=running&pause=true&reason=r";
     assert_eq!(otto.post(path, foreign).await.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_automation_page_draws_what_each_rule_said() {
+    let office = Office::open();
+    let mut ada = Browser::signed_in(&office, "name=ada").await;
+    assert!(!ada.get("/console/automation").await.text.contains("What each rule said"));
+    let escalation = Escalation {
+        code: "no-rule-approved".to_owned(),
+        reason: "no rule approved".to_owned(),
+        rule: None,
+        ruleset: None,
+        at: worker::clock::text(office.now()),
+    };
+    for _ in 0..3 {
+        office.state.metrics.escalated(EscalationCause::NoRuleApproved, &escalation);
+    }
+    let page = ada.get("/console/automation").await;
+    for shown in [
+        "What each rule said",
+        "data-label=\"Left to people\">3</td>",
+        "<rect class=\"escalate\" x=\"0\" y=\"0\" width=\"100\" height=\"10\"/>",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
 }

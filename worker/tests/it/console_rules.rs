@@ -5,16 +5,17 @@ use axum::http::StatusCode;
 use crate::browser::{Browser, hidden};
 use crate::office::Office;
 
+const RULES: [(&str, &str); 2] = [
+    (
+        "rules/limits.rhai",
+        "// <small> ones\nif order.amount <= 100 { approve(\"small\", \"a small order\") }",
+    ),
+    ("schema/order.toml", "[fields]\namount = \"decimal\"\n"),
+];
+
 #[tokio::test(start_paused = true)]
 async fn the_rules_page_shows_what_decides_and_what_it_says_of_an_order() {
-    let rules = [
-        (
-            "rules/limits.rhai",
-            "// <small> ones\nif order.amount <= 100 { approve(\"small\", \"a small order\") }",
-        ),
-        ("schema/order.toml", "[fields]\namount = \"decimal\"\n"),
-    ];
-    let office = Office::open_under(&rules, |clock| clock, |_| {});
+    let office = Office::open_under(&RULES, |clock| clock, |_| {});
     let before = (office.world.items("tasks"), office.world.items("control"));
     let mut ada = Browser::signed_in(&office, "name=ada").await;
     let page = ada.get("/console/rules").await;
@@ -49,4 +50,32 @@ async fn the_rules_page_shows_what_decides_and_what_it_says_of_an_order() {
     assert_eq!(foreign.status, StatusCode::FORBIDDEN);
     assert_eq!(ada.get("/console/rules?version=ffff").await.status, StatusCode::NOT_FOUND);
     assert!(before == (office.world.items("tasks"), office.world.items("control")), "nothing is stored");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_people_decided_is_held_against_the_rules() {
+    let office = Office::open_under(&RULES, |clock| clock, |_| {});
+    let mut ada = Browser::signed_in(&office, "name=ada").await;
+    let path = "/console/rules/agreement";
+    assert!(ada.get("/console/rules").await.text.contains(path));
+    assert!(ada.get(path).await.text.contains("None lately"));
+    for (order, outcome) in [("o-1", "approved"), ("o-2", "rejected"), ("<o-3>", "rejected")] {
+        let (_, task) = office.escalate(order, None).await;
+        let body = format!(r#"{{"outcome":"{outcome}","reason":"seen","by":"bob"}}"#);
+        assert_eq!(office.decide(&task, &body).await.status, StatusCode::OK);
+    }
+    office.escalate("o-4", None).await;
+    let page = ada.get(path).await;
+    for shown in [
+        "3 had been left to people",
+        "high-amount",
+        "<dt>Would decide</dt><dd>3</dd>",
+        "<dt>The same way</dt><dd>1</dd>",
+        "Decided otherwise by people",
+        "&#60;o-3&#62;",
+    ] {
+        assert!(page.text.contains(shown), "{shown}: {}", page.text);
+    }
+    let otherwise = page.text.split("Decided otherwise").nth(1).expect("a table");
+    assert!(otherwise.contains("o-2") && !otherwise.contains("o-1"), "{}", page.text);
 }

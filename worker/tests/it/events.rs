@@ -157,16 +157,19 @@ async fn a_page_hears_of_its_task_in_a_sentence() {
     let (_, task) = office.escalate("o-1", None).await;
     let mut ada = Browser::signed_in(&office, "name=ada").await;
     let path = format!("/console/tasks/{}/news", task.id);
+    let before = ada.get(&format!("/console/tasks/{}", task.id)).await;
     office.post(&format!("/v1/tasks/{}/claim", task.id), r#"{"by":"bob"}"#).await;
     assert!(
         ada.get(&path).await.json()["text"].as_str().is_some_and(|text| text.starts_with("bob has claimed"))
     );
     office.decide(&task, r#"{"outcome":"approved","by":"bob"}"#).await;
-    assert_eq!(ada.get(&path).await.json()["text"], "bob approved this task.");
-    let page = ada.get(&format!("/console/tasks/{}", task.id)).await;
-    assert!(
-        page.text.contains(&format!("data-task=\"{}\" data-comments=\"0\" hidden", task.id)),
-        "{}",
-        page.text
-    );
+    let news = ada.get(&path).await.json();
+    assert_eq!(news["text"], "bob approved this task.");
+    let after = ada.get(&format!("/console/tasks/{}", task.id)).await;
+    // The page that was made before tells by it that something happened before its first event.
+    let etag = news["etag"].as_str().expect("an ETag");
+    let marks =
+        |etag: &str| format!("data-task=\"{}\" data-etag=\"{etag}\" data-comments=\"0\" hidden", task.id);
+    assert!(after.text.contains(&marks(etag)), "{}", after.text);
+    assert!(!before.text.contains(etag) && before.text.contains("data-etag=\""), "{}", before.text);
 }

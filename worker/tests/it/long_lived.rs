@@ -157,12 +157,13 @@ async fn a_clock_that_jumps_ends_the_process_and_four_minutes_do_not() {
 }
 
 /// Where tasks may be started: each of these waits for what it starts.
-const SPAWNERS: [&str; 14] = [
+const SPAWNERS: [&str; 15] = [
     "api/mod.rs",
     "api/server.rs",
     "cli/rules/agreement.rs",
     "cli/rules/backtest.rs",
     "cli/rules/backtest/tasks.rs",
+    "console/agreement.rs",
     "console/rules.rs",
     "control/accepted.rs",
     "control/rules_folder.rs",

@@ -20,6 +20,7 @@ mod command_line;
 mod command_line_tasks;
 mod console;
 mod console_automation;
+mod console_inbox;
 mod console_rules;
 mod contributors;
 mod damaged;

@@ -31,7 +31,8 @@ impl Snapshot {
         Ok(Snapshot::of(pages.into_iter().flatten().collect()))
     }
 
-    fn of(tasks: BTreeMap<String, i64>) -> Snapshot {
+    /// Of these tasks: ids and revisions.
+    pub(super) fn of(tasks: BTreeMap<String, i64>) -> Snapshot {
         let mut digest = Sha256::new();
         for (id, revision) in &tasks {
             digest.update(format!("{id} {revision}\n"));
@@ -39,6 +40,11 @@ impl Snapshot {
         let digest = digest.finalize();
         let fingerprint = digest.iter().take(8).map(|byte| format!("{byte:02x}")).collect();
         Snapshot { tasks, fingerprint }
+    }
+
+    /// The id of its event.
+    pub(super) fn id(self) -> String {
+        self.fingerprint
     }
 
     /// The first event of a connection. `last_event_id` is what the reader got last, from whichever worker.

@@ -79,7 +79,6 @@ fn grant(operation: &str, on: &Resource) -> &'static str {
         (Resource::Execution(_), _) => {
             "name its state machine in the parameter OtherStateMachines of ops/template.yaml (statement AnswerWorkflows)"
         }
-        (Resource::Tasks(_), "BatchGetItem") => "grant it as ops/README.md, Commands, says",
         (Resource::Tasks(_), _) => {
             "grant it to a worker by statement ReadAndMoveTasks of ops/template.yaml, to a person as ops/README.md, \
              Commands, says"
