@@ -1,4 +1,4 @@
-//! The emulator's Python environment: a virtual environment under `target/`, installed from `requirements.txt` with
+//! Python programs of the local world: each in a virtual environment of its own under `target/`, installed from a list with
 //! pinned hashes.
 
 use std::fs::File;
@@ -8,18 +8,20 @@ use anyhow::{Context as _, Result, ensure};
 
 use crate::processes::{captured, command, network};
 
-/// The packages, pinned by hash.
-const REQUIREMENTS: &str = include_str!("../requirements.txt");
+/// The emulator with all that it needs, pinned by hash.
+pub const EMULATOR: &str = include_str!("../requirements.txt");
+/// The program that holds the API against its description, with all that it needs, pinned by hash.
+pub const SCHEMATHESIS: &str = include_str!("../schemathesis.txt");
 
 /// Returns the interpreter of the environment in `dir`. Creates the environment first if it is missing or was created
-/// from other requirements.
+/// from another list.
 ///
 /// If several processes call this at the same time, one creates the environment and the others wait.
 ///
 /// # Errors
 ///
 /// Says what is missing on this machine (python3, its venv module, pip) or why pip failed.
-pub fn environment(dir: &Path) -> Result<PathBuf> {
+pub fn environment(dir: &Path, packages: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
     lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;
@@ -27,7 +29,7 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     let venv = dir.join("venv");
     let python = venv.join("bin/python");
     let installed = dir.join("installed.txt");
-    if python.exists() && std::fs::read_to_string(&installed).is_ok_and(|text| text == REQUIREMENTS) {
+    if python.exists() && std::fs::read_to_string(&installed).is_ok_and(|text| text == packages) {
         return Ok(python);
     }
     if venv.exists() {
@@ -43,7 +45,7 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
         printed
     );
     let requirements = dir.join("requirements.txt");
-    std::fs::write(&requirements, REQUIREMENTS)?;
+    std::fs::write(&requirements, packages)?;
     // Downloads with the network settings of this machine.
     let (pip, printed) = captured(
         command(&python)
@@ -61,10 +63,10 @@ pub fn environment(dir: &Path) -> Result<PathBuf> {
     )?;
     ensure!(
         pip.status.success(),
-        "pip failed to install the emulator from {}\n{}",
+        "pip failed to install the packages of {}\n{}",
         requirements.display(),
         printed
     );
-    std::fs::write(&installed, REQUIREMENTS)?;
+    std::fs::write(&installed, packages)?;
     Ok(python)
 }

@@ -38,6 +38,8 @@ pub struct Options {
     pub max_receive_count: u32,
     /// Whether ingest sends hints, and the workers follow them.
     pub wake_up: bool,
+    /// Whether the stack has a bus on which people are told of tasks.
+    pub notices: bool,
     /// Visibility timeout of the queue of closed executions.
     pub closed_visibility_seconds: u32,
     /// How long the sample state machine waits for a decision.
@@ -55,6 +57,7 @@ impl Default for Options {
             visibility_seconds: 6,
             max_receive_count: 2,
             wake_up: false,
+            notices: false,
             closed_visibility_seconds: 2,
             approval_timeout_seconds: 3_600,
             other_state_machines: String::new(),
@@ -108,8 +111,10 @@ impl World {
     /// The error names the part that did not start, includes its output, and says what to do if that is known.
     pub async fn start(options: Options) -> Result<World> {
         let binaries = tokio::task::spawn_blocking(Binaries::build).await??;
-        let python = tokio::task::spawn_blocking(|| python::environment(&root().join("target/local/python")))
-            .await??;
+        let python = tokio::task::spawn_blocking(|| {
+            python::environment(&root().join("target/local/python"), python::EMULATOR)
+        })
+        .await??;
         World::start_with(options, binaries, &python).await
     }
 
@@ -162,8 +167,10 @@ impl World {
     ///
     /// If it does not start, or has stored nothing because it was killed.
     pub async fn restart_emulator(&mut self) -> Result<()> {
-        let python = tokio::task::spawn_blocking(|| python::environment(&root().join("target/local/python")))
-            .await??;
+        let python = tokio::task::spawn_blocking(|| {
+            python::environment(&root().join("target/local/python"), python::EMULATOR)
+        })
+        .await??;
         let dir = self.dir.path().to_owned();
         self.emulator.start_again(&python, &dir, &self.watchdog).await?;
         ensure!(
@@ -255,7 +262,7 @@ impl World {
         let rules_dir = options.rules_dir.clone().unwrap_or_else(sample_rules);
         format!(
             "[aws]\nendpoint_url = {}\nregion = {}\n\n[tables]\ntasks = {}\ncontrol = {}\n\n[queues]\n\
-             closed_executions = {}\nhints = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n\n[metrics]\nlisten = {}\n",
+             closed_executions = {}\nhints = {}\ntasks = {}\ntask_dead_letters = {}\nclosed_executions_dead_letters = {}\n\n[notices]\nevent_bus = {}\n\n[rules]\ndir = {}\n\n[api]\nlisten = {}\n\n[metrics]\nlisten = {}\n",
             quoted(options.endpoint_url.as_deref().unwrap_or(&self.emulator.endpoint_url)),
             quoted(REGION),
             quoted(&self.stack.tasks_table),
@@ -265,6 +272,7 @@ impl World {
             quoted(&self.stack.task_queue_url),
             quoted(&self.stack.task_dead_letter_queue_url),
             quoted(&self.stack.closed_executions_dead_letter_queue_url),
+            quoted(self.stack.notices_bus.as_deref().unwrap_or_default()),
             quoted(&rules_dir.to_string_lossy()),
             quoted(options.listen.as_deref().unwrap_or("127.0.0.1:0")),
             quoted(options.metrics_listen.as_deref().unwrap_or("127.0.0.1:0")),
@@ -294,6 +302,7 @@ fn parameters(options: &Options) -> Vec<(&'static str, String)> {
         ("QueueVisibilitySeconds", options.visibility_seconds.to_string()),
         ("QueueMaxReceiveCount", options.max_receive_count.to_string()),
         ("WakeUp", options.wake_up.to_string()),
+        ("Notices", options.notices.to_string()),
         ("ClosedVisibilitySeconds", options.closed_visibility_seconds.to_string()),
         ("ApprovalTimeoutSeconds", options.approval_timeout_seconds.to_string()),
         ("OtherStateMachines", options.other_state_machines.clone()),

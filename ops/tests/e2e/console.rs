@@ -57,6 +57,16 @@ impl Visit {
         }
     }
 
+    /// The page that is open shows one of these texts without being loaded again.
+    async fn hears(&self, texts: &[&str]) {
+        eventually(SOON, &texts.join(" or "), async || {
+            let shown = self.browser.text().await?;
+            Ok(texts.iter().any(|text| shown.contains(text)).then_some(()))
+        })
+        .await
+        .unwrap();
+    }
+
     async fn sign_in(&self, token: &str) {
         self.browser.write("#token", token).await.unwrap();
         self.browser.click("main button").await.unwrap();
@@ -73,10 +83,11 @@ fn page(task: &Task) -> String {
 }
 
 /// Makes a token as an operator does.
-async fn token(world: &World, name: &str) -> String {
+async fn token(world: &World, name: &str, roles: &[&str]) -> String {
     let config = world.command_line_config().unwrap();
     let config = config.to_str().unwrap();
-    let make = ["token", "create", "--name", name, "--role", "reviewer", "--config", config];
+    let mut make = vec!["token", "create", "--name", name, "--config", config];
+    make.extend(roles.iter().flat_map(|role| ["--role", role]));
     let output = world.countersign(&make).await.unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap().lines().next().unwrap().to_owned()
@@ -124,6 +135,56 @@ async fn rejects(visit: &Visit, world: &World, task: &Task) {
     task_that(world, &task.order_id, "rejected", |task| task.status == Status::Rejected).await;
 }
 
+/// With the inbox open, a task comes and is decided by somebody else.
+async fn hears_of_a_new_task(visit: &Visit, world: &World, worker: &Worker, other: &str) {
+    visit.open("/console").await;
+    // The first two have come before.
+    let order = orders_of(Story::OverLimit, 3).remove(2);
+    start(world, std::slice::from_ref(&order)).await;
+    // The second, if it came before the first event.
+    visit.hears(&["1 more task waits.", "What waits has changed."]).await;
+    visit.sees("live", &["Show"]).await;
+    visit.browser.click("#news a").await.unwrap();
+    visit.reads("live-shown", &[&order.id]).await;
+    let task = task_that(world, &order.id, "escalated", |task| task.status == Status::Escalated).await;
+    other_decides(worker, other, &task).await;
+    visit.hears(&["no longer waits", "What waits has changed."]).await;
+}
+
+/// Claims a task, finds it among theirs, and looks at what deciding it with another would mean.
+async fn claims(visit: &Visit, [one, other]: [&Task; 2]) {
+    visit.open(&page(one)).await;
+    visit.browser.click("form[action$='/claim'] button").await.unwrap();
+    visit.sees("claimed", &["You have claimed it until"]).await;
+    visit.open("/console?claimed=me").await;
+    visit.sees("mine", &["1 task,", "claimed by ada", &one.order_id]).await;
+    visit.open(&format!("/console/bulk?task={}&task={}", one.id, other.id)).await;
+    visit.sees("bulk", &["Decide 2 tasks together", &one.order_id, &other.order_id]).await;
+    visit.open(&format!("{}/similar", page(one))).await;
+    visit.sees("similar", &[&one.order_id]).await;
+}
+
+async fn tries_an_order(visit: &Visit) {
+    visit.open("/console/rules").await;
+    visit.sees("rules", &["approval@", "decides", "Try an order", "rules/"]).await;
+    visit.browser.write("#order", r#"{"amount": 12.50}"#).await.unwrap();
+    visit.browser.click("#try + form button").await.unwrap();
+    visit.sees("rules-tried", &["Rule by rule"]).await;
+}
+
+async fn pauses_and_resumes(visit: &Visit) {
+    visit.open("/console/automation").await;
+    visit.browser.click("a[href='/console/automation/switch']").await.unwrap();
+    visit.sees("pause", &["Pause automatic decisions"]).await;
+    visit.browser.write("#reason", "an audit").await.unwrap();
+    visit.browser.click("main form button").await.unwrap();
+    visit.sees("paused", &["Rules do not decide", "an audit", "ada"]).await;
+    visit.browser.click("a[href='/console/automation/switch']").await.unwrap();
+    visit.browser.write("#reason", "it is over").await.unwrap();
+    visit.browser.click("main form button").await.unwrap();
+    visit.reads("resumed", &["Rules decide"]).await;
+}
+
 /// From another site the browser sends no cookie with the link: the page that it gets asks again.
 async fn follows_a_link_from_another_site(visit: &Visit) {
     let elsewhere = visit.url.replace("127.0.0.1", "localhost");
@@ -157,7 +218,8 @@ async fn a_reviewer_signs_in_decides_loses_a_race_and_signs_out() {
             let is_escalated = |task: &Task| task.status == Status::Escalated;
             tasks.push(task_that(world, &order.id, "escalated", is_escalated).await);
         }
-        let (ada, bob) = (token(world, "ada").await, token(world, "bob").await);
+        let ada = token(world, "ada", &["reviewer", "operator"]).await;
+        let bob = token(world, "bob", &["reviewer"]).await;
         let (url, pictures) = (worker.url.clone(), root().join("target/console"));
         std::fs::create_dir_all(&pictures).unwrap();
         let visit = Visit { browser: world.start_browser().await.unwrap(), url, pictures };
@@ -166,8 +228,12 @@ async fn a_reviewer_signs_in_decides_loses_a_race_and_signs_out() {
         approves(&visit, world, &tasks[0]).await;
         rejects(&visit, world, &tasks[1]).await;
 
+        hears_of_a_new_task(&visit, world, &worker, &bob).await;
+        claims(&visit, [&tasks[2], &tasks[3]]).await;
+
         visit.open(&page(&tasks[2])).await;
         other_decides(&worker, &bob, &tasks[2]).await;
+        visit.hears(&["bob rejected this task."]).await;
         visit.decides("approve", "").await;
         visit.sees("race", &["Already decided", "bob", "the address does not exist"]).await;
 
@@ -180,6 +246,8 @@ async fn a_reviewer_signs_in_decides_loses_a_race_and_signs_out() {
         visit.sees("empty", &["Nothing waits for you"]).await;
         visit.open("/console/automation").await;
         visit.sees("automation", &["Rules decide", "approval@", "live", "1 shard,"]).await;
+        tries_an_order(&visit).await;
+        pauses_and_resumes(&visit).await;
         visit.open("/console/tasks/00000000000000000000000000000000").await;
         visit.sees("not-found", &["There is no such task"]).await;
         follows_a_link_from_another_site(&visit).await;

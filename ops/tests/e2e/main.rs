@@ -11,6 +11,7 @@ mod journey;
 
 mod author;
 mod console;
+mod contract;
 mod crashes;
 mod dead_letters;
 mod deploy;
@@ -23,6 +24,7 @@ mod ingest;
 mod leftovers;
 mod local;
 mod money;
+mod notices;
 mod oidc;
 mod outages;
 mod people;

@@ -108,8 +108,10 @@ async fn the_model_answers_as_aws_does() {
 #[tokio::test]
 async fn the_emulator_answers_as_aws_does_but_for_the_known_differences() {
     let environment = root().join("target/local/python");
-    let python =
-        tokio::task::spawn_blocking(move || python::environment(&environment)).await.unwrap().unwrap();
+    let python = tokio::task::spawn_blocking(move || python::environment(&environment, python::EMULATOR))
+        .await
+        .unwrap()
+        .unwrap();
     let dir = tempfile::tempdir().unwrap();
     let watchdog = Watchdog::start().unwrap();
     let emulator = Emulator::start(&python, dir.path(), None, &watchdog).await.unwrap();

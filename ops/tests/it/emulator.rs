@@ -8,8 +8,10 @@ use ops::python;
 #[tokio::test]
 async fn of_two_emulators_on_one_port_only_its_owner_is_ready() {
     let environment = root().join("target/local/python");
-    let python =
-        tokio::task::spawn_blocking(move || python::environment(&environment)).await.unwrap().unwrap();
+    let python = tokio::task::spawn_blocking(move || python::environment(&environment, python::EMULATOR))
+        .await
+        .unwrap()
+        .unwrap();
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let watchdog = Watchdog::start().unwrap();
     let port = free_port().unwrap();
