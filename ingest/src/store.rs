@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata as _, SdkError};
 use aws_sdk_dynamodb::operation::put_item::PutItemError;
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValuesOnConditionCheckFailure as OnFailure};
 use statemachine::item::{Item, Value};
-use statemachine::task::{Task, attribute, differing};
+use statemachine::task::{Order, Task, attribute, differing};
 use statemachine::token::TaskToken;
 
 use crate::error::{Error, Reject, Retry};
@@ -69,10 +70,26 @@ impl Store {
 fn compare(task: &Task, stored: Option<&HashMap<String, AttributeValue>>) -> Result<Stored, Error> {
     let stored = stored.ok_or(Retry::NothingToCompare)?;
     let item = to_attributes(task.to_item());
-    match differing(|name| item.get(name) == stored.get(name)) {
+    let is_same = |name: &str| match name {
+        // Another version may have stored the same order in another form.
+        attribute::ORDER => Order::read(&order_alone(stored)).is_ok_and(|order| order == task.order),
+        _ => item.get(name) == stored.get(name),
+    };
+    match differing(is_same) {
         None => Ok(Stored::Already),
         Some(differ) => Err(Reject::OtherTask { id: task.id.clone(), differ }.into()),
     }
+}
+
+/// The order of an item.
+fn order_alone(item: &HashMap<String, AttributeValue>) -> Item {
+    let value = match item.get(attribute::ORDER) {
+        None => return Item::new(),
+        Some(AttributeValue::S(text)) => Value::Text(text.clone()),
+        Some(AttributeValue::B(bytes)) => Value::Bytes(bytes.as_ref().to_vec()),
+        Some(_) => Value::Other,
+    };
+    Item::from([(attribute::ORDER.to_owned(), value)])
 }
 
 fn classify(error: &SdkError<PutItemError>, token: &TaskToken) -> Error {
@@ -102,6 +119,7 @@ fn to_attribute(value: Value) -> Option<AttributeValue> {
         Value::Text(text) => Some(AttributeValue::S(text)),
         Value::Number(digits) => Some(AttributeValue::N(digits)),
         Value::Map(map) => Some(AttributeValue::M(to_attributes(map))),
+        Value::Bytes(bytes) => Some(AttributeValue::B(Blob::new(bytes))),
         // Only foreign items have such values; a task never makes one.
         Value::Other => None,
     }

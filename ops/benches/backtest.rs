@@ -12,6 +12,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, PutRequest, WriteRequest};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
@@ -142,7 +143,8 @@ fn attributes(item: Item) -> Result<HashMap<String, AttributeValue>> {
             Value::Text(text) => AttributeValue::S(text),
             Value::Number(digits) => AttributeValue::N(digits),
             Value::Map(map) => AttributeValue::M(attributes(map)?),
-            Value::Other => anyhow::bail!("a task holds texts, numbers and maps"),
+            Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes)),
+            Value::Other => anyhow::bail!("a task holds texts, numbers, maps and bytes"),
         })
     };
     item.into_iter().map(|(name, value)| Ok((name, attribute(value)?))).collect()

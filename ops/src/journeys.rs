@@ -167,6 +167,7 @@ fn to_value(value: AttributeValue) -> item::Value {
         AttributeValue::S(text) => item::Value::Text(text),
         AttributeValue::N(digits) => item::Value::Number(digits),
         AttributeValue::M(map) => item::Value::Map(to_item(map)),
+        AttributeValue::B(bytes) => item::Value::Bytes(bytes.into_inner()),
         _ => item::Value::Other,
     }
 }

@@ -15,6 +15,8 @@ pub enum Value {
     Number(String),
     /// `M`
     Map(Item),
+    /// `B`
+    Bytes(Vec<u8>),
     /// Any other type.
     Other,
 }
@@ -42,16 +44,17 @@ pub enum Malformed {
     HoldsToken(&'static str),
 }
 
-/// Checks that this version knows the item's format.
+/// Checks that this version knows the format of a task's item.
 ///
 /// # Errors
 ///
 /// [`Newer`] when it does not.
 pub fn check_format(item: &Item) -> Result<(), Newer> {
-    format::check(item.get(format::ATTRIBUTE).map(|value| match value {
+    let digits = item.get(format::ATTRIBUTE).map(|value| match value {
         Value::Number(digits) => digits.as_str(),
-        Value::Text(_) | Value::Map(_) | Value::Other => "(not a number)",
-    }))
+        Value::Text(_) | Value::Map(_) | Value::Bytes(_) | Value::Other => "(not a number)",
+    });
+    format::check(digits, format::TASK)
 }
 
 /// The text of an attribute that must be there.

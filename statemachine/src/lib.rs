@@ -5,6 +5,7 @@ pub mod workflow;
 pub mod message;
 pub mod token;
 
+pub mod compact;
 pub mod format;
 pub mod item;
 pub mod status;

@@ -5,11 +5,16 @@ pub mod attribute;
 mod check;
 mod escalation;
 mod history;
+mod order;
 mod people;
 mod reviewed;
 mod step;
 
+use std::borrow::Cow;
+
+use crate::compact::Compact;
 use crate::decision::Decision;
+use crate::format;
 use crate::item::{self, Item, Malformed, Value};
 use crate::message::Message;
 use crate::status::{Delivery, State, Status};
@@ -19,6 +24,7 @@ use crate::worklist::{PENDING_GRACE_SECONDS, Worklist};
 pub use self::approval::{BOTH, FirstApproval};
 pub use self::escalation::Escalation;
 pub use self::history::{GivenBack, MAX_ROUNDS};
+pub use self::order::Order;
 pub use self::people::{Claim, Comment, MAX_COMMENT_BYTES, MAX_COMMENTS};
 pub use self::reviewed::reviewed;
 pub use self::step::{Step, Steps};
@@ -44,7 +50,7 @@ pub struct Task {
     pub transaction_id: String,
     pub token: TaskToken,
     pub status: Status,
-    pub order: Option<String>,
+    pub order: Option<Order>,
     pub received_at: String,
     pub deadline: Option<i64>,
     pub revision: i64,
@@ -58,7 +64,7 @@ pub struct Task {
     pub comments: Vec<Comment>,
     pub round: i64,
     pub history: Vec<GivenBack>,
-    pub evaluation: Option<String>,
+    pub evaluation: Option<Compact>,
     pub shadow: Option<String>,
     pub attempts: i64,
     pub steps: Steps,
@@ -110,7 +116,7 @@ impl Task {
             transaction_id: message.transaction_id,
             token: message.task_token,
             status: Status::Pending,
-            order: message.order,
+            order: message.order.map(Order::from),
             received_at: received_at.text,
             deadline,
             revision: 1,
@@ -143,6 +149,11 @@ impl Task {
         }
     }
 
+    /// The text of the order, which not every task has.
+    pub fn order_text(&self) -> Option<Cow<'_, str>> {
+        self.order.as_ref().map(Order::text)
+    }
+
     /// The claim that lasts at this time, in epoch seconds.
     pub fn claim_at(&self, now: i64) -> Option<&Claim> {
         self.claim.as_ref().filter(|claim| claim.until > now)
@@ -164,11 +175,9 @@ impl Task {
             (attribute::TRANSACTION_ID, Some(&self.transaction_id)),
             (attribute::TASK_TOKEN, Some(self.token.expose())),
             (attribute::STATUS, Some(self.status.as_str())),
-            (attribute::ORDER, self.order.as_deref()),
             (attribute::RECEIVED_AT, Some(&self.received_at)),
             (attribute::DELIVERY, self.delivery.map(Delivery::as_str)),
             (attribute::REQUESTER, self.requester.as_deref()),
-            (attribute::EVALUATION, self.evaluation.as_deref()),
             (attribute::SHADOW, self.shadow.as_deref()),
             (attribute::LIST, self.list.as_deref()),
             (attribute::TRACEPARENT, self.traceparent.as_deref()),
@@ -185,6 +194,14 @@ impl Task {
             (attribute::EXPIRES_AT, self.expires_at),
         ] {
             item::put_number(&mut map, name, number);
+        }
+        if let Some(order) = &self.order {
+            let format = order.is_compressed().then_some(format::TASK.into());
+            item::put_number(&mut map, format::ATTRIBUTE, format);
+            map.insert(attribute::ORDER.to_owned(), order.to_value());
+        }
+        if let Some(evaluation) = &self.evaluation {
+            map.insert(attribute::evaluation_names(evaluation).0.to_owned(), evaluation.to_value());
         }
         if let Some(decision) = &self.decision {
             map.insert(attribute::DECISION.to_owned(), Value::Map(decision.to_item()));
@@ -230,7 +247,7 @@ impl Task {
             transaction_id: item::text(map, attribute::TRANSACTION_ID)?,
             token,
             status: attribute::status(map)?,
-            order: item::optional_text(map, attribute::ORDER)?,
+            order: Order::read(map)?,
             received_at: item::text(map, attribute::RECEIVED_AT)?,
             deadline: item::optional_number(map, attribute::DEADLINE)?,
             revision: attribute::revision(map)?,
@@ -244,7 +261,7 @@ impl Task {
             comments: Comment::read(map)?,
             round: item::optional_number(map, attribute::ROUND)?.unwrap_or(0),
             history: history::from_item(map)?,
-            evaluation: item::optional_text(map, attribute::EVALUATION)?,
+            evaluation: attribute::evaluation(map)?,
             shadow: item::optional_text(map, attribute::SHADOW)?,
             attempts: item::optional_number(map, attribute::ATTEMPTS)?.unwrap_or(0),
             steps: Steps::from_item(map),

@@ -149,6 +149,35 @@ async fn a_redelivery_long_after_is_a_success_whatever_happened_to_the_task() {
     assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
 }
 
+/// Another version of this function may have stored it.
+#[tokio::test]
+async fn a_long_order_is_stored_compressed_and_known_again_in_either_form() {
+    let long = |price: &str| json!((0..400).map(|n| json!({"sku": n, "price": price})).collect::<Vec<_>>());
+    let of = |price: &str| {
+        let mut message: Value = serde_json::from_str(&body("o-1")).unwrap();
+        message["order"] = long(price);
+        record("m-o-1", &message.to_string())
+    };
+    let table = Table::default();
+    handle(&table, vec![of("1.50")]).await;
+    let item = table.items()["o-1"].clone();
+    let stored = item["order"]["B"].as_str().expect("it is compressed");
+    assert!(stored.len() * 4 < long("1.50").to_string().len(), "{} bytes", stored.len());
+    assert_eq!(item["format"]["N"], "2");
+
+    let (failed, log) = handle(&table, vec![of("1.50")]).await;
+    assert!(failed.is_empty());
+    assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
+    table.change("o-1", |item| item["order"] = json!({"S": long("1.50").to_string()}));
+    let (failed, log) = handle(&table, vec![of("1.50")]).await;
+    assert!(failed.is_empty());
+    assert_eq!(log.outcome("m-o-1")["outcome"], "duplicate");
+
+    let (failed, log) = handle(&table, vec![of("1.51")]).await;
+    assert_eq!(failed, ["m-o-1"]);
+    assert_eq!(log.outcome("m-o-1")["outcome"], "rejected");
+}
+
 /// A state that passes a fixed text as its token loses every workflow but the first, if nobody says so.
 #[tokio::test]
 async fn another_task_under_the_same_token_is_rejected_and_changes_nothing() {

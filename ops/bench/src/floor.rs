@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow};
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::{AttributeValue, ReturnValue, ReturnValuesOnConditionCheckFailure};
 use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, OperationType, ShardIteratorType};
 use aws_smithy_http_client::Builder;
@@ -76,7 +77,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<()> {
         streams: client!(aws_sdk_dynamodbstreams, &arguments.endpoint, http.clone()),
         sfn: client!(aws_sdk_sfn, &arguments.endpoint, http),
         decision: attribute(decision),
-        evaluation: sample.get("evaluation").map_or(AttributeValue::Null(true), attribute),
+        evaluation: sample.get("packedEvaluation").map_or(AttributeValue::Null(true), attribute),
         payload,
         turns: Arc::new(Semaphore::new(arguments.at_once)),
     });
@@ -144,7 +145,7 @@ impl Floor {
             "attribute_not_exists(#decision) AND #status = :pending AND attribute_not_exists(#round)",
         );
         let decide = decide.update_expression(
-            "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none, #evaluation = :evaluation, #revision = #revision + :one",
+            "SET #decision = :decision, #delivery = :due, #list = :list, #listAt = :at, #attempts = :none, #packedEvaluation = :evaluation, #revision = #revision + :one",
         );
         let decide = [
             "decision",
@@ -152,7 +153,7 @@ impl Floor {
             "list",
             "listAt",
             "attempts",
-            "evaluation",
+            "packedEvaluation",
             "revision",
             "status",
             "round",
@@ -219,6 +220,7 @@ pub(crate) fn attribute(value: &Value) -> AttributeValue {
     match value {
         Value::S(text) => AttributeValue::S(text.clone()),
         Value::N(number) => AttributeValue::N(number.to_string()),
+        Value::B(bytes) => AttributeValue::B(Blob::new(bytes.as_ref())),
         Value::M(map) => {
             AttributeValue::M(map.iter().map(|(name, value)| (name.clone(), attribute(value))).collect())
         }

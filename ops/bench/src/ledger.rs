@@ -39,7 +39,7 @@ pub(crate) struct Page {
     pub(crate) calls: BTreeMap<String, u64>,
     /// Of these, the ones that failed.
     pub(crate) failed: BTreeMap<String, u64>,
-    /// Write units by table or index.
+    /// Write units by table, by the indexes of a table, and by a task's step with its indexes.
     pub(crate) write_units: BTreeMap<String, usize>,
     /// Twice the read units, by table.
     pub(crate) read_half_units: BTreeMap<String, usize>,
@@ -151,6 +151,7 @@ impl Book {
         *self.page.write_units.entry(table.to_owned()).or_default() += units.table * times;
         *self.page.write_units.entry(format!("{table} indexes")).or_default() += units.indexes * times;
         let Some(new) = new.filter(|_| table == TASKS) else { return };
+        *self.page.write_units.entry(step(old, new).to_owned()).or_default() += units.table + units.indexes;
         let text = |name: &str| new.get(name).and_then(Value::as_text);
         if old.is_none()
             && let Some(token) = text("taskToken")
@@ -167,6 +168,17 @@ impl Book {
                 self.page.sample = serde_json::to_value(new).ok();
             }
         }
+    }
+}
+
+/// What a write of a task was for.
+fn step(old: Option<&Item>, new: &Item) -> &'static str {
+    let is_final = |item: &Item| item.contains_key("expiresAt");
+    match old {
+        None => "put",
+        Some(old) if !old.contains_key("decision") && new.contains_key("decision") => "decision",
+        Some(old) if !is_final(old) && is_final(new) => "settling",
+        Some(_) => "other",
     }
 }
 

@@ -15,8 +15,40 @@ pub(crate) fn order(number: u64, bytes: usize) -> String {
         r#"{{"orderId":"o-{number}","amount":{euros}.{cents:02},"currency":"EUR","customer":{{"id":"c-{number}","tier":"silver","country":"DE","ageDays":{}}},"items":[{{"sku":"BK-1042","category":"books","quantity":1,"price":{euros}.{cents:02}}},{{"sku":"TY-0815","category":"toys","quantity":2,"price":0}}],"note":""#,
         100 + number % 1_000
     );
-    let note = "n".repeat(bytes.saturating_sub(head.len() + 2));
+    let note = note(number, bytes.saturating_sub(head.len() + 2));
     format!("{head}{note}\"}}")
+}
+
+/// Words and numbers in no order, so that a compressed order is as large as one of real life, or larger.
+fn note(seed: u64, bytes: usize) -> String {
+    const WORDS: [&str; 16] = [
+        "delivery",
+        "pallet",
+        "warehouse",
+        "invoice",
+        "fragile",
+        "courier",
+        "discount",
+        "returned",
+        "customs",
+        "signature",
+        "carton",
+        "weight",
+        "partial",
+        "express",
+        "reorder",
+        "supplier",
+    ];
+    let mut state = seed;
+    let mut note = String::with_capacity(bytes + 16);
+    while note.len() < bytes {
+        // Constants of Knuth's MMIX; the high bits are the good ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let word = WORDS[usize::try_from(state >> 60).unwrap_or_default()];
+        note.push_str(&format!("{word} {:05} ", (state >> 40) % 100_000));
+    }
+    note.truncate(bytes);
+    note
 }
 
 /// Messages of one batch.
@@ -43,6 +75,7 @@ fn attributes(item: Item) -> Map<String, Json> {
         Value::Text(text) => json!({ "S": text }),
         Value::Number(digits) => json!({ "N": digits }),
         Value::Map(map) => json!({ "M": attributes(map) }),
+        Value::Bytes(bytes) => json!(model::Value::B(bytes.into())),
         Value::Other => json!({ "NULL": true }),
     };
     item.into_iter().map(|(name, value)| (name, attribute(value))).collect()

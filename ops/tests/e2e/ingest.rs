@@ -47,7 +47,7 @@ async fn a_waiting_workflow_becomes_a_pending_task() {
     let task = stored(&world, "o-1").await;
     assert_eq!(task.status, Status::Pending);
     assert_eq!(task.transaction_id, arn);
-    assert_eq!(task.order.as_deref(), Some(r#"{"amount": 12.5, "orderId": "o-1"}"#));
+    assert_eq!(task.order_text().as_deref(), Some(r#"{"amount": 12.5, "orderId": "o-1"}"#));
     assert!(task.deadline.is_some());
     assert_eq!(world.execution(&arn).await.unwrap().status, ExecutionStatus::Running);
     world.assert_no_token_leaked().await.unwrap();

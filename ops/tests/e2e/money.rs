@@ -40,7 +40,7 @@ async fn amounts_survive_from_the_message_to_the_answer() {
         world.send_message(message.to_string().replace("\"ORDER\"", ORDER)).await.unwrap();
 
         let task = task_that(world, "o-1", "settled", |task| task.status.is_final()).await;
-        assert_eq!(task.order.as_deref(), Some(ORDER));
+        assert_eq!(task.order_text().as_deref(), Some(ORDER));
         let decision = task.decision.unwrap();
         assert_eq!((decision.code.as_str(), decision.reason.as_str()), ("exact", AMOUNTS));
         let ended = eventually(SOON, "the workflow goes on", async || {

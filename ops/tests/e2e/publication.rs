@@ -297,7 +297,7 @@ fn within_cap(tasks: &[Task], by_count: bool) -> Approved {
             continue;
         };
         assert_eq!(decision.outcome, Outcome::Approved);
-        let order: Value = serde_json::from_str(task.order.as_deref().unwrap()).unwrap();
+        let order: Value = serde_json::from_str(task.order_text().as_deref().unwrap()).unwrap();
         let hour = hours.entry(decision.decided_at[..13].to_owned()).or_default();
         hour.0 += 1;
         hour.1 += order["amount"].to_string().parse::<Decimal>().unwrap();

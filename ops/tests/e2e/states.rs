@@ -39,7 +39,7 @@ async fn approved(world: &World, name: &str, definition: &Value, input: &Value, 
         let order_id = order["orderId"].as_str().unwrap();
         let what = format!("{name}: order {order_id} is stored");
         let task = eventually(SOON * 2, &what, async || world.task_of(order_id).await).await.unwrap();
-        let stored: Value = serde_json::from_str(task.order.as_deref().unwrap()).unwrap();
+        let stored: Value = serde_json::from_str(task.order_text().as_deref().unwrap()).unwrap();
         assert_eq!(stored, *order, "{name}");
         assert!(task.deadline.is_some(), "{name}");
         let answer = json!({"outcome": "approved", "orderId": order_id}).to_string();

@@ -172,7 +172,9 @@ fn an_index_shows_neither_the_token_nor_the_order() {
 
     assert_eq!(indexes[0]["Projection"]["ProjectionType"], "INCLUDE");
     let shown = texts(&indexes[0]["Projection"]["NonKeyAttributes"]);
-    for hidden in [attribute::TASK_TOKEN, attribute::ORDER, attribute::EVALUATION] {
+    for hidden in
+        [attribute::TASK_TOKEN, attribute::ORDER, attribute::EVALUATION, attribute::PACKED_EVALUATION]
+    {
         assert!(!shown.contains(hidden), "{hidden}");
     }
     for index in &indexes[1..] {
@@ -277,6 +279,15 @@ fn machines_are_only_made_when_asked_for() {
         }
     }
     assert_eq!(default("WorkerCount"), 0);
+}
+
+/// A function that is newer than a worker may store what that worker does not know.
+#[test]
+fn the_function_is_updated_after_the_workers() {
+    let updated_after = &template()["Resources"]["IngestFunction"]["Metadata"]["updatedAfter"]["Fn::If"];
+    assert_eq!(*updated_after, json!(["HasWorkers", {"Ref": "WorkerGroup"}, "nothing"]));
+    let policy = &template()["Resources"]["WorkerGroup"]["UpdatePolicy"]["AutoScalingRollingUpdate"];
+    assert_eq!(policy["WaitOnResourceSignals"], true);
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! The attributes of a task: every name once, and how those with a type of their own are read.
 
+use crate::compact::Compact;
 use crate::decision::Decision;
-use crate::item::{self, Item, Malformed};
+use crate::item::{self, Item, Malformed, Value};
 use crate::status::{Delivery, Status};
 use crate::task::escalation::Escalation;
 
@@ -17,7 +18,8 @@ pub const TRANSACTION_ID: &str = "transactionId";
 pub const TASK_TOKEN: &str = "taskToken";
 /// Where the task is in its life: [`Status`].
 pub const STATUS: &str = "status";
-/// The facts, as the JSON text that arrived; absent when the message had none.
+/// The facts, as the JSON text that arrived, compressed if it is long: [`Order`](crate::task::Order). Absent when the
+/// message had none.
 pub const ORDER: &str = "order";
 /// When SQS received the message, RFC 3339 in UTC.
 pub const RECEIVED_AT: &str = "receivedAt";
@@ -46,8 +48,11 @@ pub const COMMENTS: &str = "comments";
 pub const ROUND: &str = "round";
 /// The escalations that were given back, by round: [`GivenBack`](crate::task::GivenBack).
 pub const HISTORY: &str = "history";
-/// What the rules saw and said, as JSON text, for `rules explain`.
+/// What the rules saw and said, as JSON text, for `rules explain`. Earlier versions store only this form, and this one where
+/// it is the smaller one: of both, this is the later.
 pub const EVALUATION: &str = "evaluation";
+/// The same text compressed: [`Compact`].
+pub const PACKED_EVALUATION: &str = "packedEvaluation";
 /// What the shadow ruleset would have said, as JSON text.
 pub const SHADOW: &str = "shadow";
 /// How often a delivery or a verification was put off.
@@ -110,6 +115,31 @@ pub fn revision(map: &Item) -> Result<i64, Malformed> {
 /// [`Malformed`] when a field of it is missing or wrong.
 pub fn decision(map: &Item) -> Result<Option<Decision>, Malformed> {
     item::optional_map(map, DECISION)?.map(Decision::from_item).transpose()
+}
+
+/// Reads what the rules saw and said, in the form in which it is stored.
+///
+/// # Errors
+///
+/// [`Malformed`] when it has another type.
+pub fn evaluation(map: &Item) -> Result<Option<Compact>, Malformed> {
+    // Each write that stores one form removes the other; an earlier version does not know the packed one.
+    if let Some(text) = item::optional_text(map, EVALUATION)? {
+        return Ok(Some(Compact::Plain(text)));
+    }
+    match map.get(PACKED_EVALUATION) {
+        None => Ok(None),
+        Some(Value::Bytes(bytes)) => Ok(Some(Compact::Deflated(bytes.clone()))),
+        Some(_) => Err(Malformed::Not(PACKED_EVALUATION, "bytes")),
+    }
+}
+
+/// The attribute that has this form of the evaluation, and the one that must not have another.
+pub fn evaluation_names(evaluation: &Compact) -> (&'static str, &'static str) {
+    match evaluation {
+        Compact::Plain(_) => (EVALUATION, PACKED_EVALUATION),
+        Compact::Deflated(_) => (PACKED_EVALUATION, EVALUATION),
+    }
 }
 
 /// Reads why the task was left to a person, if it was.

@@ -111,6 +111,7 @@ mod tests {
                 Value::Map(map) => {
                     3 + map.iter().map(|(name, value)| name.len() + size(value) + 1).sum::<usize>()
                 }
+                Value::Bytes(bytes) => bytes.len(),
                 Value::Other => 1,
             }
         }

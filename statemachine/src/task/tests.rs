@@ -77,15 +77,81 @@ fn an_item_reads_back_whole() {
 }
 
 #[test]
+fn a_long_order_is_stored_compressed_and_read_bit_for_bit() {
+    let text = |bytes: usize| {
+        let items: Vec<String> =
+            (0..bytes / 32).map(|n| format!(r#"{{"sku":"BK-{n:04}","price":1.50}}"#)).collect();
+        format!("[ {}]", items.join(",\n"))
+    };
+    let mut task = task();
+    for (bytes, is_packed) in [(512, false), (32 * 1_024, true), (300_000, true)] {
+        task.order = Some(text(bytes).into());
+        assert_eq!(task.order_text().unwrap(), text(bytes));
+        let item = task.to_item();
+        assert_eq!(matches!(item["order"], Value::Bytes(_)), is_packed);
+        // What an earlier version would misread it refuses by this.
+        assert_eq!(item.get("format"), is_packed.then(|| Value::Number("2".to_owned())).as_ref());
+        assert_eq!(Task::from_item(&item), Ok(task.clone()));
+    }
+    // As earlier versions stored it.
+    let mut item = task.to_item();
+    item.insert("order".to_owned(), Value::Text(text(300_000)));
+    item.remove("format");
+    let read = Task::from_item(&item).unwrap();
+    assert_eq!(read.order_text().unwrap(), text(300_000));
+    assert_eq!(read.order, task.order, "both forms are the same order");
+    assert_ne!(read.order, Some(text(300_032).into()));
+}
+
+/// An error here quarantines the task; nothing is decided by half an order.
+#[test]
+fn an_order_that_cannot_be_unpacked_is_not_read() {
+    let packed = |text: &str| match Compact::of(text.to_owned()) {
+        Compact::Deflated(bytes) => bytes,
+        Compact::Plain(_) => panic!("it is compressed"),
+    };
+    let whole = packed(&r#"{"sku":"BK-1042","price":1.50},"#.repeat(1_000));
+    let bomb = packed(&"1".repeat(400 * 1_024 + 1));
+    assert!(bomb.len() < 1_000);
+    for bytes in [b"by hand".to_vec(), whole[..whole.len() - 1].to_vec(), bomb, vec![]] {
+        let mut item = task().to_item();
+        item.insert("order".to_owned(), Value::Bytes(bytes));
+        let error = Task::from_item(&item).unwrap_err().to_string();
+        assert_eq!(error, "attribute order is not a string, or a compressed one of up to 400 KB");
+    }
+}
+
+#[test]
+fn of_two_forms_of_an_evaluation_the_plain_one_is_the_later() {
+    let mut task = decided();
+    let text = r#"{"rule":"tier-limit","ended":"pass"},"#.repeat(20);
+    task.evaluation = Some(Compact::of(text.clone()));
+    let mut item = task.to_item();
+    assert!(matches!(item["packedEvaluation"], Value::Bytes(_)) && !item.contains_key("evaluation"));
+    assert_eq!(Task::from_item(&item), Ok(task.clone()));
+    assert_eq!(task.evaluation.unwrap().text().unwrap(), text);
+    // An earlier version, which knows no other form, was given the task back and wrote again.
+    item.insert("evaluation".to_owned(), Value::Text("{}".to_owned()));
+    let read = Task::from_item(&item).unwrap();
+    assert_eq!(read.evaluation, Some(Compact::Plain("{}".to_owned())));
+    item.remove("evaluation");
+    item.insert("packedEvaluation".to_owned(), Value::Text("{}".to_owned()));
+    let error = Task::from_item(&item).unwrap_err().to_string();
+    assert_eq!(error, "attribute packedEvaluation is not bytes");
+}
+
+#[test]
 fn only_the_known_format_is_read() {
     let with = |value: Value| {
         let mut item = decided().to_item();
         item.insert("format".to_owned(), value);
         Task::from_item(&item)
     };
-    assert_eq!(with(Value::Number("1".to_owned())), Ok(decided()));
+    for known in ["1", "2"] {
+        assert_eq!(with(Value::Number(known.to_owned())), Ok(decided()));
+    }
     for (value, told) in [
-        (Value::Number("2".to_owned()), "it has format 2,"),
+        (Value::Number("3".to_owned()), "it has format 3, and this version knows only format 2:"),
         (Value::Number("1.5".to_owned()), "it has format 1.5,"),
         (Value::Text("1".to_owned()), "it has format (not a number),"),
         (Value::Other, "it has format (not a number),"),

@@ -32,12 +32,13 @@ pub(crate) fn number_of(item: &HashMap<String, AttributeValue>, name: &str) -> O
     item.get(name)?.as_n().ok()?.parse().ok()
 }
 
-/// Checks that this version knows the item's format.
+/// Checks that this version knows the format of an item of the control table.
 pub(crate) fn check_format(item: &HashMap<String, AttributeValue>) -> Result<(), Newer> {
-    format::check(item.get(format::ATTRIBUTE).map(|value| match value {
+    let digits = item.get(format::ATTRIBUTE).map(|value| match value {
         AttributeValue::N(digits) => digits.as_str(),
         _ => "(not a number)",
-    }))
+    });
+    format::check(digits, format::CONTROL)
 }
 
 /// The largest counter that is read: half of what 64 bits hold, so that counting on never overflows.

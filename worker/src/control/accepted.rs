@@ -109,7 +109,7 @@ fn write(path: &Path, content: &[u8]) -> io::Result<()> {
 fn parse(text: &str) -> Result<Kept, String> {
     let Format { format } = serde_json::from_str(text).map_err(|error| error.to_string())?;
     let digits = format.map(|format| format.to_string());
-    format::check(digits.as_deref()).map_err(|newer| newer.to_string())?;
+    format::check(digits.as_deref(), format::CONTROL).map_err(|newer| newer.to_string())?;
     serde_json::from_str(text).map_err(|error| error.to_string())
 }
 

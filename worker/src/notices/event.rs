@@ -30,7 +30,7 @@ pub(super) struct Told {
 
 impl Told {
     pub(super) fn of(notice: Notice, task: Task, amount: &Amount) -> Told {
-        let raw = task.order.as_ref().and_then(|order| RawValue::from_string(order.clone()).ok());
+        let raw = task.order_text().and_then(|order| RawValue::from_string(order.into_owned()).ok());
         let amount = raw.and_then(|order| amount.in_order(&order));
         let task = Task { order: None, evaluation: None, shadow: None, comments: vec![], ..task };
         Told { notice, task, amount }
@@ -180,7 +180,7 @@ mod tests {
         let received_at =
             ReceivedAt { text: "2026-11-22T10:00:00.000Z".to_owned(), epoch_seconds: 1_795_341_600 };
         let mut task = Task::new(Stored::parse(&body.to_string()).unwrap(), received_at, None);
-        task.order = Some(order.replace("TOKEN", token));
+        task.order = Some(order.replace("TOKEN", token).into());
         task.deadline = Some(1_795_345_200);
         task.escalation = Some(Escalation {
             code: "high-amount".to_owned(),

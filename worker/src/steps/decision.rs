@@ -20,7 +20,10 @@ pub enum RuleAnswer {
 /// The order as rules may see it. A workflow that passes its whole context object also passes the token: the token is
 /// removed, so that no reason, code or explanation can quote it.
 pub fn order(task: &Task) -> Option<Cow<'_, str>> {
-    task.order.as_deref().map(|order| task.token.strike_json(order))
+    task.order_text().map(|order| match order {
+        Cow::Borrowed(order) => task.token.strike_json(order),
+        Cow::Owned(order) => Cow::Owned(task.token.strike_json(&order).into_owned()),
+    })
 }
 
 /// The facts of a task with this [`order`], as its rules see them.

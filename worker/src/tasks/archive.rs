@@ -10,7 +10,9 @@ use futures::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use jiff::civil::Date;
 use rules::agreement::Reviewed;
 use rules::backtest::StoredTask;
-use statemachine::task::{attribute, index};
+use statemachine::format;
+use statemachine::item as contract;
+use statemachine::task::{Order, attribute, index};
 use statemachine::token::TaskToken;
 use statemachine::worklist::{self, BUCKETS, Worklist};
 
@@ -24,7 +26,9 @@ use crate::tasks::{item, reviewed};
 /// How many calls run at once.
 const AT_ONCE: usize = 16;
 /// The task's id, what the rules saw, and its outcome.
-const READ: [&str; 10] = [
+const READ: [&str; 11] = [
+    // To leave out what this version would misread.
+    format::ATTRIBUTE,
     attribute::TASK_ID,
     // To remove it from the order, as is done for the rules.
     attribute::TASK_TOKEN,
@@ -106,21 +110,23 @@ impl Archive {
 }
 
 fn read_item(item: &Item) -> Option<Reviewed> {
-    let task = stored(item)?;
-    // Other attributes that cannot be read are ignored: the facts are still useful.
     let read = item::from_table(item);
+    let task = stored(item, &read)?;
+    // Other attributes that cannot be read are ignored: the facts are still useful.
     let escalation = attribute::escalation(&read).ok().flatten();
     let decision = attribute::decision(&read).ok().flatten();
     let end = reviewed::end(attribute::status(&read).ok(), decision);
     Some(Reviewed { task, escalation: escalation.map(reviewed::escalation), end })
 }
 
-fn stored(item: &Item) -> Option<StoredTask> {
+fn stored(item: &Item, read: &contract::Item) -> Option<StoredTask> {
     let token = TaskToken::new(text_of(item, attribute::TASK_TOKEN)?).ok()?;
-    let order = text_of(item, attribute::ORDER);
+    // An order that cannot be read, or that this version would misread, would look like a task without one.
+    contract::check_format(read).ok()?;
+    let order = Order::read(read).ok()?;
     Some(StoredTask {
         task_id: text_of(item, attribute::TASK_ID)?,
-        order: order.map(|order| token.strike_json(&order).into_owned()),
+        order: order.map(|order| token.strike_json(&order.text()).into_owned()),
         order_id: text_of(item, attribute::ORDER_ID)?,
         start_time: text_of(item, attribute::START_TIME)?,
         transaction_id: text_of(item, attribute::TRANSACTION_ID)?,

@@ -2,11 +2,12 @@
 
 use std::collections::HashMap;
 
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_dynamodbstreams::types::{AttributeValue as StreamValue, Record};
 use jiff::Timestamp;
 use statemachine::item::{Item, Value};
-use statemachine::task::{Task, attribute};
+use statemachine::task::{Order, Task, attribute};
 use statemachine::token::{TaskId, TaskToken};
 
 /// An item of a table.
@@ -19,6 +20,7 @@ fn from_table_value(value: &AttributeValue) -> Value {
         AttributeValue::S(text) => Value::Text(text.clone()),
         AttributeValue::N(digits) => Value::Number(digits.clone()),
         AttributeValue::M(map) => Value::Map(from_table(map)),
+        AttributeValue::B(bytes) => Value::Bytes(bytes.as_ref().to_vec()),
         _ => Value::Other,
     }
 }
@@ -38,6 +40,7 @@ fn from_stream_value(value: &StreamValue) -> Value {
         StreamValue::S(text) => Value::Text(text.clone()),
         StreamValue::N(digits) => Value::Number(digits.clone()),
         StreamValue::M(map) => Value::Map(from_stream(map)),
+        StreamValue::B(bytes) => Value::Bytes(bytes.as_ref().to_vec()),
         _ => Value::Other,
     }
 }
@@ -53,11 +56,12 @@ pub(crate) fn to_map(item: &Item) -> AttributeValue {
     AttributeValue::M(item.iter().map(|(name, value)| (name.clone(), to_value(value))).collect())
 }
 
-fn to_value(value: &Value) -> AttributeValue {
+pub(super) fn to_value(value: &Value) -> AttributeValue {
     match value {
         Value::Text(text) => AttributeValue::S(text.clone()),
         Value::Number(digits) => AttributeValue::N(digits.clone()),
         Value::Map(map) => to_map(map),
+        Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes.clone())),
         Value::Other => AttributeValue::Null(true),
     }
 }
@@ -96,8 +100,16 @@ fn hidden(image: Item) -> serde_json::Map<String, serde_json::Value> {
     ];
     let token = text_of(&image, attribute::TASK_TOKEN).and_then(|token| TaskToken::new(token).ok());
     let id = text_of(&image, attribute::TASK_ID).and_then(|id| TaskId::parse(id).ok());
+    let order = Order::read(&image).ok().flatten();
     let fields = image.into_iter().map(|(name, value)| {
         let text = match value {
+            Value::Bytes(bytes) => match &order {
+                Some(order) if name == attribute::ORDER => match &token {
+                    Some(token) => token.strike_json(&order.text()).into_owned(),
+                    None => order.text().into_owned(),
+                },
+                _ => format!("(hidden, {} bytes)", bytes.len()),
+            },
             // Even without a readable token, the task's id, its hash, identifies the token in a text.
             Value::Text(text) if id.as_ref().is_some_and(|id| id.is_of(&text)) => {
                 format!("(hidden, {} bytes)", text.len())

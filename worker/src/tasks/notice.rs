@@ -67,14 +67,14 @@ impl Notice {
 fn status(item: &Item) -> Option<Status> {
     match item.get(attribute::STATUS)? {
         Value::Text(status) => Status::parse(status),
-        Value::Number(_) | Value::Map(_) | Value::Other => None,
+        Value::Number(_) | Value::Map(_) | Value::Bytes(_) | Value::Other => None,
     }
 }
 
 fn deadline(item: &Item) -> Option<i64> {
     match item.get(attribute::DEADLINE)? {
         Value::Number(seconds) => seconds.parse().ok(),
-        Value::Text(_) | Value::Map(_) | Value::Other => None,
+        Value::Text(_) | Value::Map(_) | Value::Bytes(_) | Value::Other => None,
     }
 }
 

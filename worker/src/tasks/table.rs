@@ -16,10 +16,11 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use jiff::{SignedDuration, Timestamp};
 use rules::FourEyes;
+use statemachine::compact::Compact;
 use statemachine::decision::Decision;
 use statemachine::item::Malformed;
 use statemachine::status::{Delivery, Status};
-use statemachine::task::{Escalation, Step, Task};
+use statemachine::task::{Escalation, Step, Task, attribute};
 use statemachine::worklist::{ASK_AFTER_SECONDS, ASK_LATE_SECONDS, PENDING_GRACE_SECONDS, Worklist};
 
 use crate::aws::attribute::{number, text};
@@ -95,15 +96,18 @@ pub struct Notes<'a> {
 }
 
 impl Notes<'_> {
+    /// Adds them to an update expression that begins with SET.
     fn add_to(self, set: &mut String, values: &mut Vec<(&'static str, AttributeValue)>) {
-        for (assignment, name, note) in [
-            (", #evaluation = :evaluation", ":evaluation", self.evaluation),
-            (", #shadow = :shadow", ":shadow", self.shadow),
-        ] {
-            if let Some(note) = note {
-                set.push_str(assignment);
-                values.push((name, text(note)));
-            }
+        if let Some(evaluation) = self.evaluation {
+            let evaluation = Compact::of(evaluation.to_owned());
+            let (name, other) = attribute::evaluation_names(&evaluation);
+            // Of an earlier round, perhaps by an earlier version.
+            *set = format!("REMOVE #{other} {set}, #{name} = :evaluation");
+            values.push((":evaluation", item::to_value(&evaluation.to_value())));
+        }
+        if let Some(shadow) = self.shadow {
+            set.push_str(", #shadow = :shadow");
+            values.push((":shadow", text(shadow)));
         }
     }
 }

@@ -36,7 +36,7 @@ async fn every_task_of_the_days_comes_once_with_its_facts() {
     assert_eq!(tasks.len(), expected.len());
     for Reviewed { task: found, escalation, end } in tasks.clone() {
         let task = expected.remove(&found.task_id).expect("once");
-        assert_eq!((&found.order, &found.order_id), (&task.order, &task.order_id));
+        assert_eq!((found.order.as_deref(), &found.order_id), (task.order_text().as_deref(), &task.order_id));
         assert_eq!((found.received_at, found.start_time), (task.received_at, task.start_time));
         assert_eq!(found.transaction_id, task.transaction_id);
         let asked = escalation.expect("all were left to a person");

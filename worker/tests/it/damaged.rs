@@ -11,15 +11,15 @@ async fn a_task_of_a_newer_version_is_named_and_left_as_it_is() {
     let office = Office::open();
     let (_, task) = office.escalate("o-1", Some(600)).await;
     let client = office.world.client_for("operator").dynamodb();
-    let edit = client.update_item().table_name("tasks").update_expression("SET #format = :two");
+    let edit = client.update_item().table_name("tasks").update_expression("SET #format = :three");
     let edit = edit.key("taskId", AttributeValue::S(task.id.to_string()));
     let edit = edit.expression_attribute_names("#format", "format");
-    let edit = edit.expression_attribute_values(":two", AttributeValue::N("2".to_owned()));
+    let edit = edit.expression_attribute_values(":three", AttributeValue::N("3".to_owned()));
     edit.send().await.expect("the model answers");
     let before = office.world.items("tasks");
     let decided = office.decide(&task, r#"{"outcome":"approved","by":"ada"}"#).await;
     assert_eq!(decided.problem(), "damaged-item", "{}", decided.text);
-    assert!(decided.text.contains("format 2, and this version knows only format 1"), "{}", decided.text);
+    assert!(decided.text.contains("format 3, and this version knows only format 2"), "{}", decided.text);
     assert_eq!(office.world.items("tasks"), before);
 }
 

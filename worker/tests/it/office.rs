@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_dynamodb::primitives::Blob;
 use aws_sdk_dynamodb::types::AttributeValue;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
@@ -118,7 +119,7 @@ impl Office {
             ..Start::new(&name, order_id)
         });
         let mut task = task_of(&self.world, &started);
-        task.order = Some(order(&started.token));
+        task.order = Some(order(&started.token).into());
         put(&self.world, &task).await;
         (started, task)
     }
@@ -313,6 +314,7 @@ fn attributes(item: &Item) -> HashMap<String, AttributeValue> {
         Value::Text(text) => AttributeValue::S(text.clone()),
         Value::Number(digits) => AttributeValue::N(digits.clone()),
         Value::Map(map) => AttributeValue::M(attributes(map)),
+        Value::Bytes(bytes) => AttributeValue::B(Blob::new(bytes.clone())),
         Value::Other => panic!("a new task holds nothing else"),
     };
     item.iter().map(|(name, held)| (name.clone(), value(held))).collect()

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use rules::{Files, Ruleset};
+use statemachine::compact::Compact;
 use statemachine::task::Task;
 use tokio::sync::watch;
 use tokio::time::Instant;
@@ -29,29 +30,38 @@ fn office(verdict: &str) -> Office {
     office
 }
 
-/// The order holds the token as a value, within a text, as a key, and with escapes.
-fn order(token: &str) -> String {
+/// The order holds the token as a value, within a text, as a key, and with escapes. It has so much more text.
+fn order(token: &str, more: usize) -> String {
+    let more = "more ".repeat(more / 5);
     let escaped: String = token.chars().map(|c| format!("\\u{:04x}", u32::from(c))).collect();
     format!(
-        r#"{{"note":"see <{token}> or {escaped}","names":["{token}"],"context":{{"{token}":1}},"amount":1.50}}"#
+        r#"{{"note":"see <{token}> or {escaped}","names":["{token}"],"context":{{"{token}":1}},"amount":1.50,"more":"{more}"}}"#
     )
 }
 
-/// Everything that is stored of a task but its token and its order, and what its workflow received.
+/// Everything that is stored of a task but its token and its order, also what is compressed; and what its workflow
+/// received.
 async fn stored(office: &Office, task: &Task) -> String {
     let client = office.world.client_for("operator").dynamodb();
     let request = client.get_item().table_name("tasks").key("taskId", AttributeValue::S(task.id.to_string()));
     let mut item = request.send().await.expect("the model answers").item.expect("it is stored");
     item.remove("taskToken");
-    item.remove("order");
-    format!("{item:?} {:?}", office.world.execution(&task.transaction_id))
+    let order = item.remove("order").expect("it has one");
+    assert_eq!(order.is_b(), task.order_text().expect("it has one").len() > 5_000);
+    let compressed: Vec<String> = item
+        .values()
+        .filter_map(|value| value.as_b().ok())
+        .map(|bytes| Compact::Deflated(bytes.as_ref().to_vec()).text().expect("a text").into_owned())
+        .collect();
+    assert!(compressed.iter().any(|text| text.contains("verdict")), "the evaluation: {compressed:?}");
+    format!("{item:?} {compressed:?} {:?}", office.world.execution(&task.transaction_id))
 }
 
 #[tokio::test(start_paused = true)]
 async fn rules_that_quote_the_order_quote_no_token() {
-    for verdict in ["approve", "reject", "escalate"] {
+    for (verdict, more) in [("approve", 0), ("reject", 5_000), ("escalate", 0), ("escalate", 5_000)] {
         let office = office(verdict);
-        let (started, task) = office.receive_order("o-1", None, order).await;
+        let (started, task) = office.receive_order("o-1", None, |token| order(token, more)).await;
         let guard =
             Guard::new(Validity::until(Instant::now() + Duration::from_secs(60)), CancellationToken::new());
         office.state.pipeline.decide(&task, &guard).await.expect("the guard is live");

@@ -45,9 +45,11 @@ fn order(queues: &Queues, rng: &mut SmallRng, name: &str) -> Start {
     start.queue_url = Some(queues.tasks.clone());
     start.order = rng.random_bool(0.9).then(|| {
         let number = rng.random_range(0..1_000);
+        // So long that it is stored compressed.
+        let note = if number % 8 == 0 { "n".repeat(5_000) } else { String::new() };
         match number % 7 {
-            requester @ 0..3 => format!(r#"{{"n":{number},"by":"Person-{requester}"}}"#),
-            _ => format!(r#"{{"n":{number}}}"#),
+            requester @ 0..3 => format!(r#"{{"n":{number},"by":"Person-{requester}","note":"{note}"}}"#),
+            _ => format!(r#"{{"n":{number},"note":"{note}"}}"#),
         }
     });
     start

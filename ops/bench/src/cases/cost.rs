@@ -20,6 +20,8 @@ mod prices {
 
 /// Days that a settled task is kept, and the target in dollars a million.
 const KEPT: [(f64, f64); 2] = [(90.0, 15.0), (400.0, 30.0)];
+/// A task's writes, as the ledger names them.
+const STEPS: [&str; 3] = ["put", "decision", "settling"];
 const DAYS_A_MONTH: f64 = 365.0 / 12.0;
 
 pub(crate) async fn run(setup: &Setup) -> Result<Vec<Row>> {
@@ -29,6 +31,9 @@ pub(crate) async fn run(setup: &Setup) -> Result<Vec<Row>> {
     let unit = |what: &str, value| Row::new("cost", format!("{what} a task, 0.5 KB order"), value, "");
     let mut rows = vec![
         unit("write units", small.writes()).target(Target::AtMost(15.0)),
+        unit("write units of the put", small.steps[0]),
+        unit("write units of the decision", small.steps[1]),
+        unit("write units of the settling", small.steps[2]),
         unit("write units of the tasks table", small.table),
         unit("write units of its indexes", small.indexes),
         unit("write units of the control table, start included,", small.control),
@@ -48,6 +53,8 @@ pub(crate) async fn run(setup: &Setup) -> Result<Vec<Row>> {
 
 /// A task's share.
 struct Counted {
+    /// Of each of [`STEPS`], with the indexes.
+    steps: [f64; 3],
     table: f64,
     indexes: f64,
     control: f64,
@@ -78,6 +85,7 @@ async fn count(setup: &Setup, tasks: u64, order_bytes: usize) -> Result<Counted>
     let each = |count: usize| float(count as u64) / float(tasks);
     let written = |table: &str| each(page.write_units.get(table).copied().unwrap_or_default());
     Ok(Counted {
+        steps: STEPS.map(written),
         table: written(TASKS),
         indexes: written(&format!("{TASKS} indexes")),
         control: written(CONTROL),

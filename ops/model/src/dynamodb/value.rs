@@ -31,6 +31,18 @@ pub enum Value {
 #[serde(try_from = "String", into = "String")]
 pub struct Bytes(Vec<u8>);
 
+impl From<Vec<u8>> for Bytes {
+    fn from(bytes: Vec<u8>) -> Bytes {
+        Bytes(bytes)
+    }
+}
+
+impl AsRef<[u8]> for Bytes {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl TryFrom<String> for Bytes {
     type Error = String;
 

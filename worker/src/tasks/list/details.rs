@@ -4,7 +4,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use serde_json::value::RawValue;
-use statemachine::task::{Claim, attribute};
+use statemachine::format;
+use statemachine::item as contract;
+use statemachine::task::{Claim, Order, attribute};
 use statemachine::token::{TaskId, TaskToken};
 
 use super::{AT_ONCE, TaskList};
@@ -16,7 +18,8 @@ use crate::tasks::{batch, item};
 /// How often the rest of a batch is asked for: somebody waits for it.
 const RETRIES: usize = 3;
 /// What is read. The token only to strike it out of the order.
-const READ: [&str; 4] = [attribute::TASK_ID, attribute::TASK_TOKEN, attribute::ORDER, attribute::CLAIM];
+const READ: [&str; 5] =
+    [attribute::TASK_ID, attribute::TASK_TOKEN, attribute::ORDER, attribute::CLAIM, format::ATTRIBUTE];
 
 /// What lists lack of a task.
 #[derive(Debug, Clone, Default)]
@@ -49,10 +52,12 @@ impl Details {
     fn read(item: &batch::Item) -> Option<(TaskId, Details)> {
         let id = TaskId::parse(&text_of(item, attribute::TASK_ID)?).ok()?;
         let token = TaskToken::new(text_of(item, attribute::TASK_TOKEN)?).ok()?;
-        let order = text_of(item, attribute::ORDER);
+        let read = item::from_table(item);
+        contract::check_format(&read).ok()?;
+        let order = Order::read(&read).ok()?;
         let order =
-            order.and_then(|order| RawValue::from_string(token.strike_json(&order).into_owned()).ok());
-        let claim = Claim::read(&item::from_table(item)).ok().flatten();
+            order.and_then(|order| RawValue::from_string(token.strike_json(&order.text()).into_owned()).ok());
+        let claim = Claim::read(&read).ok().flatten();
         Some((id, Details { claim, order }))
     }
 }

@@ -82,7 +82,7 @@ fn check_decided(old: &Task, new: &Task, wrong: &mut Vec<String>) {
         wrong.push(format!("task {id}: a rule decided what was left to a person"));
     }
     let ruleset = ruleset.as_deref().unwrap_or_default();
-    if scene::decides(ruleset, new.order.as_deref()) != Some((*outcome, code)) {
+    if scene::decides(ruleset, new.order_text().as_deref()) != Some((*outcome, code)) {
         wrong.push(format!("task {id}: {outcome} as {code}, which its ruleset does not say"));
     }
 }
@@ -90,7 +90,7 @@ fn check_decided(old: &Task, new: &Task, wrong: &mut Vec<String>) {
 /// A person decided: not their own request, and not alone where two must approve.
 fn check_four_eyes(old: &Task, by: &str, outcome: Outcome, wrong: &mut Vec<String>) {
     check_requester(old, by, wrong);
-    let (_, needs_two) = scene::asks(old.order.as_deref());
+    let (_, needs_two) = scene::asks(old.order_text().as_deref());
     if outcome == Outcome::Approved && (needs_two || old.approvals.is_some()) {
         let another = old.first_approval.as_ref().is_some_and(|first| first.by != by);
         if !another {
@@ -101,7 +101,7 @@ fn check_four_eyes(old: &Task, by: &str, outcome: Outcome, wrong: &mut Vec<Strin
 }
 
 fn check_requester(old: &Task, by: &str, wrong: &mut Vec<String>) {
-    let (requester, _) = scene::asks(old.order.as_deref());
+    let (requester, _) = scene::asks(old.order_text().as_deref());
     if requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by)) {
         wrong.push(format!("task {}: decided by {by}, who requested it", old.id));
     }
@@ -111,5 +111,5 @@ fn check_requester(old: &Task, by: &str, wrong: &mut Vec<String>) {
 fn is_decided_by_rules(task: &Task) -> bool {
     let Some(escalation) = &task.escalation else { return false };
     let ruleset = escalation.ruleset.as_deref().unwrap_or_default();
-    escalation.code == "odd" && scene::decides(ruleset, task.order.as_deref()).is_some()
+    escalation.code == "odd" && scene::decides(ruleset, task.order_text().as_deref()).is_some()
 }

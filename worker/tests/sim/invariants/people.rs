@@ -49,7 +49,7 @@ impl People {
                 is_by && told.decision.is_none() && told.first_approval == task.first_approval
             }
             PersonOutcome::OwnRequest(_) => {
-                let (requester, _) = scene::asks(task.order.as_deref());
+                let (requester, _) = scene::asks(task.order_text().as_deref());
                 requester.is_some_and(|requester| requester.eq_ignore_ascii_case(by))
             }
             // It was read a while ago, and may have been left to people since.

@@ -322,12 +322,9 @@ fn field(value: &Value) -> Field {
         Value::S(text) => Field::Text(text.clone()),
         Value::N(number) => Field::Number(number.to_string()),
         Value::M(inner) => Field::Map(map(inner)),
-        Value::B(_)
-        | Value::BOOL(_)
-        | Value::NULL(_)
-        | Value::L(_)
-        | Value::SS(_)
-        | Value::NS(_)
-        | Value::BS(_) => Field::Other,
+        Value::B(bytes) => Field::Bytes(bytes.as_ref().to_vec()),
+        Value::BOOL(_) | Value::NULL(_) | Value::L(_) | Value::SS(_) | Value::NS(_) | Value::BS(_) => {
+            Field::Other
+        }
     }
 }
