@@ -164,7 +164,9 @@ impl Browser {
     ///
     /// If the browser does not answer.
     pub async fn is_too_wide(&self) -> Result<bool> {
-        let script = "return document.documentElement.scrollWidth > window.innerWidth";
+        // A phone makes a page that is too wide smaller, until it fits.
+        let script =
+            "return document.documentElement.scrollWidth > window.innerWidth || visualViewport.scale < 0.99";
         Ok(self.script(script).await? == json!(true))
     }
 

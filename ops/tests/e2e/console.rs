@@ -170,6 +170,8 @@ async fn tries_an_order(visit: &Visit) {
     visit.browser.write("#order", r#"{"amount": 12.50}"#).await.unwrap();
     visit.browser.click("#try + form button").await.unwrap();
     visit.sees("rules-tried", &["Rule by rule"]).await;
+    visit.open("/console/rules/agreement").await;
+    visit.sees("agreement", &["What people decided", "over-tier-limit", "Nothing is changed here"]).await;
 }
 
 async fn pauses_and_resumes(visit: &Visit) {
