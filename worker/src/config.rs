@@ -5,6 +5,7 @@ mod range;
 mod setting;
 #[cfg(test)]
 mod tests;
+mod traces;
 
 use std::collections::BTreeMap;
 use std::io;
@@ -20,6 +21,7 @@ pub use self::error::ConfigError;
 pub(crate) use self::range::{is_region, is_url, public_url};
 pub use self::setting::Setting;
 pub(crate) use self::setting::token_of_environment;
+pub use self::traces::{Traces, Unsupported};
 use crate::in_time::{READ_LIMIT, in_time};
 use crate::role::Role;
 

@@ -150,7 +150,7 @@ impl Hints {
             }
         };
         let steps = self.pipeline.decide(&task, &guard).boxed();
-        let mut work = pin!(self.pipeline.contained(&task, &guard, steps));
+        let mut work = pin!(self.pipeline.contained(&task, &guard, None, steps));
         let handled = match timeout(TASK_TIME, &mut work).await {
             Ok(handled) => handled,
             Err(_) => {

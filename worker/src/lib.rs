@@ -25,6 +25,8 @@ pub mod stepfunctions;
 
 pub mod metrics;
 
+pub mod traces;
+
 pub mod control;
 
 pub mod lease;

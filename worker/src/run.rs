@@ -22,7 +22,7 @@ use crate::api::scrape::{self, ScrapeState};
 use crate::api::{ApiState, serve};
 use crate::aws::clients::Clients;
 use crate::clock::Clock;
-use crate::config::{Config, RulesSource};
+use crate::config::{Config, RulesSource, Traces};
 use crate::console::pages;
 use crate::control::active_rules::{self, ActiveRules};
 use crate::control::rules_folder::RulesFolder;
@@ -35,6 +35,7 @@ use crate::metrics::{Metrics, registry};
 use crate::service_manager;
 use crate::tasks::list::TaskList;
 use crate::telemetry::LogLevel;
+use crate::traces::Export;
 
 /// How long the API's requests and people's decisions may take to end once the work has ended.
 const STOP: Duration = Duration::from_secs(2);
@@ -61,7 +62,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> anyhow::
     let scheme = if api.tls_cert_file.is_some() { "https" } else { "http" };
     let listener = listen("api", scheme, api.listen, api.address_file.as_deref()).await?;
 
-    Process { clients, clock: Clock::system(), ruleset, listener, scrapes }.run(config, shutdown).await
+    let traces = Traces::of_environment().unwrap_or_else(|unsupported| {
+        // No reason not to work.
+        warn!("{unsupported}");
+        None
+    });
+    Process { clients, clock: Clock::system(), ruleset, listener, scrapes, traces }
+        .run(config, shutdown)
+        .await
 }
 
 /// Listens as one table of the settings says.
@@ -96,6 +104,8 @@ pub struct Process<L> {
     pub listener: L,
     /// Where the requests for metrics and health come from.
     pub scrapes: L,
+    /// How traces are exported, if they are.
+    pub traces: Option<Traces>,
 }
 
 impl<L: Listener<Addr = SocketAddr>> Process<L> {
@@ -105,11 +115,14 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
     ///
     /// The first long-lived task that ended early, by name.
     pub async fn run(self, config: Config, shutdown: impl Future<Output = ()>) -> anyhow::Result<()> {
-        let Process { clients, clock, ruleset, listener, scrapes } = self;
+        let Process { clients, clock, ruleset, listener, scrapes, traces } = self;
         let rules = ActiveRules::new(ruleset);
         let mut registry = registry();
         let metrics = Metrics::register(&mut registry);
-        let parts = Parts::new(&config, clients.clone(), clock.clone(), rules.clone(), metrics.clone());
+        let export = Export::start(traces, &metrics);
+        let traces = export.traces();
+        let parts =
+            Parts::new(&config, clients.clone(), clock.clone(), rules.clone(), metrics.clone(), traces);
         let (leave, stop) = (CancellationToken::new(), CancellationToken::new());
         let mut tasks = LongLived::default();
         if config.rules.source == RulesSource::Directory {
@@ -162,20 +175,23 @@ impl<L: Listener<Addr = SocketAddr>> Process<L> {
             warn!("the drain ran out of time; the records in flight are read again from the checkpoint");
         }
         stop.cancel();
-        decisions.close();
-        let stopped = async {
-            decisions.wait().await;
-            while tasks.next().await.is_some() {}
-        };
-        if timeout(STOP, stopped).await.is_err() {
-            warn!(
-                remaining = decisions.len(),
-                "decisions or requests that did not finish in time: {}",
-                decisions.len()
-            );
-        }
+        finish(decisions, tasks).await;
+        export.end().await;
         info!("stopped");
         first.and(drained.unwrap_or(Ok(())))
+    }
+}
+
+/// Waits for people's decisions and for the long-lived tasks, which were asked to stop.
+async fn finish(decisions: TaskTracker, mut tasks: LongLived) {
+    decisions.close();
+    let finished = async {
+        decisions.wait().await;
+        while tasks.next().await.is_some() {}
+    };
+    if timeout(STOP, finished).await.is_err() {
+        let remaining = decisions.len();
+        warn!(remaining, "decisions or requests that did not finish in time: {remaining}");
     }
 }
 

@@ -7,6 +7,7 @@
 //! world is searched for leaked tokens, so that the whole suite is the canary.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a helper of a journey is a part of its test")]
 
+mod collector;
 mod journey;
 
 mod author;
@@ -35,3 +36,4 @@ mod rulesets;
 mod smoke;
 mod states;
 mod tokens;
+mod traces;

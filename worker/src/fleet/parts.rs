@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::notices::Notices;
 use crate::steps::pipeline::Pipeline;
 use crate::tasks::table::TaskTable;
+use crate::traces::Traces;
 
 /// One worker's parts. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -52,6 +53,7 @@ impl Parts {
         clock: Clock,
         rules: ActiveRules,
         metrics: Metrics,
+        traces: Traces,
     ) -> Parts {
         let retention = SignedDuration::from_hours(i64::from(config.tables.retention_days) * 24);
         let end: String = std::iter::repeat_with(fastrand::alphanumeric).take(8).collect();
@@ -76,7 +78,7 @@ impl Parts {
             clock.clone(),
         );
         let notices = Notices::new(config.notices.event_bus.is_some());
-        let pipeline = pipeline.telling(notices.clone());
+        let pipeline = pipeline.telling(notices.clone()).traced(traces);
         Parts {
             me,
             clients,

@@ -4,6 +4,7 @@ use rules::parts::PartKind;
 use statemachine::decision::{self, DecidedBy, Decision};
 use statemachine::worklist::Worklist;
 
+use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::End;
 use crate::tasks::handled::Handled;
 use crate::tasks::notice::Notice;
@@ -45,6 +46,7 @@ labels! {
     RequestClass: label;
     RouteClass: label;
     Service: label;
+    Traced: label;
     Undecided: label;
     Worklist: name;
     decision::Outcome: as_str;
@@ -133,7 +135,7 @@ impl By {
 }
 
 named! {
-    /// The answer to one callback attempt; see [`crate::stepfunctions::callback::CallbackAnswer`].
+    /// The answer to one callback attempt; see [`CallbackAnswer`].
     CallbackResult {
         /// 200.
         Accepted = "accepted",
@@ -145,6 +147,31 @@ named! {
         Again = "again",
         /// Would fail for every callback.
         Systemic = "systemic",
+    }
+}
+
+impl CallbackResult {
+    /// The name of an answer.
+    pub(crate) fn of(answer: &CallbackAnswer) -> CallbackResult {
+        match answer {
+            CallbackAnswer::Accepted => CallbackResult::Accepted,
+            CallbackAnswer::Closed => CallbackResult::Closed,
+            CallbackAnswer::Refused(_) => CallbackResult::Refused,
+            CallbackAnswer::Again(_) => CallbackResult::Again,
+            CallbackAnswer::Systemic(_) => CallbackResult::Systemic,
+        }
+    }
+}
+
+named! {
+    /// What became of spans that had ended.
+    Traced {
+        /// The receiver has them.
+        Exported = "exported",
+        /// The receiver did not accept them.
+        Failed = "failed",
+        /// Too many waited.
+        Dropped = "dropped",
     }
 }
 

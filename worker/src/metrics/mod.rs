@@ -40,7 +40,7 @@ use self::declare::declare;
 use self::label::Label;
 pub use self::label::{
     By, CallbackResult, Cap, EscalationCause, Limit, Published, Queue, Refusal, Reload, RequestClass,
-    RouteClass, Service, Shadowed, Undecided,
+    RouteClass, Service, Shadowed, Traced, Undecided,
 };
 use self::log::DroppedLines;
 use self::optional::Optional;
@@ -203,6 +203,9 @@ declare! {
     /// Log lines that were dropped because the reader of the log is too slow or has stopped. The worker continues; fix
     /// the reader.
     dropped_lines: DroppedLines = "log_lines_dropped_total";
+    /// Spans of traces by whether they were exported by OTLP. `failed`: the receiver did not accept them; the log says why.
+    /// `dropped`: more than `OTEL_BSP_MAX_QUEUE_SIZE` waited. No decision waits for either. All 0 while traces are off.
+    spans: Counter = "trace_spans_total" by result: Traced;
     /// HTTP requests by route, method and status.
     requests: Requests = "http_requests_total";
     /// Duration of one HTTP request, by what it is for.

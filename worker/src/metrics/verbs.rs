@@ -12,7 +12,7 @@ use statemachine::task::Escalation;
 use super::label::Label;
 use super::{
     Answered, By, CallbackResult, Cap, EscalationCause, Metrics, Published, Queue, Refusal, Reload,
-    RequestClass, RouteClass, Service, Shadowed, Undecided,
+    RequestClass, RouteClass, Service, Shadowed, Traced, Undecided,
 };
 use crate::aws::fault::Class;
 use crate::stepfunctions::callback::CallbackAnswer;
@@ -126,15 +126,13 @@ impl Metrics {
 
     /// Counts one callback attempt.
     pub fn called_back(&self, answer: &CallbackAnswer, took: Duration) {
-        let result = match answer {
-            CallbackAnswer::Accepted => CallbackResult::Accepted,
-            CallbackAnswer::Closed => CallbackResult::Closed,
-            CallbackAnswer::Refused(_) => CallbackResult::Refused,
-            CallbackAnswer::Again(_) => CallbackResult::Again,
-            CallbackAnswer::Systemic(_) => CallbackResult::Systemic,
-        };
-        self.callbacks(result).inc();
+        self.callbacks(CallbackResult::of(answer)).inc();
         self.callback_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts spans of traces by whether they were exported.
+    pub fn traced(&self, traced: Traced, spans: usize) {
+        self.spans(traced).inc_by(u64::try_from(spans).unwrap_or(u64::MAX));
     }
 
     /// Notes how long a workflow waited for its answer.

@@ -23,6 +23,7 @@ use crate::steps::attempts::Attempts;
 use crate::steps::decision::{self, RuleAnswer};
 use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::steps::trace;
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, TableError, Written};
 
@@ -113,7 +114,10 @@ impl Pipeline {
                 }
                 Attempt::Decide(decision, kept) => {
                     self.recent.note(&task.id);
-                    match self.tasks.decide(task, &decision, kept.notes(), self.clock.now()).await {
+                    let step = self.traces.step("store");
+                    let stored = self.tasks.decide(task, &decision, kept.notes(), self.clock.now()).await;
+                    step.end(|| trace::of_decision(&decision));
+                    match stored {
                         Ok(written) => {
                             self.note_shadow(&kept);
                             if !has_stored(&written, &mine.id) {
@@ -176,10 +180,12 @@ impl Pipeline {
         let started = Instant::now();
         let order = decision::order(task);
         let (facts, budget) = (decision::facts(task, order.as_deref()), &ruleset.settings().budget);
+        let step = self.traces.step("evaluate");
         let (evaluation, amount) = match &budget.amount_per_hour {
             Some((fact, _)) => ruleset.evaluate_measuring(&facts, fact),
             None => (ruleset.evaluate(&facts), Measured::default()),
         };
+        step.end(|| trace::of_evaluation(&evaluation));
         self.metrics.evaluated(started.elapsed());
         let shadow =
             self.automation.rules.pin_shadow().map(|shadow| decision::shadow(&shadow, &facts, &evaluation));

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use opentelemetry::KeyValue;
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::status::{Delivery, Status};
 use statemachine::task::Task;
@@ -18,6 +19,7 @@ use crate::stepfunctions::callback::CallbackAnswer;
 use crate::stepfunctions::executions::Proof;
 use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::steps::trace;
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
 use crate::tasks::table::{Settlement, Taken, Written};
@@ -54,7 +56,9 @@ impl Pipeline {
                 return Err(Lost);
             }
             let (sent, started) = (self.clock.now(), Instant::now());
+            let step = self.traces.step("send");
             let answer = self.callback.send(task, decision).await;
+            step.end(|| trace::of_answer(decision, &answer));
             self.metrics.called_back(&answer, started.elapsed());
             match answer {
                 CallbackAnswer::Accepted => {
@@ -106,7 +110,10 @@ impl Pipeline {
             let taken = Taken { since, at: self.clock.now(), how: Some(how) };
             self.tasks.settle(&task.id, decision, settlement, taken)
         };
-        match self.repeat(task, guard, write).await? {
+        let step = self.traces.step("settle");
+        let settled = self.repeat(task, guard, write).await?;
+        step.end(|| [KeyValue::new("how", how.to_owned())]);
+        match settled {
             Ok(Written::Now(settled)) => {
                 self.log_settled(&settled, decision);
                 Ok(match settlement {
@@ -185,7 +192,10 @@ impl Pipeline {
             return Err(Lost);
         }
         let asked = self.clock.now();
-        match self.executions.prove(task, decision, &self.rates.execution_history).await {
+        let step = self.traces.step("verify");
+        let proof = self.executions.prove(task, decision, &self.rates.execution_history).await;
+        step.end(|| trace::of_decision(decision));
+        match proof {
             Ok(Proof::Ours) => {
                 self.settle(task, decision, Settlement::Delivered, (asked, "history"), guard).await
             }

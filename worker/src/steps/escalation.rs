@@ -7,6 +7,7 @@ use crate::lease::guard::Guard;
 use crate::metrics::EscalationCause;
 use crate::steps::journal;
 use crate::steps::pipeline::{Lost, Pipeline, gone};
+use crate::steps::trace;
 use crate::tasks::handled::Handled;
 use crate::tasks::table::{Notes, Written};
 
@@ -43,7 +44,10 @@ impl Pipeline {
     ) -> Result<Handled, Lost> {
         let four_eyes = self.current_four_eyes(task);
         let write = || self.tasks.escalate(task, escalation, &four_eyes, notes, self.clock.now());
-        match self.repeat(task, guard, write).await? {
+        let step = self.traces.step("store");
+        let stored = self.repeat(task, guard, write).await?;
+        step.end(|| trace::of_escalation(escalation));
+        match stored {
             Ok(Written::Otherwise(stored))
                 if stored.escalation.as_ref() != Some(escalation) || stored.decision.is_some() =>
             {

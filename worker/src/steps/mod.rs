@@ -15,3 +15,4 @@ mod poison;
 pub mod reconsider;
 pub mod story;
 pub mod task;
+mod trace;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt as _;
 use rules::same_person;
 use statemachine::decision::{DecidedBy, Draft, Outcome};
 use statemachine::status::{Delivery, Status};
@@ -18,6 +19,7 @@ use crate::steps::expiry::Waits;
 use crate::steps::four_eyes::Means;
 use crate::steps::journal;
 use crate::steps::pipeline::Pipeline;
+use crate::steps::trace;
 use crate::tasks::table::{Approving, ByPerson, TableError, Taken, Written};
 
 /// How long a person's request waits for the delivery before the response is "stored, and still due".
@@ -182,7 +184,10 @@ impl Pipeline {
                 Means::OwnRequest => return Ok(PersonOutcome::OwnRequest(task)),
                 Means::TooEarly => return Ok(PersonOutcome::TooEarly(task)),
                 Means::FirstAgain => return Ok(PersonOutcome::FirstApproved(task)),
-                Means::Decides(approving) => self.store(&task, &request, approving).await?,
+                Means::Decides(approving) => {
+                    let steps = self.store(&task, &request, approving).boxed();
+                    self.traces.task(&task, &self.me, None, steps, |_| None).await?
+                }
                 Means::First => self.approve_first(&task, &request).await?,
             };
             match outcome {
@@ -216,7 +221,10 @@ impl Pipeline {
         };
         let mine = draft.seal(&task.order_id, &task.token);
         let by = ByPerson { name: &request.by, approving, as_read: request.if_reviewed.is_some() };
-        let stored = match self.tasks.decide_for_person(task, &mine, by, self.clock.now()).await {
+        let step = self.traces.step("store");
+        let stored = self.tasks.decide_for_person(task, &mine, by, self.clock.now()).await;
+        step.end(|| trace::of_decision(&mine));
+        let stored = match stored {
             Ok(Written::Now(stored)) => stored,
             // The SDK retries a write whose response was lost: the stored decision may be this one.
             Ok(Written::Otherwise(stored)) if stored.decision.as_ref() == Some(&mine) => stored,

@@ -36,6 +36,7 @@ use crate::steps::task::{Work, work};
 use crate::tasks::handled::Handled;
 use crate::tasks::item;
 use crate::tasks::table::{FIRST_ATTEMPT_SECONDS, TableError, TaskTable};
+use crate::traces::Traces;
 
 /// How many of its stored decisions this process remembers, to recognize its own records in the stream.
 const REMEMBERED: usize = 16_384;
@@ -61,6 +62,8 @@ pub struct Pipeline {
     pub(super) recent: Recent,
     /// For people, of tasks that are left to them.
     notices: Notices,
+    /// Where the spans of the steps are made.
+    pub(super) traces: Traces,
 }
 
 /// The lease was lost, or the work must end: nothing was concluded, and the next holder repeats it.
@@ -92,6 +95,7 @@ impl Pipeline {
             clock,
             recent: Recent::default(),
             notices: Notices::default(),
+            traces: Traces::default(),
         }
     }
 
@@ -100,16 +104,25 @@ impl Pipeline {
         Pipeline { notices, ..self }
     }
 
+    /// The same steps, each a span of these traces.
+    pub fn traced(self, traces: Traces) -> Pipeline {
+        Pipeline { traces, ..self }
+    }
+
     /// Takes one stream record to its outcome. Transient failures are retried for as long as the lease is held.
     pub async fn handle(&self, record: &Record, guard: &Guard) -> Handled {
         self.notices.look_at_record(record, &self.clock);
         let handled = match work(record) {
             Work::Skip(handled) => Ok(handled),
             Work::Decide(task) => {
-                self.contained(&task, guard, self.decide_unless_mine(&task, guard).boxed()).await
+                let steps = self.decide_unless_mine(&task, guard).boxed();
+                self.contained(&task, guard, Some(record), steps).await
             }
+            // A MODIFY record shows a decision that is due. If this process stored it, its delivery is already running.
+            Work::Deliver(task) if self.recent.holds(&task.id) => Ok(Handled::OwnWrite),
             Work::Deliver(task) => {
-                self.contained(&task, guard, self.deliver_unless_mine(&task, guard).boxed()).await
+                let steps = self.after_first_attempt(&task, guard).boxed();
+                self.contained(&task, guard, Some(record), steps).await
             }
             Work::Damaged(id) => self.quarantine(&id, guard).await,
             Work::Poison(malformed) => self.keep_record(record, &malformed, guard).await,
@@ -123,8 +136,10 @@ impl Pipeline {
         &self,
         task: &Task,
         guard: &Guard,
+        record: Option<&Record>,
         steps: BoxFuture<'_, Result<Handled, Lost>>,
     ) -> Result<Handled, Lost> {
+        let steps = self.traces.task(task, &self.me, record, steps, result);
         if let Ok(handled) = AssertUnwindSafe(steps).catch_unwind().await {
             if handled == Err(Lost) {
                 journal::handed_over(task, &self.me);
@@ -168,14 +183,6 @@ impl Pipeline {
             // It was not stored after all, or is settled: the write finds out which.
             Ok(_) | Err(_) => self.decide(task, guard).await,
         }
-    }
-
-    /// A MODIFY record shows a decision that is due. If this process stored it, its delivery is already running.
-    async fn deliver_unless_mine(&self, task: &Task, guard: &Guard) -> Result<Handled, Lost> {
-        if self.recent.holds(&task.id) {
-            return Ok(Handled::OwnWrite);
-        }
-        self.after_first_attempt(task, guard).await
     }
 
     /// Finishes a decision that is due and that something else stored, which has the time of the first attempt before
@@ -261,6 +268,11 @@ impl Pipeline {
         );
         sleep(SYSTEMIC_PAUSE).await;
     }
+}
+
+/// What became of a task's steps, for their span.
+fn result(handled: &Result<Handled, Lost>) -> Option<&'static str> {
+    Some(handled.unwrap_or(Handled::LeaseLost).label())
 }
 
 pub(crate) fn gone(task: &Task) -> Handled {

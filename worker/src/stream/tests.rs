@@ -29,6 +29,7 @@ use crate::fleet::parts::Parts;
 use crate::lease::plan::{Lease, Position, Subject};
 use crate::lease::table::LeaseTable;
 use crate::metrics::{Metrics, registry};
+use crate::traces::Traces;
 
 pub(crate) const TASKS: &str = "countersign-tasks";
 pub(crate) const CONTROL: &str = "countersign-control";
@@ -77,7 +78,7 @@ fn start_counted(
     let mut config = Config::load(None, &[]).unwrap();
     config.worker.id = Some(node.to_owned());
     let rules = ActiveRules::new(Ruleset::load("../rules/scripts".as_ref()).unwrap());
-    let parts = Parts::new(&config, Clients::new(&shared), clock(world), rules, metrics);
+    let parts = Parts::new(&config, Clients::new(&shared), clock(world), rules, metrics, Traces::default());
     let member = Member::new(&config, parts);
     let leave = CancellationToken::new();
     let (mut run, left) = (JoinSet::new(), leave.clone());

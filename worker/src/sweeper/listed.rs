@@ -42,7 +42,7 @@ impl Sweeper {
             Worklist::Verify if self.is_to_wait(&task) => return Ok(Handled::Unverified),
             Worklist::Verify => self.pipeline.verify(&task, guard).boxed(),
         };
-        self.pipeline.contained(&task, guard, steps).await
+        self.pipeline.contained(&task, guard, None, steps).await
     }
 
     /// Whether an unverified task's next check is later. The index may lag behind the table and show its last time, and

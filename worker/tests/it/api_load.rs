@@ -46,6 +46,7 @@ impl Running {
             ruleset: Ruleset::load(rules.path()).expect("a ruleset"),
             listener,
             scrapes: TcpListener::bind("127.0.0.1:0").await.expect("a free port"),
+            traces: None,
         };
         let (stop, asked) = oneshot::channel::<()>();
         let run = async move { process.run(config, async { drop(asked.await) }).await };

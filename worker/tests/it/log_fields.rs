@@ -70,6 +70,11 @@ fn used() -> BTreeMap<String, String> {
     let mut used = BTreeMap::new();
     for file in files {
         let text = fs::read_to_string(&file).expect("a source");
+        // The attributes of exported spans.
+        for attribute in text.split("KeyValue::new(\"").skip(1) {
+            let name = attribute.split('"').next().unwrap_or_default();
+            used.insert(name.to_owned(), file.display().to_string());
+        }
         for name in MACROS {
             for (ending, is_span) in [("!(", false), ("_span!(", true)] {
                 let macro_name = format!("{name}{ending}");

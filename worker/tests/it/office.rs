@@ -36,6 +36,7 @@ use worker::metrics::{Metrics, registry};
 use worker::steps::decision;
 use worker::tasks::list::TaskList;
 use worker::tasks::table::Notes;
+use worker::traces::Traces;
 
 use crate::declared;
 
@@ -92,7 +93,8 @@ impl Office {
         config.budgets.execution_history = 1_000;
         set(&mut config);
         let task_list = TaskList::new(&clients.dynamodb, TABLE);
-        let parts = Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics);
+        let parts =
+            Parts::new(&config, clients, clock, ActiveRules::new(ruleset), metrics, Traces::default());
         let readiness = Readiness::starting("the test");
         let watched = ScrapeState::new(&parts, Arc::new(registry), readiness.clone());
         let state =

@@ -75,6 +75,7 @@ impl Running {
             ruleset: Ruleset::load(rules.path()).expect("a ruleset"),
             listener,
             scrapes: watched,
+            traces: None,
         };
         let (shutdown, asked) = oneshot::channel::<()>();
         let run = async move { process.run(config, async { drop(asked.await) }).await };

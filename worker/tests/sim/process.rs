@@ -24,6 +24,7 @@ use worker::fleet::parts::Parts;
 use worker::metrics::{Metrics, registry};
 use worker::steps::person::{PersonDecision, PersonOutcome};
 use worker::steps::pipeline::Pipeline;
+use worker::traces::Traces;
 
 use crate::invariants::Watch;
 
@@ -70,7 +71,14 @@ impl Process {
         };
         let mut registry = registry();
         let (rules, metrics) = (ActiveRules::new(ruleset), Metrics::register(&mut registry));
-        let parts = Parts::new(&config, clients(world, node), clock, rules.clone(), metrics.clone());
+        let parts = Parts::new(
+            &config,
+            clients(world, node),
+            clock,
+            rules.clone(),
+            metrics.clone(),
+            Traces::default(),
+        );
         let pipeline = Arc::clone(&parts.pipeline);
         let member = Member::new(&config, parts);
         let leave = CancellationToken::new();
