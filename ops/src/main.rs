@@ -28,7 +28,7 @@ enum Command {
     /// Start everything on this machine: emulator, template, Lambda function, worker and sample orders. Press Ctrl-C to
     /// stop it.
     Up(up::Arguments),
-    /// Measure what takes too long for every change. Each trial prints a table.
+    /// Measure what takes too long for every change. Each trial prints a table or draws a picture.
     #[command(subcommand)]
     Trial(trial::Trial),
     /// Measure the release programs against the bare AWS calls, and print a table with the targets.

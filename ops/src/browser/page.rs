@@ -129,6 +129,26 @@ impl Browser {
         self.devtools("Emulation.setDeviceMetricsOverride", size).await.map(drop)
     }
 
+    /// Changes the size of the window, on a desk.
+    ///
+    /// # Errors
+    ///
+    /// If the browser does not answer.
+    pub async fn size(&self, width: u64, height: u64) -> Result<()> {
+        let size = json!({"width": width, "height": height, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", size).await.map(drop)
+    }
+
+    /// The height of the whole page.
+    ///
+    /// # Errors
+    ///
+    /// If the browser does not answer.
+    pub async fn height(&self) -> Result<u64> {
+        let height = self.script("return document.documentElement.scrollHeight").await?;
+        height.as_u64().context("a height")
+    }
+
     /// Writes a picture of the window.
     ///
     /// # Errors

@@ -99,7 +99,7 @@ async fn site(world: &World) -> Result<Site<'_>> {
     Ok(site)
 }
 
-fn copy(from: &Path, to: &Path) -> Result<()> {
+pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let (entry, to) = (entry?, PathBuf::from(to));
