@@ -1,10 +1,11 @@
 //! A text that is stored compressed where that makes it smaller, and read back bit for bit.
 
 use std::borrow::Cow;
+use std::cell::RefCell;
 use std::io::Read as _;
 
-use flate2::Compression;
-use flate2::bufread::{ZlibDecoder, ZlibEncoder};
+use flate2::bufread::ZlibDecoder;
+use flate2::{Compress, Compression, FlushCompress, Status};
 
 use crate::item::Value;
 
@@ -33,11 +34,10 @@ impl Compact {
         if text.len() < MIN_BYTES {
             return Compact::Plain(text);
         }
-        let mut deflated = Vec::with_capacity(text.len() / 2);
-        match ZlibEncoder::new(text.as_bytes(), Compression::default()).read_to_end(&mut deflated) {
-            // An eighth less pays for unpacking it.
-            Ok(bytes) if bytes + text.len() / 8 <= text.len() => Compact::Deflated(deflated),
-            Ok(_) | Err(_) => Compact::Plain(text),
+        // An eighth less pays for unpacking it.
+        match deflated(text.as_bytes(), text.len() - text.len() / 8) {
+            Some(bytes) => Compact::Deflated(bytes),
+            None => Compact::Plain(text),
         }
     }
 
@@ -71,8 +71,25 @@ impl Compact {
     }
 }
 
+/// The bytes compressed; none if that takes more than `most`.
+fn deflated(bytes: &[u8], most: usize) -> Option<Vec<u8>> {
+    thread_local! {
+        // Its tables take hundreds of kilobytes: a new one for each decision would cost more than the compressing.
+        static COMPRESS: RefCell<Compress> = RefCell::new(Compress::new(Compression::default(), true));
+    }
+    COMPRESS.with_borrow_mut(|compress| {
+        compress.reset();
+        // No more than its capacity is written.
+        let mut deflated = Vec::with_capacity(most);
+        let status = compress.compress_vec(bytes, &mut deflated, FlushCompress::Finish);
+        (matches!(status, Ok(Status::StreamEnd)) && deflated.len() <= most).then_some(deflated)
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use flate2::bufread::ZlibEncoder;
+
     use super::*;
 
     fn deflated(text: &str) -> Compact {
