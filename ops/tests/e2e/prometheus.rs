@@ -32,7 +32,7 @@ fn many_rules(world: &World) -> PathBuf {
     let rules = dir.join("rules");
     for number in fs::read_dir(&rules).unwrap().count()..RULES {
         let header = format!("//! id: odd-{number}\n//! title: Never met\n//! may: escalate\n\n");
-        let rule = format!("if order.amount == -{number} {{ escalate(\"odd-{number}\", \"never\"); }}\n");
+        let rule = format!("if order.amount == 0.{number:02} {{ escalate(\"odd-{number}\", \"never\"); }}\n");
         fs::write(rules.join(format!("90-odd-{number}.rhai")), header + rule.as_str()).unwrap();
     }
     let settings = dir.join("ruleset.toml");

@@ -25,8 +25,9 @@ impl<'a> Checker<'_, 'a> {
         let (Known::Fact(path, shape), "==" | "!=" | "in" | "contains") = (a, operator) else { return };
         let Some(number) = written(b, right) else { return };
         let Some(why) = never_number(shape, number) else { return };
+        let code = if operator == "!=" { "always-true" } else { "never-true" };
         let message = format!("{path} is never {number}");
-        self.find(right.start_position(), "never-equal", message).help = Some(why);
+        self.find(right.start_position(), code, message).help = Some(why);
     }
 
     /// `order.currency.starts_with("D")` where no choice does.
@@ -47,7 +48,7 @@ impl<'a> Checker<'_, 'a> {
             _ => return,
         };
         let message = format!("{path} never {says} '{part}'");
-        self.find(position, "never-equal", message).help = Some(why);
+        self.find(position, "never-true", message).help = Some(why);
     }
 
     /// Each entry of a list can be equal to the text that is looked for in it.
