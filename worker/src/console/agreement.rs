@@ -12,21 +12,17 @@ use rules::agreement::{Agreement, Asked, Proposal, Reviewed, Study};
 use rules::backtest::StoredTask;
 use tokio::task::spawn_blocking;
 
+use super::lately::{self, Searched};
 use super::page::{Frame, html};
 use super::session::Session;
 use super::times::seconds;
 use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
-use crate::clock;
 use crate::plain_text::plain;
-use crate::tasks::list::{Details, ListedTask, MAX_PAGE, Query};
+use crate::tasks::list::{Details, ListedTask};
 use crate::tasks::reviewed;
 
-/// The days that are searched: this one and those before.
-const DAYS: i64 = 7;
-/// The most pages that are read: each is of [`MAX_PAGE`] settled tasks.
-const MOST_PAGES: usize = 10;
 /// The most tasks that are studied.
 const MOST_TASKS: usize = 500;
 
@@ -87,9 +83,13 @@ pub(super) async fn agreement(
     Extension(caller): Extension<Caller>,
     Extension(session): Extension<Session>,
 ) -> Result<Response, Failure> {
-    let mut found = Found::default();
-    found.search(&state).await?;
-    let Found { tasks, read, since } = found;
+    // Those that were left to people.
+    let mut tasks: Vec<ListedTask> = vec![];
+    let Searched { read, since } = lately::search(&state, |page| {
+        tasks.extend(page.into_iter().filter(|task| task.escalation.is_some()));
+        tasks.len() < MOST_TASKS
+    })
+    .await?;
     let mut details = state.task_list.details(tasks.iter().map(|task| task.id.clone()).collect()).await?;
     let tasks: Vec<Reviewed> = tasks
         .into_iter()
@@ -135,40 +135,6 @@ fn study(ruleset: &Arc<Ruleset>, tasks: &[Reviewed]) -> Agreement {
         study.add(task);
     }
     study.finish()
-}
-
-/// The tasks that were left to people and have settled, the newest first.
-#[derive(Default)]
-struct Found {
-    tasks: Vec<ListedTask>,
-    read: usize,
-    since: String,
-}
-
-impl Found {
-    async fn search(&mut self, state: &ApiState) -> Result<(), Failure> {
-        let mut pages = 0;
-        for ago in 0..DAYS {
-            let day = clock::day(state.clock.now() - jiff::SignedDuration::from_hours(24 * ago));
-            self.since.clone_from(&day);
-            let query = Query::Settled { day, status: None };
-            let mut cursor: Option<String> = None;
-            loop {
-                if pages == MOST_PAGES || self.tasks.len() >= MOST_TASKS {
-                    return Ok(());
-                }
-                let page = state.task_list.page(&query, MAX_PAGE, cursor.as_deref()).await?;
-                pages += 1;
-                self.read += page.tasks.len();
-                self.tasks.extend(page.tasks.into_iter().filter(|task| task.escalation.is_some()));
-                cursor = page.cursor;
-                if cursor.is_none() {
-                    break;
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 fn reviewed_of(task: ListedTask, details: Details) -> Reviewed {

@@ -10,6 +10,7 @@ mod claims;
 mod decision;
 mod highlight;
 mod inbox;
+mod lately;
 mod news;
 mod order;
 mod page;

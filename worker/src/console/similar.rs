@@ -8,6 +8,7 @@ use axum::response::Response;
 use statemachine::decision::{DecidedBy, Decision};
 use statemachine::task::Escalation;
 
+use super::lately::{self, Searched};
 use super::page::{Frame, html};
 use super::session::Session;
 use super::task::delivery;
@@ -16,14 +17,9 @@ use crate::api::ApiState;
 use crate::api::caller::Caller;
 use crate::api::error::Failure;
 use crate::api::tasks::task_id;
-use crate::clock;
 use crate::plain_text::plain;
-use crate::tasks::list::{ListedTask, MAX_PAGE, Query};
+use crate::tasks::list::ListedTask;
 
-/// The days that are searched: this one and those before.
-const DAYS: i64 = 7;
-/// The most pages that are read: each is of [`MAX_PAGE`] settled tasks.
-const MOST_PAGES: usize = 10;
 /// How many decisions are shown.
 const SHOWN: usize = 20;
 
@@ -84,35 +80,21 @@ pub(super) async fn similar(
 
 impl SimilarPage {
     async fn search(&mut self, state: &ApiState, escalation: &Escalation) -> Result<(), Failure> {
-        let mut pages = 0;
-        for ago in 0..DAYS {
-            let day = clock::day(state.clock.now() - jiff::SignedDuration::from_hours(24 * ago));
-            self.since.clone_from(&day);
-            let query = Query::Settled { day, status: None };
-            let mut cursor: Option<String> = None;
-            loop {
-                if pages == MOST_PAGES || self.rows.len() == SHOWN {
-                    return Ok(());
-                }
-                let page = state.task_list.page(&query, MAX_PAGE, cursor.as_deref()).await?;
-                pages += 1;
-                self.read += page.tasks.len();
-                for task in page.tasks {
-                    if let Some(row) = Row::of(&task, escalation).filter(|_| self.rows.len() < SHOWN) {
-                        if row.outcome == "approved" {
-                            self.approved += 1
-                        } else {
-                            self.rejected += 1
-                        }
-                        self.rows.push(row);
+        let Searched { read, since } = lately::search(state, |tasks| {
+            for task in tasks {
+                if let Some(row) = Row::of(&task, escalation).filter(|_| self.rows.len() < SHOWN) {
+                    if row.outcome == "approved" {
+                        self.approved += 1
+                    } else {
+                        self.rejected += 1
                     }
-                }
-                cursor = page.cursor;
-                if cursor.is_none() {
-                    break;
+                    self.rows.push(row);
                 }
             }
-        }
+            self.rows.len() < SHOWN
+        })
+        .await?;
+        (self.read, self.since) = (read, since);
         Ok(())
     }
 }
