@@ -15,9 +15,9 @@ pub(crate) fn run() -> Result<ExitCode> {
     component("clippy", "clippy")?;
     // Early, so that a missing python3-venv does not fail only after ten minutes of tests.
     println!("== the emulator's environment");
-    python::environment(&root().join("target/local/python"), python::EMULATOR)?;
+    python::emulator()?;
     println!("== schemathesis");
-    python::environment(&root().join("target/local/schemathesis"), python::SCHEMATHESIS)?;
+    python::schemathesis()?;
     println!("== Prometheus");
     prometheus::programs::Programs::find(&root().join("target/local/prometheus"))?;
     println!("== Chromium");

@@ -1,5 +1,8 @@
 //! What people and workflows do in a world, and what they can see.
 
+use std::fs;
+use std::path::{Path, PathBuf};
+
 use anyhow::{Context as _, Result};
 use aws_sdk_dynamodb::types::AttributeValue;
 use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
@@ -10,9 +13,20 @@ use statemachine::item::{self, Item};
 use statemachine::task::Task;
 
 use crate::stack;
-use crate::world::World;
+use crate::world::{World, sample_rules};
 
 impl World {
+    /// A copy of the sample rules in the world's folder, to edit.
+    ///
+    /// # Errors
+    ///
+    /// If they cannot be copied.
+    pub fn copied_rules(&self) -> Result<PathBuf> {
+        let rules = self.dir().join("rules");
+        copy(&sample_rules(), &rules)?;
+        Ok(rules)
+    }
+
     /// Starts an execution of the sample state machine; returns its ARN.
     ///
     /// # Errors
@@ -170,4 +184,18 @@ fn to_value(value: AttributeValue) -> item::Value {
         AttributeValue::B(bytes) => item::Value::Bytes(bytes.into_inner()),
         _ => item::Value::Other,
     }
+}
+
+fn copy(from: &Path, to: &Path) -> Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let to = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &to)?;
+        } else {
+            fs::copy(entry.path(), to)?;
+        }
+    }
+    Ok(())
 }

@@ -6,22 +6,37 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
+use crate::binaries::root;
 use crate::processes::{captured, command, network};
 
 /// The emulator with all that it needs, pinned by hash.
-pub const EMULATOR: &str = include_str!("../requirements.txt");
+const EMULATOR: &str = include_str!("../requirements.txt");
 /// The program that holds the API against its description, with all that it needs, pinned by hash.
-pub const SCHEMATHESIS: &str = include_str!("../schemathesis.txt");
+const SCHEMATHESIS: &str = include_str!("../schemathesis.txt");
+
+/// Returns the interpreter of the emulator's environment, which is created first if need be.
+///
+/// # Errors
+///
+/// Says what is missing on this machine (python3, its venv module, pip) or why pip failed.
+pub fn emulator() -> Result<PathBuf> {
+    environment(&root().join("target/local/python"), EMULATOR)
+}
+
+/// The same of schemathesis.
+///
+/// # Errors
+///
+/// As of [`emulator`].
+pub fn schemathesis() -> Result<PathBuf> {
+    environment(&root().join("target/local/schemathesis"), SCHEMATHESIS)
+}
 
 /// Returns the interpreter of the environment in `dir`. Creates the environment first if it is missing or was created
 /// from another list.
 ///
 /// If several processes call this at the same time, one creates the environment and the others wait.
-///
-/// # Errors
-///
-/// Says what is missing on this machine (python3, its venv module, pip) or why pip failed.
-pub fn environment(dir: &Path, packages: &str) -> Result<PathBuf> {
+fn environment(dir: &Path, packages: &str) -> Result<PathBuf> {
     std::fs::create_dir_all(dir).with_context(|| format!("cannot create the folder {}", dir.display()))?;
     let lock = File::create(dir.join("lock"))?;
     lock.lock().with_context(|| format!("cannot lock {}", dir.display()))?;

@@ -10,6 +10,7 @@ mod stalls;
 use std::process::ExitCode;
 
 use anyhow::Result;
+use ops::world::Options;
 
 #[derive(clap::Subcommand)]
 pub(crate) enum Trial {
@@ -22,6 +23,16 @@ pub(crate) enum Trial {
     /// Replace three workers under load, also by another version, and show whether a task is lost or answered twice and
     /// how long orders wait.
     Rolling(rolling::Arguments),
+}
+
+/// A world whose function and orders wait for as long as a trial takes.
+fn patient() -> Options {
+    Options {
+        ingest_timeout_seconds: 10,
+        visibility_seconds: 60,
+        approval_timeout_seconds: 86_400,
+        ..Options::default()
+    }
 }
 
 /// Runs one trial.

@@ -111,10 +111,7 @@ impl World {
     /// The error names the part that did not start, includes its output, and says what to do if that is known.
     pub async fn start(options: Options) -> Result<World> {
         let binaries = tokio::task::spawn_blocking(Binaries::build).await??;
-        let python = tokio::task::spawn_blocking(|| {
-            python::environment(&root().join("target/local/python"), python::EMULATOR)
-        })
-        .await??;
+        let python = tokio::task::spawn_blocking(python::emulator).await??;
         World::start_with(options, binaries, &python).await
     }
 
@@ -167,10 +164,7 @@ impl World {
     ///
     /// If it does not start, or has stored nothing because it was killed.
     pub async fn restart_emulator(&mut self) -> Result<()> {
-        let python = tokio::task::spawn_blocking(|| {
-            python::environment(&root().join("target/local/python"), python::EMULATOR)
-        })
-        .await??;
+        let python = tokio::task::spawn_blocking(python::emulator).await??;
         let dir = self.dir.path().to_owned();
         self.emulator.start_again(&python, &dir, &self.watchdog).await?;
         ensure!(

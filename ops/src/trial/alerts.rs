@@ -4,8 +4,6 @@
 //! of the rules' durations are divided; the thresholds are not.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -14,9 +12,10 @@ use ops::emulator::free_port;
 use ops::orders::{Story, sample};
 use ops::prometheus::Prometheus;
 use ops::proxy::Proxy;
-use ops::world::{Options, WorkerOptions, World, eventually, sample_rules};
+use ops::world::{WorkerOptions, World, eventually};
 use tokio::time::Instant;
 
+use super::patient;
 use super::stalls::{Site, Stall};
 
 const ALERTS: &str = include_str!("../../prometheus/alerts.yaml");
@@ -44,13 +43,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
     let chosen = |stall: &Stall| arguments.only.as_ref().is_none_or(|only| only == stall.name());
     let stalls: Vec<Stall> = Stall::ALL.into_iter().filter(chosen).collect();
     ensure!(!stalls.is_empty(), "no such stall: choose one of {:?}", Stall::ALL.map(Stall::name));
-    let options = Options {
-        ingest_timeout_seconds: 10,
-        visibility_seconds: 60,
-        approval_timeout_seconds: 86_400,
-        ..Options::default()
-    };
-    let world = World::start(options).await?;
+    let world = World::start(patient()).await?;
     let prometheus = world.start_prometheus(&shortened(ALERTS, arguments.divide)).await?;
     let mut site = site(&world).await?;
     let urls: Vec<&str> =
@@ -79,8 +72,7 @@ pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
 
 /// A fleet behind a proxy, with a copy of the sample rules to edit, and each worker on a port that it keeps.
 async fn site(world: &World) -> Result<Site<'_>> {
-    let rules = world.dir().join("rules");
-    copy(&sample_rules(), &rules)?;
+    let rules = world.copied_rules()?;
     let proxy = Proxy::start(&world.emulator).await?;
     let settings = [("WORKER__LEASE_MS", "3000"), ("WORKER__SWEEP_MS", "1000")];
     let variables = settings.map(|(key, value)| (format!("COUNTERSIGN_{key}"), value.to_owned()));
@@ -97,20 +89,6 @@ async fn site(world: &World) -> Result<Site<'_>> {
     }
     site.start().await?;
     Ok(site)
-}
-
-pub(super) fn copy(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let (entry, to) = (entry?, PathBuf::from(to));
-        let to = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &to)?;
-        } else {
-            fs::copy(entry.path(), to)?;
-        }
-    }
-    Ok(())
 }
 
 /// Orders that the rules decide, one after the other.

@@ -13,12 +13,12 @@ use anyhow::{Context as _, Result};
 use ops::orders::sample;
 use ops::prometheus::Prometheus;
 use ops::worker::Worker;
-use ops::world::{Options, WorkerOptions, World, sample_rules};
+use ops::world::{WorkerOptions, World};
 use serde_json::{Value, json};
 use statemachine::token::TaskId;
 use tokio::time::{Instant, interval};
 
-use super::alerts;
+use super::patient;
 
 const ALERTS: &str = include_str!("../../prometheus/alerts.yaml");
 const DASHBOARD: &str = include_str!("../../grafana/countersign.json");
@@ -46,16 +46,9 @@ pub(crate) struct Arguments {
 
 /// Lets a fleet work, and takes the picture.
 pub(crate) async fn run(arguments: Arguments) -> Result<ExitCode> {
-    let options = Options {
-        ingest_timeout_seconds: 10,
-        visibility_seconds: 60,
-        approval_timeout_seconds: 86_400,
-        ..Options::default()
-    };
-    let world = World::start(options).await?;
+    let world = World::start(patient()).await?;
     let prometheus = world.start_prometheus(ALERTS).await?;
-    let rules = world.dir().join("rules");
-    alerts::copy(&sample_rules(), &rules)?;
+    let rules = world.copied_rules()?;
     OpenOptions::new().append(true).open(rules.join("ruleset.toml"))?.write_all(CAPS.as_bytes())?;
     let mut fleet = vec![];
     for number in 0..FLEET {

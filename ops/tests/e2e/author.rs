@@ -10,7 +10,6 @@ use statemachine::status::Status;
 use tokio::time::Instant;
 
 use crate::journey::{in_world, orders_of, patient, quick, start, task_that};
-use crate::rulesets::copied_rules;
 
 const HANDBOOK: &str = include_str!("../../../rules/README.md");
 
@@ -127,7 +126,7 @@ impl Author<'_> {
 #[tokio::test]
 async fn every_command_of_the_handbook_does_what_the_handbook_says() {
     in_world(patient(), async |world| {
-        let dir = copied_rules(world).to_string_lossy().into_owned();
+        let dir = world.copied_rules().unwrap().to_string_lossy().into_owned();
         let config = world.command_line_config().unwrap().to_string_lossy().into_owned();
         let mut author = Author { world, config, dir, run: Vec::new() };
         let orders = [orders_of(Story::SmallKnown, 1), orders_of(Story::Middling, 2)].concat();

@@ -3,10 +3,9 @@
 
 use std::fs;
 
-use ops::binaries::root;
 use ops::orders::Story;
 use ops::processes::{captured, command};
-use ops::python::{self, SCHEMATHESIS};
+use ops::python;
 use ops::world::World;
 use serde_json::{Value, json};
 use statemachine::status::Status;
@@ -53,9 +52,7 @@ fn with_example(mut document: Value, task: &str) -> Value {
 
 #[tokio::test]
 async fn every_answer_is_declared_and_none_is_a_server_error() {
-    let environment = root().join("target/local/schemathesis");
-    let python = tokio::task::spawn_blocking(move || python::environment(&environment, SCHEMATHESIS));
-    let python = python.await.unwrap().unwrap();
+    let python = tokio::task::spawn_blocking(python::schemathesis).await.unwrap().unwrap();
     in_world(patient(), async |world| {
         let mut options = quick();
         options.variables.push(("COUNTERSIGN_AUTH__MODE".to_owned(), "tokens".to_owned()));

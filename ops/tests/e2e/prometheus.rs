@@ -15,7 +15,6 @@ use serde_json::{Value, json};
 use statemachine::status::Status;
 
 use crate::journey::{SOON, all_ended, in_world, patient, quick, start, stored};
-use crate::rulesets::copied_rules;
 
 const ALERTS: &str = include_str!("../../prometheus/alerts.yaml");
 const DASHBOARD: &str = include_str!("../../grafana/countersign.json");
@@ -28,7 +27,7 @@ const MOST_SERIES: f64 = 1_000.0;
 
 /// The sample ruleset with more rules, which none of the orders meets, and with caps.
 fn many_rules(world: &World) -> PathBuf {
-    let dir = copied_rules(world);
+    let dir = world.copied_rules().unwrap();
     let rules = dir.join("rules");
     for number in fs::read_dir(&rules).unwrap().count()..RULES {
         let header = format!("//! id: odd-{number}\n//! title: Never met\n//! may: escalate\n\n");

@@ -19,7 +19,6 @@ use statemachine::status::Status;
 use statemachine::task::Task;
 
 use crate::journey::{SOON, all_ended, assert_one_decision_each, in_world, orders_of, patient, quick, start};
-use crate::rulesets::copied_rules;
 
 /// How old the state that an automatic decision obeys may be.
 const OBEYED: SignedDuration = SignedDuration::from_secs(2);
@@ -42,7 +41,7 @@ async fn countersign(world: &World, config: &Path, arguments: &[&str]) -> String
 
 /// A folder with the sample rules whose small orders are approved by this code, and with more settings.
 fn ruleset(world: &World, code: &str, settings: &str) -> PathBuf {
-    let from = copied_rules(world);
+    let from = world.copied_rules().unwrap();
     let dir = world.dir().join(format!("rules-{code}"));
     fs::rename(from, &dir).unwrap();
     let rule = dir.join("rules/50-small-order.rhai");

@@ -1,36 +1,18 @@
 //! Rules edited while orders flow: the next order follows, and a broken edit changes nothing and is seen.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use ops::orders::{SampleOrder, Story};
 use ops::worker::Worker;
-use ops::world::{WorkerOptions, World, eventually, sample_rules};
+use ops::world::{WorkerOptions, World, eventually};
 use statemachine::task::Task;
 
 use crate::journey::{SOON, in_world, log_lines, logged_after, orders_of, patient, quick, start, task_that};
 
 const SMALL_ORDER: &str = "rules/50-small-order.rhai";
-
-/// A copy of the sample rules to edit, in the world's folder.
-pub(crate) fn copied_rules(world: &World) -> PathBuf {
-    fn copy(from: &Path, to: &Path) {
-        fs::create_dir_all(to).unwrap();
-        for entry in fs::read_dir(from).unwrap().map(Result::unwrap) {
-            let to = to.join(entry.file_name());
-            if entry.file_type().unwrap().is_dir() {
-                copy(&entry.path(), &to);
-            } else {
-                fs::copy(entry.path(), to).unwrap();
-            }
-        }
-    }
-    let dir = world.dir().join("rules");
-    copy(&sample_rules(), &dir);
-    dir
-}
 
 /// Replaces a part of the small-order rule, in one step as an editor saves; gives the time.
 fn edit(dir: &Path, from: &str, to: &str) -> Timestamp {
@@ -66,7 +48,7 @@ async fn logged(worker: &Worker, edited: Timestamp, part: &str) -> f64 {
 #[tokio::test]
 async fn the_next_order_follows_an_edit_and_a_broken_one_changes_nothing() {
     in_world(patient(), async |world| {
-        let dir = copied_rules(world);
+        let dir = world.copied_rules().unwrap();
         // They expect the codes that are edited here: an edit that breaks its tests would not decide.
         fs::remove_dir_all(dir.join("tests")).unwrap();
         let options = WorkerOptions { rules_dir: Some(dir.clone()), ..quick() };

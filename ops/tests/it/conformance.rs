@@ -16,7 +16,6 @@ use std::time::Duration;
 
 use futures::future::{BoxFuture, join_all};
 use model::{Options, Rate, World};
-use ops::binaries::root;
 use ops::clients::Clients;
 use ops::emulator::Emulator;
 use ops::processes::Watchdog;
@@ -107,11 +106,7 @@ async fn the_model_answers_as_aws_does() {
 
 #[tokio::test]
 async fn the_emulator_answers_as_aws_does_but_for_the_known_differences() {
-    let environment = root().join("target/local/python");
-    let python = tokio::task::spawn_blocking(move || python::environment(&environment, python::EMULATOR))
-        .await
-        .unwrap()
-        .unwrap();
+    let python = tokio::task::spawn_blocking(python::emulator).await.unwrap().unwrap();
     let dir = tempfile::tempdir().unwrap();
     let watchdog = Watchdog::start().unwrap();
     let emulator = Emulator::start(&python, dir.path(), None, &watchdog).await.unwrap();

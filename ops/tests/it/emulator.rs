@@ -1,17 +1,12 @@
 //! Two emulators that want the same port: one has it, the other says so.
 
-use ops::binaries::root;
 use ops::emulator::{Emulator, free_port};
 use ops::processes::Watchdog;
 use ops::python;
 
 #[tokio::test]
 async fn of_two_emulators_on_one_port_only_its_owner_is_ready() {
-    let environment = root().join("target/local/python");
-    let python = tokio::task::spawn_blocking(move || python::environment(&environment, python::EMULATOR))
-        .await
-        .unwrap()
-        .unwrap();
+    let python = tokio::task::spawn_blocking(python::emulator).await.unwrap().unwrap();
     let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let watchdog = Watchdog::start().unwrap();
     let port = free_port().unwrap();
